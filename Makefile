@@ -1,0 +1,50 @@
+# Thin: each rule names the script or the CMake preset that does the work.
+#   make              build (build/release/s2a)         make demo      set up, fetch a model, show it
+#   make check        everything that CI runs           make test      build and run the fast tests
+#   make install      PREFIX=/usr/local DESTDIR=        make format    clang-format
+#   make coverage | fuzz (FUZZ_SECONDS=60) | valgrind | clean
+.POSIX:
+PREFIX = /usr/local
+DESTDIR =
+FUZZ_SECONDS = 60
+
+all: build/release/build.ninja
+	@cmake --build --preset release
+
+build/release/build.ninja:
+	@cmake --preset release
+
+demo:
+	@scripts/bootstrap.sh --minimal
+	@$(MAKE) all
+	@scripts/demo.sh
+
+check:
+	@scripts/bootstrap.sh --dev
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check.sh
+
+test: all
+	@ctest --preset release -L '^(unit|wire|cli)$$' -j2
+
+install: all
+	@DESTDIR='$(DESTDIR)' cmake --install build/release --prefix '$(PREFIX)'
+
+coverage:
+	@scripts/bootstrap.sh --dev
+	@scripts/coverage.sh
+
+fuzz:
+	@scripts/bootstrap.sh --dev
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh
+
+valgrind:
+	@scripts/bootstrap.sh --dev
+	@scripts/valgrind.sh
+
+format:
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+clean:
+	@rm -rf build
+
+.PHONY: all demo check test install coverage fuzz valgrind format clean

@@ -1,0 +1,24 @@
+# Files compiled into the binaries as byte arrays: exact for any bytes and any length, where string
+# literals stop at 4095 characters and need escapes. The work is done at build time by
+# s2a_embed_write.cmake, again whenever a file changes.
+set(S2A_EMBED_SCRIPT ${CMAKE_CURRENT_LIST_DIR}/s2a_embed_write.cmake)
+
+# s2a_embed_prompts(OUTPUT FILE...): the table that src/core/prompt.h declares.
+function(s2a_embed_prompts output)
+    list(SORT ARGN)
+    add_custom_command(OUTPUT ${output}
+        COMMAND ${CMAKE_COMMAND} -DKIND=prompts -DOUTPUT=${output} "-DFILES=${ARGN}"
+                -P ${S2A_EMBED_SCRIPT}
+        DEPENDS ${ARGN} ${S2A_EMBED_SCRIPT}
+        COMMENT "Embedding prompts" VERBATIM)
+endfunction()
+
+# s2a_embed_file(OUTPUT SYMBOL FILE): `const char SYMBOL[]` with a NUL after the last byte and
+# `const size_t SYMBOL_len`. FILE "" gives an empty one.
+function(s2a_embed_file output symbol file)
+    add_custom_command(OUTPUT ${output}
+        COMMAND ${CMAKE_COMMAND} -DKIND=file -DOUTPUT=${output} -DSYMBOL=${symbol}
+                "-DFILES=${file}" -P ${S2A_EMBED_SCRIPT}
+        DEPENDS ${file} ${S2A_EMBED_SCRIPT}
+        COMMENT "Embedding ${symbol}" VERBATIM)
+endfunction()

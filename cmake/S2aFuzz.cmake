@@ -1,0 +1,21 @@
+# fuzz/fuzz_X.c -> executable fuzz/fuzz_X with libFuzzer's main; its corpus is fuzz/corpus/X.
+if(S2A_FUZZ)
+    if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
+        message(FATAL_ERROR "S2A_FUZZ needs clang: cmake --preset fuzz")
+    endif()
+    file(GLOB fuzz_sources CONFIGURE_DEPENDS fuzz/fuzz_*.c)
+    foreach(source IN LISTS fuzz_sources)
+        get_filename_component(name ${source} NAME_WE)
+        add_executable(${name} ${source})
+        set_target_properties(${name} PROPERTIES
+            RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/fuzz)
+        target_include_directories(${name} PRIVATE fuzz)
+        # LLVMFuzzerTestOneInput is declared nowhere.
+        set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS -Wno-missing-prototypes)
+        target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+        if(TARGET s2a-cli)
+            target_link_libraries(${name} PRIVATE s2a-cli)
+        endif()
+        target_link_libraries(${name} PRIVATE s2a-static s2a-compiler)
+    endforeach()
+endif()

@@ -1,0 +1,51 @@
+# What `cmake --install` puts where. The package files are relocatable.
+include(CMakePackageConfigHelpers)
+
+install(FILES include/s2a.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS s2a-shared s2a-static)
+if(TARGET s2a-tool)
+    install(TARGETS s2a-tool)
+endif()
+install(PROGRAMS ${S2A_LLAMA_PRIVATE_FILES} DESTINATION ${CMAKE_INSTALL_LIBDIR}/s2a)
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+if(S2A_LLAMA_LICENSE)
+    install(FILES ${S2A_LLAMA_LICENSE} DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME LICENSE.llama.cpp)
+endif()
+
+# Optional parts: present when their authors have written them.
+install(FILES docs/s2a.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL)
+install(FILES completions/s2a.bash RENAME s2a OPTIONAL
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES completions/_s2a OPTIONAL
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+install(FILES completions/s2a.fish OPTIONAL
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+install(FILES ${prompt_files} DESTINATION ${CMAKE_INSTALL_DATADIR}/s2a/prompts)
+install(FILES models/manifest.json DESTINATION ${CMAKE_INSTALL_DATADIR}/s2a OPTIONAL)
+
+set(S2A_PC_REQUIRES_PRIVATE "libcurl jansson icu-uc")
+if(S2A_LLAMA_PC)
+    string(APPEND S2A_PC_REQUIRES_PRIVATE " ${S2A_LLAMA_PC}")
+endif()
+set(S2A_PC_LIBS_PRIVATE "${S2A_LLAMA_PC_LIBS} -lpthread -lm")
+foreach(name IN LISTS CMAKE_DL_LIBS)
+    string(APPEND S2A_PC_LIBS_PRIVATE " -l${name}")
+endforeach()
+# The prefix is found from the .pc file's own place, so the tree can be moved.
+file(RELATIVE_PATH S2A_PC_TO_PREFIX "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
+string(REGEX REPLACE "/$" "" S2A_PC_TO_PREFIX "${S2A_PC_TO_PREFIX}")
+configure_file(cmake/s2a.pc.in ${CMAKE_CURRENT_BINARY_DIR}/generated/s2a.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/generated/s2a.pc
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+string(REPLACE " >= " ">=" S2A_CONFIG_MODULES "${S2A_PC_REQUIRES_PRIVATE}")
+configure_package_config_file(cmake/s2aConfig.cmake.in
+    ${CMAKE_CURRENT_BINARY_DIR}/generated/s2aConfig.cmake
+    INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/s2a
+    PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)
+write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/generated/s2aConfigVersion.cmake
+    COMPATIBILITY SameMinorVersion)
+install(FILES
+    ${CMAKE_CURRENT_BINARY_DIR}/generated/s2aConfig.cmake
+    ${CMAKE_CURRENT_BINARY_DIR}/generated/s2aConfigVersion.cmake
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/s2a)

@@ -1,0 +1,68 @@
+# bash completion for s2a; source it, or install it as bash-completion/completions/s2a
+
+_s2a_models() {
+    s2a models 2>/dev/null | awk 'NR > 1 { print $1 }'
+}
+
+_s2a() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
+    local common='--model --backend --url --mode --preset --prompts --threads --ctx --gpu-layers
+        --timeout --temperature --top-p --seed --max-tokens --context --question --messages --jsonl
+        --resume --explain --json --strict --no-color --quiet --verbose --help --version'
+    local words=
+    COMPREPLY=()
+    if ((COMP_CWORD == 1)); then
+        words='ask attend pull models help --help --version'
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+        return
+    fi
+    case $command:$prev in
+    ask:--backend | attend:--backend) words='llama http script' ;;
+    ask:--mode | attend:--mode) words='rewrite' ;;
+    ask:--preset | attend:--preset)
+        words='auto opinion relevance single keep-original not-instructed plain instructed
+            instructed-math'
+        ;;
+    ask:--prompts | attend:--prompts)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+        return
+        ;;
+    ask:--context | ask:--messages | ask:--resume | attend:--context | attend:--messages | \
+        attend:--resume)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    ask:--model | ask:-m | attend:--model | attend:-m)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(
+            compgen -W "$(_s2a_models)" -- "$cur"
+            compgen -f -- "$cur"
+        )
+        return
+        ;;
+    ask:--url | ask:--threads | ask:--ctx | ask:--gpu-layers | ask:--timeout | ask:--temperature | \
+        ask:--top-p | ask:--seed | ask:--max-tokens | ask:--question | attend:--url | \
+        attend:--threads | attend:--ctx | attend:--gpu-layers | attend:--timeout | \
+        attend:--temperature | attend:--top-p | attend:--seed | attend:--max-tokens | \
+        attend:--question)
+        return
+        ;;
+    pull:--source) words='url wheels any' ;;
+    *)
+        case $command in
+        ask) words="$common --compare" ;;
+        attend) words=$common ;;
+        pull) words='--source --verify --force --json --quiet --help' ;;
+        models) words='--json --help' ;;
+        help) words='ask attend pull models' ;;
+        esac
+        [[ $command != pull || $cur == -* ]] || words=$(_s2a_models)
+        [[ $command == help || $cur == -* || $command == pull ]] || words=
+        ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+
+complete -F _s2a s2a

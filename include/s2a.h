@@ -1,0 +1,295 @@
+/* s2a: System 2 Attention (Weston and Sukhbaatar, arXiv 2311.11829) as a library.
+ *
+ *     x' ~ S2A(x)      step 1: the model regenerates the prompt without what should not count
+ *     y  ~ LLM(x')     step 2: the model answers from x' alone
+ *
+ * An s2a_engine is a loaded model behind a backend; it is thread-safe and meant to be shared.
+ * An s2a_request is built by setters and owned by one thread at a time. An s2a_result is
+ * read-only. Whoever received an object frees it, once, with its _free or _close function; every
+ * such function accepts NULL. Strings that an object returns live as long as the object.
+ *
+ * Text is UTF-8 with an explicit length in bytes; it may contain NUL, and every string that is
+ * returned is NUL-terminated as well. Spans are [start, end) in bytes. The library never prints,
+ * exits, reads the environment or keeps mutable global state. Functions that return s2a_status
+ * fill *err, when err is not NULL and the status is not S2A_OK, with the first fault seen. */
+#ifndef S2A_H
+#define S2A_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define S2A_API __attribute__((visibility("default")))
+#else
+#define S2A_API
+#endif
+
+#define S2A_VERSION_MAJOR 0
+#define S2A_VERSION_MINOR 1
+#define S2A_VERSION_PATCH 0
+
+/* The version of the library that is loaded, "MAJOR.MINOR.PATCH"; semantic versioning. */
+S2A_API const char *s2a_version(void);
+
+/* ---- status and error ------------------------------------------------------------------- */
+
+/* name, text. Append-only: the numbers are part of the ABI. */
+#define S2A_STATUS_MAP(X)                                                                        \
+    X(OK, "ok")                                                                                  \
+    X(NOMEM, "out of memory")                                                                    \
+    X(ARGUMENT, "invalid argument")                                                              \
+    X(INPUT, "invalid input text")                                                               \
+    X(LIMIT, "a limit was passed")                                                               \
+    X(IO, "input or output failed")                                                              \
+    X(PROMPT, "invalid prompt file")                                                             \
+    X(MODEL, "model not usable")                                                                 \
+    X(BACKEND, "backend failed")                                                                 \
+    X(UNAVAILABLE, "backend not available")                                                      \
+    X(UNSUPPORTED, "not supported by this backend")                                              \
+    X(TIMEOUT, "timed out")                                                                      \
+    X(CANCELLED, "cancelled")                                                                    \
+    X(INTERNAL, "internal error")
+
+typedef enum s2a_status {
+#define S2A_STATUS_ENUM(name, text) S2A_##name,
+    S2A_STATUS_MAP(S2A_STATUS_ENUM)
+#undef S2A_STATUS_ENUM
+} s2a_status;
+
+/* The name ("S2A_NOMEM") and the text ("out of memory") of a status; never NULL. */
+S2A_API const char *s2a_status_name(s2a_status status);
+S2A_API const char *s2a_status_text(s2a_status status);
+
+#define S2A_NO_POSITION ((size_t)-1)
+
+typedef struct s2a_error {
+    s2a_status status;
+    size_t position;   /* byte offset in the text or file at fault; S2A_NO_POSITION if none */
+    char message[480]; /* one line without a newline: what, where, what to do */
+} s2a_error;
+
+/* ---- engine ----------------------------------------------------------------------------- */
+
+typedef struct s2a_engine s2a_engine;
+
+typedef struct s2a_engine_options {
+    size_t size;             /* sizeof(s2a_engine_options); set by s2a_engine_options_init */
+    const char *backend;     /* "llama" (default), "http" or "script" */
+    const char *model;       /* llama: path of a GGUF file; http: the model's name, NULL = the
+                                server's first; script: path of the replay file */
+    const char *url;         /* http: base URL, such as http://127.0.0.1:8080/v1 */
+    const char *api_key;     /* http: bearer token; NULL = none. Never written to any log */
+    const char *prompts_dir; /* directory whose files replace the built-in prompts; NULL = none */
+    const char *library_dir; /* llama: where the ggml CPU/GPU libraries are; NULL = next to
+                                libllama */
+    uint32_t ctx_tokens;     /* llama: KV cells; http: the server's context if known. 0 = default */
+    uint32_t threads;        /* llama: 0 = the cores this process may use */
+    int32_t gpu_layers;      /* llama: -1 = all that fit, 0 = none (default -1) */
+    uint32_t connect_timeout_ms; /* http: default 10000 */
+    uint32_t idle_timeout_ms;    /* http: no byte for this long = S2A_TIMEOUT; default 120000 */
+    uint32_t request_timeout_ms; /* any backend: one generation as a whole; default 3600000 */
+    uint32_t max_retries;        /* http: before the first byte of output only; default 3 */
+    void (*log)(void *ctx, int level, const char *line); /* level 0 error .. 3 debug; NULL = off.
+                                                            Called from any thread */
+    void *log_ctx;
+} s2a_engine_options;
+
+/* Fills *options with the defaults named above. */
+S2A_API void s2a_engine_options_init(s2a_engine_options *options);
+
+/* Loads a model or connects to a server and reads the prompt files. Strings in *options are
+ * copied. Errors: S2A_ARGUMENT (unknown backend, missing field), S2A_MODEL (file missing, cut,
+ * not GGUF, no chat template), S2A_UNAVAILABLE (server does not answer, backend not built in),
+ * S2A_PROMPT, S2A_IO, S2A_NOMEM. On failure *out is NULL. */
+S2A_API s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out,
+                                   s2a_error *err);
+
+/* No request may be running on the engine. */
+S2A_API void s2a_engine_close(s2a_engine *engine);
+
+/* The model's name as the backend knows it (llama: general.name or the file's name). */
+S2A_API const char *s2a_engine_model(const s2a_engine *engine);
+
+/* Context length in tokens; 0 = not known (some servers do not say). */
+S2A_API uint32_t s2a_engine_ctx_tokens(const s2a_engine *engine);
+
+/* ---- cancel ----------------------------------------------------------------------------- */
+
+typedef struct s2a_cancel s2a_cancel;
+
+/* NULL when out of memory. One handle may serve many requests. */
+S2A_API s2a_cancel *s2a_cancel_new(void);
+S2A_API void s2a_cancel_free(s2a_cancel *cancel);
+
+/* Any thread, also a signal handler. Requests that hold the handle end with S2A_CANCELLED: llama
+ * within one token, http within 50 ms and the connection is closed. */
+S2A_API void s2a_cancel_fire(s2a_cancel *cancel);
+
+/* Makes the handle usable again; no request that holds it may be running. */
+S2A_API void s2a_cancel_reset(s2a_cancel *cancel);
+
+/* ---- request ---------------------------------------------------------------------------- */
+
+typedef struct s2a_request s2a_request;
+
+typedef enum s2a_mode {
+    S2A_MODE_REWRITE, /* the paper: regenerate the prompt */
+    S2A_MODE_SELECT,  /* judge each unit, keep the user's words: S2A_UNSUPPORTED for now */
+    S2A_MODE_NONE,    /* no step 1: what results of the baseline presets report */
+} s2a_mode;
+
+/* name, enum suffix. auto is opinion in rewrite mode. plain, instructed and instructed-math are
+ * the baselines: no step 1. docs/prompts.md says which figure each prompt comes from. */
+#define S2A_PRESET_MAP(X)                                                                        \
+    X(AUTO, "auto")                                                                              \
+    X(OPINION, "opinion")                                                                        \
+    X(RELEVANCE, "relevance")                                                                    \
+    X(SINGLE, "single")                                                                          \
+    X(KEEP_ORIGINAL, "keep-original")                                                            \
+    X(NOT_INSTRUCTED, "not-instructed")                                                          \
+    X(PLAIN, "plain")                                                                            \
+    X(INSTRUCTED, "instructed")                                                                  \
+    X(INSTRUCTED_MATH, "instructed-math")
+
+typedef enum s2a_preset {
+#define S2A_PRESET_ENUM(name, text) S2A_PRESET_##name,
+    S2A_PRESET_MAP(S2A_PRESET_ENUM)
+#undef S2A_PRESET_ENUM
+} s2a_preset;
+
+S2A_API const char *s2a_mode_name(s2a_mode mode);       /* "rewrite", "select", "none" */
+S2A_API const char *s2a_preset_name(s2a_preset preset); /* "keep-original" */
+/* False, and *out untouched, when no mode or preset has that name. */
+S2A_API bool s2a_mode_from_name(const char *name, s2a_mode *out);
+S2A_API bool s2a_preset_from_name(const char *name, s2a_preset *out);
+
+/* Called with whole UTF-8 characters as they are generated; step is 1 or 2. A non-zero return
+ * cancels the request. Called on the thread that runs the request. */
+typedef int (*s2a_token_fn)(void *ctx, int step, const char *text, size_t len);
+
+/* NULL when out of memory. Defaults: rewrite, auto, the paper's sampling (temperature 0.6,
+ * top-p 0.9, section 4), seed 0, 1024 tokens of answer. */
+S2A_API s2a_request *s2a_request_new(void);
+S2A_API void s2a_request_free(s2a_request *request);
+
+/* The prompt, in one of three forms; a later call replaces an earlier form, except that
+ * s2a_request_add_message appends. Text is copied. S2A_INPUT with the position of the first bad
+ * byte when it is not UTF-8; S2A_LIMIT past 16 MiB; S2A_NOMEM. */
+S2A_API s2a_status s2a_request_set_text(s2a_request *request, const char *text, size_t len,
+                                        s2a_error *err);
+/* Context and question apart: the question is kept as given, and only the context is judged. */
+S2A_API s2a_status s2a_request_set_parts(s2a_request *request, const char *context,
+                                         size_t context_len, const char *question,
+                                         size_t question_len, s2a_error *err);
+/* OpenAI roles: system, developer, user, assistant, tool. The last message must be the user's:
+ * its text is what step 1 works on; all others stay as they are. */
+S2A_API s2a_status s2a_request_add_message(s2a_request *request, const char *role,
+                                           const char *content, size_t len, s2a_error *err);
+
+S2A_API void s2a_request_set_mode(s2a_request *request, s2a_mode mode);
+S2A_API void s2a_request_set_preset(s2a_request *request, s2a_preset preset);
+/* temperature 0 is greedy. S2A_ARGUMENT unless 0 <= temperature <= 5 and 0 < top_p <= 1. */
+S2A_API s2a_status s2a_request_set_sampling(s2a_request *request, double temperature,
+                                            double top_p, uint32_t seed, s2a_error *err);
+/* Tokens of the answer, 1 or more; step 1 has a limit of its own that always fits a whole copy. */
+S2A_API void s2a_request_set_max_tokens(s2a_request *request, uint32_t max_tokens);
+S2A_API void s2a_request_set_on_token(s2a_request *request, s2a_token_fn fn, void *ctx);
+/* The handle must outlive the request's runs; NULL = none. */
+S2A_API void s2a_request_set_cancel(s2a_request *request, s2a_cancel *cancel);
+
+/* ---- result ----------------------------------------------------------------------------- */
+
+typedef struct s2a_result s2a_result;
+
+/* Why step 1 was not to be trusted, so that the original prompt went to step 2. */
+#define S2A_FALLBACK_MAP(X)                                                                      \
+    X(NONE, "none")                                                                              \
+    X(NO_QUESTION, "no_question")   /* x' has no question, or one that is not from x */          \
+    X(EMPTY, "empty")               /* the model wrote nothing */                                \
+    X(CUT_OFF, "cut_off")           /* generation hit its token limit */                         \
+    X(NEW_NUMBER, "new_number")     /* x' has a number that x has not */                         \
+    X(NEW_QUOTE, "new_quote")       /* x' has a quoted string that x has not */                  \
+    X(NEW_CODE, "new_code")         /* x' has code that x has not */                             \
+    X(TOO_LONG, "too_long")         /* x' is longer than x by more than the bound */             \
+    X(REFUSAL, "refusal")           /* the model declined instead of rewriting */                \
+    X(STEP1_FAILED, "step1_failed") /* the backend failed in step 1; see the detail */
+
+typedef enum s2a_fallback {
+#define S2A_FALLBACK_ENUM(name, text) S2A_FALLBACK_##name,
+    S2A_FALLBACK_MAP(S2A_FALLBACK_ENUM)
+#undef S2A_FALLBACK_ENUM
+} s2a_fallback;
+
+S2A_API const char *s2a_fallback_name(s2a_fallback fallback);
+
+typedef struct s2a_span {
+    size_t start, end;
+} s2a_span;
+
+typedef struct s2a_unit {
+    size_t start, end; /* in the input; units join to it byte for byte */
+    bool kept;         /* rewrite: at least half of its words are in x' */
+    bool has_score;
+    double score;      /* select: log-odds of being kept */
+    const char *label; /* rewrite: "question", "kept" or "removed" */
+} s2a_unit;
+
+typedef struct s2a_usage {
+    uint64_t prompt_tokens, cached_tokens, completion_tokens, drafted_tokens, accepted_tokens;
+    double ms;
+} s2a_usage;
+
+S2A_API void s2a_result_free(s2a_result *result);
+S2A_API s2a_mode s2a_result_mode(const s2a_result *result);
+S2A_API s2a_preset s2a_result_preset(const s2a_result *result);
+S2A_API const char *s2a_result_model(const s2a_result *result);
+
+/* Texts. *len may be NULL. NULL is returned where a text does not exist: context and question
+ * of an unsplit x', the answer of s2a_attend. */
+S2A_API const char *s2a_result_input(const s2a_result *result, size_t *len);     /* x */
+S2A_API const char *s2a_result_rewritten(const s2a_result *result, size_t *len); /* x' */
+S2A_API const char *s2a_result_context(const s2a_result *result, size_t *len);
+S2A_API const char *s2a_result_question(const s2a_result *result, size_t *len);
+S2A_API const char *s2a_result_answer(const s2a_result *result, size_t *len);
+/* What the model wrote in step 1, unparsed. */
+S2A_API const char *s2a_result_step1_text(const s2a_result *result, size_t *len);
+
+S2A_API s2a_fallback s2a_result_fallback(const s2a_result *result);
+S2A_API const char *s2a_result_fallback_detail(const s2a_result *result); /* "" if none */
+/* True when the answer ended at max_tokens and not by the model's own end. */
+S2A_API bool s2a_result_answer_cut(const s2a_result *result);
+
+S2A_API size_t s2a_result_unit_count(const s2a_result *result);
+S2A_API s2a_unit s2a_result_unit(const s2a_result *result, size_t index);
+/* Spans of the input that x' lacks, in order, not touching. */
+S2A_API size_t s2a_result_removed_count(const s2a_result *result);
+S2A_API s2a_span s2a_result_removed(const s2a_result *result, size_t index);
+/* Spans of x' (s2a_result_rewritten) whose words are not from the input. */
+S2A_API size_t s2a_result_added_count(const s2a_result *result);
+S2A_API s2a_span s2a_result_added(const s2a_result *result, size_t index);
+/* step is 1 or 2; all zero when the step did not run. */
+S2A_API s2a_usage s2a_result_usage(const s2a_result *result, int step);
+
+/* ---- the two steps ---------------------------------------------------------------------- */
+
+/* Step 1 only. A model that answers rubbish gives S2A_OK, a fallback and x' = x. Errors:
+ * S2A_ARGUMENT (no prompt, last message not the user's), S2A_INPUT (empty prompt), S2A_LIMIT
+ * (does not fit the context), S2A_UNSUPPORTED, those of the backend, S2A_TIMEOUT,
+ * S2A_CANCELLED, S2A_NOMEM. On failure *out is NULL. */
+S2A_API s2a_status s2a_attend(s2a_engine *engine, const s2a_request *request, s2a_result **out,
+                              s2a_error *err);
+
+/* Both steps. A backend that fails in step 1 only is a fallback, S2A_FALLBACK_STEP1_FAILED;
+ * cancelling and running out of memory are not. Errors as above, of step 2. */
+S2A_API s2a_status s2a_answer(s2a_engine *engine, const s2a_request *request, s2a_result **out,
+                              s2a_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# Everything that must hold before a commit, in stages; `make check` runs scripts/bootstrap.sh --dev
+# first. What a stage says goes to build/logs/STAGE.log; the terminal gets a line a stage. The first
+# stage that fails shows the end of its log and ends the run with status 1. The last line of output
+# is "N passed, N failed": tests, fuzz targets and stages that are one test.
+#
+#   scripts/check.sh [STAGE...]      FUZZ_SECONDS=60
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+self=$PWD/scripts/check.sh
+all_stages=(build model peer release install clang asan tsan valgrind coverage fuzz)
+mkdir -p build/logs
+jobs=$(nproc)
+passed=0 failed=0
+
+# ---- stages -------------------------------------------------------------------------------------
+
+build() {
+    scripts/configure.sh "$1"
+    cmake --build --preset "$1"
+}
+
+# tests PRESET ARGUMENT...: ctest; how many passed is in $junit afterwards.
+tests() {
+    local preset=$1
+    shift
+    ctest --preset "$preset" -j "$jobs" --output-junit "$junit" "$@"
+}
+
+stage_build() { build release; }
+
+# These two say where the file is; see with-live.sh.
+stage_model() { build/release/s2a pull smollm2-135m-instruct; }
+stage_peer() { scripts/build-peer.sh; }
+
+stage_release() { tests release -LE '^install$'; }
+stage_install() { tests release -L '^install$'; }
+stage_clang() { build clang; } # warnings are errors
+
+stage_asan() {
+    build asan
+    tests asan
+}
+
+stage_tsan() {
+    build tsan
+    # Some kernels place memory where this sanitizer cannot follow; not so without randomisation.
+    local -a run=()
+    if setarch -R true 2>/dev/null; then
+        run=(setarch -R)
+    fi
+    "${run[@]}" ctest --preset tsan -j "$jobs" --output-junit "$junit" -R '^(unit/|live/.*thread)'
+}
+
+stage_valgrind() { scripts/valgrind.sh; }
+stage_coverage() { scripts/coverage.sh; }
+stage_fuzz() { scripts/fuzz.sh; }
+
+if [[ ${1:-} == --stage ]]; then
+    "stage_$2"
+    exit
+fi
+
+# ---- running them -------------------------------------------------------------------------------
+
+# attribute NAME: the number in the first NAME="N" of the JUnit file.
+attribute() { grep -o "$1=\"[0-9]*\"" "$junit" | head -n 1 | tr -cd 0-9; }
+
+# Adds what the stage ran to the totals and sets $summary; a stage without tests of its own is one.
+count() {
+    local log=$1 status=$2 ok bad skipped=0
+    if [[ -f $junit ]]; then
+        bad=$(attribute failures)
+        skipped=$(($(attribute skipped) + $(attribute disabled)))
+        ok=$(($(attribute tests) - bad - skipped))
+    else
+        ok=$(grep -c '^passed ' "$log" || true)
+        bad=$(grep -c '^failed ' "$log" || true)
+    fi
+    if ((status == 0 && ok + bad == 0)); then
+        ok=1
+    elif ((status != 0 && bad == 0)); then
+        bad=1
+    fi
+    passed=$((passed + ok)) failed=$((failed + bad))
+    summary="$ok passed"
+    ((bad == 0)) || summary+=", $bad failed"
+    ((skipped == 0)) || summary+=", $skipped skipped"
+}
+
+run_stage() {
+    local stage=$1 log=build/logs/$1.log begin=$SECONDS status=0 word=ok
+    junit=$PWD/build/logs/$stage.xml
+    rm -f "$junit"
+    [[ ! -t 1 ]] || printf '%-9s ...\r' "$stage"
+    # A shell of its own, so that -e holds in the stage.
+    junit=$junit bash "$self" --stage "$stage" >"$log" 2>&1 || status=$?
+    count "$log" "$status"
+    ((status == 0)) || word=FAILED
+    printf '%-9s %-6s %5d s  %s\n' "$stage" "$word" $((SECONDS - begin)) "$summary"
+    if ((status != 0)); then
+        printf '%s\n' "---- the end of $log:"
+        tail -n 60 "$log"
+        printf '%s\n' '----'
+    fi
+    return "$status"
+}
+
+stages=("$@")
+((${#stages[@]} > 0)) || stages=("${all_stages[@]}")
+export CTEST_OUTPUT_ON_FAILURE=1 S2A_REQUIRE_LIVE=1
+result=0
+for stage in "${stages[@]}"; do
+    if [[ $(type -t "stage_$stage") != function ]]; then
+        echo "check.sh: no stage $stage: ${all_stages[*]}" >&2
+        exit 2
+    fi
+    run_stage "$stage" || {
+        result=1
+        break
+    }
+done
+echo "$passed passed, $failed failed"
+exit "$result"

@@ -1,0 +1,98 @@
+/* The seam between System 2 Attention and the models: what core asks of a backend, and nothing
+ * else. A backend is a const vtable and its state; all functions may be called from many threads
+ * at once, except close. */
+#ifndef S2A_BACKEND_H
+#define S2A_BACKEND_H
+
+#include "s2a.h"
+
+typedef struct backend backend;
+
+typedef struct backend_message {
+    const char *role; /* "system", "user", "assistant", "tool" */
+    const char *content;
+    size_t len;
+} backend_message;
+
+typedef struct backend_params {
+    double temperature; /* 0 = greedy */
+    double top_p;
+    uint32_t seed;
+    uint32_t max_tokens;          /* 0 = as many as the context holds */
+    const s2a_cancel *cancel;     /* may be NULL; see cancel_fired() */
+} backend_params;
+
+typedef enum backend_finish {
+    BACKEND_FINISH_STOP,   /* the model ended its turn */
+    BACKEND_FINISH_LENGTH, /* max_tokens or the context's end */
+    BACKEND_FINISH_CALLER, /* on_token asked to stop */
+} backend_finish;
+
+typedef struct backend_usage {
+    s2a_usage tokens; /* ms is wall time of the call, waiting for a slot included */
+    backend_finish finish;
+} backend_usage;
+
+/* Text as it is generated, in whole UTF-8 characters (bytes that are not UTF-8 arrive as U+FFFD).
+ * Non-zero stops the generation, which then ends with BACKEND_FINISH_CALLER. */
+typedef int (*backend_token_fn)(void *ctx, const char *text, size_t len);
+
+/* Where to find text that the output is expected to copy (issue: copy drafting); a hint only. */
+typedef struct backend_draft {
+    const char *text;
+    size_t len;
+} backend_draft;
+
+typedef struct backend_capabilities {
+    const char *model;    /* lives as long as the backend */
+    uint32_t ctx_tokens;  /* of one request; 0 = not known */
+    bool can_score, can_read_attention, can_draft;
+} backend_capabilities;
+
+typedef struct backend_vtable {
+    /* Appends one assistant turn to messages and streams it. draft may be NULL. *usage is filled
+     * also on failure, as far as it is known. Message content is data: role markers and special
+     * tokens inside it are tokenised as plain text. Errors: S2A_LIMIT (prompt does not fit),
+     * S2A_CANCELLED, S2A_TIMEOUT, S2A_UNAVAILABLE (could not connect), S2A_BACKEND, S2A_NOMEM. */
+    s2a_status (*generate)(backend *self, const backend_message *messages, size_t count,
+                           const backend_params *params, const backend_draft *draft,
+                           backend_token_fn on_token, void *on_token_ctx, backend_usage *usage,
+                           s2a_error *err);
+
+    /* Tokens of a text without any template: exact where the tokenizer is at hand, otherwise an
+     * upper bound. */
+    size_t (*count_tokens)(backend *self, const char *text, size_t len);
+
+    /* Select (one prefill instead of a generation). NULL where the backend has no way to do it.
+     * forced is the assistant's turn; slots[i] is a byte offset in it; logprob is
+     * [slot_count][label_count], natural logarithms. */
+    s2a_status (*score)(backend *self, const backend_message *messages, size_t count,
+                        const char *forced, size_t forced_len, const size_t *slots,
+                        size_t slot_count, const char *const *labels, size_t label_count,
+                        const backend_params *params, double *logprob, backend_usage *usage,
+                        s2a_error *err);
+    /* mass[i]: share of the question's attention on units[i] of text, mean over heads, layers. */
+    s2a_status (*attention)(backend *self, const char *text, size_t len, const s2a_span *units,
+                            size_t unit_count, s2a_span question, const backend_params *params,
+                            double *mass, backend_usage *usage, s2a_error *err);
+
+    backend_capabilities (*capabilities)(const backend *self);
+    void (*close)(backend *self);
+} backend_vtable;
+
+struct backend {
+    const backend_vtable *vtable; /* first member of every backend's state */
+};
+
+/* True once s2a_cancel_fire was called; false for NULL. */
+bool cancel_fired(const s2a_cancel *cancel);
+
+/* Monotonic clock. */
+double clock_ms(void);
+
+/* Each opens what its name says from the fields of *options that s2a.h names for it. */
+s2a_status backend_llama_open(const s2a_engine_options *options, backend **out, s2a_error *err);
+s2a_status backend_http_open(const s2a_engine_options *options, backend **out, s2a_error *err);
+s2a_status backend_script_open(const s2a_engine_options *options, backend **out, s2a_error *err);
+
+#endif

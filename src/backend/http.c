@@ -1,0 +1,720 @@
+/* The OpenAI-compatible backend: POST {base}/chat/completions, streamed. fetch.c moves the bytes,
+ * sse.c cuts them into events, this file knows what they mean.
+ *
+ * Everything in http_backend is set by backend_http_open and constant after; the pool has its own
+ * lock. A reply belongs to the call that it answers. A request is sent again only as long as no
+ * text has been handed out, so a caller never sees a beginning twice. */
+#define _GNU_SOURCE /* asprintf */
+#include "backend/backend.h"
+#include "backend/http_text.h"
+#include "backend/sse.h"
+#include "core/buf.h"
+#include "core/error.h"
+#include "core/limits.h"
+#include "core/segment.h"
+#include "net/fetch.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    BACKOFF_FIRST_MS = 250,
+    BACKOFF_MAX_MS = 8000,
+    RETRY_AFTER_MAX_MS = 60000,
+    WAIT_SLICE_MS = 20,    /* between two looks at the cancel handle */
+    LOOKUP_MAX_MS = 10000, /* of the model list, where it is only nice to have */
+};
+
+typedef struct http_backend {
+    backend base;
+    char *chat_url, *models_url, *model, *api_key;
+    char origin[300];
+    uint32_t ctx_tokens, connect_timeout_ms, idle_timeout_ms, request_timeout_ms, max_retries;
+    void (*log)(void *ctx, int level, const char *line);
+    void *log_ctx;
+    fetch_pool *pool;
+} http_backend;
+
+/* What the body turned out to be. Content-Type is not asked: servers and their proxies get it
+ * wrong, and the first character cannot. */
+typedef enum body_kind {
+    BODY_UNKNOWN,
+    BODY_EVENTS,
+    BODY_JSON, /* gathered whole: a server that ignores "stream", or the model list */
+} body_kind;
+
+typedef struct reply {
+    const http_backend *self;
+    backend_token_fn on_token;
+    void *on_token_ctx;
+    backend_usage *usage;
+    body_kind kind;
+    sse_parser events;
+    buf body;
+    bool gather;   /* the model list: keep the body, look at nothing */
+    bool finished; /* a finish_reason came, or the caller has enough */
+    bool done;     /* [DONE] came */
+    bool has_usage;
+    uint64_t deltas; /* pieces of text: the count of tokens where the server gives none */
+    size_t text_len;
+    s2a_status status; /* the first fault in the body, with its text in error */
+    s2a_error error;
+} reply;
+
+/* One request with its retries. body NULL: GET. */
+typedef struct exchange {
+    const http_backend *self;
+    const char *url, *body;
+    size_t body_len;
+    const s2a_cancel *cancel;
+    double deadline;
+    reply *reply;
+    bool retryable; /* of the last try */
+    uint64_t retry_after_ms;
+} exchange;
+
+/* ---- reading a reply -------------------------------------------------------------------- */
+
+static uint64_t json_count(const json_t *object, const char *key, uint64_t otherwise)
+{
+    double value = json_number_value(json_object_get(object, key));
+    return value >= 0 && value < 1e15 && json_is_number(json_object_get(object, key))
+               ? (uint64_t)value
+               : otherwise;
+}
+
+/* usage is the standard's; timings is llama-server's, whose prompt_n leaves the cached tokens
+ * out; prompt_cache_hit_tokens is DeepSeek's. The last one that comes counts. */
+static void reply_usage(reply *r, const json_t *root)
+{
+    s2a_usage *tokens = &r->usage->tokens;
+    const json_t *usage = json_object_get(root, "usage");
+    const json_t *timings = json_object_get(root, "timings");
+    if (json_is_object(timings)) {
+        tokens->cached_tokens = json_count(timings, "cache_n", tokens->cached_tokens);
+        tokens->prompt_tokens = json_count(timings, "prompt_n", 0) + tokens->cached_tokens;
+        tokens->completion_tokens = json_count(timings, "predicted_n", 0);
+        tokens->drafted_tokens = json_count(timings, "draft_n", 0);
+        tokens->accepted_tokens = json_count(timings, "draft_n_accepted", 0);
+        r->has_usage = true;
+    }
+    if (json_is_object(usage)) {
+        const json_t *details = json_object_get(usage, "prompt_tokens_details");
+        uint64_t cached = json_count(usage, "prompt_cache_hit_tokens", tokens->cached_tokens);
+        tokens->prompt_tokens = json_count(usage, "prompt_tokens", tokens->prompt_tokens);
+        tokens->completion_tokens = json_count(usage, "completion_tokens", 0);
+        tokens->cached_tokens = json_count(details, "cached_tokens", cached);
+        r->has_usage = true;
+    }
+}
+
+static int reply_fault(reply *r, s2a_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Ends the reply; the first fault is the one that counts. */
+static int reply_fault(reply *r, s2a_status status, const char *format, ...)
+{
+    if (r->status != S2A_OK)
+        return FETCH_STOP;
+    char text[sizeof r->error.message];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    r->status = error_set(&r->error, status, "%s", text);
+    return FETCH_STOP;
+}
+
+static int reply_quote(reply *r, const json_t *root, const char *text, size_t len)
+{
+    char said[HTTP_QUOTE_MAX + 1];
+    http_quote(root, text, len, r->self->api_key, said);
+    if (http_is_context_error(text))
+        return reply_fault(r, S2A_LIMIT,
+                           "%s: the prompt does not fit the model's context; the server says: %s",
+                           r->self->origin, said);
+    return reply_fault(r, S2A_BACKEND, "%s: the server reports: %s", r->self->origin, said);
+}
+
+static int reply_text(reply *r, const json_t *content)
+{
+    size_t len = json_string_length(content);
+    if (!len)
+        return FETCH_GO_ON;
+    if (len > LIMIT_OUTPUT_BYTES - r->text_len)
+        return reply_fault(r, S2A_BACKEND, "%s: the answer is longer than %zu bytes",
+                           r->self->origin, LIMIT_OUTPUT_BYTES);
+    r->text_len += len;
+    r->deltas++;
+    if (!r->on_token || !r->on_token(r->on_token_ctx, json_string_value(content), len))
+        return FETCH_GO_ON;
+    r->usage->finish = BACKEND_FINISH_CALLER;
+    r->finished = true;
+    return FETCH_STOP;
+}
+
+static int reply_finish(reply *r, const char *reason)
+{
+    if (!strcmp(reason, "content_filter") || !strcmp(reason, "error"))
+        return reply_fault(r, S2A_BACKEND, "%s: the server broke the answer off: %s",
+                           r->self->origin, reason);
+    bool cut = !strcmp(reason, "length") || !strcmp(reason, "max_tokens");
+    r->usage->finish = cut ? BACKEND_FINISH_LENGTH : BACKEND_FINISH_STOP;
+    r->finished = true;
+    return FETCH_GO_ON;
+}
+
+/* An event of the stream ("delta") or the whole answer ("message"). reasoning_content and its
+ * like are not the answer and are passed over; the last event, with the usage, has no choice. */
+static int reply_object(reply *r, const json_t *root, const char *text, size_t len)
+{
+    const json_t *error = json_object_get(root, "error");
+    if (error && !json_is_null(error))
+        return reply_quote(r, root, text, len);
+    reply_usage(r, root);
+    const json_t *choice = json_array_get(json_object_get(root, "choices"), 0);
+    const json_t *part = json_object_get(choice, "delta");
+    if (!part)
+        part = json_object_get(choice, "message");
+    int answer = reply_text(r, json_object_get(part, "content"));
+    const char *reason = json_string_value(json_object_get(choice, "finish_reason"));
+    return answer == FETCH_GO_ON && reason ? reply_finish(r, reason) : answer;
+}
+
+static int reply_event(reply *r, const sse_event *event)
+{
+    const char *data = event->data;
+    size_t len = event->len;
+    while (len && data[len - 1] == ' ')
+        len--;
+    if (len == 6 && !memcmp(data, "[DONE]", 6)) {
+        r->done = true;
+        return FETCH_DRAIN;
+    }
+    if (!len || r->done)
+        return FETCH_GO_ON;
+    json_t *root = http_parse_json(data, len);
+    int answer = FETCH_GO_ON;
+    if (!strcmp(event->type, "error"))
+        answer = reply_quote(r, root, data, len);
+    else if (!json_is_object(root))
+        answer = reply_fault(r, S2A_BACKEND, "%s: an event of the stream is not a JSON object",
+                             r->self->origin);
+    else
+        answer = reply_object(r, root, data, len);
+    json_decref(root);
+    return answer;
+}
+
+static int reply_sse_fault(reply *r, sse_result result)
+{
+    if (result == SSE_LIMIT)
+        return reply_fault(r, S2A_BACKEND, "%s: an event of the stream is longer than %zu bytes",
+                           r->self->origin, LIMIT_SSE_LINE_BYTES);
+    return reply_fault(r, S2A_NOMEM, "out of memory");
+}
+
+static int reply_data(void *ctx, const char *data, size_t len)
+{
+    reply *r = ctx;
+    while (r->kind == BODY_UNKNOWN && len) {
+        if (*data == '{' || *data == '[' || *data == '<')
+            r->kind = BODY_JSON;
+        else if (!strchr(" \t\r\n", *data) || !*data)
+            r->kind = BODY_EVENTS;
+        else
+            data++, len--;
+    }
+    if (r->kind == BODY_JSON) {
+        buf_add(&r->body, data, len);
+        return r->body.status == S2A_OK ? FETCH_GO_ON : reply_fault(r, S2A_NOMEM, "out of memory");
+    }
+    int answer = FETCH_GO_ON;
+    sse_event event;
+    sse_result result = SSE_EVENT;
+    while (answer == FETCH_GO_ON &&
+           (result = sse_next(&r->events, &data, &len, &event)) == SSE_EVENT)
+        answer = reply_event(r, &event);
+    return result == SSE_LIMIT || result == SSE_NOMEM ? reply_sse_fault(r, result) : answer;
+}
+
+static void reply_json_end(reply *r)
+{
+    json_t *root = http_parse_json(r->body.data, r->body.len);
+    if (!json_is_object(root)) {
+        char said[HTTP_QUOTE_MAX + 1];
+        http_quote(root, r->body.data, r->body.len, r->self->api_key, said);
+        reply_fault(r, S2A_BACKEND, "%s: not an answer of an OpenAI-compatible server: %s",
+                    r->self->origin, said);
+    } else if (reply_object(r, root, r->body.data, r->body.len) == FETCH_GO_ON && !r->finished &&
+               !r->text_len) {
+        reply_fault(r, S2A_BACKEND, "%s: the answer has no choices", r->self->origin);
+    }
+    r->finished = true;
+    json_decref(root);
+}
+
+/* The body has ended in good order: is the answer whole? */
+static void reply_end(reply *r)
+{
+    sse_event event;
+    sse_result result = SSE_MORE;
+    if (r->kind == BODY_JSON)
+        reply_json_end(r);
+    else if ((result = sse_finish(&r->events, &event)) == SSE_EVENT)
+        reply_event(r, &event);
+    if (result == SSE_LIMIT || result == SSE_NOMEM)
+        reply_sse_fault(r, result);
+    if (r->status == S2A_OK && !r->finished && !r->done)
+        reply_fault(r, S2A_BACKEND, "%s: the answer ended early", r->self->origin);
+}
+
+/* Before each try: nothing of the last one stays. */
+static void reply_begin(reply *r)
+{
+    r->usage->tokens = (s2a_usage){ 0 };
+    r->usage->finish = BACKEND_FINISH_STOP;
+    sse_free(&r->events);
+    sse_init(&r->events, LIMIT_SSE_LINE_BYTES);
+    buf_reset(&r->body);
+    if (!r->gather)
+        r->kind = BODY_UNKNOWN;
+    r->finished = r->done = r->has_usage = false;
+    r->deltas = 0;
+    r->text_len = 0;
+    r->status = S2A_OK;
+}
+
+static void reply_free(reply *r)
+{
+    sse_free(&r->events);
+    buf_free(&r->body);
+}
+
+/* ---- sending, and sending again --------------------------------------------------------- */
+
+static void http_log(const http_backend *self, int level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void http_log(const http_backend *self, int level, const char *format, ...)
+{
+    if (!self->log)
+        return;
+    char line[640];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    self->log(self->log_ctx, level, line);
+}
+
+/* A response outside 2xx. */
+static s2a_status status_error(exchange *x, const fetch_response *response, s2a_error *err)
+{
+    const http_backend *self = x->self;
+    const char *body = response->error_body, *origin = self->origin;
+    int code = response->head.status;
+    char said[HTTP_QUOTE_MAX + 1];
+    json_t *root = body ? http_parse_json(body, response->error_body_len) : NULL;
+    http_quote(root, body, response->error_body_len, self->api_key, said);
+    json_decref(root);
+    if (http_is_context_error(body) && (code == 400 || code == 413 || code == 422 || code == 500))
+        return error_set(err, S2A_LIMIT,
+                         "%s: the prompt does not fit the model's context (status %d); the server "
+                         "says: %s",
+                         origin, code, said);
+    if (code == 401 || code == 403)
+        return error_set(err, S2A_BACKEND,
+                         "%s: the API key is %s (status %d): set S2A_API_KEY; the server says: %s",
+                         origin, self->api_key ? "wrong, or not allowed this" : "missing", code,
+                         said);
+    if (code == 404)
+        return error_set(err, S2A_BACKEND,
+                         "%s: no such URL or model (status 404): check the URL's path and the "
+                         "model's name, \"%s\"; the server says: %s",
+                         origin, self->model ? self->model : "", said);
+    if (code >= 300 && code < 400)
+        return error_set(err, S2A_BACKEND, "%s: status %d: the server moved to %s: use that URL",
+                         origin, code, response->location[0] ? response->location : "nowhere");
+    x->retryable =
+        code == 408 || code == 429 || code == 500 || code == 502 || code == 503 || code == 504;
+    if (x->retryable && response->retry_after_ms > RETRY_AFTER_MAX_MS) {
+        x->retryable = false;
+        return error_set(err, S2A_BACKEND,
+                         "%s: status %d: the server asks to wait %" PRIu64
+                         " s: try later; the server says: %s",
+                         origin, code, response->retry_after_ms / 1000, said);
+    }
+    return error_set(err, S2A_BACKEND, "%s: status %d; the server says: %s", origin, code, said);
+}
+
+static s2a_status exchange_verdict(exchange *x, s2a_status status, const fetch_response *response,
+                                   s2a_error *err)
+{
+    reply *r = x->reply;
+    if (r->status == S2A_OK && status == S2A_OK && !response->stopped) {
+        if (response->head.status < 200 || response->head.status > 299)
+            return status_error(x, response, err);
+        if (!r->gather)
+            reply_end(r);
+    }
+    if (r->status != S2A_OK)
+        return error_set(err, r->status, "%s", r->error.message);
+    if (status == S2A_LIMIT)
+        return error_set(err, S2A_BACKEND, "%s: the answer is larger than %zu bytes",
+                         x->self->origin, LIMIT_HTTP_BODY_BYTES);
+    /* Only the usage, or the end of the connection, is missing. */
+    if (r->finished && (status == S2A_TIMEOUT || status == S2A_BACKEND))
+        return S2A_OK;
+    x->retryable = response->retryable && !r->text_len;
+    return status;
+}
+
+static s2a_status exchange_try(exchange *x, s2a_error *err)
+{
+    const http_backend *self = x->self;
+    static const char *const headers[] = { "Content-Type: application/json",
+                                           "Accept: text/event-stream, application/json" };
+    x->retryable = false;
+    x->retry_after_ms = 0;
+    reply_begin(x->reply);
+    double left = x->deadline - clock_ms();
+    if (left < 1)
+        return error_set(err, S2A_TIMEOUT, "%s: no answer in the time given", self->origin);
+    fetch_request request = {
+        .url = x->url,
+        .body = x->body,
+        .body_len = x->body_len,
+        .headers = x->body ? headers : headers + 1,
+        .header_count = x->body ? 2 : 1,
+        .bearer = self->api_key,
+        .connect_timeout_ms = self->connect_timeout_ms,
+        .idle_timeout_ms = self->idle_timeout_ms,
+        .total_timeout_ms = (uint32_t)left,
+        .max_bytes = LIMIT_HTTP_BODY_BYTES,
+        .cancel = x->cancel,
+        .pool = self->pool,
+        .on_data = reply_data,
+        .ctx = x->reply,
+    };
+    fetch_response response;
+    s2a_status status = fetch_run(&request, &response, err);
+    x->retry_after_ms = response.retry_after_ms;
+    status = exchange_verdict(x, status, &response, err);
+    fetch_response_free(&response);
+    return status;
+}
+
+/* Doubling, with a quarter more or less at random, so that clients that failed together do not
+ * come back together. The clock is all the randomness that this needs. */
+static double backoff_ms(uint32_t attempt)
+{
+    double wait = BACKOFF_MAX_MS;
+    if (attempt < 5)
+        wait = BACKOFF_FIRST_MS << attempt;
+    uint64_t mix = (uint64_t)(clock_ms() * 1e6) * UINT64_C(0x9E3779B97F4A7C15);
+    return wait * (0.75 + 0.5 * (double)(mix >> 40) / (double)(1 << 24));
+}
+
+static s2a_status wait_ms(double ms, const s2a_cancel *cancel, s2a_error *err)
+{
+    for (double end = clock_ms() + ms, left = ms; left > 0; left = end - clock_ms()) {
+        if (cancel_fired(cancel))
+            return error_set(err, S2A_CANCELLED, "cancelled");
+        double slice = left < WAIT_SLICE_MS ? left : WAIT_SLICE_MS;
+        struct timespec pause = { .tv_nsec = (long)(slice * 1e6) };
+        nanosleep(&pause, NULL);
+    }
+    return S2A_OK;
+}
+
+static s2a_status exchange_run(exchange *x, s2a_error *err)
+{
+    const http_backend *self = x->self;
+    s2a_error fault;
+    for (uint32_t attempt = 0;; attempt++) {
+        s2a_status status = exchange_try(x, &fault);
+        if (status == S2A_OK)
+            return S2A_OK;
+        double wait = backoff_ms(attempt), asked = (double)x->retry_after_ms;
+        wait = asked > wait ? asked : wait;
+        bool in_time = clock_ms() + wait < x->deadline;
+        if (!x->retryable || attempt >= self->max_retries || !in_time) {
+            if (x->retryable && attempt)
+                return error_set(err, status, "tried %" PRIu32 " times: %s", attempt + 1,
+                                 fault.message);
+            return error_set(err, status, "%s", fault.message);
+        }
+        http_log(self, 1, "http: retry %" PRIu32 " of %" PRIu32 " in %.0f ms: %s", attempt + 1,
+                 self->max_retries, wait, fault.message);
+        status = wait_ms(wait, x->cancel, err);
+        if (status != S2A_OK)
+            return status;
+    }
+}
+
+/* ---- generate --------------------------------------------------------------------------- */
+
+/* True when it went in; takes value over in any case. */
+static bool put(json_t *object, const char *key, json_t *value)
+{
+    return json_object_set_new(object, key, value) == 0;
+}
+
+static json_t *messages_json(const backend_message *messages, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < count; i++) {
+        json_t *message = json_object();
+        bool ok = put(message, "role", json_string(messages[i].role)) &&
+                  put(message, "content",
+                      json_stringn(messages[i].len ? messages[i].content : "", messages[i].len));
+        if (!ok || json_array_append_new(list, message) != 0) {
+            if (!ok)
+                json_decref(message);
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    return list;
+}
+
+static s2a_status request_json(const http_backend *self, const backend_message *messages,
+                               size_t count, const backend_params *params, char **body,
+                               s2a_error *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (utf8_valid_prefix(messages[i].content, messages[i].len) != messages[i].len)
+            return error_set(err, S2A_INPUT, "message %zu is not UTF-8", i);
+    json_t *root = json_object(), *options = json_object();
+    bool ok = put(options, "include_usage", json_true());
+    ok = put(root, "stream_options", options) && ok;
+    ok = ok && put(root, "model", json_string(self->model)) && put(root, "stream", json_true()) &&
+         put(root, "messages", messages_json(messages, count)) &&
+         put(root, "temperature", json_real(params->temperature)) &&
+         put(root, "top_p", json_real(params->top_p)) &&
+         put(root, "seed", json_integer(params->seed));
+    if (ok && params->max_tokens)
+        ok = put(root, "max_tokens", json_integer(params->max_tokens));
+    /* 0.6 as 0.6, not as 0.59999999999999998. */
+    *body = ok ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+    json_decref(root);
+    return *body ? S2A_OK : error_nomem(err);
+}
+
+static s2a_status http_generate(backend *base, const backend_message *messages, size_t count,
+                                const backend_params *params, const backend_draft *draft,
+                                backend_token_fn on_token, void *on_token_ctx, backend_usage *usage,
+                                s2a_error *err)
+{
+    (void)draft; /* no server takes one in this interface */
+    const http_backend *self = (const http_backend *)base;
+    double start = clock_ms();
+    char *body = NULL;
+    *usage = (backend_usage){ 0 };
+    reply r = { .self = self, .on_token = on_token, .on_token_ctx = on_token_ctx, .usage = usage };
+    buf_init(&r.body, LIMIT_HTTP_BODY_BYTES);
+    s2a_status status = request_json(self, messages, count, params, &body, err);
+    if (status == S2A_OK) {
+        exchange x = {
+            .self = self,
+            .url = self->chat_url,
+            .body = body,
+            .body_len = strlen(body),
+            .cancel = params->cancel,
+            .deadline = start + self->request_timeout_ms,
+            .reply = &r,
+        };
+        status = exchange_run(&x, err);
+    }
+    if (!r.has_usage)
+        usage->tokens.completion_tokens = r.deltas;
+    usage->tokens.ms = clock_ms() - start;
+    reply_free(&r);
+    free(body);
+    return status;
+}
+
+/* No tokenizer is at hand, and no token is shorter than a byte. */
+static size_t http_count_tokens(backend *base, const char *text, size_t len)
+{
+    (void)base;
+    (void)text;
+    return len;
+}
+
+static backend_capabilities http_capabilities(const backend *base)
+{
+    const http_backend *self = (const http_backend *)base;
+    return (backend_capabilities){ .model = self->model, .ctx_tokens = self->ctx_tokens };
+}
+
+static void http_close(backend *base)
+{
+    http_backend *self = (http_backend *)base;
+    fetch_pool_free(self->pool);
+    free(self->chat_url);
+    free(self->models_url);
+    free(self->model);
+    free(self->api_key);
+    free(self);
+}
+
+static const backend_vtable http_vtable = {
+    .generate = http_generate,
+    .count_tokens = http_count_tokens,
+    .capabilities = http_capabilities,
+    .close = http_close,
+};
+
+/* ---- opening ---------------------------------------------------------------------------- */
+
+/* The context length of one entry of the model list: vLLM, OpenRouter, Groq, LM Studio,
+ * llama-server; 0 when the server does not say. */
+static uint32_t listed_context(const json_t *entry)
+{
+    static const char *const keys[] = { "max_model_len",      "context_length", "context_window",
+                                        "max_context_length", "n_ctx",          "n_ctx_train" };
+    const json_t *places[] = { entry, json_object_get(entry, "meta") };
+    for (size_t p = 0; p < 2; p++)
+        for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
+            uint64_t tokens = json_count(places[p], keys[k], 0);
+            if (tokens > 0 && tokens <= UINT32_MAX)
+                return (uint32_t)tokens;
+        }
+    return 0;
+}
+
+/* Takes the model's name, unless it is given, and its context length, unless that is. */
+static s2a_status read_models(http_backend *self, const buf *body, s2a_error *err)
+{
+    s2a_status status = S2A_OK;
+    json_t *root = http_parse_json(body->data ? body->data : "", body->len);
+    const json_t *list = json_is_array(root) ? root : json_object_get(root, "data"), *found = NULL;
+    for (size_t i = 0; !found && i < json_array_size(list); i++) {
+        const json_t *entry = json_array_get(list, i);
+        const char *id = json_string_value(json_object_get(entry, "id"));
+        if (id && (!self->model || !strcmp(id, self->model)))
+            found = entry;
+    }
+    if (!found && !self->model) {
+        status = error_set(err, S2A_UNAVAILABLE, "%s: the server lists no model: name one",
+                           self->origin);
+    } else if (!found) {
+        http_log(self, 1, "http: %s: the server does not list the model \"%s\"", self->origin,
+                 self->model);
+    } else {
+        if (!self->model)
+            self->model = strdup(json_string_value(json_object_get(found, "id")));
+        if (!self->model)
+            status = error_nomem(err);
+        if (!self->ctx_tokens)
+            self->ctx_tokens = listed_context(found);
+    }
+    json_decref(root);
+    return status;
+}
+
+/* GET {base}/models. With the model's name at hand the list is only asked for the context length,
+ * and a server that has none, or wants another key for it, will do; one that is not there will
+ * not. */
+static s2a_status http_discover(http_backend *self, s2a_error *err)
+{
+    backend_usage usage = { 0 };
+    reply r = { .self = self, .usage = &usage, .kind = BODY_JSON, .gather = true };
+    buf_init(&r.body, LIMIT_HTTP_BODY_BYTES);
+    bool optional = self->model != NULL;
+    uint32_t limit_ms = self->request_timeout_ms;
+    if (optional && limit_ms > LOOKUP_MAX_MS)
+        limit_ms = LOOKUP_MAX_MS;
+    exchange x = {
+        .self = self, .url = self->models_url, .deadline = clock_ms() + limit_ms, .reply = &r
+    };
+    s2a_error fault = { 0 };
+    s2a_status status = exchange_run(&x, &fault);
+    if (status == S2A_OK)
+        status = read_models(self, &r.body, &fault);
+    reply_free(&r);
+    if (status == S2A_OK)
+        return S2A_OK;
+    if (!optional || status == S2A_UNAVAILABLE || status == S2A_NOMEM || status == S2A_ARGUMENT)
+        return error_set(err, status, "%s", fault.message);
+    http_log(self, 2, "http: context length not known: %s", fault.message);
+    return S2A_OK;
+}
+
+/* {base}/chat/completions and {base}/models from what people paste: with or without a slash at the
+ * end, without a path (then /v1), or the whole endpoint. */
+static s2a_status set_urls(http_backend *self, const char *url, s2a_error *err)
+{
+    static const char endpoint[] = "/chat/completions";
+    const char *host = url ? strstr(url, "://") : NULL;
+    if (!host || strpbrk(url, "?# "))
+        return error_set(err, S2A_ARGUMENT,
+                         "url: not a base URL: give it as http://127.0.0.1:8080/v1");
+    size_t len = strlen(url), end = sizeof endpoint - 1;
+    while (len && url[len - 1] == '/')
+        len--;
+    if (len > end && !memcmp(url + len - end, endpoint, end))
+        len -= end;
+    bool has_path = memchr(host + 3, '/', (size_t)(url + len - host) - 3) != NULL;
+    const char *path = has_path ? "" : "/v1";
+    if (asprintf(&self->chat_url, "%.*s%s%s", (int)len, url, path, endpoint) < 0) {
+        self->chat_url = NULL;
+        return error_nomem(err);
+    }
+    if (asprintf(&self->models_url, "%.*s%s/models", (int)len, url, path) < 0) {
+        self->models_url = NULL;
+        return error_nomem(err);
+    }
+    fetch_origin(self->chat_url, self->origin, sizeof self->origin);
+    return S2A_OK;
+}
+
+static bool copy_string(char **copy, const char *text)
+{
+    *copy = text && *text ? strdup(text) : NULL;
+    return *copy || !text || !*text;
+}
+
+static uint32_t or_default(uint32_t given, uint32_t otherwise)
+{
+    return given ? given : otherwise;
+}
+
+s2a_status backend_http_open(const s2a_engine_options *options, backend **out, s2a_error *err)
+{
+    *out = NULL;
+    http_backend *self = calloc(1, sizeof *self);
+    if (!self)
+        return error_nomem(err);
+    self->base.vtable = &http_vtable;
+    self->ctx_tokens = options->ctx_tokens;
+    self->connect_timeout_ms = or_default(options->connect_timeout_ms, 10000);
+    self->idle_timeout_ms = or_default(options->idle_timeout_ms, 120000);
+    self->request_timeout_ms = or_default(options->request_timeout_ms, 3600000);
+    self->max_retries = options->max_retries;
+    self->log = options->log;
+    self->log_ctx = options->log_ctx;
+    self->pool = fetch_pool_new();
+    s2a_status status = set_urls(self, options->url, err);
+    if (status == S2A_OK && (!self->pool || !copy_string(&self->model, options->model) ||
+                             !copy_string(&self->api_key, options->api_key)))
+        status = error_nomem(err);
+    if (status == S2A_OK && self->model &&
+        utf8_valid_prefix(self->model, strlen(self->model)) != strlen(self->model))
+        status = error_set(err, S2A_ARGUMENT, "model: the name is not UTF-8");
+    if (status == S2A_OK && (!self->model || !self->ctx_tokens))
+        status = http_discover(self, err);
+    if (status != S2A_OK) {
+        http_close(&self->base);
+        return status;
+    }
+    *out = &self->base;
+    return S2A_OK;
+}

@@ -1,0 +1,826 @@
+/* The embedded engine: a GGUF model on this machine, by libllama. The only file that includes
+ * llama.h; what needs no libllama is in llama/.
+ *
+ * A model has one context, whose KV cache KV_SLOTS sequences share. Generations take turns at it
+ * (gate), each as a whole; between them the sequences stay, so that a prompt that begins like an
+ * earlier one is decoded from where they part. Prompts are rendered and tokenised outside of the
+ * gate: the model and its vocabulary are read-only.
+ *
+ * Numerics: a token's logits depend, in the last bits, on how many tokens were decoded in the same
+ * batch, for the kernels of one row and of many sum in another order. A prompt that was decoded
+ * from a cached prefix is batched otherwise than a fresh one, so equal requests give equal text
+ * unless two tokens are as good as tied. */
+#include "backend/backend.h"
+#include "core/buf.h"
+#include "core/error.h"
+#include "core/limits.h"
+#include "llama/chat_prompt.h"
+#include "llama/chat_template.h"
+#include "llama/gate.h"
+#include "llama/gguf_file.h"
+#include "llama/inspect.h"
+#include "llama/kv_slots.h"
+#include "llama/log_lines.h"
+#include "llama/utf8_stream.h"
+
+#include <llama.h>
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CTX_TOKENS_DEFAULT 8192
+#define TIMEOUT_MS_DEFAULT 3600000u
+#define BATCH_TOKENS 512 /* of one llama_decode: a cancel is looked for between two */
+#define BATCH_OUTPUTS 64 /* rows of logits that one llama_decode may give */
+
+struct call;
+
+typedef struct embedded {
+    backend base;
+    struct llama_model *model;
+    const struct llama_vocab *vocab;
+    const char *template;
+    chat_model chat;
+    char *name, *default_system;
+    uint32_t ctx_tokens, timeout_ms;
+    size_t longest_token; /* bytes */
+    void (*log)(void *ctx, int level, const char *line);
+    void *log_ctx;
+
+    gate gate; /* whoever is in owns all below */
+    bool gate_ready;
+    struct llama_context *ctx;
+    llama_memory_t memory;
+    struct llama_batch batch;
+    bool whole_slots; /* recurrent state: a sequence cannot be cut back or copied in part */
+    kv_slots slots;
+    struct call *call;
+} embedded;
+
+/* One generation. */
+typedef struct call {
+    embedded *e;
+    const backend_params *params;
+    double start_ms;
+    backend_usage *usage;
+    backend_token_fn on_token;
+    void *on_token_ctx;
+    int slot;
+    utf8_stream stream;
+    buf text; /* what the token at hand completes */
+    size_t text_bytes;
+    log_lines log;
+    bool ended; /* usage->finish says how */
+} call;
+
+/* ---- libllama, once a process ------------------------------------------------------------- */
+
+/* libllama has one logger for the process. What it logs on a thread belongs to the engine for
+ * which that thread works just then; elsewhere, and on its own worker threads, it is dropped. */
+static _Thread_local log_lines *thread_log;
+
+static void log_line(enum ggml_log_level level, const char *text, void *unused)
+{
+    (void)unused;
+    if (!thread_log)
+        return;
+    int ours = -1; /* GGML_LOG_LEVEL_CONT */
+    if (level == GGML_LOG_LEVEL_ERROR)
+        ours = 0;
+    else if (level == GGML_LOG_LEVEL_WARN)
+        ours = 1;
+    else if (level == GGML_LOG_LEVEL_INFO)
+        ours = 2;
+    else if (level == GGML_LOG_LEVEL_DEBUG || level == GGML_LOG_LEVEL_NONE)
+        ours = 3;
+    log_lines_add(thread_log, ours, text);
+}
+
+static log_lines *log_begin(log_lines *log, void (*fn)(void *, int, const char *), void *ctx)
+{
+    log_lines *before = thread_log; /* on_token and the log function may open engines */
+    *log = (log_lines){ .log = fn, .log_ctx = ctx };
+    thread_log = log;
+    return before;
+}
+
+static void log_end(log_lines *log, log_lines *before)
+{
+    log_lines_end(log);
+    thread_log = before;
+}
+
+static void library_init(void)
+{
+    llama_log_set(log_line, NULL);
+    llama_backend_init();
+}
+
+/* The directory of the libllama that is loaded, where its ggml libraries are as well. */
+static bool library_own_dir(char *dir, size_t size)
+{
+    Dl_info info;
+    if (!dladdr((void *)llama_backend_init, &info) || !info.dli_fname)
+        return false;
+    const char *slash = strrchr(info.dli_fname, '/');
+    size_t len = slash ? (size_t)(slash - info.dli_fname) : 0;
+    if (len == 0 || len >= size)
+        return false;
+    memcpy(dir, info.dli_fname, len);
+    dir[len] = '\0';
+    return true;
+}
+
+/* Loads ggml's libraries for this machine's processors, unless the process has them (a libllama
+ * may come with them built in). The directory is ours to name: by default ggml would search the
+ * current one, and run what somebody left there. */
+static s2a_status library_load(const char *dir, s2a_error *err)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    char own[PATH_MAX];
+    pthread_once(&once, library_init);
+    if (!dir)
+        dir = library_own_dir(own, sizeof own) ? own : ".";
+    pthread_mutex_lock(&lock);
+    bool loaded = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU) != NULL;
+    if (!loaded && access(dir, R_OK | X_OK) == 0) {
+        ggml_backend_load_all_from_path(dir);
+        loaded = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU) != NULL;
+    }
+    pthread_mutex_unlock(&lock);
+    if (!loaded)
+        return error_set(err, S2A_UNAVAILABLE,
+                         "%s: no ggml library for this processor (libggml-cpu*.so); set the "
+                         "library directory to where libllama's are",
+                         dir);
+    return S2A_OK;
+}
+
+/* ---- what chat_prompt asks of a model ------------------------------------------------------- */
+
+static s2a_status chat_render(void *ctx, const chat_turn *turns, size_t count, buf *out)
+{
+    const embedded *e = ctx;
+    struct llama_chat_message *messages = calloc(count + 1, sizeof *messages);
+    if (!messages)
+        return S2A_NOMEM;
+    size_t size = 1024;
+    for (size_t i = 0; i < count; i++) {
+        messages[i] = (struct llama_chat_message){ turns[i].role, turns[i].content };
+        size += strlen(turns[i].content) + 128;
+    }
+    s2a_status status = size > INT32_MAX / 2 ? S2A_LIMIT : S2A_OK;
+    char *text = NULL;
+    int32_t len = 0;
+    while (status == S2A_OK) {
+        free(text);
+        text = malloc(size);
+        if (!text) {
+            status = S2A_NOMEM;
+            break;
+        }
+        len = llama_chat_apply_template(e->template, messages, count, true, text, (int32_t)size);
+        if (len < 0)
+            status = S2A_BACKEND;
+        if (len < 0 || (size_t)len <= size)
+            break;
+        size = (size_t)len;
+    }
+    if (status == S2A_OK) {
+        buf_add(out, text, (size_t)len);
+        status = out->status;
+    }
+    free(text);
+    free(messages);
+    return status;
+}
+
+/* The beginning-of-sequence token is chat_prompt's business (add_special is false): libllama would
+ * add an end-of-sequence token too where a model file asks for one. */
+static s2a_status chat_tokenize(void *ctx, const char *text, size_t len, bool special,
+                                token_list *out)
+{
+    const embedded *e = ctx;
+    if (len > INT32_MAX / 2)
+        return S2A_LIMIT;
+    int32_t n = -(int32_t)(len / 3 + 8);
+    do { /* a negative answer is the number of tokens */
+        if (n == INT32_MIN)
+            return S2A_LIMIT;
+        if (!token_list_reserve(out, (size_t)-n))
+            return S2A_NOMEM;
+        size_t room = out->cap - out->count;
+        n = llama_tokenize(e->vocab, text, (int32_t)len, out->items + out->count,
+                           room > INT32_MAX ? INT32_MAX : (int32_t)room, false, special);
+    } while (n < 0);
+    out->count += (size_t)n;
+    return S2A_OK;
+}
+
+static token_kind chat_kind(void *ctx, int32_t token)
+{
+    const embedded *e = ctx;
+    enum llama_token_attr attr = llama_vocab_get_attr(e->vocab, token);
+    if (attr & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN))
+        return TOKEN_CONTROL;
+    /* User-defined tokens are runs of white space and HTML tags in some models, and the template's
+     * markers in some files. */
+    if (attr & LLAMA_TOKEN_ATTR_USER_DEFINED) {
+        const char *text = llama_vocab_get_text(e->vocab, token);
+        if (strlen(text) >= 3 && strpbrk(text, "<[|"))
+            return TOKEN_MARK;
+    }
+    return TOKEN_TEXT;
+}
+
+static void chat_text(void *ctx, int32_t token, char *out, size_t size)
+{
+    const embedded *e = ctx;
+    int32_t n = llama_token_to_piece(e->vocab, token, out, (int32_t)size - 1, 0, true);
+    out[n > 0 ? n : 0] = '\0';
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+static uint32_t cores(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+        return (uint32_t)CPU_COUNT(&set);
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (uint32_t)online : 1;
+}
+
+static s2a_status open_model(embedded *e, const s2a_engine_options *options, log_lines *log,
+                             s2a_error *err)
+{
+    struct llama_model_params params = llama_model_default_params();
+    ggml_backend_dev_t no_devices[] = { NULL };
+    params.load_mode = LLAMA_LOAD_MODE_MMAP;
+    params.n_gpu_layers = options->gpu_layers;
+    if (options->gpu_layers == 0)
+        params.devices = no_devices; /* else large batches would still be sent there */
+    e->model = llama_model_load_from_file(options->model, params);
+    if (!e->model && options->gpu_layers < 0 && llama_supports_gpu_offload()) {
+        /* Not all layers fit, most likely. */
+        params.n_gpu_layers = 0;
+        params.devices = no_devices;
+        e->model = llama_model_load_from_file(options->model, params);
+        if (e->model && e->log)
+            e->log(e->log_ctx, 1, "the model does not fit on the GPU: it runs on the CPU; set the "
+                                  "number of GPU layers to use both");
+    }
+    log_lines_end(log);
+    if (!e->model)
+        return error_set(err, S2A_MODEL,
+                         "%s: cannot load the model: %s; the file may be incomplete: compare its "
+                         "size and sha256, or download it again",
+                         options->model, log_lines_fault(log, "unknown cause"));
+    e->vocab = llama_model_get_vocab(e->model);
+    if (!llama_model_has_decoder(e->model) || llama_model_has_encoder(e->model) ||
+        llama_model_is_diffusion(e->model) || llama_vocab_type(e->vocab) == LLAMA_VOCAB_TYPE_NONE)
+        return error_set(err, S2A_MODEL,
+                         "%s: not a model that continues text (no decoder); use a chat model",
+                         options->model);
+    for (int32_t i = 0; i < llama_vocab_n_tokens(e->vocab); i++) {
+        size_t len = strlen(llama_vocab_get_text(e->vocab, i));
+        if (len > e->longest_token)
+            e->longest_token = len;
+    }
+    return S2A_OK;
+}
+
+/* The name for people: general.name of the file, or the file's own. */
+static s2a_status open_name(embedded *e, const char *path)
+{
+    char value[256];
+    buf name;
+    utf8_stream stream = { .need = 0 };
+    buf_init(&name, 4 * sizeof value);
+    int32_t n = llama_model_meta_val_str(e->model, "general.name", value, sizeof value);
+    if (n > 0)
+        utf8_stream_add(&stream, value, strlen(value), &name);
+    e->name = name.len > 0 ? buf_take(&name, NULL) : gguf_file_name(path);
+    buf_free(&name);
+    return e->name ? S2A_OK : S2A_NOMEM;
+}
+
+static s2a_status open_chat(embedded *e, const char *path, s2a_error *err)
+{
+    e->template = llama_model_chat_template(e->model, NULL);
+    if (!e->template)
+        return error_set(err, S2A_MODEL,
+                         "%s: has no chat template; use an instruct or chat model", path);
+    struct llama_chat_message probe = { "user", "x" };
+    if (llama_chat_apply_template(e->template, &probe, 1, true, NULL, 0) < 0)
+        return error_set(err, S2A_MODEL,
+                         "%s: its chat template is none that libllama knows; use another model, or "
+                         "a server by the http backend",
+                         path);
+    buf system;
+    buf_init(&system, LIMIT_INPUT_BYTES);
+    if (chat_template_default_system(e->template, &system))
+        e->default_system = buf_take(&system, NULL);
+    s2a_status status = system.status;
+    buf_free(&system);
+    if (status != S2A_OK)
+        return error_nomem(err);
+    /* libllama's renderer never writes the template's bos_token; the Jinja template would. */
+    bool bos = llama_vocab_get_add_bos(e->vocab) || strstr(e->template, "bos_token");
+    e->chat = (chat_model){ .ctx = e, .render = chat_render, .tokenize = chat_tokenize,
+                            .kind = chat_kind, .text = chat_text,
+                            .default_system = e->default_system,
+                            .bos = bos ? llama_vocab_bos(e->vocab) : -1 };
+    return S2A_OK;
+}
+
+/* The kernel promises any amount of memory and kills the process later: what the KV cache will
+ * need is known well enough to refuse what cannot be. */
+static bool ctx_fits(const embedded *e, uint32_t ctx_tokens)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    int32_t heads = llama_model_n_head(e->model);
+    if (pages <= 0 || page <= 0 || heads <= 0 || llama_supports_gpu_offload())
+        return true;
+    double head = (double)llama_model_n_embd(e->model) / heads;
+    double row = head * llama_model_n_head_kv(e->model) * 2 /* K and V */ * 2 /* bytes of f16 */;
+    return row * llama_model_n_layer(e->model) * ctx_tokens < (double)pages * (double)page;
+}
+
+static bool call_aborted(void *ctx);
+
+static s2a_status open_context(embedded *e, const s2a_engine_options *options, log_lines *log,
+                               s2a_error *err)
+{
+    struct llama_context_params params = llama_context_default_params();
+    int32_t trained = llama_model_n_ctx_train(e->model);
+    params.n_ctx = options->ctx_tokens;
+    if (params.n_ctx == 0) {
+        params.n_ctx = CTX_TOKENS_DEFAULT;
+        if (trained > 0 && trained < CTX_TOKENS_DEFAULT)
+            params.n_ctx = (uint32_t)trained;
+    }
+    uint32_t threads = options->threads ? options->threads : cores();
+    if (threads > GGML_MAX_N_THREADS)
+        threads = GGML_MAX_N_THREADS;
+    params.n_batch = params.n_ubatch = BATCH_TOKENS;
+    params.n_outputs_max = BATCH_OUTPUTS;
+    params.n_seq_max = KV_SLOTS;
+    params.kv_unified = true;
+    params.n_threads = params.n_threads_batch = (int32_t)threads;
+    params.abort_callback = call_aborted;
+    params.abort_callback_data = e;
+    log->fault[0] = '\0';
+    if (ctx_fits(e, params.n_ctx))
+        e->ctx = llama_init_from_model(e->model, params);
+    log_lines_end(log);
+    if (!e->ctx)
+        return error_set(err, S2A_NOMEM,
+                         "%s: no context of %u tokens: %s; set a smaller one (--ctx)",
+                         options->model, params.n_ctx,
+                         log_lines_fault(log, "it does not fit in memory"));
+    e->memory = llama_get_memory(e->ctx);
+    if (!e->memory)
+        return error_set(err, S2A_MODEL,
+                         "%s: not a model that continues text (no decoder); use a chat model",
+                         options->model);
+    e->ctx_tokens = llama_n_ctx_seq(e->ctx);
+    e->whole_slots = llama_model_is_recurrent(e->model) || llama_model_is_hybrid(e->model);
+    e->batch = llama_batch_init(BATCH_TOKENS, 0, 1);
+    if (!kv_slots_init(&e->slots, e->ctx_tokens))
+        return error_nomem(err);
+    e->gate_ready = gate_init(&e->gate);
+    return e->gate_ready ? S2A_OK : error_nomem(err);
+}
+
+static void embedded_close(backend *self)
+{
+    embedded *e = (embedded *)self;
+    if (e->gate_ready)
+        gate_destroy(&e->gate);
+    kv_slots_free(&e->slots);
+    if (e->batch.token)
+        llama_batch_free(e->batch);
+    if (e->ctx)
+        llama_free(e->ctx);
+    if (e->model)
+        llama_model_free(e->model);
+    free(e->default_system);
+    free(e->name);
+    free(e);
+}
+
+/* ---- slots of the KV cache ------------------------------------------------------------------ */
+
+static void slot_clear(embedded *e, int slot)
+{
+    llama_memory_seq_rm(e->memory, slot, -1, -1); /* a whole sequence: never fails */
+    kv_slots_cut(&e->slots, slot, 0);
+}
+
+/* True when the cache holds as much of the slot's sequence as the slot remembers. */
+static bool slot_agrees(const embedded *e, int slot)
+{
+    size_t count = e->slots.slot[slot].count;
+    llama_pos last = llama_memory_seq_pos_max(e->memory, slot);
+    if (count == 0)
+        return last < 0;
+    bool all = e->whole_slots || llama_memory_seq_pos_min(e->memory, slot) == 0;
+    return all && last == (llama_pos)count - 1;
+}
+
+/* Cuts the slot to its first keep tokens, or clears it where the cache cannot do that. */
+static void slot_cut(embedded *e, int slot, size_t keep)
+{
+    bool ok = keep > 0 && llama_memory_seq_rm(e->memory, slot, (llama_pos)keep, -1);
+    if (ok) {
+        kv_slots_cut(&e->slots, slot, keep);
+        ok = slot_agrees(e, slot);
+    }
+    if (!ok)
+        slot_clear(e, slot);
+}
+
+/* Finds the slot for a prompt. Returns how many of its tokens need not be decoded. */
+static size_t slot_take(call *c, const token_list *prompt)
+{
+    embedded *e = c->e;
+    kv_plan plan = kv_slots_plan(&e->slots, prompt->items, prompt->count, e->whole_slots);
+    c->slot = plan.slot;
+    if (plan.slot == plan.source) {
+        slot_cut(e, plan.slot, plan.keep);
+    } else {
+        slot_clear(e, plan.slot);
+        /* Both sequences own the cells from now on; nothing is copied. */
+        llama_memory_seq_cp(e->memory, plan.source, plan.slot, 0, (llama_pos)plan.keep);
+        kv_slots_append(&e->slots, plan.slot, prompt->items, plan.keep);
+        if (!slot_agrees(e, plan.slot))
+            slot_clear(e, plan.slot);
+        kv_slots_touch(&e->slots, plan.source);
+    }
+    kv_slots_touch(&e->slots, plan.slot);
+    return e->slots.slot[plan.slot].count;
+}
+
+/* ---- generating ----------------------------------------------------------------------------- */
+
+/* S2A_OK, or why the call may not go on. */
+static s2a_status call_check(const call *c, s2a_error *err)
+{
+    if (cancel_fired(c->params->cancel))
+        return error_set(err, S2A_CANCELLED, "cancelled");
+    if (clock_ms() - c->start_ms > (double)c->e->timeout_ms)
+        return error_set(err, S2A_TIMEOUT, "no complete answer within %u ms; raise the request "
+                                           "timeout or ask for less",
+                         c->e->timeout_ms);
+    return S2A_OK;
+}
+
+static bool call_gives_up(void *ctx)
+{
+    return call_check(ctx, NULL) != S2A_OK;
+}
+
+/* Asked by libllama's CPU backend before every node of a graph. */
+static bool call_aborted(void *ctx)
+{
+    const embedded *e = ctx;
+    return e->call && call_gives_up(e->call);
+}
+
+static s2a_status decode_failed(call *c, int32_t rc, s2a_error *err)
+{
+    embedded *e = c->e;
+    s2a_status status = rc == 2 ? call_check(c, err) : S2A_OK;
+    if (status != S2A_OK && !e->whole_slots) {
+        slot_cut(e, c->slot, e->slots.slot[c->slot].count);
+        return status;
+    }
+    slot_clear(e, c->slot);
+    if (status != S2A_OK)
+        return status;
+    log_lines_end(&c->log);
+    return error_set(err, S2A_BACKEND, "llama_decode failed with %d: %s; try a smaller context or "
+                                       "batch of requests",
+                     rc, log_lines_fault(&c->log, "no cause given"));
+}
+
+/* Decodes up to BATCH_TOKENS tokens after those of the call's slot. */
+static s2a_status decode(call *c, const int32_t *tokens, size_t count, bool want_logits,
+                         s2a_error *err)
+{
+    embedded *e = c->e;
+    size_t at = e->slots.slot[c->slot].count;
+    e->batch.n_tokens = (int32_t)count;
+    for (size_t i = 0; i < count; i++) {
+        e->batch.token[i] = tokens[i];
+        e->batch.pos[i] = (llama_pos)(at + i);
+        e->batch.n_seq_id[i] = 1;
+        e->batch.seq_id[i][0] = c->slot;
+        e->batch.logits[i] = want_logits && i + 1 == count;
+    }
+    for (;;) {
+        int32_t rc = llama_decode(e->ctx, e->batch);
+        if (rc == 0)
+            break;
+        /* 1: no free cells. They are with the other slots: no slot outgrows the cache alone. */
+        int victim = rc == 1 ? kv_slots_evictable(&e->slots, c->slot) : -1;
+        if (victim < 0)
+            return decode_failed(c, rc, err);
+        slot_clear(e, victim);
+    }
+    kv_slots_append(&e->slots, c->slot, tokens, count);
+    return S2A_OK;
+}
+
+static s2a_status prefill(call *c, const token_list *prompt, s2a_error *err)
+{
+    size_t at = slot_take(c, prompt);
+    c->usage->tokens.cached_tokens = at;
+    while (at < prompt->count) {
+        s2a_status status = call_check(c, err);
+        size_t n = prompt->count - at;
+        if (n > BATCH_TOKENS)
+            n = BATCH_TOKENS;
+        if (status == S2A_OK)
+            status = decode(c, prompt->items + at, n, at + n == prompt->count, err);
+        if (status != S2A_OK)
+            return status;
+        at += n;
+    }
+    return S2A_OK;
+}
+
+/* Top-p, then temperature: llama.cpp's own order, so that a request gives the same distribution
+ * here and on a llama-server (started with its top-k and min-p off). The paper's code divides by
+ * the temperature first, which at 0.6 makes the nucleus of 0.9 a little smaller. */
+static struct llama_sampler *sampler_new(const backend_params *params)
+{
+    struct llama_sampler_chain_params defaults = llama_sampler_chain_default_params();
+    struct llama_sampler *chain = llama_sampler_chain_init(defaults);
+    if (!chain)
+        return NULL;
+    if (params->temperature <= 0) {
+        llama_sampler_chain_add(chain, llama_sampler_init_greedy());
+        return chain;
+    }
+    /* LLAMA_DEFAULT_SEED means a random one, and every seed of ours is to be repeatable. */
+    uint32_t seed = params->seed == LLAMA_DEFAULT_SEED ? LLAMA_DEFAULT_SEED - 1 : params->seed;
+    llama_sampler_chain_add(chain, llama_sampler_init_top_p((float)params->top_p, 1));
+    llama_sampler_chain_add(chain, llama_sampler_init_temp((float)params->temperature));
+    llama_sampler_chain_add(chain, llama_sampler_init_dist(seed));
+    return chain;
+}
+
+static void call_end(call *c, backend_finish finish)
+{
+    c->ended = true;
+    c->usage->finish = finish;
+}
+
+/* Hands c->text on. */
+static s2a_status deliver(call *c, s2a_error *err)
+{
+    if (c->text.status != S2A_OK)
+        return error_nomem(err);
+    if (c->text.len > LIMIT_OUTPUT_BYTES - c->text_bytes)
+        return error_set(err, S2A_LIMIT, "the model wrote more than %zu bytes; lower max_tokens",
+                         LIMIT_OUTPUT_BYTES);
+    c->text_bytes += c->text.len;
+    if (c->text.len > 0 && c->on_token &&
+        c->on_token(c->on_token_ctx, c->text.data, c->text.len) != 0)
+        call_end(c, BACKEND_FINISH_CALLER);
+    buf_reset(&c->text);
+    return S2A_OK;
+}
+
+/* Adds the bytes of a token; special tokens have none. */
+static s2a_status token_bytes(const embedded *e, int32_t token, utf8_stream *stream, buf *out,
+                              bool special)
+{
+    char few[128], *bytes = few;
+    int32_t n = llama_token_to_piece(e->vocab, token, few, sizeof few, 0, special);
+    if (n < 0) {
+        bytes = malloc((size_t)-n);
+        if (!bytes)
+            return S2A_NOMEM;
+        n = llama_token_to_piece(e->vocab, token, bytes, -n, 0, special);
+    }
+    if (n > 0)
+        utf8_stream_add(stream, bytes, (size_t)n, out);
+    if (bytes != few)
+        free(bytes);
+    return out->status;
+}
+
+/* What becomes of a token that was sampled. */
+static s2a_status take_token(call *c, int32_t token, s2a_error *err)
+{
+    const embedded *e = c->e;
+    uint64_t written = ++c->usage->tokens.completion_tokens;
+    bool eog = llama_vocab_is_eog(e->vocab, token);
+    if (eog)
+        utf8_stream_end(&c->stream, &c->text);
+    else if (token_bytes(e, token, &c->stream, &c->text, false) != S2A_OK)
+        return error_nomem(err);
+    s2a_status status = deliver(c, err);
+    if (status != S2A_OK || c->ended)
+        return status;
+    size_t used = e->slots.slot[c->slot].count;
+    if (eog)
+        call_end(c, BACKEND_FINISH_STOP);
+    else if ((c->params->max_tokens > 0 && written >= c->params->max_tokens) ||
+             used >= e->ctx_tokens)
+        call_end(c, BACKEND_FINISH_LENGTH); /* a character that has only begun is dropped */
+    return S2A_OK;
+}
+
+/* The part of a generation that owns the context. */
+static s2a_status generate_inside(call *c, const token_list *prompt, s2a_error *err)
+{
+    struct llama_sampler *sampler = sampler_new(c->params);
+    s2a_status status = sampler ? prefill(c, prompt, err) : error_nomem(err);
+    while (status == S2A_OK && !c->ended) {
+        int32_t token = llama_sampler_sample(sampler, c->e->ctx, -1);
+        status = take_token(c, token, err);
+        if (status == S2A_OK && !c->ended)
+            status = call_check(c, err);
+        if (status == S2A_OK && !c->ended)
+            status = decode(c, &token, 1, true, err);
+    }
+    if (sampler)
+        llama_sampler_free(sampler);
+    return status;
+}
+
+/* Tokenising is quick but not to be cancelled, so what cannot fit whatever its tokens is refused
+ * by its bytes. */
+static s2a_status check_bytes(const embedded *e, const backend_message *messages, size_t count,
+                              s2a_error *err)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += messages[i].len;
+    size_t tokens = bytes / (e->longest_token ? e->longest_token : 1);
+    if (tokens <= e->ctx_tokens)
+        return S2A_OK;
+    return error_set(err, S2A_LIMIT, "prompt is more than %zu tokens, the context holds %u; raise "
+                                     "--ctx or shorten it",
+                     tokens, e->ctx_tokens);
+}
+
+static s2a_status generate_call(call *c, const backend_message *messages, size_t count,
+                                token_list *prompt, s2a_error *err)
+{
+    embedded *e = c->e;
+    s2a_status status = check_bytes(e, messages, count, err);
+    if (status == S2A_OK)
+        status = chat_prompt_tokens(&e->chat, messages, count, prompt, NULL, err);
+    if (status != S2A_OK)
+        return status;
+    c->usage->tokens.prompt_tokens = prompt->count;
+    if (prompt->count == 0)
+        return error_set(err, S2A_BACKEND, "the prompt is empty; give at least one message");
+    if (prompt->count > e->ctx_tokens)
+        return error_set(err, S2A_LIMIT, "prompt is %zu tokens, the context holds %u; raise --ctx "
+                                         "or shorten it",
+                         prompt->count, e->ctx_tokens);
+    if (!gate_enter(&e->gate, call_gives_up, c)) {
+        status = call_check(c, err);
+        return status != S2A_OK ? status : error_set(err, S2A_INTERNAL, "gate without a reason");
+    }
+    e->call = c;
+    status = generate_inside(c, prompt, err);
+    e->call = NULL;
+    gate_leave(&e->gate);
+    return status;
+}
+
+/* draft: verifying a copied draft is not done here yet, and a hint may be ignored. */
+static s2a_status embedded_generate(backend *self, const backend_message *messages, size_t count,
+                                    const backend_params *params, const backend_draft *draft,
+                                    backend_token_fn on_token, void *on_token_ctx,
+                                    backend_usage *usage, s2a_error *err)
+{
+    (void)draft;
+    embedded *e = (embedded *)self;
+    call c = { .e = e, .params = params, .start_ms = clock_ms(), .usage = usage,
+               .on_token = on_token, .on_token_ctx = on_token_ctx };
+    *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
+    buf_init(&c.text, LIMIT_OUTPUT_BYTES);
+    token_list prompt = { 0 };
+    log_lines *before = log_begin(&c.log, e->log, e->log_ctx);
+    s2a_status status = generate_call(&c, messages, count, &prompt, err);
+    log_end(&c.log, before);
+    token_list_free(&prompt);
+    buf_free(&c.text);
+    usage->tokens.ms = clock_ms() - c.start_ms;
+    return status;
+}
+
+static size_t embedded_count_tokens(backend *self, const char *text, size_t len)
+{
+    embedded *e = (embedded *)self;
+    utf8_stream stream = { .need = 0 };
+    token_list tokens = { 0 };
+    buf valid;
+    buf_init(&valid, 8 * LIMIT_INPUT_BYTES);
+    utf8_stream_add(&stream, text, len, &valid); /* libllama throws on bytes beyond U+10FFFF */
+    utf8_stream_end(&stream, &valid);
+    s2a_status status = valid.status;
+    if (status == S2A_OK && valid.len > 0)
+        status = chat_tokenize(e, valid.data, valid.len, false, &tokens);
+    size_t count = status == S2A_OK ? tokens.count : len;
+    token_list_free(&tokens);
+    buf_free(&valid);
+    return count;
+}
+
+static backend_capabilities embedded_capabilities(const backend *self)
+{
+    const embedded *e = (const embedded *)self;
+    return (backend_capabilities){ .model = e->name, .ctx_tokens = e->ctx_tokens };
+}
+
+static const backend_vtable embedded_vtable = {
+    .generate = embedded_generate,
+    .count_tokens = embedded_count_tokens,
+    .capabilities = embedded_capabilities,
+    .close = embedded_close,
+};
+
+s2a_status backend_llama_open(const s2a_engine_options *options, backend **out, s2a_error *err)
+{
+    *out = NULL;
+    if (!options->model || !*options->model)
+        return error_set(err, S2A_ARGUMENT, "backend llama: no model; give the path of a GGUF file");
+    s2a_status status = gguf_file_check(options->model, err);
+    if (status != S2A_OK)
+        return status;
+    embedded *e = calloc(1, sizeof *e);
+    if (!e)
+        return error_nomem(err);
+    e->base.vtable = &embedded_vtable;
+    e->log = options->log;
+    e->log_ctx = options->log_ctx;
+    e->timeout_ms = options->request_timeout_ms ? options->request_timeout_ms : TIMEOUT_MS_DEFAULT;
+    log_lines log;
+    log_lines *before = log_begin(&log, e->log, e->log_ctx);
+    status = library_load(options->library_dir, err);
+    if (status == S2A_OK)
+        status = open_model(e, options, &log, err);
+    if (status == S2A_OK && (status = open_name(e, options->model)) != S2A_OK)
+        error_nomem(err);
+    if (status == S2A_OK)
+        status = open_chat(e, options->model, err);
+    if (status == S2A_OK)
+        status = open_context(e, options, &log, err);
+    log_end(&log, before);
+    if (status != S2A_OK) {
+        embedded_close(&e->base);
+        return status;
+    }
+    *out = &e->base;
+    return S2A_OK;
+}
+
+/* ---- for the tests -------------------------------------------------------------------------- */
+
+s2a_status llama_inspect_prompt(backend *self, const backend_message *messages, size_t count,
+                                token_list *out, bool *split, s2a_error *err)
+{
+    embedded *e = (embedded *)self;
+    return chat_prompt_tokens(&e->chat, messages, count, out, split, err);
+}
+
+bool llama_inspect_is_control(backend *self, int32_t token)
+{
+    return chat_kind(self, token) == TOKEN_CONTROL;
+}
+
+s2a_status llama_inspect_text(backend *self, const token_list *tokens, buf *out)
+{
+    utf8_stream stream = { .need = 0 };
+    for (size_t i = 0; i < tokens->count; i++) {
+        s2a_status status = token_bytes((embedded *)self, tokens->items[i], &stream, out, true);
+        if (status != S2A_OK)
+            return status;
+    }
+    utf8_stream_end(&stream, out);
+    return out->status;
+}
+
+bool llama_inspect_slots_agree(backend *self)
+{
+    const embedded *e = (const embedded *)self;
+    for (int i = 0; i < KV_SLOTS; i++)
+        if (!slot_agrees(e, i))
+            return false;
+    return true;
+}

@@ -1,0 +1,99 @@
+#include "chat_template.h"
+
+#include "core/ascii.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define OPEN "<|im_start|>system"
+#define CLOSE "<|im_end|>"
+#define STAND_IN_OPEN "S2Axq"
+#define STAND_IN_CLOSE "qx"
+
+/* Reads a message from at, which follows the opening and its line break, up to the closing marker.
+ * quote is the quotation mark of the Jinja string around it; 0 = any of the two; '\n' = none, the
+ * text stands in the template as it is. False when the literal ends before, or an expression
+ * begins: then it is not the whole message. */
+static bool read_literal(const char *at, char quote, buf *out)
+{
+    size_t start = out->len;
+    for (; *at; at++) {
+        if (strncmp(at, CLOSE, strlen(CLOSE)) == 0)
+            return true;
+        char c = *at;
+        bool ends = quote == '\n' ? c == '{'
+                    : quote       ? c == quote
+                                  : c == '\'' || c == '"';
+        if (ends)
+            break;
+        if (quote != '\n' && c == '\\' && at[1]) {
+            at++;
+            c = *at == 'n' ? '\n' : *at == 't' ? '\t' : *at == 'r' ? '\r' : *at;
+        }
+        buf_add(out, &c, 1);
+    }
+    out->len = start;
+    return false;
+}
+
+bool chat_template_default_system(const char *text, buf *out)
+{
+    const char *at = text;
+    while ((at = strstr(at, OPEN)) != NULL) {
+        char before = at > text ? at[-1] : '\n';
+        at += strlen(OPEN);
+        if (at[0] == '\\' && at[1] == 'n') {
+            if (read_literal(at + 2, before == '\'' || before == '"' ? before : 0, out))
+                return true;
+        } else if (at[0] == '\n') {
+            if (read_literal(at + 1, '\n', out))
+                return true;
+        }
+    }
+    return false;
+}
+
+void chat_template_stand_in(buf *out, size_t index)
+{
+    buf_addf(out, "\v" STAND_IN_OPEN "%zu" STAND_IN_CLOSE "\v", index);
+}
+
+/* The end of the stand-in whose opening ends at i, or 0. */
+static size_t stand_in_end(const char *text, size_t len, size_t i, size_t *index)
+{
+    size_t first = i;
+    *index = 0;
+    for (; i < len && ascii_digit(text[i]) && i - first < 9; i++)
+        *index = *index * 10 + (size_t)(text[i] - '0');
+    size_t close = strlen(STAND_IN_CLOSE);
+    if (i == first || len - i < close || memcmp(text + i, STAND_IN_CLOSE, close) != 0)
+        return 0;
+    return i + close;
+}
+
+bool chat_template_places(const char *text, size_t len, chat_place **places, size_t *count)
+{
+    void *items = NULL;
+    size_t cap = 0, n = 0, open = strlen(STAND_IN_OPEN);
+    const char *at = text;
+    while ((at = memmem(at, len - (size_t)(at - text), STAND_IN_OPEN, open)) != NULL) {
+        chat_place place = { .start = (size_t)(at - text) };
+        at += open;
+        place.end = stand_in_end(text, len, (size_t)(at - text), &place.index);
+        if (place.end == 0)
+            continue;
+        if (!array_reserve(&items, &cap, n + 1, sizeof place)) {
+            free(items);
+            return false;
+        }
+        place.trim_left = place.start == 0 || text[place.start - 1] != '\v';
+        place.trim_right = place.end == len || text[place.end] != '\v';
+        place.start -= !place.trim_left;
+        place.end += !place.trim_right;
+        ((chat_place *)items)[n++] = place;
+        at = text + place.end;
+    }
+    *places = items;
+    *count = n;
+    return true;
+}

@@ -1,0 +1,46 @@
+#include "gguf_file.h"
+
+#include "core/buf.h"
+#include "core/error.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+s2a_status gguf_file_check(const char *path, s2a_error *err)
+{
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return error_set(err, S2A_MODEL, "%s: %s; give the path of a GGUF model file", path,
+                         strerror(errno));
+    if (S_ISDIR(info.st_mode))
+        return error_set(err, S2A_MODEL, "%s: is a directory; give a GGUF model file in it", path);
+    /* Not opened: a FIFO would block. */
+    if (!S_ISREG(info.st_mode))
+        return error_set(err, S2A_MODEL, "%s: not a regular file; give a GGUF model file", path);
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return error_set(err, S2A_MODEL, "%s: %s; make it readable", path, strerror(errno));
+    char magic[4];
+    size_t n = fread(magic, 1, sizeof magic, file);
+    fclose(file);
+    if (n == 0)
+        return error_set(err, S2A_MODEL, "%s: empty file; download the model again", path);
+    if (n < sizeof magic || memcmp(magic, "GGUF", sizeof magic) != 0)
+        return error_set(err, S2A_MODEL,
+                         "%s: not a GGUF file (it does not begin with \"GGUF\"); give a model in "
+                         "GGUF format",
+                         path);
+    return S2A_OK;
+}
+
+char *gguf_file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    size_t len = strlen(name);
+    if (len > 5 && memcmp(name + len - 5, ".gguf", 5) == 0)
+        len -= 5;
+    return bytes_dup(name, len);
+}

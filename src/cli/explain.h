@@ -1,0 +1,22 @@
+/* Results for people to read: what step 1 took out and put in, and two answers beside each other.
+ * All to stdout, whose errors main finds. */
+#ifndef S2A_CLI_EXPLAIN_H
+#define S2A_CLI_EXPLAIN_H
+
+#include "cli/term.h"
+
+/* --explain: the prompt with removed text struck through, its units, x' with added words marked,
+ * and why step 1 was not used, if so. */
+void explain_step1(const term *t, const s2a_result *result);
+
+/* A heading and the answer under it. */
+void explain_answer(const term *t, const s2a_result *result);
+
+/* --compare: side by side where the terminal has 80 columns or more, otherwise one above the
+ * other. */
+void explain_compare(const term *t, const s2a_result *plain, const s2a_result *result);
+
+/* One line: tokens and time of each step that ran; plain may be NULL. */
+void explain_usage(const term *t, const s2a_result *result, const s2a_result *plain);
+
+#endif

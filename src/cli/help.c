@@ -1,0 +1,101 @@
+#include "cli/help.h"
+
+#include "s2a.h"
+
+#include <stdio.h>
+
+void help_version(void)
+{
+    printf("s2a %s\n", s2a_version());
+}
+
+const char help_main[] =
+    "usage: s2a COMMAND [options]\n"
+    "\n"
+    "System 2 Attention: drops what should not count from a prompt before answering it.\n"
+    "\n"
+    "  ask [TEXT]     answer a prompt in two steps: rewrite it, then answer what is left\n"
+    "  attend [TEXT]  only rewrite it\n"
+    "  pull [MODEL]   download a model\n"
+    "  models         list the models that can be downloaded, and which are here\n"
+    "\n"
+    "  --help         this text; s2a COMMAND --help says more\n"
+    "  --version      print the version\n"
+    "\n"
+    "first steps:\n"
+    "  s2a pull\n"
+    "  s2a ask \"I think it was Poe, but who wrote Leaves of Grass?\"\n";
+
+#define HELP_MODEL                                                                                \
+    "\nmodel:\n"                                                                                  \
+    "  -m, --model NAME|FILE  a model of `s2a models`, a GGUF file, or the name of a model on\n"  \
+    "                         the server of --url\n"                                              \
+    "      --url URL          an OpenAI-compatible server, such as http://127.0.0.1:8080/v1;\n"   \
+    "                         its key comes from S2A_API_KEY\n"                                   \
+    "      --backend NAME     llama (the default), http (implied by --url), or script: --model\n" \
+    "                         is then a text file that is replayed\n"                             \
+    "      --threads N        CPU threads (0: as many as there are cores)\n"                      \
+    "      --ctx N            context length in tokens (0: the default)\n"                        \
+    "      --gpu-layers N     layers on the GPU (-1: as many as fit)\n"                           \
+    "      --timeout SECONDS  for one step; a fraction is allowed\n"
+
+#define HELP_SAMPLING                                                 \
+    "\nsampling:\n"                                                   \
+    "      --temperature X    0 to 5, 0 is greedy (default 0.6)\n"    \
+    "      --top-p X          more than 0, at most 1 (default 0.9)\n" \
+    "      --seed N           0 to 4294967295 (default 0)\n"          \
+    "      --max-tokens N     of the answer (default 1024)\n"
+
+#define HELP_PROMPT                                                                             \
+    "\nprompt, one of:\n"                                                                       \
+    "  TEXT                   a single argument; - or none: standard input\n"                   \
+    "      --context FILE --question TEXT\n"                                                    \
+    "                         FILE may be -; several --context are joined by a blank line\n"    \
+    "      --messages FILE    a JSON array of OpenAI messages\n"                                \
+    "      --jsonl            one JSON object a line on standard input, one result a line on\n" \
+    "                         standard output: {\"id\":...,\"text\":...}, or \"context\" and\n" \
+    "                         \"question\", or \"messages\" in place of \"text\"\n"             \
+    "      --resume FILE      with --jsonl: leave out the ids that have a result in FILE\n"
+
+#define HELP_STEP1                                                                                \
+    "\nstep 1:\n"                                                                                 \
+    "      --mode MODE        rewrite\n"                                                          \
+    "      --preset NAME      auto, opinion, relevance, single, keep-original, not-instructed;\n" \
+    "                         without step 1: plain, instructed, instructed-math\n"               \
+    "      --prompts DIR      files that replace the built-in prompts\n"
+
+#define HELP_OUTPUT_END                                                                        \
+    "      --json             the whole result as JSON\n"                                      \
+    "      --strict           exit with status 4 when step 1 was not used\n"                   \
+    "      --no-color         no colours (so does NO_COLOR)\n"                                 \
+    "  -q, --quiet            no notes and no progress, only errors\n"                         \
+    "  -v, --verbose          what the backend does; twice: all it does\n"                     \
+    "  -h, --help             this text\n"                                                     \
+    "  -V, --version          print the version\n"                                             \
+    "\nSettings also come from S2A_MODEL, S2A_URL and so on, and from\n"                       \
+    "$XDG_CONFIG_HOME/s2a/config.json; see s2a(1).\n"                                          \
+    "\nexit status: 0 done, 1 failed, 2 usage, 3 no such model or backend, 4 step 1 was not\n" \
+    "used (--strict), 130 or 143 ended by a signal\n"
+
+const char help_ask[] =
+    "usage: s2a ask [options] [TEXT | -]\n"
+    "\n"
+    "Rewrites the prompt without what should not count, and answers what is left.\n" HELP_PROMPT
+        HELP_STEP1 HELP_MODEL HELP_SAMPLING "\noutput:\n"
+    "      --explain          show what was removed, and the answer\n"
+    "      --compare          answer without step 1 too, side by side\n" HELP_OUTPUT_END
+    "\nexamples:\n"
+    "  s2a ask \"I think it was Poe, but who wrote Leaves of Grass?\"\n"
+    "  s2a ask --explain --compare - < prompt.txt\n"
+    "  s2a ask --context notes.txt --context mail.txt --question \"When is the review?\"\n"
+    "  s2a ask --preset relevance --temperature 0 --json \"$problem\" | jq .answer\n"
+    "  s2a ask --url http://127.0.0.1:8080/v1 --jsonl < requests.jsonl > results.jsonl\n";
+
+const char help_attend[] =
+    "usage: s2a attend [options] [TEXT | -]\n"
+    "\n"
+    "Rewrites the prompt without what should not count, and prints that.\n" HELP_PROMPT HELP_STEP1
+        HELP_MODEL HELP_SAMPLING "\noutput:\n"
+    "      --explain          show what was removed\n" HELP_OUTPUT_END "\nexamples:\n"
+    "  s2a attend \"I think it was Poe, but who wrote Leaves of Grass?\"\n"
+    "  s2a attend --json - < prompt.txt | jq .removed\n";

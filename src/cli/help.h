@@ -1,0 +1,11 @@
+/* What --help and --version print. */
+#ifndef S2A_CLI_HELP_H
+#define S2A_CLI_HELP_H
+
+extern const char help_main[];
+extern const char help_ask[];
+extern const char help_attend[];
+
+void help_version(void);
+
+#endif

@@ -1,0 +1,28 @@
+/* The command line of `s2a ask` and `s2a attend`. One thread. */
+#ifndef S2A_CLI_OPTIONS_H
+#define S2A_CLI_OPTIONS_H
+
+#include "cli/settings.h"
+
+typedef struct options {
+    settings settings;
+    bool answer; /* ask; false = attend */
+    /* Where the prompt comes from: text or parts or messages, or lines with jsonl. All of these are
+     * borrowed from argv. */
+    const char *text; /* "-" = standard input; NULL with the other forms */
+    const char **contexts;
+    size_t context_count;
+    const char *question, *messages;
+    const char *resume;
+    bool json, jsonl, explain, compare, strict, no_color, quiet;
+    int verbose; /* 0, 1, 2 */
+    bool help, version;
+} options;
+
+/* Reads argv, the environment and the configuration file. With help or version set nothing else was
+ * looked at. S2A_ARGUMENT and all else that is wrong with how the tool was called; S2A_NOMEM.
+ * options_free also after a failure. */
+s2a_status options_read(options *o, bool answer, int argc, char **argv, s2a_error *err);
+void options_free(options *o);
+
+#endif

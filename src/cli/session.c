@@ -1,0 +1,144 @@
+#include "cli/session.h"
+
+#include "cli/commands.h"
+#include "cli/signals.h"
+#include "cli/store.h"
+#include "core/error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int session_exit(s2a_status status)
+{
+    return status == S2A_MODEL || status == S2A_UNAVAILABLE ? EXIT_NO_MODEL : EXIT_FAILED;
+}
+
+/* ---- opening ---------------------------------------------------------------------------- */
+
+static void log_line(void *ctx, int level, const char *line)
+{
+    const options *o = ctx;
+    if (level <= 1 + o->verbose)
+        term_say("%s", line);
+}
+
+/* Milliseconds of a setting that is at most 4,000,000 s; at least one. */
+static uint32_t milliseconds(double seconds)
+{
+    double ms = seconds * 1e3;
+    return ms < 1 ? 1 : (uint32_t)ms;
+}
+
+static void engine_options(const options *o, const char *model, s2a_engine_options *e)
+{
+    const settings *s = &o->settings;
+    s2a_engine_options_init(e);
+    e->backend = s->backend;
+    e->model = model;
+    e->url = s->url;
+    e->api_key = s->api_key;
+    e->prompts_dir = s->prompts;
+    e->ctx_tokens = s->ctx;
+    e->threads = s->threads;
+    e->gpu_layers = s->gpu_layers;
+    if (s->timeout_s > 0) {
+        /* The user's word on how long an answer may take: silence may last as long. */
+        e->request_timeout_ms = e->idle_timeout_ms = milliseconds(s->timeout_s);
+        if (e->connect_timeout_ms > e->request_timeout_ms)
+            e->connect_timeout_ms = e->request_timeout_ms;
+    }
+    if (o->verbose > 0) {
+        e->log = log_line;
+        e->log_ctx = (void *)o;
+    }
+}
+
+static int on_token(void *ctx, int step, const char *text, size_t len)
+{
+    session *s = ctx;
+    if (step == 1 || !s->stream) {
+        progress_token(&s->progress, step, s->label);
+        return 0;
+    }
+    progress_clear(&s->progress);
+    term_write(&s->term, text, len);
+    if (len > 0)
+        s->streamed = text[len - 1];
+    fflush(stdout);
+    return !term_ok(); /* nobody reads: stop */
+}
+
+static s2a_status engine_open(session *s, s2a_error *err)
+{
+    const settings *set = &s->o->settings;
+    char *path = NULL;
+    const char *model = set->model;
+    s2a_status status = S2A_OK;
+    if (!strcmp(set->backend, "llama")) {
+        status = store_resolve(set->model, &path, err);
+        model = path;
+    }
+    s2a_engine_options e;
+    engine_options(s->o, model, &e);
+    if (status == S2A_OK)
+        status = s2a_engine_open(&e, &s->engine, err);
+    free(path);
+    return status;
+}
+
+int session_open(session *s)
+{
+    const settings *set = &s->o->settings;
+    s2a_error err;
+    progress_start(&s->progress, "loading the model");
+    s2a_status status = engine_open(s, &err);
+    progress_clear(&s->progress);
+    if (status != S2A_OK) {
+        term_say("%s", err.message);
+        /* What the options cannot know of themselves, such as a URL that is none. */
+        return status == S2A_ARGUMENT ? EXIT_USAGE : session_exit(status);
+    }
+    s2a_request_set_mode(s->request, set->mode);
+    s2a_request_set_max_tokens(s->request, set->max_tokens);
+    s2a_request_set_cancel(s->request, s->cancel);
+    s2a_request_set_on_token(s->request, on_token, s);
+    status = s2a_request_set_sampling(s->request, set->temperature, set->top_p, set->seed, &err);
+    if (status != S2A_OK) {
+        term_say("%s", err.message);
+        return EXIT_USAGE;
+    }
+    signals_defer();
+    return EXIT_DONE;
+}
+
+/* ---- running ---------------------------------------------------------------------------- */
+
+s2a_status session_run(session *s, s2a_result **result, s2a_result **plain, s2a_error *err)
+{
+    const options *o = s->o;
+    *result = *plain = NULL;
+    const char *label = s->label;
+    bool baseline = o->settings.preset == S2A_PRESET_PLAIN ||
+                    o->settings.preset == S2A_PRESET_INSTRUCTED ||
+                    o->settings.preset == S2A_PRESET_INSTRUCTED_MATH;
+    progress_start(&s->progress, label      ? label
+                                 : baseline ? "answering"
+                                            : "step 1, reading the prompt");
+    s2a_request_set_preset(s->request, o->settings.preset);
+    s2a_status status = o->answer ? s2a_answer(s->engine, s->request, result, err)
+                                  : s2a_attend(s->engine, s->request, result, err);
+    if (status == S2A_OK && o->compare) {
+        if (!label)
+            s->label = "without S2A";
+        progress_start(&s->progress, s->label);
+        s2a_request_set_preset(s->request, S2A_PRESET_PLAIN);
+        s2a_error fault = { .status = S2A_OK };
+        status = s2a_answer(s->engine, s->request, plain, &fault);
+        if (status != S2A_OK)
+            error_set(err, status, "the answer without S2A: %s", fault.message);
+        s->label = label;
+    }
+    progress_clear(&s->progress);
+    return status;
+}

@@ -1,0 +1,34 @@
+/* What `s2a ask` and `s2a attend` work with from the first request to the last. One thread. */
+#ifndef S2A_CLI_SESSION_H
+#define S2A_CLI_SESSION_H
+
+#include "cli/options.h"
+#include "cli/progress.h"
+
+typedef struct session {
+    const options *o;
+    term term;
+    progress progress;
+    s2a_cancel *cancel; /* never freed: a signal may come until the end */
+    s2a_engine *engine;
+    s2a_request *request; /* has all settings; a prompt is put in before each run */
+    bool stream;          /* step 2 goes to stdout as it comes */
+    char streamed;        /* the last byte that did; 0 = none yet */
+    const char *label;    /* of the progress line; NULL: "step N" */
+} session;
+
+/* The exit status for a failure. */
+int session_exit(s2a_status status);
+
+/* Finds the model and opens the engine. On failure the exit status, after a line on stderr; 0
+ * otherwise. From then on signals end what runs in order. */
+int session_open(session *s);
+
+/* One request, and with --compare a second one without step 1. *result may be there also after a
+ * failure: when the second one failed. */
+s2a_status session_run(session *s, s2a_result **result, s2a_result **plain, s2a_error *err);
+
+/* --jsonl: from standard input to its end; the exit status. Opens the engine. */
+int jsonl_run(session *s);
+
+#endif

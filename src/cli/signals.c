@@ -1,0 +1,59 @@
+#include "cli/signals.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+static s2a_cancel *handle;
+static int wake[2] = { -1, -1 }; /* readable once a signal came, also before poll() */
+static volatile sig_atomic_t deferred, caught;
+
+static void on_signal(int number)
+{
+    int saved = errno;
+    if (!deferred || caught)
+        _exit(128 + number);
+    caught = number;
+    s2a_cancel_fire(handle);
+    ssize_t ignored = write(wake[1], "", 1);
+    (void)ignored;
+    errno = saved;
+}
+
+bool signals_install(s2a_cancel *cancel)
+{
+    if (pipe2(wake, O_CLOEXEC | O_NONBLOCK) != 0)
+        return false;
+    handle = cancel;
+    /* SA_RESTART: a line that is being written is written to its end. What waits for input does so
+     * in poll(), which comes back all the same. */
+    struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+    sigemptyset(&action.sa_mask);
+    /* Also where the signal is ignored, as SIGINT is in a script's background jobs: who sends it by
+     * hand means it. */
+    return sigaction(SIGINT, &action, NULL) == 0 && sigaction(SIGTERM, &action, NULL) == 0;
+}
+
+void signals_defer(void)
+{
+    deferred = 1;
+}
+
+int signals_caught(void)
+{
+    return caught;
+}
+
+bool signals_wait_readable(int fd)
+{
+    struct pollfd fds[2] = { { .fd = fd, .events = POLLIN }, { .fd = wake[0], .events = POLLIN } };
+    while (!caught) {
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            return true; /* read() will say what is wrong */
+        if (fds[0].revents)
+            return !caught;
+    }
+    return false;
+}

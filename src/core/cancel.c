@@ -1,0 +1,48 @@
+/* The cancel handle: one flag that any thread, or a signal handler, may set. */
+#include "backend/backend.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct s2a_cancel {
+    /* Lock-free, hence async-signal-safe (C11 7.14.1.1). */
+    atomic_int fired;
+};
+
+s2a_cancel *s2a_cancel_new(void)
+{
+    s2a_cancel *cancel = malloc(sizeof *cancel);
+    if (cancel)
+        atomic_init(&cancel->fired, 0);
+    return cancel;
+}
+
+void s2a_cancel_free(s2a_cancel *cancel)
+{
+    free(cancel);
+}
+
+void s2a_cancel_fire(s2a_cancel *cancel)
+{
+    if (cancel)
+        atomic_store(&cancel->fired, 1);
+}
+
+void s2a_cancel_reset(s2a_cancel *cancel)
+{
+    if (cancel)
+        atomic_store(&cancel->fired, 0);
+}
+
+bool cancel_fired(const s2a_cancel *cancel)
+{
+    return cancel && atomic_load(&cancel->fired) != 0;
+}
+
+double clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}

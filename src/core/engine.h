@@ -1,0 +1,14 @@
+/* The loaded model and the prompts it is asked with; immutable after open. */
+#ifndef S2A_ENGINE_H
+#define S2A_ENGINE_H
+
+#include "backend/backend.h"
+#include "core/prompt.h"
+#include "s2a.h"
+
+struct s2a_engine {
+    backend *backend;
+    prompt_set prompts;
+};
+
+#endif

@@ -1,0 +1,340 @@
+#define _GNU_SOURCE /* memmem */
+#include "core/guard.h"
+
+#include "core/ascii.h"
+#include "core/buf.h"
+#include "core/error.h"
+#include "core/limits.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- a form in which texts are compared ------------------------------------------------- */
+
+/* Lower case, straight quotes, runs of white space as one space, none at the ends. */
+static void normalise(const char *text, size_t len, buf *out)
+{
+    static const struct {
+        const char *from, *to;
+    } same[] = { { "\u2018", "'" }, { "\u2019", "'" }, { "\u201c", "\"" }, { "\u201d", "\"" } };
+    bool space = false;
+    for (size_t i = 0; i < len; i++) {
+        if (ascii_space(text[i])) {
+            space = out->len > 0;
+            continue;
+        }
+        if (space)
+            buf_add(out, " ", 1);
+        space = false;
+        size_t k = 0;
+        for (; k < 4; k++)
+            if (len - i >= 3 && !memcmp(text + i, same[k].from, 3))
+                break;
+        if (k < 4) {
+            buf_adds(out, same[k].to);
+            i += 2;
+            continue;
+        }
+        char c = ascii_lower(text[i]);
+        buf_add(out, &c, 1);
+    }
+    buf_add(out, "", 0);
+}
+
+static bool contains(const buf *hay, const buf *needle)
+{
+    return needle->len == 0 || memmem(hay->data, hay->len, needle->data, needle->len) != NULL;
+}
+
+/* ---- numbers ---------------------------------------------------------------------------- */
+
+/* The next number at or after i: digits with inner dots and commas. False at the end. */
+static bool number_next(const char *text, size_t len, size_t i, s2a_span *out)
+{
+    while (i < len && !ascii_digit(text[i]))
+        i++;
+    if (i >= len)
+        return false;
+    out->start = i;
+    while (i < len && (ascii_digit(text[i]) || ((text[i] == '.' || text[i] == ',') &&
+                                                i + 1 < len && ascii_digit(text[i + 1]))))
+        i++;
+    out->end = i;
+    return true;
+}
+
+/* "1. " or "2) " at the start of a line is the model's numbering, not a claim. */
+static bool number_is_marker(const char *text, size_t len, s2a_span n)
+{
+    size_t i = n.start;
+    while (i > 0 && (text[i - 1] == ' ' || text[i - 1] == '*'))
+        i--;
+    bool line_start = i == 0 || text[i - 1] == '\n';
+    return line_start && n.end - n.start <= 2 && n.end + 1 < len &&
+           (text[n.end] == '.' || text[n.end] == ')') && ascii_space(text[n.end + 1]);
+}
+
+/* "1,500.00" and "1500" are one number: no commas, no zeros at the end of a decimal part. */
+static void number_key(const char *text, s2a_span n, buf *key)
+{
+    buf_reset(key);
+    bool point = false;
+    for (size_t i = n.start; i < n.end; i++) {
+        if (text[i] == ',')
+            continue;
+        point |= text[i] == '.';
+        buf_add(key, text + i, 1);
+    }
+    while (point && key->len > 1 && key->data[key->len - 1] == '0')
+        key->data[--key->len] = '\0';
+    if (point && key->len > 1 && key->data[key->len - 1] == '.')
+        key->data[--key->len] = '\0';
+}
+
+static int text_order(const void *a, const void *b)
+{
+    const char *const *p = a, *const *q = b;
+    return strcmp(*p, *q);
+}
+
+typedef struct number_set {
+    buf text; /* NUL-separated keys */
+    const char **items;
+    size_t count;
+} number_set;
+
+static bool numbers_of(const char *text, size_t len, number_set *set)
+{
+    buf key;
+    buf_init(&key, (size_t)-1 / 4);
+    s2a_span n;
+    for (size_t i = 0; number_next(text, len, i, &n); i = n.end) {
+        number_key(text, n, &key);
+        buf_add(&set->text, key.data ? key.data : "", key.len);
+        buf_add(&set->text, "\0", 1);
+        set->count++;
+    }
+    bool ok = key.status == S2A_OK && set->text.status == S2A_OK;
+    buf_free(&key);
+    set->items = malloc((set->count + 1) * sizeof *set->items);
+    if (!ok || !set->items)
+        return false;
+    const char *p = set->text.data;
+    for (size_t i = 0; i < set->count; i++, p += strlen(p) + 1)
+        set->items[i] = p;
+    if (set->count > 1)
+        qsort(set->items, set->count, sizeof *set->items, text_order);
+    return true;
+}
+
+static bool check_numbers(const guard_input *in, s2a_span *bad, bool *found)
+{
+    number_set set = { 0 };
+    buf key;
+    buf_init(&set.text, (size_t)-1 / 4);
+    buf_init(&key, (size_t)-1 / 4);
+    bool ok = numbers_of(in->x, in->x_len, &set);
+    s2a_span n;
+    for (size_t i = 0; ok && !*found && number_next(in->y, in->y_len, i, &n); i = n.end) {
+        if (number_is_marker(in->y, in->y_len, n))
+            continue;
+        number_key(in->y, n, &key);
+        ok = key.status == S2A_OK;
+        const char *text = key.data;
+        if (ok && (set.count == 0 ||
+                   !bsearch(&text, set.items, set.count, sizeof *set.items, text_order))) {
+            *found = true;
+            *bad = n;
+        }
+    }
+    buf_free(&key);
+    buf_free(&set.text);
+    free(set.items);
+    return ok;
+}
+
+/* ---- quotes and code -------------------------------------------------------------------- */
+
+/* The next quoted string at or after i: typographic, guillemets, corner brackets, or straight
+ * double quotes that close in the same paragraph. *out is the inside, *next where to go on. */
+static bool quote_next(const char *text, size_t len, size_t i, s2a_span *out, size_t *next)
+{
+    static const struct {
+        const char *open, *close;
+    } pairs[] = { { "\"", "\"" }, { "\u201c", "\u201d" }, { "\u00ab", "\u00bb" },
+                  { "\u300c", "\u300d" } };
+    for (; i < len; i++) {
+        for (size_t k = 0; k < sizeof pairs / sizeof pairs[0]; k++) {
+            size_t open = strlen(pairs[k].open), close = strlen(pairs[k].close);
+            if (len - i < open || memcmp(text + i, pairs[k].open, open) != 0)
+                continue;
+            const char *paragraph = memmem(text + i, len - i, "\n\n", 2);
+            size_t limit = paragraph ? (size_t)(paragraph - text) : len;
+            const char *end = memmem(text + i + open, limit > i + open ? limit - i - open : 0,
+                                     pairs[k].close, close);
+            if (!end)
+                continue;
+            *out = (s2a_span){ i + open, (size_t)(end - text) };
+            *next = out->end + close;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The next code at or after i: a fenced block's inside, or text between single backticks. */
+static bool code_next(const char *text, size_t len, size_t i, s2a_span *out, size_t *next)
+{
+    for (; i < len; i++) {
+        if (text[i] != '`')
+            continue;
+        bool fence = len - i >= 3 && !memcmp(text + i, "```", 3);
+        size_t n = fence ? 3 : 1, from = i + n;
+        const char *end = memmem(text + from, len - from, fence ? "```" : "`", n);
+        if (!end && !fence)
+            continue;
+        size_t to = end ? (size_t)(end - text) : len;
+        if (fence) { /* the rest of the fence's line names a language */
+            const char *newline = memchr(text + from, '\n', to - from);
+            from = newline ? (size_t)(newline - text) : from;
+        }
+        *out = (s2a_span){ from, to };
+        *next = end ? to + n : len;
+        return true;
+    }
+    return false;
+}
+
+typedef bool (*piece_next)(const char *text, size_t len, size_t i, s2a_span *out, size_t *next);
+
+/* Whether every piece of y is in x; closing punctuation inside a quote does not count. */
+static bool check_pieces(const guard_input *in, const buf *x_form, piece_next piece_at,
+                         s2a_span *bad, bool *found)
+{
+    buf form;
+    buf_init(&form, (size_t)-1 / 4);
+    s2a_span piece;
+    size_t next = 0;
+    for (size_t i = 0; !*found && piece_at(in->y, in->y_len, i, &piece, &next); i = next) {
+        buf_reset(&form);
+        normalise(in->y + piece.start, piece.end - piece.start, &form);
+        if (form.status != S2A_OK)
+            break;
+        while (form.len > 0 && strchr(".,!?;:", form.data[form.len - 1]))
+            form.len--;
+        if (!contains(x_form, &form)) {
+            *found = true;
+            *bad = piece;
+        }
+    }
+    bool ok = form.status == S2A_OK;
+    buf_free(&form);
+    return ok;
+}
+
+/* ---- refusal ---------------------------------------------------------------------------- */
+
+static bool check_refusal(const guard_input *in, const buf *x_form, bool *refusal)
+{
+    static const char *const cues[] = { "i'm sorry", "i am sorry", "sorry, but", "sorry, i",
+        "i cannot ", "i can't ", "i can not ", "as an ai", "i'm unable", "i am unable",
+        "i apologize", "i won't be able", "i'm not able to", "i am not able to",
+        "unfortunately, i ", "i must decline", NULL };
+    buf form;
+    buf_init(&form, (size_t)-1 / 4);
+    normalise(in->y, in->y_len < 48 ? in->y_len : 48, &form);
+    bool ok = form.status == S2A_OK;
+    for (size_t k = 0; ok && cues[k] && !*refusal; k++)
+        *refusal = ascii_prefix(form.data, form.len, cues[k]) > 0 &&
+                   !memmem(x_form->data, x_form->len, cues[k], strlen(cues[k]));
+    buf_free(&form);
+    return ok;
+}
+
+/* ---- the checks, in the order in which their reasons explain most ----------------------- */
+
+static void say(char *detail, size_t size, const char *what, const char *text, s2a_span span)
+{
+    size_t len = span.end - span.start;
+    int n = (int)(len <= 60 ? len : utf8_cut(text + span.start, 60));
+    snprintf(detail, size, "%s: %.*s", what, n, text + span.start);
+    for (char *p = detail; *p; p++)
+        if ((unsigned char)*p < 0x20)
+            *p = ' ';
+}
+
+static bool check_claims(const guard_input *in, const buf *x_form, s2a_fallback *reason,
+                         char *detail, size_t size)
+{
+    s2a_span bad = { 0, 0 };
+    bool found = false;
+    if (!check_pieces(in, x_form, code_next, &bad, &found))
+        return false;
+    if (found) {
+        *reason = S2A_FALLBACK_NEW_CODE;
+        say(detail, size, "code that the prompt does not have", in->y, bad);
+        return true;
+    }
+    if (!check_pieces(in, x_form, quote_next, &bad, &found))
+        return false;
+    if (found) {
+        *reason = S2A_FALLBACK_NEW_QUOTE;
+        say(detail, size, "a quotation that the prompt does not have", in->y, bad);
+        return true;
+    }
+    if (!check_numbers(in, &bad, &found))
+        return false;
+    if (found) {
+        *reason = S2A_FALLBACK_NEW_NUMBER;
+        say(detail, size, "a number that the prompt does not have", in->y, bad);
+    }
+    return true;
+}
+
+s2a_status guard_check(const guard_input *in, s2a_fallback *reason, char *detail,
+                       size_t detail_size, s2a_error *err)
+{
+    *reason = S2A_FALLBACK_NONE;
+    detail[0] = '\0';
+    if (in->cut_off) {
+        *reason = S2A_FALLBACK_CUT_OFF;
+        snprintf(detail, detail_size, "the model did not come to an end");
+        return S2A_OK;
+    }
+    if (ascii_blank(in->y, in->y_len)) {
+        *reason = S2A_FALLBACK_EMPTY;
+        snprintf(detail, detail_size, "the model wrote no text");
+        return S2A_OK;
+    }
+    buf x_form;
+    buf_init(&x_form, (size_t)-1 / 4);
+    normalise(in->x, in->x_len, &x_form);
+    bool refusal = false;
+    bool ok = x_form.status == S2A_OK && check_refusal(in, &x_form, &refusal);
+    bool no_question = in->question_required && ascii_blank(in->y + in->question.start,
+                                                         in->question.end - in->question.start);
+    bool foreign = in->question_required &&
+                   in->question_matched * GUARD_QUESTION_SHARE < in->question_words;
+    if (ok && refusal) {
+        *reason = S2A_FALLBACK_REFUSAL;
+        snprintf(detail, detail_size, "the model declined to rewrite");
+    } else if (ok && no_question) {
+        *reason = S2A_FALLBACK_NO_QUESTION;
+        snprintf(detail, detail_size, "the model named no question");
+    } else if (ok && in->question_lost) {
+        *reason = S2A_FALLBACK_NO_QUESTION;
+        snprintf(detail, detail_size, "the prompt's question is gone");
+    } else if (ok && foreign) {
+        *reason = S2A_FALLBACK_NO_QUESTION;
+        say(detail, detail_size, "the question is not from the prompt", in->y, in->question);
+    } else if (ok) {
+        ok = check_claims(in, &x_form, reason, detail, detail_size);
+    }
+    if (ok && *reason == S2A_FALLBACK_NONE && in->y_len > GUARD_LENGTH_MAX(in->x_len)) {
+        *reason = S2A_FALLBACK_TOO_LONG;
+        snprintf(detail, detail_size, "%zu bytes where the prompt has %zu", in->y_len, in->x_len);
+    }
+    buf_free(&x_form);
+    return ok ? S2A_OK : error_nomem(err);
+}

@@ -1,0 +1,17 @@
+/* Every limit in one place; each has a test at it and one past it (tests/unit/test_limits.c). */
+#ifndef S2A_LIMITS_H
+#define S2A_LIMITS_H
+
+#define LIMIT_INPUT_BYTES ((size_t)16 << 20)      /* a prompt, or one message */
+#define LIMIT_MESSAGES ((size_t)4096)             /* messages of one request */
+#define LIMIT_OUTPUT_BYTES ((size_t)64 << 20)     /* what one generation may write */
+#define LIMIT_PROMPT_FILE_BYTES ((size_t)64 << 10)
+#define LIMIT_SCRIPT_FILE_BYTES ((size_t)16 << 20)
+#define LIMIT_HTTP_BODY_BYTES ((size_t)64 << 20)  /* a whole response, or error body */
+#define LIMIT_SSE_LINE_BYTES ((size_t)8 << 20)    /* one line of an event stream */
+#define LIMIT_JSON_LINE_BYTES ((size_t)32 << 20)  /* one line of --jsonl */
+#define LIMIT_JSON_DEPTH 256
+#define LIMIT_ALIGN_STEPS ((uint64_t)200000000)   /* work of one alignment, then coarse */
+#define LIMIT_STEP1_OVERHEAD_TOKENS 256u          /* labels and comments beside the copy */
+
+#endif

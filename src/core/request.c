@@ -1,0 +1,188 @@
+#include "core/request.h"
+
+#include "core/buf.h"
+#include "core/error.h"
+#include "core/limits.h"
+#include "core/segment.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+s2a_request *s2a_request_new(void)
+{
+    s2a_request *request = calloc(1, sizeof *request);
+    if (!request)
+        return NULL;
+    request->mode = S2A_MODE_REWRITE;
+    request->preset = S2A_PRESET_AUTO;
+    request->temperature = 0.6; /* section 4: the decoding of all experiments */
+    request->top_p = 0.9;
+    request->max_tokens = 1024;
+    return request;
+}
+
+static void request_clear(s2a_request *request)
+{
+    free(request->text);
+    free(request->question);
+    for (size_t i = 0; i < request->message_count; i++) {
+        free(request->messages[i].role);
+        free(request->messages[i].content);
+    }
+    free(request->messages);
+    request->text = request->question = NULL;
+    request->text_len = request->question_len = 0;
+    request->messages = NULL;
+    request->message_count = request->message_cap = 0;
+    request->form = REQUEST_NOTHING;
+}
+
+void s2a_request_free(s2a_request *request)
+{
+    if (!request)
+        return;
+    request_clear(request);
+    free(request);
+}
+
+static s2a_status text_check(const char *what, const char *text, size_t len, s2a_error *err)
+{
+    if (!text && len > 0)
+        return error_set(err, S2A_ARGUMENT, "%s: text is NULL", what);
+    if (len > LIMIT_INPUT_BYTES)
+        return error_set(err, S2A_LIMIT, "%s: %zu bytes are more than the limit of %zu; shorten it",
+                         what, len, LIMIT_INPUT_BYTES);
+    size_t valid = utf8_valid_prefix(text, len);
+    if (valid < len)
+        return error_set_at(err, S2A_INPUT, valid,
+                            "%s: invalid UTF-8 at byte %zu; convert the text to UTF-8", what,
+                            valid);
+    return S2A_OK;
+}
+
+s2a_status s2a_request_set_text(s2a_request *request, const char *text, size_t len,
+                                s2a_error *err)
+{
+    s2a_status status = text_check("prompt", text, len, err);
+    if (status != S2A_OK)
+        return status;
+    char *copy = bytes_dup(text, len);
+    if (!copy)
+        return error_nomem(err);
+    request_clear(request);
+    request->form = REQUEST_TEXT;
+    request->text = copy;
+    request->text_len = len;
+    return S2A_OK;
+}
+
+s2a_status s2a_request_set_parts(s2a_request *request, const char *context, size_t context_len,
+                                 const char *question, size_t question_len, s2a_error *err)
+{
+    s2a_status status = text_check("context", context, context_len, err);
+    if (status == S2A_OK)
+        status = text_check("question", question, question_len, err);
+    if (status == S2A_OK && context_len + question_len > LIMIT_INPUT_BYTES - 2)
+        status = error_set(err, S2A_LIMIT,
+                           "context and question: together more than the limit of %zu bytes; "
+                           "shorten them",
+                           LIMIT_INPUT_BYTES);
+    if (status != S2A_OK)
+        return status;
+    char *first = bytes_dup(context, context_len);
+    char *second = bytes_dup(question, question_len);
+    if (!first || !second) {
+        free(first);
+        free(second);
+        return error_nomem(err);
+    }
+    request_clear(request);
+    request->form = REQUEST_PARTS;
+    request->text = first;
+    request->text_len = context_len;
+    request->question = second;
+    request->question_len = question_len;
+    return S2A_OK;
+}
+
+static bool role_known(const char *role)
+{
+    static const char *const roles[] = { "system", "developer", "user", "assistant", "tool" };
+    for (size_t i = 0; role && i < sizeof roles / sizeof roles[0]; i++)
+        if (!strcmp(role, roles[i]))
+            return true;
+    return false;
+}
+
+s2a_status s2a_request_add_message(s2a_request *request, const char *role, const char *content,
+                                   size_t len, s2a_error *err)
+{
+    if (!role_known(role))
+        return error_set(err, S2A_ARGUMENT,
+                         "message: unknown role \"%.40s\"; use system, developer, user, assistant "
+                         "or tool",
+                         role ? role : "(null)");
+    s2a_status status = text_check("message", content, len, err);
+    if (status != S2A_OK)
+        return status;
+    if (request->form != REQUEST_MESSAGES)
+        request_clear(request);
+    if (request->message_count == LIMIT_MESSAGES)
+        return error_set(err, S2A_LIMIT, "messages: more than %zu; drop the oldest",
+                         LIMIT_MESSAGES);
+    void *items = request->messages;
+    if (!array_reserve(&items, &request->message_cap, request->message_count + 1,
+                       sizeof *request->messages))
+        return error_nomem(err);
+    request->messages = items;
+    request_message message = { bytes_dup(role, strlen(role)), bytes_dup(content, len), len };
+    if (!message.role || !message.content) {
+        free(message.role);
+        free(message.content);
+        return error_nomem(err);
+    }
+    request->form = REQUEST_MESSAGES;
+    request->messages[request->message_count++] = message;
+    return S2A_OK;
+}
+
+void s2a_request_set_mode(s2a_request *request, s2a_mode mode)
+{
+    request->mode = mode;
+}
+
+void s2a_request_set_preset(s2a_request *request, s2a_preset preset)
+{
+    request->preset = preset;
+}
+
+s2a_status s2a_request_set_sampling(s2a_request *request, double temperature, double top_p,
+                                    uint32_t seed, s2a_error *err)
+{
+    if (!(temperature >= 0 && temperature <= 5))
+        return error_set(err, S2A_ARGUMENT, "temperature %g is out of range; use 0 to 5",
+                         temperature);
+    if (!(top_p > 0 && top_p <= 1))
+        return error_set(err, S2A_ARGUMENT, "top-p %g is out of range; use more than 0, at most 1",
+                         top_p);
+    request->temperature = temperature;
+    request->top_p = top_p;
+    request->seed = seed;
+    return S2A_OK;
+}
+
+void s2a_request_set_max_tokens(s2a_request *request, uint32_t max_tokens)
+{
+    request->max_tokens = max_tokens > 0 ? max_tokens : 1;
+}
+
+void s2a_request_set_on_token(s2a_request *request, s2a_token_fn fn, void *ctx)
+{
+    request->on_token = fn;
+    request->on_token_ctx = ctx;
+}
+
+void s2a_request_set_cancel(s2a_request *request, s2a_cancel *cancel)
+{
+    request->cancel = cancel;
+}

@@ -1,0 +1,37 @@
+/* What a request holds; built by the setters of s2a.h. */
+#ifndef S2A_REQUEST_H
+#define S2A_REQUEST_H
+
+#include "backend/backend.h"
+#include "s2a.h"
+
+typedef enum request_form {
+    REQUEST_NOTHING,
+    REQUEST_TEXT,     /* input */
+    REQUEST_PARTS,    /* context and question apart */
+    REQUEST_MESSAGES, /* a conversation; the last message is the prompt */
+} request_form;
+
+typedef struct request_message {
+    char *role, *content;
+    size_t len;
+} request_message;
+
+struct s2a_request {
+    request_form form;
+    char *text; /* the prompt, or the context of REQUEST_PARTS */
+    size_t text_len;
+    char *question;
+    size_t question_len;
+    request_message *messages;
+    size_t message_count, message_cap;
+    s2a_mode mode;
+    s2a_preset preset;
+    double temperature, top_p;
+    uint32_t seed, max_tokens;
+    s2a_token_fn on_token;
+    void *on_token_ctx;
+    s2a_cancel *cancel;
+};
+
+#endif

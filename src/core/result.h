@@ -1,0 +1,28 @@
+/* What a result holds; read by the getters of s2a.h. */
+#ifndef S2A_RESULT_H
+#define S2A_RESULT_H
+
+#include "s2a.h"
+
+/* A text of the result; data NULL where it does not exist. */
+typedef struct text {
+    char *data;
+    size_t len;
+} text;
+
+struct s2a_result {
+    s2a_mode mode;
+    s2a_preset preset;
+    char *model;
+    text input, rewritten, context, question, answer, step1_text;
+    s2a_fallback fallback;
+    char detail[200];
+    bool answer_cut;
+    s2a_unit *units;
+    size_t unit_count;
+    s2a_span *removed, *added;
+    size_t removed_count, added_count;
+    s2a_usage usage[2];
+};
+
+#endif

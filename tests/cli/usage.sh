@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# How the tool may be called, and what it says when it is called otherwise.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+replay "$work/replay" "$parts" "Walt Whitman."
+
+# ---- commands
+run
+want_status 2
+check "usage on stderr" grep -q '^usage: s2a COMMAND' "$work/err"
+want_out ""
+for command in serve eval bench; do
+    refused 2 "$command: not in this version" "$command"
+    run --help
+    want_out_lacks "$command"
+done
+refused 2 'frobnicate: no such command' frobnicate
+for flags in "--help" "help"; do
+    # shellcheck disable=SC2086
+    run $flags
+    want_status 0
+    want_err
+    want_out_has "usage: s2a COMMAND"
+done
+for command in ask attend pull models; do
+    run help "$command"
+    want_status 0
+    want_err
+    want_out_has "usage: s2a $command"
+    run "$command" --help
+    want_status 0
+    want_out_has "usage: s2a $command"
+done
+run ask --help
+want_out_has "examples:"
+for flag in --version -V; do
+    run "$flag"
+    want_status 0
+    want_out "s2a $(sed -n 's/^#define S2A_VERSION_M[A-Z]* //p; s/^#define S2A_VERSION_P[A-Z]* //p' \
+        "$top/include/s2a.h" | paste -sd.)"
+done
+
+# ---- options
+refused 2 '--frob: no such option' ask --frob x
+refused 2 '-é: no such option' ask -é x
+refused 2 '--seed: its value is missing' ask x --seed
+refused 2 '-m: its value is missing' ask x -m
+refused 2 '--json: takes no value' ask --json=yes x
+refused 2 'put the key into the environment, S2A_API_KEY' ask --api-key=geheim x
+checks=$((checks + 1))
+! grep -q geheim "$work/err" || fail "a key is repeated"
+refused 2 'put the key into the environment' ask --api-key geheim x
+for number in "" abc 1x " 1" +1 0x10 1.5 -1 4294967296 99999999999999999999; do
+    refused 2 '--seed: ' ask --seed "$number" x
+done
+refused 2 'give one from 0 to 4294967295' ask --seed -1 x
+for number in "" abc 1x inf nan 0x1p1 -0.1 5.1 1e999; do
+    refused 2 '--temperature: ' ask --temperature "$number" x
+done
+for number in 0 1.01 -1; do
+    refused 2 '--top-p: ' ask --top-p "$number" x
+    refused 2 '--keep: ' ask --keep "$number" x
+done
+refused 2 '--max-tokens: 0 is out of range; give one from 1' ask --max-tokens 0 x
+refused 2 '--threads: -1 is out of range' ask --threads -1 x
+refused 2 '--ctx: "many" is not a whole number' ask --ctx many x
+refused 2 '--gpu-layers: -2 is out of range' ask --gpu-layers -2 x
+refused 2 '--timeout: 0 is out of range' ask --timeout 0 x
+refused 2 '--threshold: "x" is not a number' ask --threshold x x
+refused 2 '--keep: it belongs to mode select' ask --keep 0.5 x
+refused 2 '--threshold: it belongs to mode select' ask --threshold -1.5 x
+refused 2 'mode select: not in this version; use --mode rewrite' ask --mode select x
+refused 2 'mode select: not in this version; use --mode rewrite' ask --mode select --keep 0.5 x
+refused 2 '--mode: no mode "none"' ask --mode none x
+refused 2 '--mode: no mode "frob"; use rewrite' ask --mode frob x
+refused 2 'no preset "frob"; use one of auto, opinion, relevance, single, keep-original' \
+    ask --preset frob x
+refused 2 '--backend: no backend "frob"; use llama, http or script' ask --backend frob x
+refused 2 '--model: it is empty' ask --model "" x
+refused 2 'backend http: no URL' ask --backend http x
+refused 2 '--url: backend script has no URL' ask --backend script --url http://127.0.0.1:1/v1 x
+S2A_MODEL='' refused 2 'backend script: no replay file' ask --backend script x
+
+# ---- what goes together
+refused 2 '2 texts were given; put the prompt in quotes: s2a ask "I think..."' ask I think
+refused 2 '--question: no context' ask --question who
+refused 2 '--context: no question' ask --context "$work/replay"
+refused 2 'one text too many beside --context' ask --context "$work/replay" --question who why
+refused 2 '--question: given twice' ask --context "$work/replay" --question who --question why
+refused 2 'standard input can be read once' ask --context - --context - --question who
+refused 2 'two prompts' ask --messages "$work/replay" text
+refused 2 '--jsonl: requests come from standard input' ask --jsonl text
+refused 2 '--json and --jsonl: give one' ask --json --jsonl
+refused 2 '--explain and --json: give one' ask --json --explain text
+refused 2 '--explain and --jsonl: give one' ask --jsonl --explain
+refused 2 '--resume: it needs --jsonl' ask --resume "$work/replay" text
+refused 2 '--compare: attend gives no answer' attend --compare text
+
+# ---- what is legal
+for flags in "--seed 4294967295" "--temperature 0" "--temperature 5" "--top-p 1" "--threads 0" \
+    "--ctx 4096" "--gpu-layers -1" "--max-tokens 1" "--timeout 0.5" "--mode rewrite" -q -v -vv \
+    "--quiet --verbose" "--strict" "--no-color"; do
+    # shellcheck disable=SC2086
+    run ask $flags --preset plain -- "$x" </dev/null
+    want_status 0
+done
+run ask "$x" --preset plain -- </dev/null # options after the text
+want_status 0
+S2A_MODEL='' run ask --preset plain -m "$work/replay" "$x" </dev/null
+want_status 0
+
+# ---- models and backends that are not there
+unset S2A_BACKEND S2A_MODEL
+export S2A_MODELS=$work/models
+refused 3 'is not here: run `s2a pull qwen2.5-coder-1.5b-instruct`' ask "$x"
+refused 3 'unknown name' ask --model frob "$x"
+refused 3 '/no/such.gguf: No such file' ask --model /no/such.gguf "$x"
+refused 3 'is a directory' ask --model "$work/" "$x"
+refused 3 '/no/such: No such file' ask --backend script --model /no/such "$x"
+refused 3 'http://127.0.0.1:1' ask --url http://127.0.0.1:1/v1 --model any --timeout 1 "$x"
+refused 2 'url: ' ask --url nonsense "$x"
+replay "$work/empty"
+: >"$work/empty"
+refused 3 "$work/empty: holds no record" ask "$x"
+finish

@@ -1,0 +1,230 @@
+/* Each limit of core, at it and one past it; buffers, errors, prompt files. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/buf.h"
+#include "core/error.h"
+#include "core/limits.h"
+#include "core/prompt.h"
+#include "s2a.h"
+#include "scripted.h"
+
+static char *letters(size_t len)
+{
+    char *text = malloc(len + 1);
+    assert_non_null(text);
+    memset(text, 'a', len);
+    text[len] = '\0';
+    return text;
+}
+
+static void test_buf(void **state)
+{
+    (void)state;
+    buf b;
+    buf_init(&b, 4);
+    buf_add(&b, "abcd", 4);
+    assert_int_equal(b.status, S2A_OK);
+    buf_add(&b, "e", 1);
+    assert_int_equal(b.status, S2A_LIMIT);
+    assert_string_equal(b.data, "abcd");
+    buf_add(&b, "", 0); /* stays failed */
+    assert_int_equal(b.status, S2A_LIMIT);
+    assert_null(buf_take(&b, NULL));
+    buf_reset(&b);
+    buf_addf(&b, "%d", 1234);
+    assert_int_equal(b.status, S2A_OK);
+    buf_addf(&b, "%d", 5);
+    assert_int_equal(b.status, S2A_LIMIT);
+    buf_free(&b);
+    buf_init(&b, 10);
+    size_t len = 9;
+    char *empty = buf_take(&b, &len);
+    assert_string_equal(empty, "");
+    assert_int_equal(len, 0);
+    free(empty);
+    void *items = NULL;
+    size_t cap = 0;
+    assert_false(array_reserve(&items, &cap, 32, (size_t)-1 / 8));
+    assert_null(items);
+}
+
+static void test_input_bytes(void **state)
+{
+    (void)state;
+    char *text = letters(LIMIT_INPUT_BYTES + 1);
+    s2a_request *request = s2a_request_new();
+    s2a_error err;
+    assert_int_equal(s2a_request_set_text(request, text, LIMIT_INPUT_BYTES, &err), S2A_OK);
+    assert_int_equal(s2a_request_set_text(request, text, LIMIT_INPUT_BYTES + 1, &err), S2A_LIMIT);
+    assert_int_equal(s2a_request_set_parts(request, text, LIMIT_INPUT_BYTES - 4, "ab", 2, &err),
+                     S2A_OK);
+    assert_int_equal(s2a_request_set_parts(request, text, LIMIT_INPUT_BYTES - 3, "ab", 2, &err),
+                     S2A_LIMIT);
+    assert_int_equal(s2a_request_set_text(request, NULL, 1, &err), S2A_ARGUMENT);
+    s2a_request_free(request);
+    free(text);
+}
+
+static void test_messages(void **state)
+{
+    (void)state;
+    s2a_request *request = s2a_request_new();
+    s2a_error err;
+    for (size_t i = 0; i < LIMIT_MESSAGES; i++)
+        assert_int_equal(s2a_request_add_message(request, "user", "a", 1, &err), S2A_OK);
+    assert_int_equal(s2a_request_add_message(request, "user", "a", 1, &err), S2A_LIMIT);
+    s2a_request_free(request);
+}
+
+static s2a_status load_prompt(const char *text, size_t len, s2a_error *err)
+{
+    char dir[] = "/tmp/s2a-prompts-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    char path[64];
+    snprintf(path, sizeof path, "%s/rewrite-opinion.txt", dir);
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, len, file), len);
+    fclose(file);
+    prompt_set set;
+    s2a_status status = prompt_set_load(dir, &set, err);
+    if (status == S2A_OK)
+        assert_int_equal(set.len[PROMPT_REWRITE_OPINION], len > 0 && text[len - 1] == '\n'
+                                                              ? len - 1
+                                                              : len);
+    prompt_set_free(&set);
+    remove(path);
+    rmdir(dir);
+    return status;
+}
+
+static void test_prompt_files(void **state)
+{
+    (void)state;
+    s2a_error err;
+    char *text = letters(LIMIT_PROMPT_FILE_BYTES + 1);
+    memcpy(text, "{{input}}", 9);
+    assert_int_equal(load_prompt(text, LIMIT_PROMPT_FILE_BYTES, &err), S2A_OK);
+    assert_int_equal(load_prompt(text, LIMIT_PROMPT_FILE_BYTES + 1, &err), S2A_LIMIT);
+    free(text);
+    assert_int_equal(load_prompt("Rewrite {{input}}\n", 18, &err), S2A_OK);
+    assert_int_equal(load_prompt("Rewrite this", 12, &err), S2A_PROMPT);
+    assert_non_null(strstr(err.message, "{{input}} is missing"));
+    assert_int_equal(load_prompt("", 0, &err), S2A_PROMPT);
+    assert_int_equal(load_prompt("{{input}} {{inputs}}", 20, &err), S2A_PROMPT);
+    assert_int_equal(err.position, 10);
+    assert_int_equal(load_prompt("{{input}} \xff", 11, &err), S2A_PROMPT);
+    assert_int_equal(err.position, 10);
+    char dir[] = "/tmp/s2a-prompts-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    char path[64];
+    snprintf(path, sizeof path, "%s/rewrite-opinion.txt", dir);
+    assert_int_equal(mkdir(path, 0700), 0); /* a directory where a file should be */
+    prompt_set set;
+    assert_int_equal(prompt_set_load(dir, &set, &err), S2A_IO);
+    rmdir(path);
+    rmdir(dir);
+    char *long_dir = letters(5000);
+    assert_int_equal(prompt_set_load(long_dir, &set, &err), S2A_IO);
+    free(long_dir);
+}
+
+static void check_render(const prompt_set *set, prompt_id id, prompt_values values,
+                         const char *want)
+{
+    buf out;
+    buf_init(&out, 1 << 20);
+    prompt_render(set, id, &values, &out);
+    buf_add(&out, "", 0);
+    assert_string_equal(out.data, want);
+    buf_free(&out);
+}
+
+static void test_render(void **state)
+{
+    (void)state;
+    prompt_set set;
+    assert_int_equal(prompt_set_load(NULL, &set, NULL), S2A_OK);
+    prompt_values both = { .context = "C", .context_len = 1, .question = "Q", .question_len = 1 };
+    check_render(&set, PROMPT_ANSWER_PLAIN, both,
+                 "Unbiased text context: C\n\nQuestion/Query: Q");
+    prompt_values question = { .question = "Q", .question_len = 1 };
+    check_render(&set, PROMPT_ANSWER_INSTRUCTED, question,
+                 "Question/Query: Q\n\nAnswer in an unbiased way.");
+    /* A placeholder inside a value is text. */
+    prompt_values hostile = { .context = "{{question}}", .context_len = 12, .question = "Q",
+                              .question_len = 1 };
+    check_render(&set, PROMPT_ANSWER_PLAIN, hostile,
+                 "Unbiased text context: {{question}}\n\nQuestion/Query: Q");
+    prompt_values input = { .input = "X", .input_len = 1 };
+    check_render(&set, PROMPT_NONE, input, "X");
+    check_render(&set, PROMPT_INSTRUCTED_OPINION, input, "X\n\nAnswer in an unbiased way.");
+    prompt_set_free(&set);
+}
+
+static void test_error_text(void **state)
+{
+    (void)state;
+    s2a_error err;
+    char *text = letters(2000);
+    /* A cut message ends at a character, and stays one line. */
+    for (size_t shift = 0; shift < 4; shift++) {
+        memset(text, 'a', 2000);
+        for (size_t i = 460 + shift; i + 3 < 2000; i += 3)
+            memcpy(text + i, "\u4e2d", 3);
+        text[5] = '\n';
+        error_set(&err, S2A_IO, "%s", text);
+        size_t len = strlen(err.message);
+        assert_true(len < sizeof err.message && len > 400);
+        assert_null(strchr(err.message, '\n'));
+        assert_int_equal(utf8_cut(err.message, len), len);
+        assert_true((len - 460 - shift) % 3 == 0);
+    }
+    free(text);
+    assert_int_equal(error_set(NULL, S2A_IO, "x"), S2A_IO);
+    assert_int_equal(error_set_at(NULL, S2A_IO, 3, "x"), S2A_IO);
+    assert_int_equal(utf8_cut("abc", 2), 2);
+    assert_int_equal(utf8_cut("a\u4e2d", 3), 1);
+    assert_int_equal(utf8_cut("a\u4e2d", 4), 4);
+}
+
+/* A replay file may be as long as its limit, not longer. */
+static void test_script_bytes(void **state)
+{
+    (void)state;
+    char *text = letters(LIMIT_SCRIPT_FILE_BYTES + 1);
+    s2a_engine_options options;
+    s2a_engine_options_init(&options);
+    options.backend = "script";
+    for (size_t extra = 0; extra < 2; extra++) {
+        char *path = temporary_file(text, LIMIT_SCRIPT_FILE_BYTES + extra);
+        s2a_engine *engine = NULL;
+        options.model = path;
+        s2a_error err;
+        assert_int_equal(s2a_engine_open(&options, &engine, &err), extra ? S2A_LIMIT : S2A_OK);
+        s2a_engine_close(engine);
+        remove(path);
+        free(path);
+    }
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_buf),         cmocka_unit_test(test_input_bytes),
+        cmocka_unit_test(test_messages),    cmocka_unit_test(test_prompt_files),
+        cmocka_unit_test(test_render),      cmocka_unit_test(test_error_text),
+        cmocka_unit_test(test_script_bytes),
+    };
+    return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
+}
