@@ -109,7 +109,7 @@ static bool numbers_of(const char *text, size_t len, number_set *set)
     buf key;
     buf_init(&key, (size_t)-1 / 4);
     s2a_span n;
-    for (size_t i = 0; number_next(text, len, i, &n); i = n.end) {
+    for (size_t i = 0; key.status == S2A_OK && number_next(text, len, i, &n); i = n.end) {
         number_key(text, n, &key);
         buf_add(&set->text, key.data ? key.data : "", key.len);
         buf_add(&set->text, "\0", 1);

@@ -167,7 +167,7 @@ static void test_fallbacks(void **state)
         { "Context: See `poem.c`.\nQuestion/Query: Who wrote it?\n", S2A_FALLBACK_NEW_CODE },
         { "I'm sorry, I can't help with that.\n", S2A_FALLBACK_REFUSAL },
         { "Context: Poems are made by poets, and poets are people who like words, and words are "
-          "what we speak with, day in and day out, until we rest.\nQuestion/Query: Who wrote it?\n",
+          "what we speak with, day in and day out, until at last we rest.\nQuestion/Query: Who wrote it?\n",
           S2A_FALLBACK_TOO_LONG },
         { "@error timeout the server said nothing\n", S2A_FALLBACK_STEP1_FAILED },
     };
