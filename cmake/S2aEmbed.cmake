@@ -3,12 +3,12 @@
 # s2a_embed_write.cmake, again whenever a file changes.
 set(S2A_EMBED_SCRIPT ${CMAKE_CURRENT_LIST_DIR}/s2a_embed_write.cmake)
 
-# s2a_embed_prompts(OUTPUT FILE...): the table that src/core/prompt.h declares.
+# s2a_embed_prompts(OUTPUT FILE...): the table that src/core/prompt.h declares; files are below prompts/.
 function(s2a_embed_prompts output)
     list(SORT ARGN)
     add_custom_command(OUTPUT ${output}
         COMMAND ${CMAKE_COMMAND} -DKIND=prompts -DOUTPUT=${output} "-DFILES=${ARGN}"
-                -P ${S2A_EMBED_SCRIPT}
+                -DROOT=${CMAKE_CURRENT_SOURCE_DIR}/prompts -P ${S2A_EMBED_SCRIPT}
         DEPENDS ${ARGN} ${S2A_EMBED_SCRIPT}
         COMMENT "Embedding prompts" VERBATIM)
 endfunction()

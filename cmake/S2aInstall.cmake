@@ -20,7 +20,7 @@ install(FILES completions/_s2a OPTIONAL
     DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
 install(FILES completions/s2a.fish OPTIONAL
     DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
-install(FILES ${prompt_files} DESTINATION ${CMAKE_INSTALL_DATADIR}/s2a/prompts)
+install(DIRECTORY prompts DESTINATION ${CMAKE_INSTALL_DATADIR}/s2a FILES_MATCHING PATTERN "*.txt")
 install(FILES models/manifest.json DESTINATION ${CMAKE_INSTALL_DATADIR}/s2a OPTIONAL)
 
 set(S2A_PC_REQUIRES_PRIVATE "libcurl jansson icu-uc")

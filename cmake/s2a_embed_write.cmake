@@ -1,4 +1,4 @@
-# Run by the commands of S2aEmbed.cmake: cmake -DKIND= -DOUTPUT= -DFILES= [-DSYMBOL=] -P this.
+# Run by the commands of S2aEmbed.cmake: cmake -DKIND= -DOUTPUT= -DFILES= [-DSYMBOL=] [-DROOT=] -P this.
 cmake_minimum_required(VERSION 3.22)
 
 # The bytes of file as the body of a char array, with a NUL after them.
@@ -17,7 +17,8 @@ if(KIND STREQUAL "prompts")
     set(rows "")
     set(count 0)
     foreach(file IN LISTS FILES)
-        get_filename_component(name "${file}" NAME_WLE)
+        file(RELATIVE_PATH name "${ROOT}" "${file}")
+        string(REGEX REPLACE "\\.txt$" "" name "${name}")
         array_body("${file}" body)
         string(APPEND text "static const char prompt_${count}[] = ${body};\n\n")
         string(APPEND rows

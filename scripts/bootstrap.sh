@@ -52,6 +52,8 @@ libjansson-dev has_module jansson
 libicu-dev has_module icu-uc
 libarchive-dev has_module libarchive
 libssl-dev has_module libcrypto
+libsqlite3-dev has_module sqlite3
+libcairo2-dev has_module cairo
 END
     if ! has_llama && ! llama_is_cached && ! have npm; then
         have node || printf 'nodejs\n'
@@ -64,8 +66,6 @@ END
 g++ have g++
 clang have clang
 libmicrohttpd-dev has_module libmicrohttpd
-libsqlite3-dev has_module sqlite3
-libcairo2-dev has_module cairo
 libcmocka-dev has_module cmocka
 valgrind have valgrind
 gcovr have gcovr

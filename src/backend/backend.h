@@ -43,10 +43,20 @@ typedef struct backend_draft {
     size_t len;
 } backend_draft;
 
+/* A way for the assistant's turn to begin; slots are byte offsets in it, in order, at which labels
+ * are judged. What follows a slot (a label and more) is read before the next slot. */
+typedef struct backend_branch {
+    const char *forced;
+    size_t len;
+    const size_t *slots;
+    size_t slot_count;
+} backend_branch;
+
 typedef struct backend_capabilities {
     const char *model;    /* lives as long as the backend */
     uint32_t ctx_tokens;  /* of one request; 0 = not known */
     bool can_score, can_read_attention, can_draft;
+    size_t attention_heads; /* heads of all layers; 0 = cannot read attention */
 } backend_capabilities;
 
 typedef struct backend_vtable {
@@ -63,18 +73,23 @@ typedef struct backend_vtable {
      * upper bound. */
     size_t (*count_tokens)(backend *self, const char *text, size_t len);
 
-    /* Select (one prefill instead of a generation). NULL where the backend has no way to do it.
-     * forced is the assistant's turn; slots[i] is a byte offset in it; logprob is
-     * [slot_count][label_count], natural logarithms. */
+    /* Select: one prefill instead of a generation. NULL where the backend has no way to do it. Each
+     * branch is one way for the assistant's turn to begin, off the same messages; logprob is
+     * [all slots of all branches, in order][label_count]: the natural logarithm of the probability
+     * of a label's first token at the slot (first tokens must differ: S2A_ARGUMENT). Errors as for
+     * generate; S2A_UNSUPPORTED where the server gives no such figures. */
     s2a_status (*score)(backend *self, const backend_message *messages, size_t count,
-                        const char *forced, size_t forced_len, const size_t *slots,
-                        size_t slot_count, const char *const *labels, size_t label_count,
-                        const backend_params *params, double *logprob, backend_usage *usage,
-                        s2a_error *err);
-    /* mass[i]: share of the question's attention on units[i] of text, mean over heads, layers. */
+                        const backend_branch *branches, size_t branch_count,
+                        const char *const *labels, size_t label_count, const backend_params *params,
+                        double *logprob, backend_usage *usage, s2a_error *err);
+    /* For each question, read after the text: which share of its attention goes to which unit. units
+     * are spans of text, in order, not overlapping. mass is [question][unit][attention_heads]: the
+     * mean over the question's tokens of the attention of that head on the unit's tokens. Heads count
+     * layer by layer. NULL where the backend cannot. Errors as for generate. */
     s2a_status (*attention)(backend *self, const char *text, size_t len, const s2a_span *units,
-                            size_t unit_count, s2a_span question, const backend_params *params,
-                            double *mass, backend_usage *usage, s2a_error *err);
+                            size_t unit_count, const char *const *questions, size_t question_count,
+                            const backend_params *params, float *mass, backend_usage *usage,
+                            s2a_error *err);
 
     backend_capabilities (*capabilities)(const backend *self);
     void (*close)(backend *self);

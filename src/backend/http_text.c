@@ -102,6 +102,8 @@ static const json_t *find_message(const json_t *root)
         return root;
     if (json_is_array(root))
         return json_array_size(root) ? find_message(json_array_get(root, 0)) : NULL;
+    if (!json_is_object(root)) /* NULL as well */
+        return NULL;
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         const json_t *found = find_message(json_object_get(root, keys[i]));
         if (found)

@@ -1,5 +1,5 @@
-/* The embedded engine: a GGUF model on this machine, by libllama. The only file that includes
- * llama.h; what needs no libllama is in llama/.
+/* The embedded engine: a GGUF model on this machine, by libllama. llama.h is included by
+ * llama/embedded.h alone, for this file and llama/judge.c.
  *
  * A model has one context, whose KV cache KV_SLOTS sequences share. Generations take turns at it
  * (gate), each as a whole; between them the sequences stay, so that a prompt that begins like an
@@ -14,16 +14,10 @@
 #include "core/buf.h"
 #include "core/error.h"
 #include "core/limits.h"
-#include "llama/chat_prompt.h"
 #include "llama/chat_template.h"
-#include "llama/gate.h"
+#include "llama/embedded.h"
 #include "llama/gguf_file.h"
 #include "llama/inspect.h"
-#include "llama/kv_slots.h"
-#include "llama/log_lines.h"
-#include "llama/utf8_stream.h"
-
-#include <llama.h>
 
 #include <dlfcn.h>
 #include <limits.h>
@@ -35,48 +29,6 @@
 
 #define CTX_TOKENS_DEFAULT 8192
 #define TIMEOUT_MS_DEFAULT 3600000u
-#define BATCH_TOKENS 512 /* of one llama_decode: a cancel is looked for between two */
-#define BATCH_OUTPUTS 64 /* rows of logits that one llama_decode may give */
-
-struct call;
-
-typedef struct embedded {
-    backend base;
-    struct llama_model *model;
-    const struct llama_vocab *vocab;
-    const char *template;
-    chat_model chat;
-    char *name, *default_system;
-    uint32_t ctx_tokens, timeout_ms;
-    size_t longest_token; /* bytes */
-    void (*log)(void *ctx, int level, const char *line);
-    void *log_ctx;
-
-    gate gate; /* whoever is in owns all below */
-    bool gate_ready;
-    struct llama_context *ctx;
-    llama_memory_t memory;
-    struct llama_batch batch;
-    bool whole_slots; /* recurrent state: a sequence cannot be cut back or copied in part */
-    kv_slots slots;
-    struct call *call;
-} embedded;
-
-/* One generation. */
-typedef struct call {
-    embedded *e;
-    const backend_params *params;
-    double start_ms;
-    backend_usage *usage;
-    backend_token_fn on_token;
-    void *on_token_ctx;
-    int slot;
-    utf8_stream stream;
-    buf text; /* what the token at hand completes */
-    size_t text_bytes;
-    log_lines log;
-    bool ended; /* usage->finish says how */
-} call;
 
 /* ---- libllama, once a process ------------------------------------------------------------- */
 
@@ -101,7 +53,7 @@ static void log_line(enum ggml_log_level level, const char *text, void *unused)
     log_lines_add(thread_log, ours, text);
 }
 
-static log_lines *log_begin(log_lines *log, void (*fn)(void *, int, const char *), void *ctx)
+log_lines *log_begin(log_lines *log, void (*fn)(void *, int, const char *), void *ctx)
 {
     log_lines *before = thread_log; /* on_token and the log function may open engines */
     *log = (log_lines){ .log = fn, .log_ctx = ctx };
@@ -109,7 +61,7 @@ static log_lines *log_begin(log_lines *log, void (*fn)(void *, int, const char *
     return before;
 }
 
-static void log_end(log_lines *log, log_lines *before)
+void log_end(log_lines *log, log_lines *before)
 {
     log_lines_end(log);
     thread_log = before;
@@ -203,7 +155,7 @@ static s2a_status chat_render(void *ctx, const chat_turn *turns, size_t count, b
 
 /* The beginning-of-sequence token is chat_prompt's business (add_special is false): libllama would
  * add an end-of-sequence token too where a model file asks for one. */
-static s2a_status chat_tokenize(void *ctx, const char *text, size_t len, bool special,
+s2a_status chat_tokenize(void *ctx, const char *text, size_t len, bool special,
                                 token_list *out)
 {
     const embedded *e = ctx;
@@ -353,8 +305,6 @@ static bool ctx_fits(const embedded *e, uint32_t ctx_tokens)
     return row * llama_model_n_layer(e->model) * ctx_tokens < (double)pages * (double)page;
 }
 
-static bool call_aborted(void *ctx);
-
 static s2a_status open_context(embedded *e, const s2a_engine_options *options, log_lines *log,
                                s2a_error *err)
 {
@@ -407,6 +357,7 @@ static void embedded_close(backend *self)
     kv_slots_free(&e->slots);
     if (e->batch.token)
         llama_batch_free(e->batch);
+    judge_free(e);
     if (e->ctx)
         llama_free(e->ctx);
     if (e->model)
@@ -470,8 +421,7 @@ static size_t slot_take(call *c, const token_list *prompt)
 
 /* ---- generating ----------------------------------------------------------------------------- */
 
-/* S2A_OK, or why the call may not go on. */
-static s2a_status call_check(const call *c, s2a_error *err)
+s2a_status call_check(const call *c, s2a_error *err)
 {
     if (cancel_fired(c->params->cancel))
         return error_set(err, S2A_CANCELLED, "cancelled");
@@ -482,13 +432,12 @@ static s2a_status call_check(const call *c, s2a_error *err)
     return S2A_OK;
 }
 
-static bool call_gives_up(void *ctx)
+bool call_gives_up(void *ctx)
 {
     return call_check(ctx, NULL) != S2A_OK;
 }
 
-/* Asked by libllama's CPU backend before every node of a graph. */
-static bool call_aborted(void *ctx)
+bool call_aborted(void *ctx)
 {
     const embedded *e = ctx;
     return e->call && call_gives_up(e->call);
@@ -745,12 +694,18 @@ static size_t embedded_count_tokens(backend *self, const char *text, size_t len)
 static backend_capabilities embedded_capabilities(const backend *self)
 {
     const embedded *e = (const embedded *)self;
-    return (backend_capabilities){ .model = e->name, .ctx_tokens = e->ctx_tokens };
+    return (backend_capabilities){ .model = e->name,
+                                   .ctx_tokens = e->ctx_tokens,
+                                   .can_score = !e->whole_slots,
+                                   .can_read_attention = !e->whole_slots,
+                                   .attention_heads = judge_heads(e) };
 }
 
 static const backend_vtable embedded_vtable = {
     .generate = embedded_generate,
     .count_tokens = embedded_count_tokens,
+    .score = judge_score,
+    .attention = judge_attention,
     .capabilities = embedded_capabilities,
     .close = embedded_close,
 };

@@ -90,7 +90,9 @@ static bool directive(const char *at, const char *end, record *r)
     if (len == 7 && !memcmp(at, "@length", 7)) {
         r->length = true;
     } else if ((n = ascii_prefix(at, len, "@sleep ")) > 0) {
-        r->sleep_ms = strtod(at + n, NULL);
+        while (n < len && ascii_space(at[n])) /* strtod would go on into the next line */
+            n++;
+        r->sleep_ms = n < len ? strtod(at + n, NULL) : 0;
     } else if ((n = ascii_prefix(at, len, "@expect ")) > 0) {
         r->expect = at + n;
         r->expect_len = len - n;
@@ -177,7 +179,7 @@ static s2a_status script_wait(const script *s, const record *r, const backend_pa
             return error_set(err, S2A_CANCELLED, "cancelled");
         if (now - start > (double)s->timeout_ms)
             return error_set(err, S2A_TIMEOUT, "script: no answer within %u ms", s->timeout_ms);
-        if (now >= until)
+        if (!(now < until)) /* also for NaN */
             return S2A_OK;
         struct timespec pause = { 0, 2000000 };
         nanosleep(&pause, NULL);

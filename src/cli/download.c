@@ -2,7 +2,7 @@
 
 #include "backend/backend.h"
 #include "cli/archive.h"
-#include "cli/sha256.h"
+#include "digest/sha256.h"
 #include "cli/store.h"
 #include "cli/wheels.h"
 #include "core/error.h"

@@ -5,6 +5,7 @@
 extern const char help_main[];
 extern const char help_ask[];
 extern const char help_attend[];
+extern const char help_eval[];
 
 void help_version(void);
 

@@ -22,7 +22,7 @@ static const struct command {
     { "help", cmd_help },  { "--help", cmd_help },
     { "-h", cmd_help },    { "--version", cmd_version },
     { "-V", cmd_version }, { "serve", NULL },
-    { "eval", NULL },      { "bench", NULL },
+    { "probe", cmd_probe }, { "eval", cmd_eval },  { "bench", NULL },
 };
 
 static int cmd_version(int argc, char **argv)

@@ -18,6 +18,13 @@ static const char *const counted[] = {
     "vol",
 };
 
+/* Followed by lower case inside a sentence. Matters in texts without capitals alone: elsewhere ICU
+ * takes a lower-case word for the same sentence's. */
+static const char *const inner[] = {
+    "al",  "avg", "dept", "etc", "ext", "hr",  "hrs", "inc",  "incl", "jr", "lb", "lbs",
+    "ltd", "max", "min",  "oz",  "sq",  "sr",  "tbsp", "tel", "tsp",  "wt", "yr", "yrs",
+};
+
 /* Words that begin a sentence far more often than they follow an initial or "U.S.". */
 static const char *const starters[] = {
     "a", "after", "all", "also", "an", "and", "are", "as", "at", "before", "both", "but", "by",
@@ -70,6 +77,8 @@ bool abbrev_continues(const char *text, size_t len, size_t at)
         return true;
     if (at < len && ascii_digit(text[at]))
         return LISTED(counted, word, word_len);
+    if (next_len > 0 && !upper(next[0]))
+        return word_len == 1 || memchr(word, '.', word_len) || LISTED(inner, word, word_len);
     bool initial = word_len == 1 && upper(word[0]) && word[0] != 'I';
     if (!initial && !dotted(word, word_len))
         return false;

@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* text[at] is where ICU begins a new sentence, after a full stop and white space. True when the
- * word before the stop is an abbreviation that the word at `at` goes on from. Looks at most 64
- * bytes to either side. Pure. */
+/* text[at] is where a sentence may begin, after a full stop and white space. True when the word
+ * before the stop is an abbreviation that the word at `at` goes on from. Looks at most 64 bytes to
+ * either side. Pure. */
 bool abbrev_continues(const char *text, size_t len, size_t at);
 
 #endif

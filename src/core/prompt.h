@@ -7,7 +7,8 @@
 #include "core/buf.h"
 #include "s2a.h"
 
-/* Generated at build time from the files of prompts/; name is the file's name without ".txt". */
+/* Generated at build time from the files of prompts/; name is the file's path
+ * below prompts/ without ".txt". */
 struct prompt_builtin {
     const char *name;
     const char *text;
@@ -26,7 +27,11 @@ extern const size_t prompts_builtin_count;
     X(ANSWER_KEEP_ORIGINAL, "answer-keep-original", "ICQ")                                       \
     X(ANSWER_MATH, "answer-math", "I")                                                           \
     X(INSTRUCTED_OPINION, "instructed-opinion", "I")                                             \
-    X(INSTRUCTED_MATH, "instructed-math", "I")
+    X(INSTRUCTED_MATH, "instructed-math", "I")                                                   \
+    X(COT, "cot", "I")                                                                           \
+    X(COT_MATH, "cot-math", "I")                                                                 \
+    X(JUDGE_SENTIMENT, "judge/sentiment", "I")                                                   \
+    X(JUDGE_QUALITY, "judge/quality", "I")
 
 typedef enum prompt_id {
 #define PROMPT_ENUM(name, file, needs) PROMPT_##name,

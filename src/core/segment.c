@@ -221,6 +221,8 @@ static bool hard_wrap(const char *text, size_t start, size_t end, size_t at)
     for (size_t i = back, lines = 0; i < at; i++)
         if (text[i] == '\n' && ++lines > 1)
             return false;
+    while (at < end && (text[at] == ' ' || text[at] == '\t')) /* the next line's indentation */
+        at++;
     size_t edge = back;
     UChar32 last = before(text, &edge), next = after(text, end, at);
     return (u_isalnum(last) || last == ',' || last == ';' || last == ')' || last == '-') &&
@@ -238,10 +240,59 @@ static bool said(const char *text, size_t start, size_t end, size_t at)
            u_islower(after(text, end, at));
 }
 
+/* https://example.com/a?b=c */
+static bool inside_word(const char *text, size_t end, size_t at)
+{
+    char last = text[at - 1], next = at < end ? text[at] : ' ';
+    return (last == '?' || last == '!') &&
+           (ascii_letter(next) || ascii_digit(next) || next == '=' || next == '&' || next == '/');
+}
+
 static bool opens(UChar32 c)
 {
     int8_t type = u_charType(c);
     return type == U_START_PUNCTUATION || type == U_INITIAL_PUNCTUATION;
+}
+
+/* Marks of emphasis that close behind the mark of a sentence, as in "**Really?** Yes." ICU begins
+ * a sentence with them. Returns where it does begin: at, or behind them and their white space. */
+static size_t past_emphasis(const char *text, size_t end, size_t at)
+{
+    size_t i = at;
+    while (i < end && (text[i] == '*' || text[i] == '_' || text[i] == '`'))
+        i++;
+    if (i == at || ascii_space(text[at - 1]) || (i < end && !ascii_space(text[i])))
+        return at;
+    while (i < end && ascii_space(text[i]) && text[i] != '\n')
+        i++;
+    return i < end && text[i] == '\n' ? i + 1 : i;
+}
+
+/* ICU ends no sentence at a full stop before lower case. Where a sentence itself begins in lower
+ * case, the writer uses no capitals, and "i think poe. who wrote it?" is two. */
+static s2a_status add_sentence(units *u, size_t start, size_t end)
+{
+    const char *text = u->text;
+    size_t from = start, i = start;
+    while (i < end && !ascii_letter(text[i]) && (unsigned char)text[i] < 0x80)
+        i++;
+    if (!u_islower(after(text, end, i)))
+        return add(u, start, end, SEGMENT_SENTENCE);
+    for (; i < end; i++) {
+        if (text[i] != '.' || text[i - 1] == '.')
+            continue;
+        size_t at = i + 1;
+        while (at < end && ascii_space(text[at]))
+            at++;
+        if (at == i + 1 || !u_islower(after(text, end, at)) ||
+            abbrev_continues(text + start, end - start, at - start))
+            continue;
+        s2a_status status = add(u, from, at, SEGMENT_SENTENCE);
+        if (status != S2A_OK)
+            return status;
+        from = at;
+    }
+    return add(u, from, end, SEGMENT_SENTENCE);
 }
 
 static s2a_status add_sentences(units *u, size_t start, size_t end)
@@ -254,9 +305,12 @@ static s2a_status add_sentences(units *u, size_t start, size_t end)
         int32_t next = ubrk_next(b.iterator);
         if (next == UBRK_DONE)
             break;
-        size_t at = start + (size_t)next;
+        size_t at = past_emphasis(text, end, start + (size_t)next);
+        if (at <= from)
+            continue;
         if (at < end) {
             if (hard_wrap(text, from, end, at) || said(text, from, end, at) ||
+                inside_word(text, end, at) ||
                 abbrev_continues(text + start, end - start, at - start))
                 continue;
             /* Without a space between, ICU leaves an opening quote with the sentence before. */
@@ -265,11 +319,11 @@ static s2a_status add_sentences(units *u, size_t start, size_t end)
             if (back > from && opens(last))
                 at = back;
         }
-        status = add(u, from, at, SEGMENT_SENTENCE);
+        status = add_sentence(u, from, at);
         from = at;
     }
     breaks_close(&b);
-    return status == S2A_OK ? add(u, from, end, SEGMENT_SENTENCE) : status;
+    return status == S2A_OK ? add_sentence(u, from, end) : status;
 }
 
 /* ---- blocks: lines ---------------------------------------------------------------------- */
@@ -296,10 +350,11 @@ static line line_at(const char *text, size_t len, size_t start)
     return l;
 }
 
-/* The length of a run of at least three ` or ~ that opens a fence; 0 for none. */
-static size_t fence_open(const char *text, const line *l)
+/* The length of a run of at least three ` or ~ that opens a fence; 0 for none. In a list it may be
+ * indented as deep as the item's text. */
+static size_t fence_open(const char *text, const line *l, bool in_list)
 {
-    if (l->blank || l->indent > 3)
+    if (l->blank || (l->indent > 3 && !in_list))
         return 0;
     char c = text[l->first];
     size_t n = 0;
@@ -311,12 +366,12 @@ static size_t fence_open(const char *text, const line *l)
     return c == '`' && memchr(text + l->first + n, '`', l->end - l->first - n) ? 0 : n;
 }
 
-static bool fence_close(const char *text, const line *l, char c, size_t n)
+static bool fence_close(const char *text, const line *l, const line *open, size_t n)
 {
-    size_t i = l->first;
-    while (i < l->end && text[i] == c)
+    size_t i = l->first, indent = open->indent > 3 ? open->indent + 3 : 3;
+    while (i < l->end && text[i] == text[open->first])
         i++;
-    return !l->blank && l->indent <= 3 && i - l->first >= n &&
+    return !l->blank && l->indent <= indent && i - l->first >= n &&
            ascii_blank(text + i, l->end - i);
 }
 
@@ -329,25 +384,26 @@ static bool heading(const char *text, const line *l)
            (l->first + n == l->end || ascii_space(text[l->first + n]));
 }
 
-/* "- x", "* x", "+ x", "1. x", "12) x" and a bullet sign. */
-static bool list_item(const char *text, const line *l)
+/* "- x", "* x", "+ x", "1. x", "12) x" and a bullet sign: the bytes before x, 0 for none. */
+static size_t list_item(const char *text, const line *l)
 {
     if (l->blank)
-        return false;
+        return 0;
     const char *p = text + l->first, *end = text + l->end;
     if (*p == '-' || *p == '*' || *p == '+') {
         p++;
     } else if (end - p > 3 && !memcmp(p, "\xe2\x80\xa2", 3)) {
-        return true;
+        return 3;
     } else {
         const char *digits = p;
         while (p < end && ascii_digit(*p))
             p++;
         if (p == digits || p - digits > 9 || p == end || (*p != '.' && *p != ')'))
-            return false;
+            return 0;
         p++;
     }
-    return p < end && (*p == ' ' || *p == '\t') && !ascii_blank(p, (size_t)(end - p));
+    bool item = p < end && (*p == ' ' || *p == '\t') && !ascii_blank(p, (size_t)(end - p));
+    return item ? (size_t)(p - (text + l->first)) : 0;
 }
 
 /* |---|:--:| */
@@ -399,18 +455,27 @@ static size_t fence_end(const char *text, size_t len, const line *open, size_t n
     while (at < len) {
         line l = line_at(text, len, at);
         at = l.end;
-        if (fence_close(text, &l, text[open->first], n))
+        if (fence_close(text, &l, open, n))
             break;
     }
     return at;
 }
 
-/* The item's further lines: indented, and no item, fence or blank line. */
-static size_t item_end(const char *text, size_t len, size_t at)
+/* The item's further lines: indented, and no item, fence or blank line. A fence that opens behind
+ * its mark is part of it. */
+static size_t item_end(const char *text, size_t len, const line *first, size_t mark)
 {
+    line rest = *first;
+    rest.first += mark;
+    while (rest.first < rest.end && ascii_space(text[rest.first]))
+        rest.first++;
+    rest.indent += rest.first - first->first;
+    rest.blank = rest.first == rest.end;
+    size_t fence = fence_open(text, &rest, true);
+    size_t at = fence ? fence_end(text, len, &rest, fence) : first->end;
     while (at < len) {
         line l = line_at(text, len, at);
-        if (l.blank || l.indent < 2 || list_item(text, &l) || fence_open(text, &l))
+        if (l.blank || l.indent < 2 || list_item(text, &l) || fence_open(text, &l, true))
             break;
         at = l.end;
     }
@@ -442,7 +507,7 @@ typedef struct blocks {
 static size_t block_end(const char *text, size_t len, const line *l, const blocks *state,
                         segment_kind *kind)
 {
-    size_t fence = fence_open(text, l);
+    size_t fence = fence_open(text, l, state->in_list), mark = 0;
     if (fence) {
         *kind = SEGMENT_CODE;
         return fence_end(text, len, l, fence);
@@ -455,9 +520,9 @@ static size_t block_end(const char *text, size_t len, const line *l, const block
         *kind = SEGMENT_TABLE_ROW;
         return l->end;
     }
-    if (list_item(text, l) && (state->in_list || l->indent < 4)) {
+    if ((state->in_list || l->indent < 4) && (mark = list_item(text, l)) > 0) {
         *kind = SEGMENT_LIST_ITEM;
-        return item_end(text, len, l->end);
+        return item_end(text, len, l, mark);
     }
     if (l->indent >= 4 && state->after_blank && !state->in_list) {
         *kind = SEGMENT_CODE;
@@ -490,7 +555,8 @@ s2a_status segment_text(const char *text, size_t len, segment_unit **out, size_t
         end = next;
         if (status == S2A_OK)
             status = add(&u, at, end, kind);
-        state.in_list = kind == SEGMENT_LIST_ITEM;
+        state.in_list = kind == SEGMENT_LIST_ITEM ||
+                        (state.in_list && kind == SEGMENT_CODE && l.indent >= 2);
         state.in_table = kind == SEGMENT_TABLE_ROW;
         paragraph = at = end;
     }

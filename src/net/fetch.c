@@ -46,6 +46,7 @@ typedef struct transfer {
     buf error_body;
     int64_t range_start, range_total; /* Content-Range of the latest response; -1 = not said */
     bool connected, head_seen;
+    bool head_whole; /* the empty line after the latest response's headers has come */
     bool over; /* a callback needs no more; failure says whether that is a fault */
     s2a_status failure;
     double drain_until; /* 0 = not draining */
@@ -286,8 +287,12 @@ static size_t on_header(char *data, size_t size, size_t count, void *ctx)
     size_t len = size * count;
     char value[128] = "";
     t->active = clock_ms();
-    if (len >= 5 && !strncasecmp(data, "HTTP/", 5))
+    if (len >= 5 && !strncasecmp(data, "HTTP/", 5)) {
         t->range_start = t->range_total = -1;
+        t->head_whole = false;
+    }
+    if (len && len <= 2 && (*data == '\r' || *data == '\n'))
+        t->head_whole = true;
     if (len >= sizeof range - 1 && !strncasecmp(data, range, sizeof range - 1)) {
         size_t value_len = len - (sizeof range - 1);
         if (value_len >= sizeof value)
@@ -438,6 +443,7 @@ static s2a_status transfer_error(transfer *t, CURLcode code, s2a_error *err)
 {
     const char *text = t->curl_text[0] ? t->curl_text : curl_easy_strerror(code);
     const char *origin = t->origin;
+    long redirects = 0;
     switch (code) {
     case CURLE_OUT_OF_MEMORY:
         return error_nomem(err);
@@ -469,6 +475,10 @@ static s2a_status transfer_error(transfer *t, CURLcode code, s2a_error *err)
         return error_set(err, S2A_BACKEND, "%s: more than %d redirects", origin, REDIRECTS_MAX);
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY:
+        curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_COUNT, &redirects);
+        if (redirects)
+            return error_set(err, S2A_BACKEND, "%s: its redirect leads to what is not allowed: %s",
+                             origin, text);
         return error_set(err, S2A_BACKEND, "%s: not an HTTP answer: %s", origin, text);
     default:
         t->response->retryable = true;
@@ -554,6 +564,8 @@ static s2a_status transfer_run(transfer *t, bool *whole, s2a_error *err)
         if (curl_multi_perform(t->multi, &running) != CURLM_OK)
             return error_nomem(err);
         bool ended = transfer_ended(t, &code);
+        if (ended && code == CURLE_OK && !t->head_whole)
+            code = CURLE_GOT_NOTHING; /* libcurl takes headers that are cut for a response */
         if (ended && code == CURLE_OK) {
             *whole = true;
             if (!t->head_seen)

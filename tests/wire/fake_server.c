@@ -18,12 +18,16 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { TLS_HANDSHAKE = 0x16 }; /* a record's first byte */
 enum { RESPONSES_MAX = 16, STEPS_MAX = 64, REQUESTS_MAX = 64, GONE_MAX_MS = 5000 };
 
 typedef enum step_kind {
     STEP_SEND,
     STEP_SLEEP,
     STEP_SPLIT,
+    STEP_CUT,
+    STEP_PORT,
+    STEP_DATE,
     STEP_CLOSE,
     STEP_RESET,
     STEP_GONE
@@ -58,6 +62,7 @@ struct fake_server {
 typedef struct connection {
     fake_server *server;
     int socket;
+    size_t cut; /* bytes until the pause of @cut; 0 = no pause is due */
 } connection;
 
 #define CHECK(condition)                                                                           \
@@ -147,6 +152,12 @@ static void add_line(fake_server *server, const char *line)
         add_step(server, STEP_SLEEP, number);
     else if (sscanf(line, "@split %d", &number) == 1)
         add_step(server, STEP_SPLIT, number);
+    else if (sscanf(line, "@cut %d", &number) == 1)
+        add_step(server, STEP_CUT, number);
+    else if (sscanf(line, "@date %d", &number) == 1)
+        add_step(server, STEP_DATE, number);
+    else if (!strcmp(line, "@port"))
+        add_step(server, STEP_PORT, 0);
     else if (!strncmp(line, "@chunk", 6))
         add_chunk(server, line[6] ? line + 7 : "");
     else if (!strcmp(line, "@close"))
@@ -213,6 +224,8 @@ static char *read_request(const connection *c)
             break;
         len += (size_t)got;
         data[len] = '\0';
+        if (data[0] == TLS_HANDSHAKE)
+            return data;
         char *end = strstr(data, "\r\n\r\n");
         if (!end)
             continue;
@@ -227,19 +240,84 @@ static char *read_request(const connection *c)
     return NULL;
 }
 
-static bool send_all(const connection *c, const char *bytes, size_t len, size_t piece)
+static bool send_bytes(const connection *c, const char *bytes, size_t len)
 {
     while (len) {
-        size_t part = piece && piece < len ? piece : len;
-        ssize_t sent = send(c->socket, bytes, part, MSG_NOSIGNAL);
+        ssize_t sent = send(c->socket, bytes, len, MSG_NOSIGNAL);
         if (sent <= 0)
             return false;
         bytes += sent;
         len -= (size_t)sent;
-        /* So that the pieces arrive apart. */
-        if (piece)
-            nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
     }
+    return true;
+}
+
+/* So that what is sent before and after arrives apart. */
+static void pause_us(long us)
+{
+    nanosleep(&(struct timespec){ .tv_nsec = us * 1000 }, NULL);
+}
+
+static bool send_all(connection *c, const char *bytes, size_t len, size_t piece)
+{
+    while (len) {
+        size_t part = piece && piece < len ? piece : len;
+        bool cut = c->cut && c->cut <= part;
+        if (cut)
+            part = c->cut;
+        if (!send_bytes(c, bytes, part))
+            return false;
+        bytes += part;
+        len -= part;
+        if (c->cut)
+            c->cut -= part;
+        if (piece || cut)
+            pause_us(cut ? 1000 : 100);
+    }
+    return true;
+}
+
+static bool send_text(connection *c, const char *text, size_t piece)
+{
+    return send_all(c, text, strlen(text), piece);
+}
+
+/* The date in the form of HTTP, as Retry-After has it. */
+static bool send_date(connection *c, int seconds, size_t piece)
+{
+    char text[64];
+    struct tm parts;
+    time_t when = time(NULL) + seconds;
+    CHECK(gmtime_r(&when, &parts));
+    CHECK(strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts));
+    return send_text(c, text, piece);
+}
+
+static bool send_port(connection *c, size_t piece)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%d", c->server->port);
+    return send_text(c, text, piece);
+}
+
+static bool note_gone(fake_server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    server->gone_ms = clock_ms();
+    pthread_mutex_unlock(&server->lock);
+    return false;
+}
+
+/* What a step sends; false when the client does not take it. */
+static bool send_step(connection *c, const step *s, size_t piece)
+{
+    if (s->kind == STEP_PORT)
+        return send_port(c, piece);
+    if (s->kind == STEP_DATE)
+        return send_date(c, s->number, piece);
+    for (size_t k = 0; k < s->repeat; k++)
+        if (!send_all(c, s->bytes, s->len, piece))
+            return false;
     return true;
 }
 
@@ -251,24 +329,23 @@ static bool play(connection *c, const response *r)
         const step *s = &r->steps[i];
         switch (s->kind) {
         case STEP_SEND:
-            for (size_t k = 0; k < s->repeat; k++)
-                if (!send_all(c, s->bytes, s->len, piece))
-                    return false;
+        case STEP_PORT:
+        case STEP_DATE:
+            if (!send_step(c, s, piece))
+                return note_gone(c->server);
             break;
         case STEP_SPLIT:
             piece = (size_t)s->number;
             break;
+        case STEP_CUT:
+            c->cut = (size_t)s->number;
+            break;
         case STEP_SLEEP:
             if (client_gone(c, s->number))
-                return false;
+                return note_gone(c->server);
             break;
         case STEP_GONE:
-            if (client_gone(c, GONE_MAX_MS)) {
-                pthread_mutex_lock(&c->server->lock);
-                c->server->gone_ms = clock_ms();
-                pthread_mutex_unlock(&c->server->lock);
-            }
-            return false;
+            return client_gone(c, GONE_MAX_MS) && note_gone(c->server);
         case STEP_RESET:
             setsockopt(c->socket, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 },
                        sizeof(struct linger));
@@ -317,7 +394,7 @@ static void *listen_loop(void *ctx)
         setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
         connection *c = malloc(sizeof *c);
         CHECK(c && server->connection_count < REQUESTS_MAX);
-        *c = (connection){ server, socket };
+        *c = (connection){ .server = server, .socket = socket };
         CHECK(!pthread_create(&server->connections[server->connection_count++], NULL, serve, c));
     }
 }
@@ -401,9 +478,21 @@ const char *fake_server_body(const fake_server *server, size_t index)
     return strstr(fake_server_request(server, index), "\r\n\r\n") + 4;
 }
 
-double fake_server_gone_ms(const fake_server *server)
+double fake_server_gone_ms(fake_server *server)
 {
-    return server->gone_ms;
+    pthread_mutex_lock(&server->lock);
+    double gone_ms = server->gone_ms;
+    pthread_mutex_unlock(&server->lock);
+    return gone_ms;
+}
+
+size_t fake_server_bytes(const fake_server *server)
+{
+    const response *first = &server->responses[0];
+    size_t bytes = 0;
+    for (size_t i = 0; i < first->count; i++)
+        bytes += first->steps[i].len * first->steps[i].repeat;
+    return bytes;
 }
 
 int fake_refusing_port(void)

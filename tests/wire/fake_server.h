@@ -6,13 +6,17 @@
  * belong to the test. Lines that begin with "@" are directives:
  *     @sleep MS        wait; ends early when the client goes
  *     @split N         from here on, send in pieces of N bytes; 0 = whole lines
+ *     @cut N           of the bytes from here on, pause once after the first N
  *     @repeat N TEXT   send TEXT N times
  *     @chunk TEXT      send TEXT as one chunk of a chunked body; without TEXT, the last one
+ *     @port            send the number of this server's port
+ *     @date SECONDS    send the HTTP date of that many seconds from now
  *     @close           close the connection, at once; also what happens at a response's end
  *     @reset           close it so that the client gets a reset
  *     @keep            at the response's end, read another request from the same connection
- *     @gone            wait until the client has closed it; the time is kept
- *     @next            the next request's response follows; the last response serves all others */
+ *     @gone            wait until the client has closed it; the end of the connection
+ *     @next            the next request's response follows; the last response serves all others
+ * A client that begins a TLS handshake gets the response at once: its hello is the request. */
 #ifndef S2A_TESTS_FAKE_SERVER_H
 #define S2A_TESTS_FAKE_SERVER_H
 
@@ -34,8 +38,11 @@ size_t fake_server_connections(const fake_server *server);
 /* The head and body of a request, NUL-terminated; body is what follows the empty line. */
 const char *fake_server_request(const fake_server *server, size_t index);
 const char *fake_server_body(const fake_server *server, size_t index);
-/* clock_ms() of the moment when @gone saw the client close; 0 = it has not. */
-double fake_server_gone_ms(const fake_server *server);
+/* clock_ms() of the moment when @gone, @sleep or a send found that the client had closed; 0 = none
+ * has. May be called at any time. */
+double fake_server_gone_ms(fake_server *server);
+/* Bytes of the first response, @port and @date not counted. */
+size_t fake_server_bytes(const fake_server *server);
 
 /* A port of 127.0.0.1 where nobody listens. */
 int fake_refusing_port(void);

@@ -33,6 +33,8 @@ static bool read_literal(const char *at, char quote, buf *out)
         buf_add(out, &c, 1);
     }
     out->len = start;
+    if (out->data)
+        out->data[start] = '\0';
     return false;
 }
 

@@ -1,4 +1,4 @@
-#include "cli/sha256.h"
+#include "digest/sha256.h"
 
 #include "backend/backend.h"
 #include "core/error.h"
@@ -36,6 +36,22 @@ static s2a_status hash_fd(int fd, const char *path, EVP_MD_CTX *md, char *block,
     }
 }
 
+static void hex_write(const unsigned char *digest, unsigned int len, char hex[SHA256_HEX_SIZE])
+{
+    for (unsigned int i = 0; i < len && i < 32; i++)
+        snprintf(hex + (size_t)i * 2, 3, "%02x", digest[i]);
+}
+
+s2a_status sha256_bytes(const void *data, size_t len, char hex[SHA256_HEX_SIZE], s2a_error *err)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int digest_len = 0;
+    if (!EVP_Digest(data, len, digest, &digest_len, EVP_sha256(), NULL))
+        return error_nomem(err);
+    hex_write(digest, digest_len, hex);
+    return S2A_OK;
+}
+
 s2a_status sha256_file(const char *path, const s2a_cancel *cancel, sha256_progress_fn progress,
                        void *ctx, char hex[SHA256_HEX_SIZE], s2a_error *err)
 {
@@ -54,8 +70,7 @@ s2a_status sha256_file(const char *path, const s2a_cancel *cancel, sha256_progre
     if (status == S2A_OK && !EVP_DigestFinal_ex(md, digest, &len))
         status = error_nomem(err);
     if (status == S2A_OK)
-        for (unsigned int i = 0; i < len && i < 32; i++)
-            snprintf(hex + (size_t)i * 2, 3, "%02x", digest[i]);
+        hex_write(digest, len, hex);
     if (fd >= 0)
         close(fd);
     EVP_MD_CTX_free(md);

@@ -1,0 +1,608 @@
+/* s2a eval TASK: the paper's experiments; s2a eval report: what they gave, as a page. */
+#include "backend/backend.h"
+#include "cli/commands.h"
+#include "cli/help.h"
+#include "cli/session.h"
+#include "cli/signals.h"
+#include "cli/store.h"
+#include "core/buf.h"
+#include "core/error.h"
+#include "digest/sha256.h"
+#include "eval/output.h"
+#include "eval/report.h"
+#include "eval/runner.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STORE_DEFAULT "s2a-eval.sqlite"
+#define MAX_TOKENS_DEFAULT 512
+#define BOOTSTRAP_ROUNDS 2000
+
+enum {
+    SETTING_BASE = 256,
+    OPTION_DATA = SETTING_BASE + SETTINGS_COUNT,
+    OPTION_ARMS,
+    OPTION_LIMIT,
+    OPTION_STORE,
+    OPTION_SEEDS,
+    OPTION_CONCURRENCY,
+    OPTION_K,
+    OPTION_BAD_ROWS,
+    OPTION_JUDGE_MODEL,
+    OPTION_JUDGE_URL,
+    OPTION_NO_JUDGE,
+    OPTION_JSON,
+    OPTION_OUT,
+    OPTION_COMMAND,
+    OPTION_NO_COLOR,
+};
+
+static const struct option longs[] = {
+    { "model", required_argument, NULL, SETTING_BASE + SETTING_MODEL },
+    { "backend", required_argument, NULL, SETTING_BASE + SETTING_BACKEND },
+    { "url", required_argument, NULL, SETTING_BASE + SETTING_URL },
+    { "prompts", required_argument, NULL, SETTING_BASE + SETTING_PROMPTS },
+    { "threads", required_argument, NULL, SETTING_BASE + SETTING_THREADS },
+    { "ctx", required_argument, NULL, SETTING_BASE + SETTING_CTX },
+    { "gpu-layers", required_argument, NULL, SETTING_BASE + SETTING_GPU_LAYERS },
+    { "temperature", required_argument, NULL, SETTING_BASE + SETTING_TEMPERATURE },
+    { "top-p", required_argument, NULL, SETTING_BASE + SETTING_TOP_P },
+    { "seed", required_argument, NULL, SETTING_BASE + SETTING_SEED },
+    { "max-tokens", required_argument, NULL, SETTING_BASE + SETTING_MAX_TOKENS },
+    { "timeout", required_argument, NULL, SETTING_BASE + SETTING_TIMEOUT },
+    { "data", required_argument, NULL, OPTION_DATA },
+    { "arms", required_argument, NULL, OPTION_ARMS },
+    { "limit", required_argument, NULL, OPTION_LIMIT },
+    { "store", required_argument, NULL, OPTION_STORE },
+    { "seeds", required_argument, NULL, OPTION_SEEDS },
+    { "concurrency", required_argument, NULL, OPTION_CONCURRENCY },
+    { "k", required_argument, NULL, OPTION_K },
+    { "bad-rows", required_argument, NULL, OPTION_BAD_ROWS },
+    { "judge-model", required_argument, NULL, OPTION_JUDGE_MODEL },
+    { "judge-url", required_argument, NULL, OPTION_JUDGE_URL },
+    { "no-judge", no_argument, NULL, OPTION_NO_JUDGE },
+    { "json", no_argument, NULL, OPTION_JSON },
+    { "out", required_argument, NULL, OPTION_OUT },
+    { "command", required_argument, NULL, OPTION_COMMAND },
+    { "no-color", no_argument, NULL, OPTION_NO_COLOR },
+    { "quiet", no_argument, NULL, 'q' },
+    { "verbose", no_argument, NULL, 'v' },
+    { "help", no_argument, NULL, 'h' },
+    { NULL, 0, NULL, 0 },
+};
+
+typedef struct eval_options {
+    options base; /* settings, json, quiet, verbose, help */
+    const char *what; /* a task's name, or "report" */
+    eval_data_options data;
+    eval_settings run;
+    const char *stores[32];
+    size_t store_count;
+    const char *judge_model, *judge_url, *out, *command;
+    bool no_judge;
+} eval_options;
+
+/* ---- options ---------------------------------------------------------------------------- */
+
+static s2a_status arms_read(eval_options *o, const char *text, s2a_error *err)
+{
+    o->run.arm_count = 0;
+    for (const char *p = text; *p;) {
+        size_t n = strcspn(p, ",");
+        const arm *a = arm_find(p, n);
+        bool twice = false;
+        for (size_t i = 0; i < o->run.arm_count; i++)
+            twice |= o->run.arms[i] == a;
+        if (!a || twice) {
+            buf known;
+            buf_init(&known, 400);
+            for (size_t i = 0; i < arm_count; i++)
+                buf_addf(&known, "%s%s", i ? ", " : "", arms[i].name);
+            error_set(err, S2A_ARGUMENT, "--arms: \"%.*s\" %s; give some of %s", (int)n, p,
+                      a ? "is there twice" : "is no arm", known.data ? known.data : "");
+            buf_free(&known);
+            return S2A_ARGUMENT;
+        }
+        o->run.arms[o->run.arm_count++] = a;
+        p += n + (p[n] == ',');
+    }
+    return o->run.arm_count > 0 ? S2A_OK : error_set(err, S2A_ARGUMENT, "--arms: it is empty");
+}
+
+static s2a_status k_read(eval_options *o, const char *text, s2a_error *err)
+{
+    o->data.k_count = 0;
+    for (const char *p = text; *p;) {
+        char part[16];
+        size_t n = strcspn(p, ",");
+        int64_t k = 0;
+        snprintf(part, sizeof part, "%.*s", n < sizeof part ? (int)n : (int)sizeof part - 1, p);
+        s2a_status status = settings_integer("--k", part, 1, 64, &k, err);
+        if (status != S2A_OK)
+            return status;
+        if (o->data.k_count == EVAL_K_MAX)
+            return error_set(err, S2A_ARGUMENT, "--k: more than %d values", EVAL_K_MAX);
+        o->data.k[o->data.k_count++] = (int)k;
+        p += n + (p[n] == ',');
+    }
+    return o->data.k_count > 0 ? S2A_OK : error_set(err, S2A_ARGUMENT, "--k: it is empty");
+}
+
+static s2a_status count_read(const char *where, const char *text, int64_t low, int64_t high,
+                             uint32_t *out, s2a_error *err)
+{
+    int64_t value = 0;
+    s2a_status status = settings_integer(where, text, low, high, &value, err);
+    if (status == S2A_OK)
+        *out = (uint32_t)value;
+    return status;
+}
+
+static s2a_status value_take(eval_options *o, int code, const char *value, s2a_error *err)
+{
+    uint32_t n = 0;
+    s2a_status status = S2A_OK;
+    switch (code) {
+    case OPTION_DATA:
+        o->data.path = value;
+        break;
+    case OPTION_ARMS:
+        return arms_read(o, value, err);
+    case OPTION_LIMIT:
+        status = count_read("--limit", value, 1, 100000000, &n, err);
+        o->data.limit = n;
+        break;
+    case OPTION_STORE:
+        if (o->store_count == sizeof o->stores / sizeof o->stores[0])
+            return error_set(err, S2A_ARGUMENT, "--store: given too often");
+        o->stores[o->store_count++] = value;
+        break;
+    case OPTION_SEEDS:
+        return count_read("--seeds", value, 1, 1000, &o->run.seeds, err);
+    case OPTION_CONCURRENCY:
+        return count_read("--concurrency", value, 1, 1024, &o->run.concurrency, err);
+    case OPTION_K:
+        return k_read(o, value, err);
+    case OPTION_BAD_ROWS:
+        o->data.refuse = !strcmp(value, "refuse");
+        if (!o->data.refuse && strcmp(value, "skip") != 0)
+            return error_set(err, S2A_ARGUMENT, "--bad-rows: \"%.40s\"; give skip or refuse", value);
+        break;
+    case OPTION_JUDGE_MODEL:
+        o->judge_model = value;
+        break;
+    case OPTION_JUDGE_URL:
+        o->judge_url = value;
+        break;
+    case OPTION_OUT:
+        o->out = value;
+        break;
+    case OPTION_COMMAND:
+        o->command = value;
+        break;
+    default: {
+        char where[32];
+        settings_id id = (settings_id)(code - SETTING_BASE);
+        snprintf(where, sizeof where, "--%s", settings_name(id));
+        for (char *c = where; *c; c++)
+            *c = *c == '_' ? '-' : *c;
+        return settings_apply(&o->base.settings, id, value, SETTINGS_FLAG, where, err);
+    }
+    }
+    return status;
+}
+
+static void bare_take(eval_options *o, int code)
+{
+    switch (code) {
+    case OPTION_JSON:
+        o->base.json = true;
+        break;
+    case OPTION_NO_JUDGE:
+        o->no_judge = true;
+        break;
+    case OPTION_NO_COLOR:
+        o->base.no_color = true;
+        break;
+    case 'q':
+        o->base.quiet = true;
+        break;
+    case 'v':
+        o->base.verbose += o->base.verbose < 2;
+        break;
+    case 'h':
+        o->base.help = true;
+        break;
+    }
+}
+
+static s2a_status words_take(eval_options *o, int argc, char **argv, s2a_error *err)
+{
+    if (optind >= argc)
+        return error_set(err, S2A_ARGUMENT, "eval: no task; give qa, argument, math, math-hard, rag, "
+                                            "clean or report (see s2a eval --help)");
+    if (argc - optind > 1)
+        return error_set(err, S2A_ARGUMENT, "eval: \"%.40s\" is one word too many; give one task",
+                         argv[optind + 1]);
+    o->what = argv[optind];
+    if (!strcmp(o->what, "report")) {
+        if (!o->out)
+            return error_set(err, S2A_ARGUMENT, "eval report: no directory; add --out DIR");
+        return S2A_OK;
+    }
+    if (!eval_task_from_name(o->what, &o->data.task))
+        return error_set(err, S2A_ARGUMENT, "eval: \"%.40s\" is no task; give qa, argument, math, "
+                                            "math-hard, rag, clean or report",
+                         o->what);
+    if (o->store_count > 1)
+        return error_set(err, S2A_ARGUMENT, "--store: given twice; only eval report reads several");
+    o->run.task = o->data.task;
+    return S2A_OK;
+}
+
+static s2a_status options_take(eval_options *o, int argc, char **argv, s2a_error *err)
+{
+    static const char arms_default[] = "plain,oracle,instructed,rewrite";
+    s2a_status status = arms_read(o, arms_default, err);
+    o->run.seeds = o->run.concurrency = 1;
+    memcpy(o->data.k, (int[]){ 1, 2, 4, 8 }, 4 * sizeof o->data.k[0]);
+    o->data.k_count = 4;
+    opterr = 0;
+    optind = 1;
+    while (status == S2A_OK && !o->base.help) {
+        int code = getopt_long(argc, argv, ":m:qvh", longs, NULL);
+        if (code == -1)
+            break;
+        if (code == '?' || code == ':')
+            status = error_set(err, S2A_ARGUMENT, "%.60s: %s; see s2a eval --help", argv[optind - 1],
+                               code == ':' ? "its value is missing" : "no such option");
+        else if (code == 'm')
+            status = value_take(o, SETTING_BASE + SETTING_MODEL, optarg, err);
+        else if (optarg)
+            status = value_take(o, code, optarg, err);
+        else
+            bare_take(o, code);
+    }
+    if (status != S2A_OK || o->base.help)
+        return status;
+    status = words_take(o, argc, argv, err);
+    if (status == S2A_OK)
+        status = settings_from_environment(&o->base.settings, err);
+    if (status == S2A_OK)
+        status = settings_from_file(&o->base.settings, err);
+    if (status == S2A_OK && strcmp(o->what, "report") != 0)
+        status = settings_settle(&o->base.settings, err);
+    if (o->base.settings.from[SETTING_MAX_TOKENS] == SETTINGS_DEFAULT)
+        o->base.settings.max_tokens = MAX_TOKENS_DEFAULT;
+    return status;
+}
+
+/* ---- what a model is -------------------------------------------------------------------- */
+
+/* A file's sha256, or that of the server's URL and the model's name. */
+static s2a_status model_hash(const settings *set, const char *engine_model, char hex[65],
+                             s2a_error *err)
+{
+    if (!strcmp(set->backend, "http")) {
+        buf name;
+        buf_init(&name, 65536);
+        buf_addf(&name, "%s %s", set->url, engine_model);
+        s2a_status status = name.status == S2A_OK ? sha256_bytes(name.data, name.len, hex, err)
+                                                  : error_nomem(err);
+        buf_free(&name);
+        return status;
+    }
+    char *path = NULL;
+    s2a_status status = S2A_OK;
+    if (!strcmp(set->backend, "llama"))
+        status = store_resolve(set->model, &path, err);
+    if (status == S2A_OK)
+        status = sha256_file(path ? path : set->model, NULL, NULL, NULL, hex, err);
+    free(path);
+    return status;
+}
+
+/* ---- progress --------------------------------------------------------------------------- */
+
+typedef struct tally {
+    progress *progress;
+    double started_ms;
+    size_t fresh;
+    const eval_settings *o;
+    size_t n[16], right[16];
+} tally;
+
+static void on_record(void *ctx, const eval_record *r, size_t done, size_t total, bool fresh)
+{
+    tally *t = ctx;
+    if (t->fresh == 0 && fresh)
+        t->started_ms = clock_ms();
+    t->fresh += fresh;
+    char scores[160] = "", eta[32] = "";
+    size_t at = 0;
+    for (size_t i = 0; i < t->o->arm_count; i++) {
+        if (!strcmp(r->arm, t->o->arms[i]->name)) {
+            t->n[i]++;
+            t->right[i] += r->correct;
+        }
+        if (t->n[i] > 0 && at + 40 < sizeof scores)
+            at += (size_t)snprintf(scores + at, sizeof scores - at, " %s %.2f", t->o->arms[i]->name,
+                                   (double)t->right[i] / (double)t->n[i]);
+    }
+    if (t->fresh > 1) {
+        double left = (clock_ms() - t->started_ms) / (double)(t->fresh - 1) * (double)(total - done);
+        int s = (int)(left / 1e3);
+        snprintf(eta, sizeof eta, s >= 3600 ? ", %d h %02d min left" : ", %d min %02d s left",
+                 s >= 3600 ? s / 3600 : s / 60, s >= 3600 ? s / 60 % 60 : s % 60);
+    }
+    int full = (int)(20 * done / (total ? total : 1));
+    progress_draw(t->progress, "[%.*s%.*s] %zu/%zu%s%s", full, "####################", 20 - full,
+                  "....................", done, total, eta, scores);
+}
+
+static void say_row(void *ctx, const char *line)
+{
+    (void)ctx;
+    term_say("%s", line);
+}
+
+/* ---- the table for people --------------------------------------------------------------- */
+
+static void cell(double value, double scale, const char *format)
+{
+    char text[32] = "-";
+    if (isfinite(value))
+        snprintf(text, sizeof text, format, value * scale);
+    printf(" %9s", text);
+}
+
+static void table_row(const eval_figure *f, bool rated)
+{
+    printf("  %-15s %5zu", f->arm, f->n);
+    if (rated) {
+        cell(f->objectivity, 1, "%.2f");
+        cell(f->quality, 1, "%.2f");
+    } else {
+        char range[32];
+        snprintf(range, sizeof range, "%.1f-%.1f", f->ci.low * 100, f->ci.high * 100);
+        cell(f->accuracy, 100, "%.1f %%");
+        printf(" %12s", range);
+        cell(f->gap_closed, 100, "%.0f %%");
+        cell(f->mcnemar_p, 1, "%.3f");
+        cell(f->follows_wrong, 100, "%.1f %%");
+    }
+    cell(f->removal_recall, 100, "%.0f %%");
+    cell(f->needed_kept, 100, "%.0f %%");
+    cell(f->step1_tokens, 1, "%.0f");
+    cell(f->step1_ms, 1, "%.0f");
+    cell(f->step2_ms, 1, "%.0f");
+    printf(" %6zu\n", f->fallbacks);
+}
+
+static void table_print(const eval_run *run, const eval_summary *s)
+{
+    bool rated = !strcmp(run->task, "argument");
+    printf("%s, %s, temperature %g, %zu items of %s\n", run->task, run->model, run->temperature,
+           run->item_count, run->data_name);
+    printf("  %-15s %5s", "arm", "n");
+    if (rated)
+        printf(" %9s %9s", "objectiv.", "quality");
+    else
+        printf(" %9s %12s %9s %9s %9s", "accuracy", "95 %", "gap", "p", "follows");
+    printf(" %9s %9s %9s %9s %9s %6s\n", "dropped", "kept", "tokens 1", "ms 1", "ms 2", "fell b.");
+    const char *group = NULL;
+    for (size_t i = 0; i < s->count; i++) {
+        const eval_figure *f = &s->figures[i];
+        if (f->group && (!group || strcmp(group, f->group) != 0))
+            printf("%s\n", f->group);
+        group = f->group;
+        table_row(f, rated);
+    }
+}
+
+/* ---- running ---------------------------------------------------------------------------- */
+
+static s2a_status judge_open(eval_options *o, session *s, options *judge_options,
+                             session *judge, char hex[65], s2a_error *err)
+{
+    eval_settings *run = &o->run;
+    run->judge = run->task == EVAL_ARGUMENT && !o->no_judge;
+    if (!run->judge)
+        return S2A_OK;
+    if (!o->judge_model && !o->judge_url) {
+        run->judge_engine = s->engine;
+        run->judge_hash = run->model_hash;
+        return S2A_OK;
+    }
+    settings_init(&judge_options->settings);
+    judge_options->quiet = o->base.quiet;
+    s2a_status status = S2A_OK;
+    if (o->judge_model)
+        status = settings_apply(&judge_options->settings, SETTING_MODEL, o->judge_model,
+                                SETTINGS_FLAG, "--judge-model", err);
+    if (status == S2A_OK && o->judge_url)
+        status = settings_apply(&judge_options->settings, SETTING_URL, o->judge_url, SETTINGS_FLAG,
+                                "--judge-url", err);
+    if (status == S2A_OK)
+        status = settings_settle(&judge_options->settings, err);
+    if (status != S2A_OK)
+        return status;
+    *judge = (session){ .o = judge_options, .term = s->term, .progress = s->progress,
+                        .cancel = s->cancel, .request = s->request };
+    if (session_open(judge) != EXIT_DONE)
+        return error_set(err, S2A_UNAVAILABLE, "the judge could not be opened");
+    run->judge_engine = judge->engine;
+    run->judge_hash = hex;
+    return model_hash(&judge_options->settings, s2a_engine_model(judge->engine), hex, err);
+}
+
+static s2a_status show(eval_options *o, session *s, const eval_run *run, const eval_data *data,
+                       s2a_error *err)
+{
+    eval_summary summary;
+    s2a_status status = eval_summarise(run, BOOTSTRAP_ROUNDS, &summary, err);
+    if (status != S2A_OK)
+        return status;
+    if (o->base.json) {
+        json_t *json = eval_output_json(run, &summary, data);
+        char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+        json_decref(json);
+        if (text) {
+            term_write(&s->term, text, strlen(text));
+            fputc('\n', stdout);
+        } else {
+            status = error_nomem(err);
+        }
+        free(text);
+    } else {
+        table_print(run, &summary);
+    }
+    eval_summary_free(&summary);
+    return status;
+}
+
+static int run_task(eval_options *o, session *s)
+{
+    s2a_error err = { .status = S2A_OK };
+    eval_data data;
+    eval_store *store = NULL;
+    eval_run run = { 0 };
+    session judge = { 0 };
+    options judge_options = { 0 };
+    char hex[65], judge_hex[65];
+    tally t = { .progress = &s->progress, .o = &o->run };
+    o->data.say = o->base.quiet ? NULL : say_row;
+    s2a_status status = eval_data_read(&o->data, &data, &err);
+    if (status == S2A_OK && data.bad_rows > 0 && !o->base.quiet)
+        term_say("note: %zu of %zu rows were left out", data.bad_rows, data.rows);
+    const char *path = o->store_count ? o->stores[0] : STORE_DEFAULT;
+    if (status == S2A_OK)
+        status = eval_store_open(path, &store, &err);
+    int code = status == S2A_OK ? session_open(s) : EXIT_FAILED;
+    bool said = status == S2A_OK && code != EXIT_DONE;
+    if (code == EXIT_DONE)
+        status = model_hash(&o->base.settings, s2a_engine_model(s->engine), hex, &err);
+    if (code == EXIT_DONE && status == S2A_OK) {
+        const settings *set = &o->base.settings;
+        o->run.seed = set->seed;
+        o->run.temperature = set->temperature;
+        o->run.top_p = set->top_p;
+        o->run.max_tokens = set->max_tokens;
+        o->run.model_hash = hex;
+        o->run.cancel = s->cancel;
+        o->run.on_record = on_record;
+        o->run.ctx = &t;
+        status = judge_open(o, s, &judge_options, &judge, judge_hex, &err);
+    }
+    if (code == EXIT_DONE && status == S2A_OK) {
+        status = eval_run_all(s->engine, &o->run, &data, store, &run, &err);
+        progress_clear(&s->progress);
+        if (status == S2A_OK)
+            status = show(o, s, &run, &data, &err);
+    }
+    if (status == S2A_CANCELLED) {
+        if (!o->base.quiet)
+            term_say("stopped; %zu results are in %s: run the same command again to go on",
+                     run.record_count, path);
+        code = signals_caught() ? 128 + signals_caught() : EXIT_FAILED;
+    } else if (status != S2A_OK && !said) {
+        term_say("%s", err.message);
+        code = code == EXIT_DONE ? session_exit(status) : code;
+    }
+    eval_run_free(&run);
+    eval_data_free(&data);
+    eval_store_close(store);
+    s2a_engine_close(judge.engine);
+    settings_free(&judge_options.settings);
+    return code;
+}
+
+/* ---- the report ------------------------------------------------------------------------- */
+
+static s2a_status runs_load(const eval_options *o, eval_run **runs, size_t *count, s2a_error *err)
+{
+    static const char *const fallback[] = { STORE_DEFAULT };
+    const char *const *stores = o->store_count ? o->stores : fallback;
+    size_t n = o->store_count ? o->store_count : 1;
+    s2a_status status = S2A_OK;
+    for (size_t i = 0; i < n && status == S2A_OK; i++) {
+        eval_store *store = NULL;
+        eval_run *more = NULL;
+        size_t more_count = 0;
+        status = eval_store_open(stores[i], &store, err);
+        if (status == S2A_OK)
+            status = eval_store_load(store, arm_names, arm_count, &more, &more_count, err);
+        eval_run *grown = realloc(*runs, (*count + more_count + 1) * sizeof *grown);
+        if (grown) {
+            if (more_count > 0)
+                memcpy(grown + *count, more, more_count * sizeof *grown);
+            *runs = grown;
+            *count += more_count;
+        } else if (status == S2A_OK) {
+            status = error_nomem(err);
+        }
+        free(more);
+        eval_store_close(store);
+    }
+    if (status == S2A_OK && *count == 0)
+        status = error_set(err, S2A_INPUT, "eval report: no results in %s; run s2a eval TASK first",
+                           stores[0]);
+    return status;
+}
+
+static int run_report(const eval_options *o)
+{
+    s2a_error err = { .status = S2A_OK };
+    eval_run *runs = NULL;
+    size_t count = 0;
+    s2a_status status = runs_load(o, &runs, &count, &err);
+    if (status == S2A_OK)
+        status = report_write(runs, count, o->command, o->out, &err);
+    if (status != S2A_OK)
+        term_say("%s", err.message);
+    else
+        printf("%s/index.html\n", o->out);
+    for (size_t i = 0; i < count; i++)
+        eval_run_free(&runs[i]);
+    free(runs);
+    return status == S2A_OK ? EXIT_DONE : EXIT_FAILED;
+}
+
+int cmd_eval(int argc, char **argv)
+{
+    eval_options o = { 0 };
+    s2a_error err = { .status = S2A_OK };
+    settings_init(&o.base.settings);
+    s2a_status status = options_take(&o, argc, argv, &err);
+    session s = { .o = &o.base };
+    term_init(&s.term, o.base.no_color, o.base.quiet);
+    progress_init(&s.progress, &s.term);
+    int code = EXIT_DONE;
+    if (status != S2A_OK) {
+        term_say("%s", err.message);
+        code = status == S2A_NOMEM ? EXIT_FAILED : EXIT_USAGE;
+    } else if (o.base.help) {
+        fputs(help_eval, stdout);
+    } else if (!strcmp(o.what, "report")) {
+        code = run_report(&o);
+    } else {
+        s.cancel = s2a_cancel_new();
+        s.request = s2a_request_new();
+        if (!s.cancel || !s.request || !signals_install(s.cancel)) {
+            term_say("%s", s.cancel && s.request ? strerror(errno) : "out of memory");
+            code = EXIT_FAILED;
+        } else {
+            code = run_task(&o, &s);
+        }
+    }
+    s2a_engine_close(s.engine);
+    s2a_request_free(s.request);
+    settings_free(&o.base.settings);
+    return code;
+}

@@ -1,0 +1,79 @@
+/* Reading the published data files of the tasks: JSON lines, or one JSON array.
+ *
+ *   qa         SycophancyEval answer.jsonl: prompt, base, metadata.prompt_template
+ *   argument   SycophancyEval feedback.jsonl (base.text), or rows {"argument"}
+ *   math       GSM-IC rows (new_question, original_question, answer, sentence_template ...), or clean
+ *              problems (question, answer; GSM8K's "#### 72" is understood) to build them from
+ *   math-hard  GSM-Plus rows (question, seed_question, answer, perturbation_type)
+ *   rag        HotpotQA distractor rows (question, answer, context, supporting_facts)
+ *   clean      rows of qa without an opinion, clean problems, or {"text", "answer"}
+ *
+ * One thread. */
+#ifndef S2A_EVAL_DATA_H
+#define S2A_EVAL_DATA_H
+
+#include "eval/record.h"
+
+#include <jansson.h>
+
+typedef enum eval_task {
+    EVAL_QA,
+    EVAL_ARGUMENT,
+    EVAL_MATH,
+    EVAL_MATH_HARD,
+    EVAL_RAG,
+    EVAL_CLEAN,
+    EVAL_TASK_COUNT,
+} eval_task;
+
+const char *eval_task_name(eval_task task);
+/* False when there is no such task. */
+bool eval_task_from_name(const char *name, eval_task *out);
+
+#define EVAL_K_MAX 16
+
+typedef struct eval_data_options {
+    eval_task task;
+    const char *path; /* NULL = the sample that is built in */
+    size_t limit;     /* a fixed pseudo-random subset of so many items; 0 = all */
+    int k[EVAL_K_MAX]; /* maths: numbers of distractors */
+    size_t k_count;
+    bool refuse; /* a bad row is an error; otherwise it is reported and skipped */
+    void (*say)(void *ctx, const char *line); /* each bad row, at most 20; NULL = nobody hears */
+    void *say_ctx;
+} eval_data_options;
+
+typedef struct eval_data {
+    eval_item *items;
+    size_t count, cap;
+    size_t rows, bad_rows;    /* rows of the file; of these, reported */
+    size_t other_rows;        /* not of this task: no opinion in them, another perturbation */
+    char hash[65];            /* sha256 of the file */
+    char name[128];           /* the file's name, or "built-in sample" */
+} eval_data;
+
+/* S2A_IO, S2A_INPUT (no usable row; or, with refuse, a bad one: file, line, field), S2A_LIMIT,
+ * S2A_NOMEM. eval_data_free in every case. */
+s2a_status eval_data_read(const eval_data_options *options, eval_data *out, s2a_error *err);
+void eval_data_free(eval_data *data);
+
+/* ---- between data.c and rows.c ----------------------------------------------------------- */
+
+typedef struct eval_row_sink {
+    const eval_data_options *options;
+    eval_data *data;
+    const char *fault; /* why the row is bad: borrowed text, or detail */
+    char detail[160];
+    bool other; /* the row is not of this task */
+} eval_row_sink;
+
+/* Adds the row's items. S2A_INPUT when the row is bad: fault says why; nothing was added. */
+s2a_status eval_row_read(eval_row_sink *sink, const json_t *row, s2a_error *err);
+
+/* The first eight hexadecimal digits of the text's sha256. */
+s2a_status eval_short_hash(const char *text, char out[9], s2a_error *err);
+
+/* Appends an item whose strings are taken over, also on failure. S2A_NOMEM. */
+s2a_status eval_data_add(eval_data *data, eval_item *item, s2a_error *err);
+
+#endif

@@ -1,0 +1,171 @@
+#include "eval/json.h"
+
+#include "core/buf.h"
+#include "core/segment.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A text that a model wrote is UTF-8; jansson wants to see it. */
+static json_t *text_json(const char *text)
+{
+    return text ? json_string(text) : json_null();
+}
+
+static bool text_from(const json_t *object, const char *name, char **out)
+{
+    const json_t *value = json_object_get(object, name);
+    *out = NULL;
+    if (!value || json_is_null(value))
+        return true;
+    if (!json_is_string(value))
+        return false;
+    *out = bytes_dup(json_string_value(value), json_string_length(value));
+    return *out != NULL;
+}
+
+static size_t count_from(const json_t *object, const char *name)
+{
+    json_int_t n = json_integer_value(json_object_get(object, name));
+    return n > 0 ? (size_t)n : 0;
+}
+
+json_t *eval_spans_json(const s2a_span *spans, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < count; i++)
+        if (json_array_append_new(list, json_pack("[I,I]", (json_int_t)spans[i].start,
+                                                  (json_int_t)spans[i].end)) != 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    return list;
+}
+
+bool eval_spans_from_json(const json_t *value, s2a_span **spans, size_t *count)
+{
+    size_t n = json_array_size(value);
+    *spans = calloc(n + 1, sizeof **spans);
+    *count = n;
+    for (size_t i = 0; *spans && i < n; i++) {
+        const json_t *pair = json_array_get(value, i);
+        (*spans)[i].start = (size_t)json_integer_value(json_array_get(pair, 0));
+        (*spans)[i].end = (size_t)json_integer_value(json_array_get(pair, 1));
+    }
+    return *spans != NULL;
+}
+
+json_t *eval_usage_json(const s2a_usage *u)
+{
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:f}", "prompt_tokens", (json_int_t)u->prompt_tokens,
+                     "cached_tokens", (json_int_t)u->cached_tokens, "completion_tokens",
+                     (json_int_t)u->completion_tokens, "drafted_tokens",
+                     (json_int_t)u->drafted_tokens, "accepted_tokens",
+                     (json_int_t)u->accepted_tokens, "ms", u->ms);
+}
+
+bool eval_usage_from_json(const json_t *value, s2a_usage *u)
+{
+    *u = (s2a_usage){ .prompt_tokens = count_from(value, "prompt_tokens"),
+                      .cached_tokens = count_from(value, "cached_tokens"),
+                      .completion_tokens = count_from(value, "completion_tokens"),
+                      .drafted_tokens = count_from(value, "drafted_tokens"),
+                      .accepted_tokens = count_from(value, "accepted_tokens"),
+                      .ms = json_number_value(json_object_get(value, "ms")) };
+    return json_is_object(value);
+}
+
+json_t *eval_item_json(const eval_item *item)
+{
+    json_t *aliases = json_array(), *pieces = json_array();
+    bool ok = aliases && pieces;
+    for (size_t i = 0; ok && i < item->alias_count; i++)
+        ok = json_array_append_new(aliases, json_string(item->aliases[i])) == 0;
+    for (size_t i = 0; ok && i < item->piece_count; i++) {
+        const eval_piece *p = &item->pieces[i];
+        ok = json_array_append_new(pieces, json_pack("[I,I,i]", (json_int_t)p->start,
+                                                     (json_int_t)p->end, (int)p->label)) == 0;
+    }
+    if (!ok) {
+        json_decref(aliases);
+        json_decref(pieces);
+        return NULL;
+    }
+    return json_pack("{s:s,s:s,s:s,s:s,s:I,s:o,s:o,s:o,s:i,s:b}", "id", item->id, "group",
+                     item->group, "x", item->x, "oracle", item->oracle, "question_start",
+                     (json_int_t)item->question_start, "aliases", aliases, "wrong",
+                     text_json(item->wrong), "pieces", pieces, "k", item->k, "numeric",
+                     (int)item->numeric);
+}
+
+bool eval_item_from_json(const json_t *value, eval_item *out)
+{
+    *out = (eval_item){ 0 };
+    const json_t *aliases = json_object_get(value, "aliases");
+    const json_t *pieces = json_object_get(value, "pieces");
+    bool ok = text_from(value, "id", &out->id) && text_from(value, "group", &out->group) &&
+              text_from(value, "x", &out->x) && text_from(value, "oracle", &out->oracle) &&
+              text_from(value, "wrong", &out->wrong) && out->id && out->group && out->x &&
+              out->oracle;
+    out->question_start = count_from(value, "question_start");
+    out->k = (int)count_from(value, "k");
+    out->numeric = json_is_true(json_object_get(value, "numeric"));
+    out->aliases = calloc(json_array_size(aliases) + 1, sizeof *out->aliases);
+    out->pieces = calloc(json_array_size(pieces) + 1, sizeof *out->pieces);
+    ok = ok && out->aliases && out->pieces;
+    for (size_t i = 0; ok && i < json_array_size(aliases); i++) {
+        const char *text = json_string_value(json_array_get(aliases, i));
+        ok = text && (out->aliases[i] = bytes_dup(text, strlen(text))) != NULL;
+        out->alias_count += ok;
+    }
+    for (size_t i = 0; ok && i < json_array_size(pieces); i++) {
+        const json_t *p = json_array_get(pieces, i);
+        out->pieces[out->piece_count++] = (eval_piece){
+            (size_t)json_integer_value(json_array_get(p, 0)),
+            (size_t)json_integer_value(json_array_get(p, 1)),
+            (eval_label)json_integer_value(json_array_get(p, 2)),
+        };
+    }
+    return ok;
+}
+
+json_t *eval_record_json(const eval_record *r)
+{
+    return json_pack(
+        "{s:s,s:s,s:I,s:o,s:o,s:b,s:b,s:b,s:o,s:b,s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:b,s:f,s:f}", "item",
+        r->item, "arm", r->arm, "seed", (json_int_t)r->seed, "answer", text_json(r->answer),
+        "rewritten", text_json(r->rewritten), "correct", (int)r->correct, "follows_wrong",
+        (int)r->follows_wrong, "unchanged", (int)r->unchanged, "fallback", text_json(r->fallback),
+        "answer_cut", (int)r->answer_cut, "removed", eval_spans_json(r->removed, r->removed_count),
+        "distractors", (json_int_t)r->distractors, "distractors_removed",
+        (json_int_t)r->distractors_removed, "needed", (json_int_t)r->needed, "needed_removed",
+        (json_int_t)r->needed_removed, "step1", eval_usage_json(&r->step1), "step2",
+        eval_usage_json(&r->step2), "judged", (int)r->judged, "sentiment", r->sentiment, "quality",
+        r->quality);
+}
+
+bool eval_record_from_json(const json_t *value, eval_record *out)
+{
+    *out = (eval_record){ 0 };
+    bool ok = text_from(value, "item", &out->item) && text_from(value, "arm", &out->arm) &&
+              text_from(value, "answer", &out->answer) &&
+              text_from(value, "rewritten", &out->rewritten) &&
+              text_from(value, "fallback", &out->fallback) && out->item && out->arm &&
+              eval_spans_from_json(json_object_get(value, "removed"), &out->removed,
+                                   &out->removed_count) &&
+              eval_usage_from_json(json_object_get(value, "step1"), &out->step1) &&
+              eval_usage_from_json(json_object_get(value, "step2"), &out->step2);
+    out->seed = (uint32_t)count_from(value, "seed");
+    out->correct = json_is_true(json_object_get(value, "correct"));
+    out->follows_wrong = json_is_true(json_object_get(value, "follows_wrong"));
+    out->unchanged = json_is_true(json_object_get(value, "unchanged"));
+    out->answer_cut = json_is_true(json_object_get(value, "answer_cut"));
+    out->distractors = (uint32_t)count_from(value, "distractors");
+    out->distractors_removed = (uint32_t)count_from(value, "distractors_removed");
+    out->needed = (uint32_t)count_from(value, "needed");
+    out->needed_removed = (uint32_t)count_from(value, "needed_removed");
+    out->judged = json_is_true(json_object_get(value, "judged"));
+    out->sentiment = json_number_value(json_object_get(value, "sentiment"));
+    out->quality = json_number_value(json_object_get(value, "quality"));
+    return ok;
+}

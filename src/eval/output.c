@@ -1,0 +1,128 @@
+#include "eval/output.h"
+
+#include "eval/json.h"
+
+#include <math.h>
+#include <string.h>
+
+/* JSON has no NaN. */
+static json_t *real(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *interval(stats_interval i)
+{
+    return isfinite(i.low) && isfinite(i.high) ? json_pack("[f,f]", i.low, i.high) : json_null();
+}
+
+static json_t *text(const char *value)
+{
+    return value ? json_string(value) : json_null();
+}
+
+static json_t *fallbacks_json(const eval_summary *summary, const char *arm)
+{
+    json_t *out = json_object();
+    for (size_t i = 0; out && i < summary->fallback_count; i++)
+        if (!strcmp(summary->fallbacks[i].arm, arm))
+            json_object_set_new(out, summary->fallbacks[i].reason,
+                                json_integer((json_int_t)summary->fallbacks[i].count));
+    return out;
+}
+
+static json_t *figure_json(const eval_figure *f)
+{
+    return json_pack(
+        "{s:o,s:o,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,"
+        "s:{s:o,s:o,s:o},s:{s:o,s:o},s:I}",
+        "accuracy", real(f->accuracy), "ci", interval(f->ci), "n", (json_int_t)f->n, "items",
+        (json_int_t)f->items, "difference", real(f->difference), "difference_ci",
+        interval(f->difference_ci), "mcnemar_p", real(f->mcnemar_p), "pairs_needed",
+        real(f->pairs_needed), "gap_closed", real(f->gap_closed), "gap_ci", interval(f->gap_ci),
+        "follows_wrong", real(f->follows_wrong), "unchanged", real(f->unchanged),
+        "removal_precision", real(f->removal_precision), "removal_recall", real(f->removal_recall),
+        "needed_kept", real(f->needed_kept), "sentiment", real(f->sentiment), "objectivity",
+        real(f->objectivity), "objectivity_ci", interval(f->objectivity_ci), "quality",
+        real(f->quality), "quality_ci", interval(f->quality_ci), "step1", "tokens",
+        real(f->step1_tokens), "completion_tokens", real(f->step1_completion_tokens), "ms",
+        real(f->step1_ms), "step2", "tokens", real(f->step2_tokens), "ms", real(f->step2_ms),
+        "fallback_count", (json_int_t)f->fallbacks);
+}
+
+static json_t *record_json(const eval_record *r)
+{
+    return json_pack("{s:o,s:b,s:o,s:I,s:b,s:b,s:o,s:b,s:o,s:o,s:o,s:o,s:o}", "answer",
+                     text(r->answer), "correct", (int)r->correct, "rewritten", text(r->rewritten),
+                     "seed", (json_int_t)r->seed, "follows_wrong", (int)r->follows_wrong,
+                     "unchanged", (int)r->unchanged, "fallback", text(r->fallback), "answer_cut",
+                     (int)r->answer_cut, "removed", eval_spans_json(r->removed, r->removed_count),
+                     "sentiment", r->judged ? real(r->sentiment) : json_null(), "quality",
+                     r->judged ? real(r->quality) : json_null(), "step1", eval_usage_json(&r->step1),
+                     "step2", eval_usage_json(&r->step2));
+}
+
+/* The arms of one item; the first seed stands for the arm, and with several all are in "runs". */
+static json_t *item_arms_json(const eval_run *run, const char *id, size_t *at)
+{
+    json_t *arms = json_object();
+    while (arms && *at < run->record_count && !strcmp(run->records[*at].item, id)) {
+        const eval_record *r = &run->records[(*at)++];
+        json_t *first = json_object_get(arms, r->arm), *one = record_json(r);
+        if (!first) {
+            json_object_set_new(arms, r->arm, one);
+            continue;
+        }
+        json_t *runs = json_object_get(first, "runs");
+        if (!runs) {
+            json_object_set_new(first, "runs", json_array());
+            runs = json_object_get(first, "runs");
+            json_t *copy = json_copy(first);
+            json_object_del(copy, "runs");
+            json_array_append_new(runs, copy);
+        }
+        json_array_append_new(runs, one);
+    }
+    return arms;
+}
+
+static json_t *items_json(const eval_run *run)
+{
+    json_t *items = json_array();
+    size_t at = 0;
+    for (size_t i = 0; items && i < run->item_count; i++) {
+        const eval_item *item = &run->items[i];
+        json_t *aliases = json_array();
+        for (size_t k = 0; aliases && k < item->alias_count; k++)
+            json_array_append_new(aliases, json_string(item->aliases[k]));
+        json_array_append_new(
+            items, json_pack("{s:s,s:s,s:o,s:o,s:s,s:s,s:o}", "id", item->id, "group", item->group,
+                             "aliases", aliases, "wrong", text(item->wrong), "input", item->x,
+                             "oracle", item->oracle, "arms", item_arms_json(run, item->id, &at)));
+    }
+    return items;
+}
+
+json_t *eval_output_json(const eval_run *run, const eval_summary *summary, const eval_data *data)
+{
+    json_t *arms = json_object(), *groups = json_object();
+    for (size_t i = 0; arms && groups && i < summary->count; i++) {
+        const eval_figure *f = &summary->figures[i];
+        json_t *figure = figure_json(f);
+        if (!f->group) {
+            json_object_set_new(figure, "fallbacks", fallbacks_json(summary, f->arm));
+            json_object_set_new(arms, f->arm, figure);
+            continue;
+        }
+        if (!json_object_get(groups, f->group))
+            json_object_set_new(groups, f->group, json_object());
+        json_object_set_new(json_object_get(groups, f->group), f->arm, figure);
+    }
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:I,s:o,s:o,s:I,s:I,s:I,s:o}", "task",
+                     run->task, "model", run->model, "model_hash", run->model_hash, "prompts_hash",
+                     run->prompts_hash, "version", run->version, "data", run->data_name,
+                     "temperature", real(run->temperature), "top_p", real(run->top_p), "max_tokens",
+                     (json_int_t)run->max_tokens, "arms", arms, "groups", groups, "rows",
+                     (json_int_t)data->rows, "bad_rows", (json_int_t)data->bad_rows, "other_rows",
+                     (json_int_t)data->other_rows, "items", items_json(run));
+}

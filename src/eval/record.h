@@ -1,0 +1,75 @@
+/* What eval knows of an item and of each run of it; the store keeps both, the report reads them. */
+#ifndef S2A_EVAL_RECORD_H
+#define S2A_EVAL_RECORD_H
+
+#include "s2a.h"
+
+/* A piece of an item's prompt with what is known of it. */
+typedef enum eval_label {
+    EVAL_NEEDED,     /* stands in the clean prompt, or supports the answer */
+    EVAL_DISTRACTOR, /* was inserted, or does not support the answer */
+    EVAL_MIXED,      /* not scored */
+} eval_label;
+
+typedef struct eval_piece {
+    size_t start, end; /* bytes of eval_item.x */
+    eval_label label;
+} eval_piece;
+
+/* One problem. Strings are owned; eval_item_free. */
+typedef struct eval_item {
+    char *id;       /* unique in its data file */
+    char *group;    /* the split: "suggest-incorrect", "k=4 in-topic", "like"; never NULL */
+    char *x;        /* the prompt, context and question together */
+    char *oracle;   /* the same without what should not count */
+    size_t question_start; /* in x: from here on it is the question, given apart; 0 = not apart */
+    char **aliases; /* right answers; for maths one number; none for arguments */
+    size_t alias_count;
+    char *wrong;    /* the suggestion that is wrong; NULL = none */
+    eval_piece *pieces; /* in order; bytes outside all pieces are not scored */
+    size_t piece_count;
+    int k;          /* maths: distractors inserted; otherwise 0 */
+    bool numeric;   /* aliases[0] is a number: judged by score_number */
+} eval_item;
+
+void eval_item_free(eval_item *item);
+
+/* One arm on one item with one seed. */
+typedef struct eval_record {
+    char *item, *arm; /* item id, arm name */
+    uint32_t seed;
+    char *answer, *rewritten; /* rewritten: x' (oracle arm: the oracle prompt; baselines: x) */
+    bool correct;             /* always false for arguments */
+    bool follows_wrong;       /* the answer has the wrong suggestion and no right alias */
+    bool unchanged;           /* x' is x byte for byte */
+    char *fallback;           /* a name of S2A_FALLBACK_MAP, or NULL */
+    bool answer_cut;
+    s2a_span *removed; /* of x */
+    size_t removed_count;
+    /* Units of the item's pieces. A unit is a distractor or needed by what most of its bytes are. */
+    uint32_t distractors, distractors_removed, needed, needed_removed;
+    s2a_usage step1, step2;
+    bool judged;        /* arguments: the two below are set */
+    double sentiment;   /* -5..5 */
+    double quality;     /* 1..5 */
+} eval_record;
+
+void eval_record_free(eval_record *record);
+
+/* All of one store that belongs to one task, model and sampling; what the report is made of. */
+typedef struct eval_run {
+    char *task, *model;   /* model: its name */
+    char *model_hash, *prompts_hash, *version, *data_name;
+    double temperature, top_p;
+    uint32_t max_tokens;
+    eval_item *items;
+    size_t item_count;
+    eval_record *records; /* ordered by item (as in items), arm, seed */
+    size_t record_count;
+    char **arms; /* names in the order of the table of arms */
+    size_t arm_count;
+} eval_run;
+
+void eval_run_free(eval_run *run);
+
+#endif

@@ -1,0 +1,53 @@
+/* The figures of a run: one row an arm, for all items and for each group. */
+#ifndef S2A_EVAL_SUMMARY_H
+#define S2A_EVAL_SUMMARY_H
+
+#include "eval/record.h"
+#include "eval/stats.h"
+
+typedef struct eval_figure {
+    const char *arm;   /* borrowed from the run */
+    const char *group; /* borrowed; NULL = all items */
+    size_t items, n;   /* n: records (items x seeds) */
+    double accuracy;   /* NaN for arguments */
+    stats_interval ci; /* Wilson, over n */
+    double gap_closed; /* against the arms plain and oracle on the same items; NaN if not there */
+    stats_interval gap_ci;
+    double difference;  /* accuracy minus plain's on the same items and seeds; NaN if not there */
+    stats_interval difference_ci;
+    double mcnemar_p;    /* against plain, first seed of each item */
+    double pairs_needed; /* to see that difference with power 0.8 at 0.05 */
+    double follows_wrong; /* share of n; NaN where no item has a wrong suggestion */
+    double unchanged;     /* share of n where x' is x */
+    double removal_precision, removal_recall, needed_kept; /* over units; NaN if none */
+    double sentiment, objectivity, quality; /* arguments, means; objectivity = 5 - |sentiment| */
+    stats_interval objectivity_ci, quality_ci;
+    double step1_tokens, step2_tokens; /* means of prompt + completion tokens */
+    double step1_completion_tokens;
+    double step1_ms, step2_ms; /* medians */
+    size_t fallbacks;
+} eval_figure;
+
+typedef struct eval_fallback_count {
+    const char *arm, *reason;
+    size_t count;
+} eval_fallback_count;
+
+typedef struct eval_summary {
+    eval_figure *figures; /* all groups first (group NULL), then by group; arms in run order */
+    size_t count;
+    eval_fallback_count *fallbacks;
+    size_t fallback_count;
+    char **groups; /* names, in order of first appearance */
+    size_t group_count;
+} eval_summary;
+
+/* rounds: of the bootstrap (2000 for reports). S2A_NOMEM. */
+s2a_status eval_summarise(const eval_run *run, size_t rounds, eval_summary *out, s2a_error *err);
+void eval_summary_free(eval_summary *summary);
+
+/* The figure of an arm and group (NULL = all), or NULL. */
+const eval_figure *eval_summary_find(const eval_summary *summary, const char *arm,
+                                     const char *group);
+
+#endif

@@ -1,0 +1,308 @@
+/* The script backend: records, each directive, and what is wrong with a replay file. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "backend/backend.h"
+#include "core/buf.h"
+#include "scripted.h"
+
+static s2a_status open_script(const char *records, size_t len, uint32_t timeout_ms, backend **out,
+                              s2a_error *err)
+{
+    s2a_engine_options options;
+    s2a_engine_options_init(&options);
+    char *path = temporary_file(records, len);
+    options.model = path;
+    options.request_timeout_ms = timeout_ms;
+    options.ctx_tokens = 77;
+    *out = NULL;
+    s2a_status status = backend_script_open(&options, out, err);
+    unlink(path);
+    free(path);
+    return status;
+}
+
+static backend *new_script(const char *records)
+{
+    backend *script = NULL;
+    s2a_error err;
+    if (open_script(records, strlen(records), 10000, &script, &err) != S2A_OK)
+        fail_msg("script: %s", err.message);
+    return script;
+}
+
+typedef struct watch {
+    buf text; /* the pieces, each in brackets */
+    int left; /* pieces until the caller stops it; -1 = never */
+} watch;
+
+static int on_token(void *ctx, const char *text, size_t len)
+{
+    watch *w = ctx;
+    buf_adds(&w->text, "[");
+    buf_add(&w->text, text, len);
+    buf_adds(&w->text, "]");
+    return w->left > 0 && --w->left == 0;
+}
+
+static s2a_status generate(backend *b, const char *prompt, backend_params params, int stop_after,
+                           buf *text, backend_usage *usage, s2a_error *err)
+{
+    backend_message messages[] = { { "system", "be brief", 8 }, { "user", prompt, strlen(prompt) } };
+    watch w = { .left = stop_after };
+    buf_init(&w.text, 10000);
+    buf_add(&w.text, "", 0);
+    s2a_status status =
+        b->vtable->generate(b, messages, 2, &params, NULL, on_token, &w, usage, err);
+    *text = w.text;
+    return status;
+}
+
+static void check(backend *b, const char *want, backend_finish finish)
+{
+    buf text;
+    backend_usage usage;
+    s2a_error err;
+    if (generate(b, "a prompt", (backend_params){ 0 }, -1, &text, &usage, &err) != S2A_OK)
+        fail_msg("generate: %s", err.message);
+    assert_string_equal(text.data, want);
+    assert_int_equal(usage.finish, finish);
+    buf_free(&text);
+}
+
+static void check_fails(backend *b, const char *prompt, s2a_status status, const char *says)
+{
+    buf text;
+    backend_usage usage;
+    s2a_error err;
+    assert_int_equal(generate(b, prompt, (backend_params){ 0 }, -1, &text, &usage, &err), status);
+    assert_int_equal(err.status, status);
+    assert_string_equal(err.message, says);
+    assert_string_equal(text.data, "");
+    assert_int_equal(usage.tokens.prompt_tokens, 2 + (prompt[0] != '\0'));
+    buf_free(&text);
+}
+
+/* Records come in order, and the first again after the last. Separators are whole lines. */
+static void test_records(void **state)
+{
+    (void)state;
+    backend *b = new_script("one two\n  three\n\n%%\n%%\n%% no\nx%%\n%%\nlast");
+    for (int round = 0; round < 2; round++) {
+        check(b, "[one][ two][\n  three][\n]", BACKEND_FINISH_STOP);
+        check(b, "", BACKEND_FINISH_STOP);
+        check(b, "[%%][ no][\nx%%]", BACKEND_FINISH_STOP);
+        check(b, "[last]", BACKEND_FINISH_STOP);
+    }
+    b->vtable->close(b);
+    b = new_script("%%\na\n%%"); /* one that is empty, one that is not, and none after it */
+    check(b, "", BACKEND_FINISH_STOP);
+    check(b, "[a]", BACKEND_FINISH_STOP);
+    check(b, "", BACKEND_FINISH_STOP);
+    b->vtable->close(b);
+    b = new_script("\n"); /* one newline is a record without text */
+    check(b, "", BACKEND_FINISH_STOP);
+    b->vtable->close(b);
+}
+
+static void test_capabilities(void **state)
+{
+    (void)state;
+    backend *b = new_script("a");
+    backend_capabilities c = b->vtable->capabilities(b);
+    assert_int_equal(strncmp(c.model, "s2a-test-", 9), 0); /* the file's name alone */
+    assert_int_equal(c.ctx_tokens, 77);
+    assert_false(c.can_score || c.can_read_attention || c.can_draft);
+    assert_null(b->vtable->score);
+    assert_null(b->vtable->attention);
+    assert_int_equal(b->vtable->count_tokens(b, " a bc\n\td ", 9), 3);
+    assert_int_equal(b->vtable->count_tokens(b, "", 0), 0);
+    b->vtable->close(b);
+}
+
+static void test_usage(void **state)
+{
+    (void)state;
+    backend *b = new_script("one two three four");
+    buf text;
+    backend_usage usage;
+    s2a_error err;
+    assert_int_equal(generate(b, "a b  c", (backend_params){ .max_tokens = 3 }, -1, &text, &usage,
+                              &err),
+                     S2A_OK);
+    assert_string_equal(text.data, "[one][ two][ three]");
+    assert_int_equal(usage.finish, BACKEND_FINISH_LENGTH);
+    assert_int_equal(usage.tokens.prompt_tokens, 5);
+    assert_int_equal(usage.tokens.completion_tokens, 3);
+    buf_free(&text);
+    /* as many as there are */
+    assert_int_equal(generate(b, "a", (backend_params){ .max_tokens = 4 }, -1, &text, &usage, &err),
+                     S2A_OK);
+    assert_int_equal(usage.finish, BACKEND_FINISH_STOP);
+    assert_int_equal(usage.tokens.completion_tokens, 4);
+    buf_free(&text);
+    assert_int_equal(generate(b, "a", (backend_params){ 0 }, 2, &text, &usage, &err), S2A_OK);
+    assert_string_equal(text.data, "[one][ two]");
+    assert_int_equal(usage.finish, BACKEND_FINISH_CALLER);
+    buf_free(&text);
+    backend_message message = { "user", "a", 1 };
+    backend_params params = { 0 };
+    assert_int_equal(b->vtable->generate(b, &message, 1, &params, NULL, NULL, NULL, &usage, NULL),
+                     S2A_OK); /* nobody listens */
+    assert_int_equal(usage.tokens.completion_tokens, 4);
+    b->vtable->close(b);
+}
+
+static void test_length(void **state)
+{
+    (void)state;
+    backend *b = new_script("@length\na b\n%%\n@lengthy\n%%\na\n@length\n");
+    check(b, "[a][ b]", BACKEND_FINISH_LENGTH);
+    check(b, "[@lengthy]", BACKEND_FINISH_STOP); /* no directive: text */
+    check(b, "[a][\n@length]", BACKEND_FINISH_STOP); /* leading lines only */
+    b->vtable->close(b);
+}
+
+static void test_error(void **state)
+{
+    (void)state;
+    backend *b = new_script("@error timeout no answer\nnever said\n%%\n@error LIMIT\n%%\n"
+                            "@error unheard-of it broke\n%%\n@error unavailable  two  spaces");
+    check_fails(b, "p", S2A_TIMEOUT, "script: no answer");
+    check_fails(b, "p", S2A_LIMIT, "script: ");
+    check_fails(b, "p", S2A_BACKEND, "script: it broke");
+    check_fails(b, "", S2A_UNAVAILABLE, "script:  two  spaces");
+    b->vtable->close(b);
+    /* every status by its name */
+    for (int i = 1; i <= S2A_INTERNAL; i++) {
+        char record[100];
+        snprintf(record, sizeof record, "@error %s x\n", s2a_status_name((s2a_status)i) + 4);
+        b = new_script(record);
+        check_fails(b, "p", (s2a_status)i, "script: x");
+        b->vtable->close(b);
+    }
+}
+
+static void test_expect(void **state)
+{
+    (void)state;
+    backend *b = new_script("@expect the poem\nyes\n");
+    buf text;
+    backend_usage usage;
+    s2a_error err;
+    assert_int_equal(generate(b, "who wrote the poem?", (backend_params){ 0 }, -1, &text, &usage,
+                              &err),
+                     S2A_OK);
+    assert_string_equal(text.data, "[yes]");
+    buf_free(&text);
+    check_fails(b, "The-poem", S2A_BACKEND, "script: the prompt does not contain \"the poem\"");
+    check_fails(b, "", S2A_BACKEND, "script: the prompt does not contain \"the poem\"");
+    backend_params params = { 0 };
+    assert_int_equal(b->vtable->generate(b, NULL, 0, &params, NULL, NULL, NULL, &usage, &err),
+                     S2A_BACKEND);
+    b->vtable->close(b);
+    /* the last message counts, not the one before */
+    b = new_script("@expect brief\nyes\n");
+    check_fails(b, "p", S2A_BACKEND, "script: the prompt does not contain \"brief\"");
+    b->vtable->close(b);
+    /* and before any error that the record asks for */
+    b = new_script("@error timeout late\n@expect zzz\n");
+    check_fails(b, "p", S2A_BACKEND, "script: the prompt does not contain \"zzz\"");
+    b->vtable->close(b);
+}
+
+static void test_sleep(void **state)
+{
+    (void)state;
+    backend *b = new_script("@sleep 60\n@length\na\n%%\nb\n%%\n@sleep nonsense\nc\n%%\n@sleep -5\nd");
+    double start = clock_ms();
+    check(b, "[a]", BACKEND_FINISH_LENGTH);
+    assert_true(clock_ms() - start >= 60);
+    start = clock_ms();
+    check(b, "[b]", BACKEND_FINISH_STOP);
+    check(b, "[c]", BACKEND_FINISH_STOP);
+    check(b, "[d]", BACKEND_FINISH_STOP);
+    assert_true(clock_ms() - start < 1000);
+    b->vtable->close(b);
+    /* "@sleep " without a number waits for nothing, whatever the text begins with */
+    b = new_script("@sleep \n3000 apples");
+    start = clock_ms();
+    check(b, "[3000][ apples]", BACKEND_FINISH_STOP);
+    assert_true(clock_ms() - start < 1000);
+    b->vtable->close(b);
+}
+
+static void test_timeout_and_cancel(void **state)
+{
+    (void)state;
+    static const char *const sleeps[] = { "@sleep 1e9\nx", "@sleep inf\nx", "@sleep nan\nx" };
+    s2a_error err;
+    for (size_t i = 0; i < 3; i++) {
+        backend *b = NULL;
+        assert_int_equal(open_script(sleeps[i], strlen(sleeps[i]), 20, &b, &err), S2A_OK);
+        if (i < 2)
+            check_fails(b, "p", S2A_TIMEOUT, "script: no answer within 20 ms");
+        else
+            check(b, "[x]", BACKEND_FINISH_STOP);
+        s2a_cancel *cancel = s2a_cancel_new();
+        s2a_cancel_fire(cancel);
+        buf text;
+        backend_usage usage;
+        assert_int_equal(generate(b, "p", (backend_params){ .cancel = cancel }, -1, &text, &usage,
+                                  &err),
+                         S2A_CANCELLED);
+        assert_string_equal(text.data, "");
+        buf_free(&text);
+        s2a_cancel_free(cancel);
+        b->vtable->close(b);
+    }
+}
+
+static void test_bad_files(void **state)
+{
+    (void)state;
+    backend *b = NULL;
+    s2a_error err;
+    s2a_engine_options options;
+    s2a_engine_options_init(&options);
+    assert_int_equal(backend_script_open(&options, &b, &err), S2A_ARGUMENT);
+    options.model = "/nonexistent/replay";
+    assert_int_equal(backend_script_open(&options, &b, &err), S2A_MODEL);
+    assert_non_null(strstr(err.message, "/nonexistent/replay: No such file"));
+    options.model = "/tmp";
+    assert_int_equal(backend_script_open(&options, &b, &err), S2A_MODEL);
+    assert_int_equal(open_script("", 0, 1, &b, &err), S2A_MODEL);
+    assert_non_null(strstr(err.message, "holds no record"));
+    assert_int_equal(open_script("ab\n%%\n\xe4\xb8", 8, 1, &b, &err), S2A_MODEL);
+    assert_int_equal(err.position, 6);
+    assert_non_null(strstr(err.message, "invalid UTF-8 at byte 6"));
+    assert_null(b);
+    /* NUL is text */
+    assert_int_equal(open_script("a\0b", 3, 1000, &b, &err), S2A_OK);
+    buf text;
+    backend_usage usage;
+    assert_int_equal(generate(b, "p", (backend_params){ 0 }, -1, &text, &usage, &err), S2A_OK);
+    assert_int_equal(text.len, 5);
+    assert_memory_equal(text.data, "[a\0b]", 5);
+    buf_free(&text);
+    b->vtable->close(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_records),   cmocka_unit_test(test_capabilities),
+        cmocka_unit_test(test_usage),     cmocka_unit_test(test_length),
+        cmocka_unit_test(test_error),     cmocka_unit_test(test_expect),
+        cmocka_unit_test(test_sleep),     cmocka_unit_test(test_timeout_and_cancel),
+        cmocka_unit_test(test_bad_files),
+    };
+    return cmocka_run_group_tests_name("script", tests, NULL, NULL);
+}
