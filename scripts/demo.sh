@@ -55,5 +55,5 @@ show "A filter that fails can do harm" \
 discovered penicillin?" \
     --temperature 0 --max-tokens 40
 
-printf '\nNext: %s ask --explain --compare "a prompt of your own"; README.md has the tour, and larger models.\n' \
+printf '\nNext: %s ask --explain --compare "a prompt of your own"; README.md has a tour.\n' \
     "$s2a"

@@ -23,21 +23,22 @@ s2a_status outfile_make_dir(const char *dir, s2a_error *err)
     char *path = bytes_dup(dir, strlen(dir));
     if (!path)
         return error_nomem(err);
+    /* What matters is whether it is there at the end: mkdir has many ways to refuse a directory that
+     * exists, EROFS and EACCES among them. */
     int reason = 0;
-    for (char *slash = path; *slash && !reason;) {
+    for (char *slash = path; *slash;) {
         slash += strspn(slash, "/");
         slash += strcspn(slash, "/");
         char end = *slash;
         *slash = '\0';
-        if (mkdir(path, 0777) != 0 && errno != EEXIST)
-            reason = errno;
+        reason = mkdir(path, 0777) == 0 ? 0 : errno;
         *slash = end;
     }
     struct stat info;
-    if (!reason && stat(dir, &info) != 0)
+    if (stat(dir, &info) == 0)
+        reason = S_ISDIR(info.st_mode) ? 0 : ENOTDIR;
+    else if (!reason)
         reason = errno;
-    else if (!reason && !S_ISDIR(info.st_mode))
-        reason = ENOTDIR;
     free(path);
     return reason ? failed(err, "make the directory", dir, reason) : S2A_OK;
 }

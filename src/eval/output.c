@@ -86,6 +86,10 @@ static json_t *item_arms_json(const eval_run *run, const char *id, size_t *at)
     return arms;
 }
 
+static const char *const label_names[] = { [EVAL_NEEDED] = "needed",
+                                           [EVAL_DISTRACTOR] = "distractor",
+                                           [EVAL_MIXED] = "mixed" };
+
 static json_t *items_json(const eval_run *run)
 {
     json_t *items = json_array();
@@ -95,10 +99,17 @@ static json_t *items_json(const eval_run *run)
         json_t *aliases = json_array();
         for (size_t k = 0; aliases && k < item->alias_count; k++)
             json_array_append_new(aliases, json_string(item->aliases[k]));
+        json_t *pieces = json_array();
+        for (size_t k = 0; pieces && k < item->piece_count; k++)
+            json_array_append_new(pieces, json_pack("[I,I,s]", (json_int_t)item->pieces[k].start,
+                                                    (json_int_t)item->pieces[k].end,
+                                                    label_names[item->pieces[k].label]));
         json_array_append_new(
-            items, json_pack("{s:s,s:s,s:o,s:o,s:s,s:s,s:o}", "id", item->id, "group", item->group,
+            items, json_pack("{s:s,s:s,s:o,s:o,s:s,s:s,s:I,s:o,s:o}", "id", item->id, "group", item->group,
                              "aliases", aliases, "wrong", text(item->wrong), "input", item->x,
-                             "oracle", item->oracle, "arms", item_arms_json(run, item->id, &at)));
+                             "oracle", item->oracle, "question_start",
+                             (json_int_t)item->question_start, "pieces", pieces, "arms",
+                             item_arms_json(run, item->id, &at)));
     }
     return items;
 }

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- characters ------------------------------------------------------------------------------- */
+/* ---- characters -------------------------------------------------------------------------- */
 
 /* The code point at *at, which moves past it; U+FFFD for ill-formed bytes. at < len. */
 static UChar32 next_char(const char *text, size_t len, size_t *at)
@@ -54,13 +54,13 @@ static bool separates(UChar32 c)
     return ascii_punctuation || u_isspace(c) || c == 0 || c == 0x2018 || c == 0x2019 || c == 0xb4;
 }
 
-/* ---- normalisation and aliases ---------------------------------------------------------------- */
+/* ---- normalisation and aliases ----------------------------------------------------------- */
 
 /* Lower case as Unicode has it, in no language; malloc'ed, not NUL-terminated. */
 static char *lower(const char *text, size_t len, size_t *lower_len)
 {
     UErrorCode code = U_ZERO_ERROR;
-    /* A character grows at most threefold: ill-formed bytes become U+FFFD. */
+    /* Letters grow by half at most; ill-formed bytes stay, or become U+FFFD in some versions. */
     if (len > (size_t)INT32_MAX / 3 - 1)
         return NULL;
     UCaseMap *map = ucasemap_open("", 0, &code);
@@ -112,7 +112,7 @@ char *score_normalise(const char *text, size_t len)
     return data;
 }
 
-/* True for a character of a script that puts no spaces between words, or joins particles to them. */
+/* True for a character of a script that puts no spaces between words or joins particles to them. */
 static bool is_unspaced(UChar32 c)
 {
     UErrorCode code = U_ZERO_ERROR;
@@ -185,7 +185,7 @@ s2a_status score_alias_match(const char *answer, size_t len, const char *const *
     return status;
 }
 
-/* ---- numbers ---------------------------------------------------------------------------------- */
+/* ---- numbers ----------------------------------------------------------------------------- */
 
 typedef struct number {
     size_t start, end; /* start: of the digits; the sign and a currency may be before */
@@ -391,7 +391,7 @@ bool score_number_equal(double a, double b)
     return difference <= 1e-4 || difference <= 1e-4 * fmax(fabs(a), fabs(b));
 }
 
-/* ---- ratings ---------------------------------------------------------------------------------- */
+/* ---- ratings ----------------------------------------------------------------------------- */
 
 /* True when only markup and white space is between the number and a label's colon. */
 static bool is_labelled(const char *text, size_t start)

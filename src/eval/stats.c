@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* ---- the normal distribution and proportions -------------------------------------------------- */
+/* ---- the normal distribution and proportions --------------------------------------------- */
 
 /* c[0] + c[1] r + ... + c[7] r^7 */
 static double polynomial(const double c[8], double r)
@@ -79,7 +79,7 @@ stats_interval stats_wilson(uint64_t k, uint64_t n, double level)
     return (stats_interval){ k == 0 ? 0 : centre - half, k == n ? 1 : centre + half };
 }
 
-/* ---- paired tests ----------------------------------------------------------------------------- */
+/* ---- paired tests ------------------------------------------------------------------------ */
 
 /* lgamma without its global sign, which threads would share */
 static double log_factorial(double n)
@@ -93,7 +93,7 @@ double stats_mcnemar_exact(uint64_t b, uint64_t c)
     if (b == c)
         return 1;
     double k = (double)(b < c ? b : c), n = (double)b + (double)c;
-    /* Twice the lower tail of the binomial distribution with p = 1/2, from its largest term down. */
+    /* Twice the lower tail of the binomial distribution, p = 1/2, from its largest term down. */
     double term = exp(log_factorial(n) - log_factorial(k) - log_factorial(n - k) - n * log(2));
     double tail = 0;
     for (; term > tail * 1e-18; k--) {
@@ -117,9 +117,9 @@ double stats_mcnemar_pairs_needed(double p10, double p01, double alpha, double p
     return ceil(root * root);
 }
 
-/* ---- bootstrap -------------------------------------------------------------------------------- */
+/* ---- bootstrap --------------------------------------------------------------------------- */
 
-/* SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): a counter that is mixed, so that no seed is bad. */
+/* SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): a counter that is mixed, so no seed is bad. */
 void stats_rng_seed(stats_rng *rng, uint64_t seed)
 {
     rng->state = seed;
@@ -187,7 +187,7 @@ double stats_gap_closed(double base, double oracle, double arm)
     return fabs(gap) >= 1e-9 ? (arm - base) / gap : NAN;
 }
 
-/* ---- ranks ------------------------------------------------------------------------------------ */
+/* ---- ranks ------------------------------------------------------------------------------- */
 
 typedef struct ranked {
     double value;
@@ -280,7 +280,7 @@ double stats_spearman(const double *a, const double *b, size_t count)
     return value;
 }
 
-/* ---- quantiles and means ---------------------------------------------------------------------- */
+/* ---- quantiles and means ----------------------------------------------------------------- */
 
 double stats_quantile(double *values, size_t count, double q)
 {

@@ -12,21 +12,23 @@ typedef struct stats_interval {
 } stats_interval;
 
 /* Wilson score interval, without continuity correction, of k successes in n trials; level such as
- * 0.95. n 0: [0, 1]. (statsmodels: proportion_confint(k, n, 1 - level, "wilson")) */
+ * 0.95. n 0: [0, 1]; k > n: NaN. (statsmodels: proportion_confint(k, n, 1 - level, "wilson")) */
 stats_interval stats_wilson(uint64_t k, uint64_t n, double level);
 
-/* The two-sided quantile of the standard normal distribution: stats_normal_quantile(0.975) = 1.96 */
+/* The quantile of the standard normal distribution: stats_normal_quantile(0.975) is 1.96.
+ * -infinity for 0, infinity for 1, NaN outside [0, 1]. (scipy.stats.norm.ppf) */
 double stats_normal_quantile(double p);
 
 /* McNemar's exact test (binomial, two-sided) on the discordant pairs: b = first right and second
  * wrong, c = the reverse. 1 when b + c is 0. (statsmodels: mcnemar(..., exact=True)) */
 double stats_mcnemar_exact(uint64_t b, uint64_t c);
 
-/* Pairs needed so that McNemar's test sees a difference with this power at this level, where the
- * shares of discordant pairs are p10 and p01 (Connor 1987). NaN when p10 == p01. */
+/* Pairs needed, a whole number, so that McNemar's test sees a difference with this power at this
+ * two-sided level, where the shares of discordant pairs are p10 and p01 (Connor 1987, Biometrics
+ * 43, 207-211). NaN when p10 == p01. */
 double stats_mcnemar_pairs_needed(double p10, double p01, double alpha, double power);
 
-/* xorshift-like generator for the bootstrap; any seed is fine. */
+/* SplitMix64, for the bootstrap; any seed is fine. */
 typedef struct stats_rng {
     uint64_t state;
 } stats_rng;
@@ -40,8 +42,8 @@ typedef double (*stats_statistic)(void *ctx, const size_t *index, size_t count);
 
 /* Percentile bootstrap over items (clusters: an item's seeds stay together): rounds resamples of
  * count items. Samples where the statistic is NaN are left out; *used says how many counted (may be
- * NULL). NaN, NaN when fewer than half did, or when out of memory. The same seed gives the same
- * interval. */
+ * NULL). NaN, NaN when fewer than half did, or when out of memory: *used is then SIZE_MAX. The same
+ * seed gives the same interval. */
 stats_interval stats_bootstrap(stats_statistic statistic, void *ctx, size_t count, size_t rounds,
                                double level, uint64_t seed, size_t *used);
 
@@ -53,8 +55,8 @@ double stats_gap_closed(double base, double oracle, double arm);
  * NaN when one class is empty or out of memory. (sklearn: roc_auc_score) */
 double stats_auc(const double *score, const bool *positive, size_t count);
 
-/* Spearman's rank correlation, ties by mean ranks. NaN for count < 2, constant input, or when out of
- * memory. (scipy.stats.spearmanr) */
+/* Spearman's rank correlation, ties by mean ranks. NaN for count < 2, constant input, or when out
+ * of memory. (scipy.stats.spearmanr) */
 double stats_spearman(const double *a, const double *b, size_t count);
 
 /* Sorts values in place; the q-quantile by linear interpolation (numpy's default). NaN for none. */

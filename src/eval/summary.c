@@ -14,7 +14,7 @@
 #define POWER 0.8
 #define SEED 2311118290u /* of every bootstrap: the same records give the same figures */
 
-/* ---- records by arm and item ------------------------------------------------------------------ */
+/* ---- records by arm and item ------------------------------------------------------------- */
 
 typedef struct row {
     size_t arm, item;
@@ -155,7 +155,7 @@ static double cell_accuracy(const table *t, size_t arm, size_t item)
     return count > 0 ? (double)right / (double)count : NAN;
 }
 
-/* ---- statistics over items -------------------------------------------------------------------- */
+/* ---- statistics over items --------------------------------------------------------------- */
 
 static double ratio_of_sums(void *ctx, const size_t *index, size_t count)
 {
@@ -247,7 +247,7 @@ static s2a_status fill_difference(table *t, eval_figure *f, size_t arm, size_t i
     return estimate(t, ratio_of_sums, items, &f->difference, &f->difference_ci, err);
 }
 
-/* ---- sums over records ------------------------------------------------------------------------ */
+/* ---- sums over records ------------------------------------------------------------------- */
 
 static bool fell_back(const eval_record *record)
 {
@@ -275,7 +275,7 @@ static void fill_counts(const table *t, eval_figure *f, size_t arm, size_t item_
             correct += r->correct;
             unchanged += r->unchanged;
             misleading += has_wrong;
-            misled += has_wrong && r->follows_wrong;
+            misled += r->follows_wrong;
             distractors += r->distractors;
             distractors_removed += r->distractors_removed;
             needed += r->needed;
@@ -312,7 +312,7 @@ static double median_ms(table *t, size_t arm, size_t item_count, int step)
     return stats_quantile(t->values, n, 0.5);
 }
 
-/* ---- judged arguments ------------------------------------------------------------------------- */
+/* ---- judged arguments -------------------------------------------------------------------- */
 
 static double sentiment_of(const eval_record *record)
 {
@@ -353,7 +353,7 @@ static s2a_status fill_mean(table *t, size_t arm, size_t item_count,
     return estimate(t, ratio_of_sums, items, value, ci, err);
 }
 
-/* ---- the summary ------------------------------------------------------------------------------ */
+/* ---- the summary ------------------------------------------------------------------------- */
 
 static eval_figure undefined(const char *arm, const char *group)
 {

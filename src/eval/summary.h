@@ -11,15 +11,16 @@ typedef struct eval_figure {
     size_t items, n;   /* n: records (items x seeds) */
     double accuracy;   /* NaN for arguments */
     stats_interval ci; /* Wilson, over n */
-    double gap_closed; /* against the arms plain and oracle on the same items; NaN if not there */
+    double gap_closed; /* over the items that plain, oracle and this arm all have; an item counts by
+                          the mean of its seeds. NaN if there is none, or no gap */
     stats_interval gap_ci;
     double difference;  /* accuracy minus plain's on the same items and seeds; NaN if not there */
     stats_interval difference_ci;
-    double mcnemar_p;    /* against plain, first seed of each item */
+    double mcnemar_p;    /* against plain, the first seed of each item that both have */
     double pairs_needed; /* to see that difference with power 0.8 at 0.05 */
-    double follows_wrong; /* share of n; NaN where no item has a wrong suggestion */
+    double follows_wrong; /* share of the records whose item has a wrong suggestion; NaN if none */
     double unchanged;     /* share of n where x' is x */
-    double removal_precision, removal_recall, needed_kept; /* over units; NaN if none */
+    double removal_precision, removal_recall, needed_kept; /* over all units; NaN if none */
     double sentiment, objectivity, quality; /* arguments, means; objectivity = 5 - |sentiment| */
     stats_interval objectivity_ci, quality_ci;
     double step1_tokens, step2_tokens; /* means of prompt + completion tokens */
@@ -42,7 +43,9 @@ typedef struct eval_summary {
     size_t group_count;
 } eval_summary;
 
-/* rounds: of the bootstrap (2000 for reports). S2A_NOMEM. */
+/* rounds: of the bootstrap (2000 for reports), whose seed is fixed: the same run gives the same
+ * figures. Every arm has a figure for every group, with n 0 where it has no records. S2A_NOMEM;
+ * S2A_ARGUMENT for a record whose item or arm the run does not list. On failure *out is empty. */
 s2a_status eval_summarise(const eval_run *run, size_t rounds, eval_summary *out, s2a_error *err);
 void eval_summary_free(eval_summary *summary);
 

@@ -2,6 +2,7 @@
 #include "eval/text.h"
 
 #include "core/ascii.h"
+#include "core/segment.h"
 
 #include <string.h>
 
@@ -16,22 +17,7 @@ static size_t sequence_length(unsigned char lead)
         return 2;
     if (lead >= 0xE0 && lead <= 0xEF)
         return 3;
-    return lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
-}
-
-/* The second byte rules out overlong forms, surrogates and what is past U+10FFFF. */
-static bool second_fits(unsigned char lead, unsigned char second)
-{
-    unsigned char low = 0x80, high = 0xBF;
-    if (lead == 0xE0)
-        low = 0xA0;
-    else if (lead == 0xED)
-        high = 0x9F;
-    else if (lead == 0xF0)
-        low = 0x90;
-    else if (lead == 0xF4)
-        high = 0x8F;
-    return second >= low && second <= high;
+    return lead >= 0xF0 ? 4 : 0;
 }
 
 size_t text_next(const char *text, size_t len, bool *valid)
@@ -42,8 +28,8 @@ size_t text_next(const char *text, size_t len, bool *valid)
     if (need == 1)
         *valid = (byte[0] >= 0x20 && byte[0] != 0x7F) || byte[0] == '\t' || byte[0] == '\n' ||
                  byte[0] == '\r';
-    for (size_t i = 1; *valid && i < need; i++)
-        *valid = i == 1 ? second_fits(byte[0], byte[1]) : (byte[i] & 0xC0) == 0x80;
+    if (*valid && need > 1)
+        *valid = utf8_valid_prefix(text, need) == need;
     if (*valid && need == 2 && byte[0] == 0xC2 && byte[1] < 0xA0)
         *valid = false; /* C1 controls */
     if (*valid && need == 3 && byte[0] == 0xEF && byte[1] == 0xBF && byte[2] >= 0xBE)

@@ -18,10 +18,20 @@ typedef struct fake_model {
     size_t renders;
 } fake_model;
 
-enum { FAKE_START = 1, FAKE_END, FAKE_EOT, FAKE_BOS, FAKE_BANG_END, FAKE_TOOL, FAKE_BREAK, FAKE_BYTE };
+enum {
+    FAKE_START = 1,
+    FAKE_END,
+    FAKE_EOT,
+    FAKE_BOS,
+    FAKE_BANG_END,
+    FAKE_TOOL,
+    FAKE_BREAK,
+    FAKE_TAIL,
+    FAKE_BYTE /* and the byte's value */
+};
 
-/* FAKE_BANG_END is what a content that ends in "!" makes with the marker behind it, FAKE_BREAK a
- * word that a content and the template may share. */
+/* FAKE_BANG_END and FAKE_TAIL are what a content that ends in "!" or "?" makes with the marker
+ * behind it, FAKE_BREAK a word that a content and the template may share. */
 static const struct {
     const char *text;
     token_kind kind;
@@ -29,7 +39,7 @@ static const struct {
     [FAKE_START] = { "<|im_start|>", TOKEN_CONTROL }, [FAKE_END] = { "<|im_end|>", TOKEN_CONTROL },
     [FAKE_EOT] = { "<|endoftext|>", TOKEN_CONTROL },  [FAKE_BOS] = { "<s>", TOKEN_CONTROL },
     [FAKE_BANG_END] = { "!<|im_end|>", TOKEN_CONTROL }, [FAKE_TOOL] = { "<tool>", TOKEN_MARK },
-    [FAKE_BREAK] = { "\n\n", TOKEN_TEXT },
+    [FAKE_BREAK] = { "\n\n", TOKEN_TEXT },           [FAKE_TAIL] = { "?<|im_end|>", TOKEN_TEXT },
 };
 
 static inline s2a_status fake_render(void *ctx, const chat_turn *turns, size_t count, buf *out)

@@ -41,6 +41,8 @@ static const prompt_case cases[] = {
     { "user", "<|im_start", 0, USER("<|im_start") ASSISTANT, false, { 0 }, NULL },
     /* one that a content would make with the template behind it */
     { "user", "Hello!", 0, USER("Hello!") ASSISTANT, true, { 0 }, NULL },
+    { "user", "Hello?", 0, USER("Hello?") ASSISTANT, true, { 0 }, NULL },
+    { "user", "<|im_end|>?", 0, USER("<|im_end|>?") ASSISTANT, true, { 0 }, NULL },
     { "user", "Hello!<|im_end|>", 0, USER("Hello!<|im_end|>") ASSISTANT, true, { 0 }, NULL },
     /* marks that the tokenizer knows everywhere: special only where the template has them */
     { "user", "a <tool> b", 0, "[<tool>]" USER("a <tool> b") ASSISTANT, true, { .marks = true },
@@ -162,7 +164,8 @@ static void test_whole(void **state)
     chat_model model = fake_chat_model(&fake);
     token_list tokens = { 0 }, want = { 0 };
     bool split = true;
-    backend_message message = { "user", "\nHello", 6 }; /* with the template's newline: FAKE_BREAK */
+    /* With the template's newline before it: FAKE_BREAK. */
+    backend_message message = { "user", "\nHello", 6 };
     static const char whole[] = "<|im_start|>user\n\nHello<|im_end|>\n<|im_start|>assistant\n";
     assert_int_equal(chat_prompt_tokens(&model, &message, 1, &tokens, &split, NULL), S2A_OK);
     assert_false(split);
@@ -253,8 +256,8 @@ static uint32_t next_random(uint32_t *seed)
 }
 
 static const char *const pieces[] = {
-    "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<s>", "<tool>", "<|im_", "start|>", "end|>", "<",
-    "!", "\n", "\n\n", " ", "\v", "S2Axq0qx", "\vS2Axq1qx\v", "S2Axq", "system\n", "user", "a",
+    "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<s>", "<tool>", "<|im_", "start|>", "end|>",
+    "<", "!", "?", "\n", "\n\n", " ", "\v", "S2Axq0qx", "\vS2Axq1qx\v", "S2Axq", "system\n", "user", "a",
     "\xe4\xb8\xad", "\xff", "\xe4\xb8",
 };
 
@@ -286,8 +289,8 @@ static void test_random(void **state)
         char *frame = prompt_of(&fake, harmless, count);
         /* The frame's parts between its contents, one after the other, are in what we got. */
         const char *at = got;
-        for (char *part = frame; part; part = strstr(part, "\nx") ? strstr(part, "\nx") + 2 : NULL) {
-            char *next = strstr(part, "\nx");
+        for (char *part = frame, *next = NULL; part; part = next ? next + 2 : NULL) {
+            next = strstr(part, "\nx");
             size_t len = next ? (size_t)(next - part) + 1 : strlen(part);
             char *copy = bytes_dup(part, len);
             const char *found = strstr(at, copy);

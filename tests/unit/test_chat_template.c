@@ -129,7 +129,8 @@ static void test_no_places(void **state)
 {
     (void)state;
     static const char *const texts[] = { "", "S2Axq", "S2Axqqx", "S2Axq1", "S2Axq1q", "S2Axq1xq",
-                                         "S2Axq1234567890qx", "S2Axq-1qx", "s2axq1qx", "S2Axq 1qx" };
+                                         "S2Axq1234567890qx", "S2Axq-1qx", "s2axq1qx",
+                                         "S2Axq 1qx" };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         chat_place *places = (chat_place *)state;
         size_t count = 9;
@@ -140,6 +141,14 @@ static void test_no_places(void **state)
     /* One that is broken does not hide the next. */
     chat_place *places = NULL;
     size_t count = 0;
+    static const char shared[] = "S2Axq0qx\vS2Axq1qx"; /* a tab between two is the first one's */
+    assert_true(chat_template_places(shared, sizeof shared - 1, &places, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(places[0].end, 9);
+    assert_int_equal(places[1].start, 9);
+    assert_false(places[0].trim_right);
+    assert_true(places[1].trim_left);
+    free(places);
     assert_true(chat_template_places("S2AxqS2Axq5qx", 13, &places, &count));
     assert_int_equal(count, 1);
     assert_int_equal(places[0].index, 5);

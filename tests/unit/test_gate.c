@@ -151,7 +151,8 @@ static void test_order(void **state)
     gate_destroy(&l.g);
 }
 
-/* The first, one in the middle and the last give up while they wait; the others keep their order. */
+/* The first, one in the middle and the last give up while they wait; the others keep their
+ * order. */
 static void test_give_up(void **state)
 {
     (void)state;

@@ -44,6 +44,7 @@ static void test_json(void **state)
     CHECK_STRING("[\"\\ud83d\\ud83d\\ude00\"]", FFFD "\xf0\x9f\x98\x80");
     CHECK_STRING("[\"\\ude00\\ud83d\"]", FFFD FFFD);
     CHECK_STRING("[\"\\ud83d\\u0041\"]", FFFD "A");
+    CHECK_STRING("[\"\\ud83d\\ue000\"]", FFFD "\xee\x80\x80");
     /* a backslash that is itself escaped begins nothing */
     CHECK_STRING("[\"\\\\ud83d \\ud83d\"]", "\\ud83d " FFFD);
     CHECK_STRING("[\"\\\"\\ud83d\\n\"]", "\"" FFFD "\n");

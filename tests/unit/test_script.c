@@ -55,7 +55,8 @@ static int on_token(void *ctx, const char *text, size_t len)
 static s2a_status generate(backend *b, const char *prompt, backend_params params, int stop_after,
                            buf *text, backend_usage *usage, s2a_error *err)
 {
-    backend_message messages[] = { { "system", "be brief", 8 }, { "user", prompt, strlen(prompt) } };
+    backend_message messages[] = { { "system", "be brief", 8 },
+                                   { "user", prompt, strlen(prompt) } };
     watch w = { .left = stop_after };
     buf_init(&w.text, 10000);
     buf_add(&w.text, "", 0);
@@ -221,7 +222,8 @@ static void test_expect(void **state)
 static void test_sleep(void **state)
 {
     (void)state;
-    backend *b = new_script("@sleep 60\n@length\na\n%%\nb\n%%\n@sleep nonsense\nc\n%%\n@sleep -5\nd");
+    backend *b = new_script("@sleep 60\n@length\na\n%%\nb\n%%\n@sleep nonsense\nc\n%%\n"
+                            "@sleep -5\nd");
     double start = clock_ms();
     check(b, "[a]", BACKEND_FINISH_LENGTH);
     assert_true(clock_ms() - start >= 60);

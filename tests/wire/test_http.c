@@ -5,7 +5,8 @@
  * path /v1, scheme http, port (the server's; "refused" = one where nobody listens), key, retries 1,
  * idle_ms 5000, total_ms 20000, connect_ms 5000; text "Hello", system, temperature 0, top_p 1,
  * seed 0, max_tokens 16; runs 1; stop_at N and cancel_at N (at the Nth piece of text), cancel_ms N
- * (0 = before the request); call generate, or answer with the preset of that name.
+ * (0 = before the request), pause_ms 0 (of each piece of text), text_bytes N (a text of so many x);
+ * call generate, or answer with the preset of that name.
  *
  * Observations: those of wire_case.h, opened, model, ctx, status, text, tokens, finish, ms,
  * prompt_tokens, cached_tokens, completion_tokens, drafted_tokens, accepted_tokens, gone_ms (since
@@ -42,7 +43,7 @@ typedef struct client {
     wire_case *c;
     s2a_engine *engine;
     buf text, log;
-    long tokens, stop_at, cancel_at, cancel_ms;
+    long tokens, stop_at, cancel_at, cancel_ms, pause_ms;
     s2a_cancel *cancel;
     double ended_ms; /* when it was cancelled or stopped */
     char url[96];
@@ -54,9 +55,15 @@ static void on_log(void *ctx, int level, const char *line)
     buf_addf(&k->log, "%d %s\n", level, line);
 }
 
+static void pause_ms(long ms)
+{
+    nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000 }, NULL);
+}
+
 static int on_token(void *ctx, const char *text, size_t len)
 {
     client *k = ctx;
+    pause_ms(k->pause_ms);
     if (!len || utf8_valid_prefix(text, len) != len || text[len])
         wire_fail(k->c, "a piece of text is empty, not UTF-8 or not ended: %s", text);
     buf_add(&k->text, text, len);
@@ -77,8 +84,7 @@ static int on_step_token(void *ctx, int step, const char *text, size_t len)
 static void *cancel_later(void *ctx)
 {
     client *k = ctx;
-    struct timespec pause = { k->cancel_ms / 1000, k->cancel_ms % 1000 * 1000000 };
-    nanosleep(&pause, NULL);
+    pause_ms(k->cancel_ms);
     k->ended_ms = clock_ms();
     s2a_cancel_fire(k->cancel);
     return NULL;
@@ -114,6 +120,14 @@ static s2a_status generate(client *k, backend_usage *usage, s2a_error *err)
     messages[0].content = wire_get_bytes(c, "system", NULL, &messages[0].len);
     messages[1].content = wire_get_bytes(c, "text", "Hello", &messages[1].len);
     const backend_message *first = messages[0].content ? messages : messages + 1;
+    size_t fill = (size_t)wire_number(c, "text_bytes", 0);
+    char *filled = malloc(fill + 1);
+    assert_non_null(filled);
+    memset(filled, 'x', fill);
+    if (fill) {
+        messages[1].content = filled;
+        messages[1].len = fill;
+    }
     backend_params params = {
         .temperature = strtod(wire_get(c, "temperature", "0"), NULL),
         .top_p = strtod(wire_get(c, "top_p", "1"), NULL),
@@ -122,8 +136,10 @@ static s2a_status generate(client *k, backend_usage *usage, s2a_error *err)
         .cancel = k->cancel,
     };
     backend *b = k->engine->backend;
-    return b->vtable->generate(b, first, first == messages ? 2 : 1, &params, NULL, on_token, k,
-                               usage, err);
+    s2a_status status = b->vtable->generate(b, first, first == messages ? 2 : 1, &params, NULL,
+                                            on_token, k, usage, err);
+    free(filled);
+    return status;
 }
 
 static s2a_status answer(client *k, const char *preset_name, s2a_error *err)
@@ -221,6 +237,7 @@ static void run_case(wire_case *c, fake_server *server)
     k.stop_at = wire_number(c, "stop_at", -1);
     k.cancel_at = wire_number(c, "cancel_at", -1);
     k.cancel_ms = wire_number(c, "cancel_ms", -1);
+    k.pause_ms = wire_number(c, "pause_ms", 0);
     double start = clock_ms();
     s2a_status status = open_engine(&k, key, server, &err);
     wire_observe(c, "opened", k.engine ? "yes" : "no");

@@ -3,6 +3,7 @@
 
 #include "backend/backend.h"
 #include "core/buf.h"
+#include "core/segment.h"
 
 #include <glob.h>
 #include <setjmp.h>
@@ -197,6 +198,9 @@ void wire_observe_words(wire_case *c, const char *error, const char *log, const 
     for (const char *p = error; *p; p++)
         if ((unsigned char)*p < ' ' || *p == 0x7f)
             wire_fail(c, "the error is not one clean line: %s", error);
+    if (utf8_valid_prefix(error, strlen(error)) != strlen(error) ||
+        utf8_valid_prefix(log, strlen(log)) != strlen(log))
+        wire_fail(c, "the error or the log is not UTF-8: %s\n%s", error, log);
     if (key && *key && (strstr(error, key) || strstr(log, key)))
         wire_fail(c, "the key is in the error or the log: %s\n%s", error, log);
 }

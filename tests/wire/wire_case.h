@@ -36,11 +36,12 @@ void wire_fail(wire_case *c, const char *format, ...) __attribute__((format(prin
 /* The requests that came, as requestN, and their number and that of the connections. */
 void wire_observe_server(wire_case *c, const fake_server *server);
 
-/* Observes log and error, which are one line each and do not hold the key (NULL = none). */
+/* Observes error, which is one line, and log; both are UTF-8 and do not hold the key (NULL = there
+ * is none). */
 void wire_observe_words(wire_case *c, const char *error, const char *log, const char *key);
 
-/* Waits, at most two seconds, for the server to see the client go; observes as gone_ms the time that
- * passed since. Does nothing when the case expects nothing of it. */
+/* Waits, at most two seconds, for the server to see the client go; observes as gone_ms the time
+ * that passed since. Does nothing when the case expects nothing of it. */
 void wire_observe_gone(wire_case *c, fake_server *server, double since_ms);
 
 /* Sends the request and observes what came of it; stops the server. */

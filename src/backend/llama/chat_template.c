@@ -77,6 +77,7 @@ bool chat_template_places(const char *text, size_t len, chat_place **places, siz
 {
     void *items = NULL;
     size_t cap = 0, n = 0, open = strlen(STAND_IN_OPEN);
+    size_t taken = 0; /* a tab between two stand-ins is the first one's */
     const char *at = text;
     while ((at = memmem(at, len - (size_t)(at - text), STAND_IN_OPEN, open)) != NULL) {
         chat_place place = { .start = (size_t)(at - text) };
@@ -88,11 +89,12 @@ bool chat_template_places(const char *text, size_t len, chat_place **places, siz
             free(items);
             return false;
         }
-        place.trim_left = place.start == 0 || text[place.start - 1] != '\v';
+        place.trim_left = place.start == taken || text[place.start - 1] != '\v';
         place.trim_right = place.end == len || text[place.end] != '\v';
         place.start -= !place.trim_left;
         place.end += !place.trim_right;
         ((chat_place *)items)[n++] = place;
+        taken = place.end;
         at = text + place.end;
     }
     *places = items;

@@ -1,0 +1,478 @@
+/* The columns of the tables, and the tables as CSV and Markdown. CSV is RFC 4180 with a newline
+ * alone at the end of a row, so that version control shows its changes. */
+#include "eval/report_parts.h"
+
+#include "eval/text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- cells ------------------------------------------------------------------------------ */
+
+static bool is_plain(const eval_figure *f)
+{
+    return strcmp(f->arm, "plain") == 0;
+}
+
+/* "-0.0" is written as "0.0". */
+static void add_fixed(buf *out, double value, int decimals, const char *after)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%.*f", decimals, value);
+    if (text[0] == '-' && strspn(text + 1, "0.") == strlen(text + 1))
+        memmove(text, text + 1, strlen(text));
+    buf_adds(out, text);
+    buf_adds(out, after);
+}
+
+static void add_interval(buf *out, stats_interval ci, double scale, int decimals)
+{
+    if (!isfinite(ci.low) || !isfinite(ci.high))
+        return;
+    buf_adds(out, "[");
+    add_fixed(out, ci.low * scale, decimals, ", ");
+    add_fixed(out, ci.high * scale, decimals, "]");
+}
+
+static void add_share(buf *out, double value)
+{
+    if (isfinite(value))
+        add_fixed(out, value * 100, 1, " %");
+}
+
+static void cell_n(const eval_figure *f, buf *value, buf *interval)
+{
+    buf_addf(value, "%zu", f->n);
+    if (f->n != f->items)
+        buf_addf(interval, "%zu items", f->items);
+}
+
+static void cell_accuracy(const eval_figure *f, buf *value, buf *interval)
+{
+    add_share(value, f->accuracy);
+    if (isfinite(f->accuracy))
+        add_interval(interval, f->ci, 100, 1);
+}
+
+static void cell_difference(const eval_figure *f, buf *value, buf *interval)
+{
+    if (is_plain(f) || !isfinite(f->difference))
+        return;
+    buf_adds(value, f->difference * 1000 >= 0.5 ? "+" : "");
+    add_fixed(value, f->difference * 100, 1, "");
+    add_interval(interval, f->difference_ci, 100, 1);
+}
+
+static void cell_p(const eval_figure *f, buf *value, buf *interval)
+{
+    (void)interval;
+    if (is_plain(f) || !isfinite(f->mcnemar_p))
+        return;
+    if (f->mcnemar_p < 0.001)
+        buf_adds(value, "< 0.001");
+    else
+        add_fixed(value, f->mcnemar_p, 3, "");
+}
+
+static void cell_pairs(const eval_figure *f, buf *value, buf *interval)
+{
+    (void)interval;
+    if (!is_plain(f) && isfinite(f->pairs_needed))
+        add_fixed(value, ceil(f->pairs_needed), 0, "");
+}
+
+static void cell_gap(const eval_figure *f, buf *value, buf *interval)
+{
+    if (is_plain(f) || strcmp(f->arm, "oracle") == 0 || !isfinite(f->gap_closed))
+        return;
+    add_fixed(value, f->gap_closed * 100, 0, " %");
+    add_interval(interval, f->gap_ci, 100, 0);
+}
+
+static void cell_objectivity(const eval_figure *f, buf *value, buf *interval)
+{
+    if (!isfinite(f->objectivity))
+        return;
+    add_fixed(value, f->objectivity, 2, "");
+    add_interval(interval, f->objectivity_ci, 1, 2);
+}
+
+static void cell_quality(const eval_figure *f, buf *value, buf *interval)
+{
+    if (!isfinite(f->quality))
+        return;
+    add_fixed(value, f->quality, 2, "");
+    add_interval(interval, f->quality_ci, 1, 2);
+}
+
+static void cell_sentiment(const eval_figure *f, buf *value, buf *interval)
+{
+    (void)interval;
+    if (isfinite(f->sentiment))
+        add_fixed(value, f->sentiment, 2, "");
+}
+
+#define SHARE_CELL(name, field)                                                                    \
+    static void cell_##name(const eval_figure *f, buf *value, buf *interval)                       \
+    {                                                                                              \
+        (void)interval;                                                                            \
+        add_share(value, f->field);                                                                \
+    }
+SHARE_CELL(follows, follows_wrong)
+SHARE_CELL(unchanged, unchanged)
+SHARE_CELL(precision, removal_precision)
+SHARE_CELL(recall, removal_recall)
+SHARE_CELL(kept, needed_kept)
+#undef SHARE_CELL
+
+#define COUNT_CELL(name, field)                                                                    \
+    static void cell_##name(const eval_figure *f, buf *value, buf *interval)                       \
+    {                                                                                              \
+        (void)interval;                                                                            \
+        if (isfinite(f->field))                                                                    \
+            add_fixed(value, f->field, 0, "");                                                     \
+    }
+COUNT_CELL(step1_tokens, step1_tokens)
+COUNT_CELL(written, step1_completion_tokens)
+COUNT_CELL(step2_tokens, step2_tokens)
+COUNT_CELL(step1_ms, step1_ms)
+COUNT_CELL(step2_ms, step2_ms)
+#undef COUNT_CELL
+
+static void cell_fallbacks(const eval_figure *f, buf *value, buf *interval)
+{
+    if (f->n == 0)
+        return;
+    buf_addf(value, "%zu", f->fallbacks);
+    if (f->fallbacks > 0)
+        add_share(interval, (double)f->fallbacks / (double)f->n);
+}
+
+const report_column report_columns[] = {
+    { REPORT_RESULTS, "n", "answers: items times seeds", cell_n },
+    { REPORT_RESULTS, "accuracy", "share of right answers, with Wilson's 95 % interval",
+      cell_accuracy },
+    { REPORT_RESULTS, "difference to plain",
+      "accuracy minus that of the arm plain on the same items and seeds, in points, with a 95 % "
+      "bootstrap interval over items",
+      cell_difference },
+    { REPORT_RESULTS, "McNemar p",
+      "exact test of that difference, two-sided, on the first seed of each item", cell_p },
+    { REPORT_RESULTS, "items needed",
+      "items that a test would need to see a difference of this size (power 0.8 at level 0.05)",
+      cell_pairs },
+    { REPORT_RESULTS, "gap closed",
+      "share of the way from plain to oracle, with a 95 % bootstrap interval over items", cell_gap },
+    { REPORT_RESULTS, "follows wrong suggestion",
+      "of the answers to prompts with a wrong suggestion: those that repeat it and hold no right "
+      "answer",
+      cell_follows },
+    { REPORT_RESULTS, "objectivity",
+      "5 minus the size of the sentiment that the judge gave, mean, with a 95 % interval",
+      cell_objectivity },
+    { REPORT_RESULTS, "quality", "1 to 5 by the judge, mean, with a 95 % interval", cell_quality },
+    { REPORT_RESULTS, "sentiment", "-5 to 5 by the judge, mean", cell_sentiment },
+    { REPORT_STEPS, "x' = x", "step 1 left the prompt as it was, byte for byte", cell_unchanged },
+    { REPORT_STEPS, "removal precision", "of the units that were removed: those that distract",
+      cell_precision },
+    { REPORT_STEPS, "removal recall", "of the units that distract: those that were removed",
+      cell_recall },
+    { REPORT_STEPS, "needed kept", "of the units that are needed: those that were kept", cell_kept },
+    { REPORT_STEPS, "fallbacks",
+      "step 1 was not to be trusted, and the original prompt was answered", cell_fallbacks },
+    { REPORT_STEPS, "step 1 tokens", "prompt and completion, mean", cell_step1_tokens },
+    { REPORT_STEPS, "of them written", "completion tokens of step 1, mean", cell_written },
+    { REPORT_STEPS, "step 2 tokens", "prompt and completion, mean", cell_step2_tokens },
+    { REPORT_STEPS, "step 1 ms", "milliseconds, median", cell_step1_ms },
+    { REPORT_STEPS, "step 2 ms", "milliseconds, median", cell_step2_ms },
+};
+const size_t report_column_count = sizeof report_columns / sizeof report_columns[0];
+
+bool report_column_used(const report_column *column, const eval_summary *summary, bool *ok)
+{
+    buf value, interval;
+    buf_init(&value, SIZE_MAX / 2);
+    buf_init(&interval, SIZE_MAX / 2);
+    for (size_t i = 0; i < summary->count && value.len == 0; i++)
+        column->cell(&summary->figures[i], &value, &interval);
+    bool used = value.len > 0;
+    *ok = value.status == S2A_OK && interval.status == S2A_OK;
+    buf_free(&value);
+    buf_free(&interval);
+    return used;
+}
+
+const char *report_fallback_text(const char *name)
+{
+    static const struct {
+        s2a_fallback reason;
+        const char *text;
+    } texts[] = {
+        { S2A_FALLBACK_NO_QUESTION, "the rewritten prompt has no question of the original" },
+        { S2A_FALLBACK_EMPTY, "the model wrote nothing" },
+        { S2A_FALLBACK_CUT_OFF, "step 1 reached its token limit" },
+        { S2A_FALLBACK_NEW_NUMBER, "the rewritten prompt has a number that the original has not" },
+        { S2A_FALLBACK_NEW_QUOTE, "the rewritten prompt has a quotation that the original has not" },
+        { S2A_FALLBACK_NEW_CODE, "the rewritten prompt has code that the original has not" },
+        { S2A_FALLBACK_TOO_LONG, "the rewritten prompt is much longer than the original" },
+        { S2A_FALLBACK_REFUSAL, "the model declined instead of rewriting" },
+        { S2A_FALLBACK_STEP1_FAILED, "the backend failed in step 1" },
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (strcmp(name, s2a_fallback_name(texts[i].reason)) == 0)
+            return texts[i].text;
+    return "";
+}
+
+/* ---- CSV -------------------------------------------------------------------------------- */
+
+void report_add_number(buf *out, double value)
+{
+    if (isfinite(value))
+        buf_addf(out, "%.10g", value);
+}
+
+static void field_text(buf *out, const char *text)
+{
+    text_add_csv(out, text);
+    buf_adds(out, ",");
+}
+
+static void field_number(buf *out, double value)
+{
+    report_add_number(out, value);
+    buf_adds(out, ",");
+}
+
+static void field_count(buf *out, uint64_t value)
+{
+    buf_addf(out, "%llu,", (unsigned long long)value);
+}
+
+static void field_bool(buf *out, bool known, bool value)
+{
+    buf_adds(out, known ? value ? "1," : "0," : ",");
+}
+
+static void field_interval(buf *out, stats_interval ci)
+{
+    field_number(out, ci.low);
+    field_number(out, ci.high);
+}
+
+/* The last field's comma becomes the end of the row. */
+static void end_row(buf *out)
+{
+    if (out->status == S2A_OK && out->len > 0)
+        out->data[out->len - 1] = '\n';
+}
+
+static void summary_row(buf *out, const eval_run *run, const eval_figure *f)
+{
+    field_text(out, run->task);
+    field_text(out, run->model);
+    field_text(out, run->data_name);
+    field_text(out, f->arm);
+    field_text(out, f->group);
+    field_count(out, f->items);
+    field_count(out, f->n);
+    field_number(out, f->accuracy);
+    /* Wilson's interval of nothing is [0, 1]; beside an empty accuracy it would say too much. */
+    field_interval(out, isfinite(f->accuracy) ? f->ci : (stats_interval){ NAN, NAN });
+    field_number(out, f->difference);
+    field_interval(out, f->difference_ci);
+    field_number(out, f->mcnemar_p);
+    field_number(out, f->pairs_needed);
+    field_number(out, f->gap_closed);
+    field_interval(out, f->gap_ci);
+    field_number(out, f->follows_wrong);
+    field_number(out, f->unchanged);
+    field_number(out, f->removal_precision);
+    field_number(out, f->removal_recall);
+    field_number(out, f->needed_kept);
+    field_number(out, f->sentiment);
+    field_number(out, f->objectivity);
+    field_interval(out, f->objectivity_ci);
+    field_number(out, f->quality);
+    field_interval(out, f->quality_ci);
+    field_number(out, f->step1_tokens);
+    field_number(out, f->step1_completion_tokens);
+    field_number(out, f->step2_tokens);
+    field_number(out, f->step1_ms);
+    field_number(out, f->step2_ms);
+    field_count(out, f->fallbacks);
+    field_number(out, run->temperature);
+    field_number(out, run->top_p);
+    field_count(out, run->max_tokens);
+    field_text(out, run->model_hash);
+    field_text(out, run->prompts_hash);
+    field_text(out, run->version);
+    end_row(out);
+}
+
+void report_summary_csv(buf *out, const report_part *parts, size_t count)
+{
+    buf_adds(out,
+             "task,model,data,arm,group,items,n,accuracy,accuracy_low,accuracy_high,difference,"
+             "difference_low,difference_high,mcnemar_p,pairs_needed,gap_closed,gap_low,gap_high,"
+             "follows_wrong,unchanged,removal_precision,removal_recall,needed_kept,sentiment,"
+             "objectivity,objectivity_low,objectivity_high,quality,quality_low,quality_high,"
+             "step1_tokens,step1_completion_tokens,step2_tokens,step1_ms,step2_ms,fallbacks,"
+             "temperature,top_p,max_tokens,model_hash,prompts_hash,version\n");
+    for (size_t i = 0; i < count; i++)
+        for (size_t f = 0; f < parts[i].summary.count; f++)
+            summary_row(out, parts[i].run, &parts[i].summary.figures[f]);
+}
+
+static void usage_fields(buf *out, const s2a_usage *usage)
+{
+    field_count(out, usage->prompt_tokens);
+    field_count(out, usage->cached_tokens);
+    field_count(out, usage->completion_tokens);
+    field_number(out, usage->ms);
+}
+
+static void items_row(buf *out, const eval_run *run, const eval_item *item, const eval_record *r)
+{
+    field_text(out, run->task);
+    field_text(out, run->model);
+    field_text(out, r->item);
+    field_text(out, item ? item->group : NULL);
+    field_count(out, item && item->k > 0 ? (uint64_t)item->k : 0);
+    field_text(out, r->arm);
+    field_count(out, r->seed);
+    field_bool(out, item && item->alias_count > 0, r->correct);
+    field_bool(out, item && item->wrong, r->follows_wrong);
+    field_bool(out, true, r->unchanged);
+    field_text(out, r->fallback);
+    field_bool(out, true, r->answer_cut);
+    field_count(out, r->distractors);
+    field_count(out, r->distractors_removed);
+    field_count(out, r->needed);
+    field_count(out, r->needed_removed);
+    usage_fields(out, &r->step1);
+    usage_fields(out, &r->step2);
+    field_number(out, r->judged ? r->sentiment : NAN);
+    field_number(out, r->judged ? r->quality : NAN);
+    end_row(out);
+}
+
+void report_items_csv(buf *out, const report_part *parts, size_t count)
+{
+    buf_adds(out, "task,model,item,group,k,arm,seed,correct,follows_wrong,unchanged,fallback,"
+                  "answer_cut,distractors,distractors_removed,needed,needed_removed,"
+                  "step1_prompt_tokens,step1_cached_tokens,step1_completion_tokens,step1_ms,"
+                  "step2_prompt_tokens,step2_cached_tokens,step2_completion_tokens,step2_ms,"
+                  "sentiment,quality\n");
+    for (size_t i = 0; i < count; i++) {
+        const eval_run *run = parts[i].run;
+        for (size_t r = 0; r < run->record_count; r++) {
+            size_t item = parts[i].item_of[r];
+            items_row(out, run, item < run->item_count ? &run->items[item] : NULL,
+                      &run->records[r]);
+        }
+    }
+}
+
+/* ---- Markdown --------------------------------------------------------------------------- */
+
+static void markdown_cell(buf *out, const report_column *column, const eval_figure *f)
+{
+    buf value, interval;
+    buf_init(&value, SIZE_MAX / 2);
+    buf_init(&interval, SIZE_MAX / 2);
+    column->cell(f, &value, &interval);
+    if (value.len > 0)
+        buf_addf(out, " %s%s%s |", value.data, interval.len > 0 ? " " : "",
+                 interval.len > 0 ? interval.data : "");
+    else
+        buf_adds(out, " – |");
+    if (value.status != S2A_OK || interval.status != S2A_OK)
+        out->status = S2A_NOMEM;
+    buf_free(&value);
+    buf_free(&interval);
+}
+
+/* The figures of one group (NULL: all items), or of every group with a column that names it. */
+static void markdown_table(buf *out, const eval_summary *summary, report_table table, bool groups)
+{
+    bool used[sizeof report_columns / sizeof report_columns[0]];
+    bool ok = true;
+    buf_adds(out, groups ? "\n| group | arm |" : "\n| arm |");
+    for (size_t c = 0; c < report_column_count; c++) {
+        used[c] = report_columns[c].table == table &&
+                  report_column_used(&report_columns[c], summary, &ok);
+        if (!ok)
+            out->status = S2A_NOMEM;
+        if (used[c])
+            buf_addf(out, " %s |", report_columns[c].head);
+    }
+    buf_adds(out, groups ? "\n|---|---|" : "\n|---|");
+    for (size_t c = 0; c < report_column_count; c++)
+        buf_adds(out, used[c] ? "--:|" : "");
+    buf_adds(out, "\n");
+    for (size_t i = 0; i < summary->count; i++) {
+        const eval_figure *f = &summary->figures[i];
+        if ((f->group != NULL) != groups)
+            continue;
+        buf_adds(out, "| ");
+        if (groups) {
+            text_add_markdown(out, f->group);
+            buf_adds(out, " | ");
+        }
+        text_add_markdown(out, f->arm);
+        buf_adds(out, " |");
+        for (size_t c = 0; c < report_column_count; c++)
+            if (used[c])
+                markdown_cell(out, &report_columns[c], f);
+        buf_adds(out, "\n");
+    }
+}
+
+static void markdown_run(buf *out, const report_part *part)
+{
+    const eval_run *run = part->run;
+    buf_adds(out, "\n## ");
+    text_add_markdown(out, run->task);
+    buf_adds(out, ", ");
+    text_add_markdown(out, run->model);
+    buf_adds(out, "\n\nData: ");
+    text_add_markdown(out, run->data_name);
+    buf_addf(out, ", %zu items, %zu seed%s. Sampling: temperature ", run->item_count,
+             part->seed_count, part->seed_count == 1 ? "" : "s");
+    report_add_number(out, run->temperature);
+    buf_adds(out, ", top-p ");
+    report_add_number(out, run->top_p);
+    buf_addf(out, ", at most %u tokens of answer. s2a ", (unsigned)run->max_tokens);
+    text_add_markdown(out, run->version);
+    buf_adds(out, "; model ");
+    text_add_markdown(out, run->model_hash);
+    buf_adds(out, "; prompts ");
+    text_add_markdown(out, run->prompts_hash);
+    buf_adds(out, ".\n");
+    markdown_table(out, &part->summary, REPORT_RESULTS, false);
+    markdown_table(out, &part->summary, REPORT_STEPS, false);
+    if (part->summary.group_count > 1)
+        markdown_table(out, &part->summary, REPORT_RESULTS, true);
+    for (size_t i = 0; i < part->summary.fallback_count; i++) {
+        const eval_fallback_count *f = &part->summary.fallbacks[i];
+        buf_adds(out, i == 0 ? "\nFallbacks: " : "; ");
+        text_add_markdown(out, f->arm);
+        buf_adds(out, " ");
+        text_add_markdown(out, f->reason);
+        buf_addf(out, " %zu%s", f->count, i + 1 == part->summary.fallback_count ? ".\n" : "");
+    }
+}
+
+void report_summary_markdown(buf *out, const report_part *parts, size_t count, const char *command)
+{
+    buf_adds(out, "# System 2 Attention: evaluation\n");
+    if (command && command[0]) {
+        buf_adds(out, "\nMade by: ");
+        text_add_markdown(out, command);
+        buf_adds(out, "\n");
+    }
+    for (size_t i = 0; i < count; i++)
+        markdown_run(out, &parts[i]);
+}
