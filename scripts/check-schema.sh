@@ -2,7 +2,7 @@
 # Runs prompts of many kinds through the tool and checks every result: against
 # docs/schema/result.schema.json, and that spans index the texts that they are spans of.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 usage() {
     cat <<'EOF'
@@ -28,7 +28,7 @@ if [[ ${1-} =~ ^[1-9][0-9]*$ ]]; then
     n=$1
     shift
 fi
-bin=${S2A_BIN:-build/release/s2a}
+bin=${S2A_BIN:-$top/build/release/s2a}
 if ! command -v "$bin" >/dev/null; then
     echo "check-schema.sh: $bin is not there: build it, or set S2A_BIN" >&2
     exit 2
@@ -155,7 +155,7 @@ for command in attend ask; do
     status=0
     "$bin" "$command" --jsonl --quiet "${options[@]}" "$@" <"$work/prompts" >"$work/results" ||
         status=$?
-    valid=$(python3 tests/cli/check_result.py <"$work/results") || exit 1
+    valid=$(python3 "$top/tests/cli/check_result.py" <"$work/results") || exit 1
     errors=$(compare "$command")
     if ((status != 0 && errors == 0)); then
         echo "check-schema.sh: s2a $command ended with $status" >&2

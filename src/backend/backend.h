@@ -55,6 +55,7 @@ typedef struct backend_branch {
 typedef struct backend_capabilities {
     const char *model;    /* lives as long as the backend */
     uint32_t ctx_tokens;  /* of one request; 0 = not known */
+    bool counts_tokens;   /* count_tokens is exact; otherwise it is an upper bound */
     bool can_score, can_read_attention, can_draft;
     size_t attention_heads; /* heads of all layers; 0 = cannot read attention */
 } backend_capabilities;

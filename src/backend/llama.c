@@ -696,6 +696,7 @@ static backend_capabilities embedded_capabilities(const backend *self)
     const embedded *e = (const embedded *)self;
     return (backend_capabilities){ .model = e->name,
                                    .ctx_tokens = e->ctx_tokens,
+                                   .counts_tokens = true,
                                    .can_score = !e->whole_slots,
                                    .can_read_attention = !e->whole_slots,
                                    .attention_heads = judge_heads(e) };

@@ -65,6 +65,12 @@ static bool text_set(text *t, const char *data, size_t len)
     return t->data != NULL;
 }
 
+/* Of a context given apart; the blank line before the question is ours. */
+static size_t given_context_len(const run *r)
+{
+    return r->given_question.start >= 2 ? r->given_question.start - 2 : 0;
+}
+
 /* ---- input ------------------------------------------------------------------------------ */
 
 static s2a_status input_from_parts(run *r)
@@ -174,14 +180,19 @@ static s2a_status step1_budget(run *r, const buf *prompt, uint32_t *max_tokens)
     size_t copy = vtable->count_tokens(r->engine->backend, r->result->input.data,
                                        r->result->input.len) +
                   LIMIT_STEP1_OVERHEAD_TOKENS;
-    uint32_t ctx = vtable->capabilities(r->engine->backend).ctx_tokens;
     size_t needed = copy + vtable->count_tokens(r->engine->backend, prompt->data, prompt->len);
-    if (ctx > 0 && needed > ctx)
+    backend_capabilities can = vtable->capabilities(r->engine->backend);
+    uint32_t ctx = can.ctx_tokens;
+    if (can.counts_tokens && ctx > 0 && needed > ctx)
         return error_set(r->err, S2A_LIMIT,
                          "prompt: step 1 needs up to %zu tokens and the context holds %u; shorten "
                          "the prompt or raise --ctx",
                          needed, ctx);
-    *max_tokens = copy > UINT32_MAX ? UINT32_MAX : (uint32_t)copy;
+    /* A bound that a server might refuse is not sent: it then ends at its own context's end, and
+     * whatever runs on is stopped by its bytes. */
+    uint32_t most = ctx > 0 ? ctx : LIMIT_STEP1_GUESSED_TOKENS;
+    bool send = can.counts_tokens || needed <= most;
+    *max_tokens = !send ? 0 : copy > UINT32_MAX ? UINT32_MAX : (uint32_t)copy;
     return S2A_OK;
 }
 
@@ -290,8 +301,7 @@ static s2a_status stand_in(run *r)
     if (r->given_question.end == 0)
         return S2A_OK;
     s2a_span q = r->given_question;
-    size_t context_len = q.start >= 2 ? q.start - 2 : 0;
-    if (!text_set(&result->context, x->data, context_len) ||
+    if (!text_set(&result->context, x->data, given_context_len(r)) ||
         !text_set(&result->question, x->data + q.start, q.end - q.start))
         return error_nomem(r->err);
     return S2A_OK;
@@ -337,7 +347,7 @@ static s2a_status step1_align(const run *r, const composed *c, align_result *ali
     if (r->given_question.end == 0)
         return align_texts(x->data, x->len, r->units, r->unit_count, c->text.data, c->text.len,
                            c->regions, c->split ? 2 : 1, align, r->err);
-    return align_texts(x->data, r->given_question.start, r->units, r->unit_count, c->text.data,
+    return align_texts(x->data, given_context_len(r), r->units, r->unit_count, c->text.data,
                        c->regions[1].end, &c->regions[1], 1, align, r->err);
 }
 

@@ -12,6 +12,7 @@
 #define LIMIT_JSON_LINE_BYTES ((size_t)32 << 20)  /* one line of --jsonl */
 #define LIMIT_JSON_DEPTH 256
 #define LIMIT_ALIGN_STEPS ((uint64_t)200000000)   /* work of one alignment, then coarse */
+#define LIMIT_STEP1_GUESSED_TOKENS 4096u          /* of a context that a server does not name */
 #define LIMIT_STEP1_OVERHEAD_TOKENS 256u          /* labels and comments beside the copy */
 
 #endif

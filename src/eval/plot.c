@@ -429,7 +429,8 @@ static void draw_value(cairo_t *cr, const layout *l, double x, const plot_point 
 {
     double value = l->spec->percent ? p->y * 100 : p->y;
     char text[64];
-    int decimals = l->spec->percent ? 1 : fabs(value) < 10 ? 2 : fabs(value) < 100 ? 1 : 0;
+    double most = fmax(fabs(l->y.low), fabs(l->y.high));
+    int decimals = l->spec->percent ? 1 : most < 10 ? 2 : most < 100 ? 1 : 0;
     snprintf(text, sizeof text, "%.*f", decimals, value);
     bool below = p->y < 0 && isfinite(p->y);
     double edge = below ? fmin(p->y, isfinite(p->low) ? p->low : p->y)

@@ -45,7 +45,7 @@ static void cell_n(const eval_figure *f, buf *value, buf *interval)
 {
     buf_addf(value, "%zu", f->n);
     if (f->n != f->items)
-        buf_addf(interval, "%zu items", f->items);
+        buf_addf(interval, "(%zu items)", f->items);
 }
 
 static void cell_accuracy(const eval_figure *f, buf *value, buf *interval)
@@ -113,40 +113,52 @@ static void cell_sentiment(const eval_figure *f, buf *value, buf *interval)
         add_fixed(value, f->sentiment, 2, "");
 }
 
-#define SHARE_CELL(name, field)                                                                    \
-    static void cell_##name(const eval_figure *f, buf *value, buf *interval)                       \
-    {                                                                                              \
-        (void)interval;                                                                            \
-        add_share(value, f->field);                                                                \
-    }
-SHARE_CELL(follows, follows_wrong)
-SHARE_CELL(unchanged, unchanged)
-SHARE_CELL(precision, removal_precision)
-SHARE_CELL(recall, removal_recall)
-SHARE_CELL(kept, needed_kept)
-#undef SHARE_CELL
+/* Arms without a step 1 remove nothing, which says nothing about removing. */
+static bool has_step1(const eval_figure *f)
+{
+    return f->n > 0 && (f->step1_tokens > 0 || f->step1_ms > 0);
+}
 
-#define COUNT_CELL(name, field)                                                                    \
+static void cell_follows(const eval_figure *f, buf *value, buf *interval)
+{
+    (void)interval;
+    add_share(value, f->follows_wrong);
+}
+
+#define STEP_SHARE_CELL(name, field)                                                                    \
     static void cell_##name(const eval_figure *f, buf *value, buf *interval)                       \
     {                                                                                              \
         (void)interval;                                                                            \
-        if (isfinite(f->field))                                                                    \
+        if (has_step1(f))                                                                          \
+            add_share(value, f->field);                                                            \
+    }
+STEP_SHARE_CELL(unchanged, unchanged)
+STEP_SHARE_CELL(precision, removal_precision)
+STEP_SHARE_CELL(recall, removal_recall)
+STEP_SHARE_CELL(kept, needed_kept)
+#undef STEP_SHARE_CELL
+
+#define COUNT_CELL(name, field, shown)                                                             \
+    static void cell_##name(const eval_figure *f, buf *value, buf *interval)                       \
+    {                                                                                              \
+        (void)interval;                                                                            \
+        if ((shown) && isfinite(f->field))                                                         \
             add_fixed(value, f->field, 0, "");                                                     \
     }
-COUNT_CELL(step1_tokens, step1_tokens)
-COUNT_CELL(written, step1_completion_tokens)
-COUNT_CELL(step2_tokens, step2_tokens)
-COUNT_CELL(step1_ms, step1_ms)
-COUNT_CELL(step2_ms, step2_ms)
+COUNT_CELL(step1_tokens, step1_tokens, has_step1(f))
+COUNT_CELL(written, step1_completion_tokens, has_step1(f))
+COUNT_CELL(step2_tokens, step2_tokens, true)
+COUNT_CELL(step1_ms, step1_ms, has_step1(f))
+COUNT_CELL(step2_ms, step2_ms, true)
 #undef COUNT_CELL
 
 static void cell_fallbacks(const eval_figure *f, buf *value, buf *interval)
 {
-    if (f->n == 0)
+    if (!has_step1(f))
         return;
     buf_addf(value, "%zu", f->fallbacks);
     if (f->fallbacks > 0)
-        add_share(interval, (double)f->fallbacks / (double)f->n);
+        buf_addf(interval, "(%.1f %%)", 100.0 * (double)f->fallbacks / (double)f->n);
 }
 
 const report_column report_columns[] = {

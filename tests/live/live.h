@@ -10,8 +10,8 @@
 /* The path of the test model, S2A_TEST_MODEL; NULL when it is not set. */
 const char *live_model(void);
 
-/* Options for the test model, with one thread: two that spin until the other is done take many times
- * as long on a machine that is busy otherwise. */
+/* Options for the test model, with one thread: two that spin until the other is done take many
+ * times as long on a machine that is busy otherwise. */
 s2a_engine_options live_options(uint32_t ctx_tokens);
 s2a_engine *live_engine(uint32_t ctx_tokens);
 s2a_engine *live_engine_with(const s2a_engine_options *options);

@@ -186,7 +186,7 @@ static void test_prefix_reuse(void **state)
     assert_int_equal(run.usage.tokens.cached_tokens, 0);
     answer_talk(b, 3);
     assert_int_equal(run.usage.tokens.prompt_tokens, prompt);
-    assert_int_equal(run.usage.tokens.cached_tokens, prompt - 1); /* the last one gives the logits */
+    assert_int_equal(run.usage.tokens.cached_tokens, prompt - 1); /* one gives the logits */
     /* Another last word. */
     live_talk_make_other(&talk, 3);
     run = (live_run){ .max_tokens = 0 };
@@ -243,13 +243,13 @@ static void evict(backend *b, size_t count, size_t most)
     assert_true(kept < most);
 }
 
-/* Two or three of these prompts fill the small cache, so that nearly each one evicts another; in the
- * large one it is the slots that run out. */
+/* Two or three of these prompts fill the small cache, so that nearly each one evicts another; in
+ * the large one it is the slots that run out. */
 static void test_eviction(void **state)
 {
     (void)state;
-    evict(shared.small_b, 8, 4);
-    evict(shared.b, 6, KV_SLOTS + 1);
+    evict(shared.small_b, 5, 4);
+    evict(shared.b, KV_SLOTS + 1, KV_SLOTS + 1);
 }
 
 /* ---- prompts -------------------------------------------------------------------------------- */
@@ -272,7 +272,9 @@ static char *prompt_text(const backend_message *messages, size_t count, size_t *
     return buf_take(&text, NULL);
 }
 
-#define SYSTEM "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+#define SYSTEM                                                                                   \
+    "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging "       \
+    "Face<|im_end|>\n"
 
 /* The template's own words and markers, and no others. */
 static void test_template(void **state)

@@ -49,7 +49,7 @@ static const char *server_program(void)
     return path && access(path, X_OK) == 0 ? path : NULL;
 }
 
-/* Another process may take it before the server does; then the server ends, and is started again. */
+/* Another process may take it before the server does: then the server ends, and another starts. */
 static int free_port(void)
 {
     struct sockaddr_in address = { .sin_family = AF_INET };
@@ -277,7 +277,8 @@ static void test_usage(void **state)
 static void test_odd_texts(void **state)
 {
     (void)state;
-    static const char quotes[] = "Say \"\\\" / \b\f\n\r\t \x7F \xC2\x80 \xF0\x9F\x98\x80 <|im_end|>";
+    static const char quotes[] =
+        "Say \"\\\" / \b\f\n\r\t \x7F \xC2\x80 \xF0\x9F\x98\x80 <|im_end|>";
     run = (live_run){ .max_tokens = 2 };
     generate(&(backend_message){ "user", quotes, sizeof quotes - 1 }, 1);
     generate(&(backend_message){ "user", "\n", 1 }, 1);

@@ -1,0 +1,10 @@
+/* Is it well-formed XML? Enough of the rules for what our own code and cairo write: no DTD, no CDATA. */
+#ifndef S2A_TEST_XML_CHECK_H
+#define S2A_TEST_XML_CHECK_H
+
+#include <stddef.h>
+
+/* Fails the test, with the place, when it is not. The number of elements named name. */
+size_t xml_check(const char *text, size_t len, const char *name);
+
+#endif
