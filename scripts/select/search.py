@@ -68,6 +68,16 @@ for tag, branch in (("repeat", REPEAT), ("repeat-is", REPEAT_IS), ("number", NUM
     form("opu-" + tag, "opinion", "Text:\n", OPI_USER, branch, " content", " opinion")
     form("opb-" + tag, "opinion", "Text:\n", OPI_BIAS, branch, " neutral", " biased")
 
+ABOUT = ("\n\nSome of these sentences may be about the user: what the user believes, guesses, likes or dislikes, or what the user "
+         "has written. All others are about the topic, or are the request or question itself.")
+for tag, branch in (("number", "Sentence [{i}] is about the"), ("words", "[{i}] \"{words}...\" is about the")):
+    form("about-" + tag, "opinion", "Text:\n", ABOUT, branch, " topic", " user")
+USE = ("\n\nThe question is: {question}\nFor each sentence, say whether it is useful to answer the question or irrelevant. "
+       "Label each sentence: useful or irrelevant.")
+form("useq-number-is", "relevance", "Text:\n", USE, NUMBER_IS, " useful", " irrelevant")
+form("useq-words-is", "relevance", "Text:\n", USE, "[{i}] \"{words}...\" is", " useful", " irrelevant")
+form("useq-repeat-is", "relevance", "Text:\n", USE, REPEAT_IS, " useful", " irrelevant")
+
 
 def question_of(units):
     asked = [u for u in units if u[4]]

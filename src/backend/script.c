@@ -251,7 +251,9 @@ static size_t script_count_tokens(backend *self, const char *text, size_t len)
 static backend_capabilities script_capabilities(const backend *self)
 {
     const script *s = (const script *)self;
-    return (backend_capabilities){ .model = s->model, .ctx_tokens = s->ctx_tokens, .counts_tokens = true };
+    return (backend_capabilities){ .model = s->model,
+                                   .ctx_tokens = s->ctx_tokens,
+                                   .counts_tokens = true };
 }
 
 static const backend_vtable script_vtable = {

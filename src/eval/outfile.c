@@ -23,8 +23,8 @@ s2a_status outfile_make_dir(const char *dir, s2a_error *err)
     char *path = bytes_dup(dir, strlen(dir));
     if (!path)
         return error_nomem(err);
-    /* What matters is whether it is there at the end: mkdir has many ways to refuse a directory that
-     * exists, EROFS and EACCES among them. */
+    /* What matters is whether it is there at the end: mkdir has many ways to refuse a directory
+     * that exists, EROFS and EACCES among them. */
     int reason = 0;
     for (char *slash = path; *slash;) {
         slash += strspn(slash, "/");

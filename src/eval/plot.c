@@ -1,6 +1,6 @@
-/* Plots by cairo. One routine draws, in units of a pixel at normal size; SVG takes it as it is, PNG at
- * twice the size. What stands where is decided first (layout), so that the legend, wrapped titles and
- * turned labels take room of their own and never cover data. */
+/* Plots by cairo. One routine draws, in units of a pixel at normal size; SVG takes it as it is, PNG
+ * at twice the size. What stands where is decided first (layout), so that legend, wrapped titles
+ * and turned labels take room of their own and never cover data. */
 #include "eval/plot.h"
 
 #include "core/buf.h"
@@ -30,7 +30,7 @@
 #define WIDTH_MAX 3600.0
 #define STYLES 9
 
-/* ---- styles: Okabe and Ito's colours (jfly.uni-koeln.de/color), with a pattern and a marker ---- */
+/* ---- styles: Okabe and Ito's colours (jfly.uni-koeln.de/color), patterns, dashes --------- */
 
 typedef enum hatch { SOLID, RISING, FALLING, DOTS, LEVEL, UPRIGHT, CROSSED } hatch;
 
@@ -462,8 +462,8 @@ static void draw_bars(cairo_t *cr, const layout *l)
             const plot_point *p = &spec->series[s].points[i];
             if (!(p->x >= 0 && p->x < (double)spec->category_count))
                 continue;
-            double middle = x_at(l, p->x) +
-                            ((double)s - (double)(spec->series_count - 1) / 2) * l->bar;
+            double middle =
+                x_at(l, p->x) + ((double)s - (double)(spec->series_count - 1) / 2) * l->bar;
             if (!isfinite(p->y)) {
                 draw_missing(cr, l, middle);
                 continue;
@@ -726,7 +726,8 @@ static s2a_status checked(cairo_status_t status, const buf *out, s2a_error *err)
     if (status == CAIRO_STATUS_NO_MEMORY || out->status == S2A_NOMEM)
         return error_nomem(err);
     if (status != CAIRO_STATUS_SUCCESS || out->status != S2A_OK)
-        return error_set(err, S2A_INTERNAL, "cannot draw a plot: %s", cairo_status_to_string(status));
+        return error_set(err, S2A_INTERNAL, "cannot draw a plot: %s",
+                         cairo_status_to_string(status));
     return S2A_OK;
 }
 
@@ -760,8 +761,8 @@ s2a_status plot_svg(const plot_spec *spec, char **text, size_t *len, s2a_error *
     buf_init(&out, SIZE_MAX / 2);
     cairo_status_t drawn = measure(spec, &l);
     if (drawn == CAIRO_STATUS_SUCCESS) {
-        cairo_surface_t *surface = cairo_svg_surface_create_for_stream(append, &out, ceil(l.width),
-                                                                       ceil(l.height));
+        cairo_surface_t *surface =
+            cairo_svg_surface_create_for_stream(append, &out, ceil(l.width), ceil(l.height));
         if (cairo_surface_status(surface) == CAIRO_STATUS_SUCCESS)
             cairo_svg_surface_set_document_unit(surface, CAIRO_SVG_UNIT_PX);
         drawn = paint(surface, &l, 1, NULL);

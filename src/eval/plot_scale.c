@@ -130,6 +130,7 @@ void plot_scale_x(const plot_spec *spec, plot_scale *out)
         set_ticks(out, true, false);
         return;
     }
-    for (double x = exp2(ceil(log2(out->low))); x <= out->high && out->count < PLOT_TICKS_MAX; x *= 2)
+    for (double x = exp2(ceil(log2(out->low))); x <= out->high && out->count < PLOT_TICKS_MAX;
+         x *= 2)
         out->ticks[out->count++] = x;
 }

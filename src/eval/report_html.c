@@ -21,7 +21,7 @@ typedef struct paper_table {
 } paper_table;
 
 static const paper_row paper_qa[] = {
-    { "baseline", "62.8 %", NULL },          { "instructed prompting", "71.7 %", NULL },
+    { "baseline", "62.8 %", NULL },           { "instructed prompting", "71.7 %", NULL },
     { "S2A, keep original", "74.5 %", NULL }, { "S2A", "80.3 %", NULL },
     { "oracle prompt", "82.0 %", NULL },
 };
@@ -186,10 +186,11 @@ static void paper_figures(buf *out, const char *task)
         const paper_table *t = &paper_tables[i];
         if (strcmp(t->task, task) != 0)
             continue;
-        buf_adds(out, "<aside class=\"paper\"><h3>The paper's own figures</h3>\n<p>LLaMA-2-70B-chat, "
-                      "as printed in arXiv 2311.11829. Another model, other data and, for "
-                      "arguments, another judge: read the differences between its rows, not the "
-                      "distance to the tables above.</p>\n");
+        buf_adds(out,
+                 "<aside class=\"paper\"><h3>The paper's own figures</h3>\n<p>LLaMA-2-70B-chat, "
+                 "as printed in arXiv 2311.11829. Another model, other data and, for "
+                 "arguments, another judge: read the differences between its rows, not the "
+                 "distance to the tables above.</p>\n");
         buf caption;
         buf_init(&caption, SIZE_MAX / 2);
         buf_addf(&caption, "Reported by the paper: %s", t->what);
@@ -269,8 +270,9 @@ static void plots(buf *out, const report_part *part)
 
 static void run_section(buf *out, const report_part *part, size_t index)
 {
-    buf_addf(out, "<section id=\"run-%zu\" aria-labelledby=\"run-%zu-name\">\n"
-                  "<h2 id=\"run-%zu-name\">",
+    buf_addf(out,
+             "<section id=\"run-%zu\" aria-labelledby=\"run-%zu-name\">\n"
+             "<h2 id=\"run-%zu-name\">",
              index, index, index);
     text_add_html(out, part->run->task);
     buf_adds(out, " <span class=\"soft\">");
@@ -279,7 +281,8 @@ static void run_section(buf *out, const report_part *part, size_t index)
     facts(out, part);
     buf_adds(out, "<h3>Arms</h3>\n");
     figure_table(out, part, REPORT_RESULTS, false, "Results by arm, all items");
-    figure_table(out, part, REPORT_STEPS, false, "What step 1 did and what the steps cost, all items");
+    figure_table(out, part, REPORT_STEPS, false,
+                 "What step 1 did and what the steps cost, all items");
     paper_figures(out, part->run->task);
     buf_adds(out, "<h3>Plots</h3>\n");
     plots(out, part);
@@ -287,7 +290,8 @@ static void run_section(buf *out, const report_part *part, size_t index)
         buf_adds(out, "<h3>Groups</h3>\n<details><summary>Results by group</summary>\n");
         figure_table(out, part, REPORT_RESULTS, true, "Results by group and arm");
         buf_adds(out, "</details>\n<details><summary>Step 1 and cost by group</summary>\n");
-        figure_table(out, part, REPORT_STEPS, true, "What step 1 did and what the steps cost, by group");
+        figure_table(out, part, REPORT_STEPS, true,
+                     "What step 1 did and what the steps cost, by group");
         buf_adds(out, "</details>\n");
     }
     fallback_table(out, part);
@@ -312,8 +316,9 @@ static void contents(buf *out, const report_part *parts, size_t count)
 
 static void columns_section(buf *out)
 {
-    buf_adds(out, "<section id=\"columns\" aria-labelledby=\"columns-name\"><h2 id=\"columns-name\">"
-                  "What the columns mean</h2>\n<dl class=\"help\">\n");
+    buf_adds(out,
+             "<section id=\"columns\" aria-labelledby=\"columns-name\"><h2 id=\"columns-name\">"
+             "What the columns mean</h2>\n<dl class=\"help\">\n");
     for (size_t c = 0; c < report_column_count; c++) {
         buf_adds(out, "<dt>");
         text_add_html(out, report_columns[c].head);
@@ -321,8 +326,9 @@ static void columns_section(buf *out)
         text_add_html(out, report_columns[c].help);
         buf_adds(out, "</dd>\n");
     }
-    buf_adds(out, "</dl>\n<p>A dash stands where a figure is not defined. Figures are of this data, "
-                  "this model and this sampling.</p></section>\n");
+    buf_adds(out,
+             "</dl>\n<p>A dash stands where a figure is not defined. Figures are of this data, "
+             "this model and this sampling.</p></section>\n");
 }
 
 static void filter(buf *out, const char *id, const char *label)
@@ -365,8 +371,9 @@ static void items_section(buf *out, const report_part *parts, size_t count)
         text_add_html(out, parts[i].run->task);
         buf_adds(out, ", ");
         text_add_html(out, parts[i].run->model);
-        buf_addf(out, " are in this page, which holds at most %zu MB of them, chosen evenly. "
-                      "items.csv has a row for every answer.</p>\n",
+        buf_addf(out,
+                 " are in this page, which holds at most %zu MB of them, chosen evenly. "
+                 "items.csv has a row for every answer.</p>\n",
                  REPORT_ITEMS_MAX / (1024 * 1024));
     }
     free(said);
@@ -389,7 +396,8 @@ void report_html(buf *out, const report_part *parts, size_t count, const char *c
                   "(plain), without that text (oracle), and after System 2 Attention has removed "
                   "what it judged irrelevant (arXiv 2311.11829).</p>\n");
     if (command && command[0]) {
-        buf_adds(out, "<p>To make the results again:</p>\n<pre class=\"scroll\" tabindex=\"0\"><code>");
+        buf_adds(out,
+                 "<p>To make the results again:</p>\n<pre class=\"scroll\" tabindex=\"0\"><code>");
         text_add_html(out, command);
         buf_adds(out, "</code></pre>\n");
     }

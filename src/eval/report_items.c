@@ -103,30 +103,46 @@ static size_t records_of(const report_part *part, size_t item, size_t *at)
     return end - *at;
 }
 
-/* The bytes of all items of a run that have records, and how many those are. */
-static size_t measure(buf *scratch, const report_part *part, size_t *items)
+static void measure(buf *scratch, const report_part *part, report_embedded *said)
 {
-    size_t total = 0, at = 0;
-    *items = 0;
+    size_t at = 0;
+    *said = (report_embedded){ 0 };
     for (size_t i = 0; i < part->run->item_count; i++) {
         size_t count = records_of(part, i, &at);
         if (count == 0)
             continue;
         buf_reset(scratch);
         add_item(scratch, part->run, &part->run->items[i], part->run->records + at, count);
-        total += scratch->len + 1;
-        (*items)++;
+        said->bytes += scratch->len + 1;
+        said->answered++;
     }
-    return total;
 }
 
-/* Items in even steps, so that a cut leaves no group out; room is a hard limit. */
-static report_embedded add_items(buf *out, buf *scratch, const report_part *part, size_t room)
+/* Equal shares of max; what a small run does not need is there for the others. */
+static void share_out(report_embedded *said, size_t count, size_t max)
 {
-    report_embedded said = { 0, 0 };
-    size_t at = 0, seen = 0;
-    size_t total = measure(scratch, part, &said.answered);
-    double share = total > room ? (double)room / (double)total : 1;
+    size_t left = max, open = count;
+    for (bool again = true; again && open > 0;) {
+        size_t share = left / open;
+        again = false;
+        for (size_t i = 0; i < count; i++)
+            if (said[i].room == 0 && said[i].bytes <= share) {
+                said[i].room = said[i].bytes + 1; /* never 0 again */
+                left -= said[i].bytes;
+                open--;
+                again = true;
+            }
+    }
+    for (size_t i = 0; i < count; i++)
+        if (said[i].room == 0)
+            said[i].room = left / open;
+}
+
+/* Items in even steps, so that a cut leaves no group out; the room is a hard limit. */
+static void add_items(buf *out, buf *scratch, const report_part *part, report_embedded *said)
+{
+    size_t at = 0, seen = 0, room = said->room;
+    double share = said->bytes > room ? (double)room / (double)said->bytes : 1;
     for (size_t i = 0; i < part->run->item_count; i++) {
         size_t count = records_of(part, i, &at);
         if (count == 0)
@@ -140,10 +156,9 @@ static report_embedded add_items(buf *out, buf *scratch, const report_part *part
         if (scratch->len + 1 > room)
             continue;
         room -= scratch->len + 1;
-        buf_adds(out, said.embedded++ ? "," : "");
+        buf_adds(out, said->embedded++ ? "," : "");
         buf_add(out, scratch->data, scratch->len);
     }
-    return said;
 }
 
 void report_items_json(buf *out, const report_part *parts, size_t count, size_t max,
@@ -151,7 +166,9 @@ void report_items_json(buf *out, const report_part *parts, size_t count, size_t 
 {
     buf scratch;
     buf_init(&scratch, SIZE_MAX / 2);
-    size_t start = out->len;
+    for (size_t i = 0; i < count; i++)
+        measure(&scratch, &parts[i], &said[i]);
+    share_out(said, count, max);
     buf_adds(out, "{\"runs\":[");
     for (size_t i = 0; i < count; i++) {
         const eval_run *run = parts[i].run;
@@ -164,10 +181,7 @@ void report_items_json(buf *out, const report_part *parts, size_t count, size_t 
             text_add_json(out, run->arms[a]);
         }
         buf_adds(out, "],\"items\":[");
-        /* What an earlier run left of its part is there for the later ones. */
-        size_t spent = out->len - start;
-        size_t room = spent < max ? (max - spent) / (count - i) : 0;
-        said[i] = add_items(out, &scratch, &parts[i], room);
+        add_items(out, &scratch, &parts[i], &said[i]);
         buf_adds(out, "]}");
     }
     buf_adds(out, "]}");

@@ -1,5 +1,5 @@
-/* Between the files of the report: what is known of each run, and who writes which part. All of them
- * append to a buf, whose status says at the end whether memory lasted. */
+/* Between the files of the report: what is known of each run, and who writes which part. All append
+ * to a buf, whose status says at the end whether memory lasted. */
 #ifndef S2A_EVAL_REPORT_PARTS_H
 #define S2A_EVAL_REPORT_PARTS_H
 
@@ -55,7 +55,7 @@ void report_summary_markdown(buf *out, const report_part *parts, size_t count, c
 
 /* ---- report_plots.c ---------------------------------------------------------------------- */
 
-/* Draws what the run's task calls for, writes the files into dir and keeps the SVG in part->figures. */
+/* Draws what the task calls for, writes the files into dir, keeps the SVG in part->figures. */
 s2a_status report_plots(report_part *part, const char *dir, s2a_error *err);
 
 /* ---- report_items.c ---------------------------------------------------------------------- */
@@ -64,10 +64,11 @@ s2a_status report_plots(report_part *part, const char *dir, s2a_error *err);
 
 typedef struct report_embedded {
     size_t answered, embedded; /* items with answers; of these, in the page */
+    size_t bytes, room;        /* what all of them would take, and what they may */
 } report_embedded;
 
-/* The items as one JSON value that may stand in a <script> block, about max bytes at most: when they
- * are more, an even choice of each run's. said[count] tells what became of each run. */
+/* The items as one JSON value that may stand in a <script> block, about max bytes at most: if they
+ * are more, an even choice of the large runs'. said[count] tells what became of each run. */
 void report_items_json(buf *out, const report_part *parts, size_t count, size_t max,
                        report_embedded *said);
 

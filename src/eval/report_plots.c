@@ -47,9 +47,15 @@ static void start(plotter *p, plot_kind kind, const char *title, const char *y_l
     const eval_run *run = p->part->run;
     sheet *s = &p->sheet;
     memset(s, 0, sizeof *s);
-    s->spec = (plot_spec){ .kind = kind, .title = title, .y_label = y_label, .y_min = NAN,
-                           .y_max = NAN, .reference = NAN, .subtitle = s->subtitle,
-                           .categories = s->categories, .series = s->series };
+    s->spec = (plot_spec){ .kind = kind,
+                           .title = title,
+                           .y_label = y_label,
+                           .y_min = NAN,
+                           .y_max = NAN,
+                           .reference = NAN,
+                           .subtitle = s->subtitle,
+                           .categories = s->categories,
+                           .series = s->series };
     snprintf(s->subtitle, sizeof s->subtitle,
              "%.60s, %.100s: %zu items, %zu seed%s, temperature %g; %s", run->task, run->model,
              run->item_count, p->part->seed_count, p->part->seed_count == 1 ? "" : "s",
@@ -128,12 +134,13 @@ static void accuracy_by_arm(plotter *p)
     s->spec.category_count = arms_shown(p);
     s->spec.percent = true;
     add_series(s, "accuracy", s->spec.category_count);
-    finish(p, "accuracy",
-           strcmp(p->part->run->task, "qa") == 0
-               ? "All items, the arms side by side, as in the paper's Figure 5 (overall) and its "
-                 "ablation, Figure 8. The dashed line is the model without System 2 Attention."
-               : "All items, the arms side by side, as in the paper's ablation, Figure 8. The dashed "
-                 "line is the model without System 2 Attention.");
+    finish(
+        p, "accuracy",
+        strcmp(p->part->run->task, "qa") == 0
+            ? "All items, the arms side by side, as in the paper's Figure 5 (overall) and its "
+              "ablation, Figure 8. The dashed line is the model without System 2 Attention."
+            : "All items, the arms side by side, as in the paper's ablation, Figure 8. The dashed "
+              "line is the model without System 2 Attention.");
 }
 
 /* Step 1 and step 2 side by side. */
@@ -154,9 +161,10 @@ static void cost_by_arm(plotter *p, bool tokens)
     add_series(s, "step 1", s->spec.category_count);
     add_series(s, "step 2", s->spec.category_count);
     finish(p, tokens ? "tokens" : "ms",
-           tokens ? "Prompt and completion tokens of each step, mean over the answers. Arms without "
-                    "a step 1 spend nothing on it."
-                  : "Wall time of each step, median over the answers, on the machine of the run.");
+           tokens
+               ? "Prompt and completion tokens of each step, mean over the answers. Arms without "
+                 "a step 1 spend nothing on it."
+               : "Wall time of each step, median over the answers, on the machine of the run.");
 }
 
 /* ---- by group --------------------------------------------------------------------------- */
@@ -183,7 +191,8 @@ static void by_group(plotter *p, measure what)
         const char *title, *y_label, *file, *caption;
     } words[] = {
         { "Accuracy by group", "accuracy", "groups",
-          "All items, and by what the prompt suggests or holds; for qa as in the paper's Figure 5." },
+          "All items, and by what the prompt suggests or holds; for qa as in the paper's Figure "
+          "5." },
         { "Objectivity by group", "objectivity (0 to 5)", "objectivity",
           "By what the user says of the argument, as in the paper's Figure 6. 5 is neutral." },
         { "Quality by group", "quality (1 to 5)", "quality",
@@ -200,9 +209,9 @@ static void by_group(plotter *p, measure what)
     for (size_t a = 0; a < arms_shown(p); a++) {
         const char *arm = p->part->run->arms[a];
         for (size_t c = 0; c <= groups; c++)
-            s->points[a][c] = point_of(
-                eval_summary_find(summary, arm, c == 0 ? NULL : summary->groups[c - 1]), (double)c,
-                what);
+            s->points[a][c] =
+                point_of(eval_summary_find(summary, arm, c == 0 ? NULL : summary->groups[c - 1]),
+                         (double)c, what);
         add_series(s, arm, groups + 1);
     }
     s->spec.percent = what == ACCURACY;

@@ -125,12 +125,12 @@ static void cell_follows(const eval_figure *f, buf *value, buf *interval)
     add_share(value, f->follows_wrong);
 }
 
-#define STEP_SHARE_CELL(name, field)                                                                    \
-    static void cell_##name(const eval_figure *f, buf *value, buf *interval)                       \
-    {                                                                                              \
-        (void)interval;                                                                            \
-        if (has_step1(f))                                                                          \
-            add_share(value, f->field);                                                            \
+#define STEP_SHARE_CELL(name, field)                                         \
+    static void cell_##name(const eval_figure *f, buf *value, buf *interval) \
+    {                                                                        \
+        (void)interval;                                                      \
+        if (has_step1(f))                                                    \
+            add_share(value, f->field);                                      \
     }
 STEP_SHARE_CELL(unchanged, unchanged)
 STEP_SHARE_CELL(precision, removal_precision)
@@ -138,12 +138,12 @@ STEP_SHARE_CELL(recall, removal_recall)
 STEP_SHARE_CELL(kept, needed_kept)
 #undef STEP_SHARE_CELL
 
-#define COUNT_CELL(name, field, shown)                                                             \
-    static void cell_##name(const eval_figure *f, buf *value, buf *interval)                       \
-    {                                                                                              \
-        (void)interval;                                                                            \
-        if ((shown) && isfinite(f->field))                                                         \
-            add_fixed(value, f->field, 0, "");                                                     \
+#define COUNT_CELL(name, field, shown)                                       \
+    static void cell_##name(const eval_figure *f, buf *value, buf *interval) \
+    {                                                                        \
+        (void)interval;                                                      \
+        if ((shown) && isfinite(f->field))                                   \
+            add_fixed(value, f->field, 0, "");                               \
     }
 COUNT_CELL(step1_tokens, step1_tokens, has_step1(f))
 COUNT_CELL(written, step1_completion_tokens, has_step1(f))
@@ -175,7 +175,8 @@ const report_column report_columns[] = {
       "items that a test would need to see a difference of this size (power 0.8 at level 0.05)",
       cell_pairs },
     { REPORT_RESULTS, "gap closed",
-      "share of the way from plain to oracle, with a 95 % bootstrap interval over items", cell_gap },
+      "share of the way from plain to oracle, with a 95 % bootstrap interval over items",
+      cell_gap },
     { REPORT_RESULTS, "follows wrong suggestion",
       "of the answers to prompts with a wrong suggestion: those that repeat it and hold no right "
       "answer",
@@ -190,7 +191,8 @@ const report_column report_columns[] = {
       cell_precision },
     { REPORT_STEPS, "removal recall", "of the units that distract: those that were removed",
       cell_recall },
-    { REPORT_STEPS, "needed kept", "of the units that are needed: those that were kept", cell_kept },
+    { REPORT_STEPS, "needed kept", "of the units that are needed: those that were kept",
+      cell_kept },
     { REPORT_STEPS, "fallbacks",
       "step 1 was not to be trusted, and the original prompt was answered", cell_fallbacks },
     { REPORT_STEPS, "step 1 tokens", "prompt and completion, mean", cell_step1_tokens },
@@ -225,7 +227,8 @@ const char *report_fallback_text(const char *name)
         { S2A_FALLBACK_EMPTY, "the model wrote nothing" },
         { S2A_FALLBACK_CUT_OFF, "step 1 reached its token limit" },
         { S2A_FALLBACK_NEW_NUMBER, "the rewritten prompt has a number that the original has not" },
-        { S2A_FALLBACK_NEW_QUOTE, "the rewritten prompt has a quotation that the original has not" },
+        { S2A_FALLBACK_NEW_QUOTE,
+          "the rewritten prompt has a quotation that the original has not" },
         { S2A_FALLBACK_NEW_CODE, "the rewritten prompt has code that the original has not" },
         { S2A_FALLBACK_TOO_LONG, "the rewritten prompt is much longer than the original" },
         { S2A_FALLBACK_REFUSAL, "the model declined instead of rewriting" },

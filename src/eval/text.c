@@ -144,8 +144,9 @@ void text_add_json(buf *out, const char *text)
 
 void text_add_csv(buf *out, const char *text)
 {
-    bool quoted = text && text[0] && (text[strcspn(text, ",\"\r\n")] || ascii_space(text[0]) ||
-                                      ascii_space(text[strlen(text) - 1]));
+    bool quoted = text && text[0] &&
+                  (text[strcspn(text, ",\"\r\n")] || ascii_space(text[0]) ||
+                   ascii_space(text[strlen(text) - 1]));
     buf_adds(out, quoted ? "\"" : "");
     add_escaped(out, text, escape_csv);
     buf_adds(out, quoted ? "\"" : "");

@@ -22,8 +22,8 @@ void text_add_slug(buf *out, const char *text);
 
 void text_add_base64(buf *out, const char *data, size_t len);
 
-/* Turns byte offsets of a text into UTF-16 offsets of what text_add_json wrote, as JavaScript counts.
- * Fast when the offsets ascend. Offsets past the end count as the end. */
+/* Turns byte offsets of a text into UTF-16 offsets of what text_add_json wrote, as JavaScript
+ * counts. Fast when the offsets ascend. Offsets past the end count as the end. */
 typedef struct text_utf16 {
     const char *text;
     size_t len, byte, unit;

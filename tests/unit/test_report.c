@@ -1,14 +1,14 @@
-/* The report: escaping of hostile texts in every format, CSV and JSON read back, empty cells, the cut,
- * and old files that survive a failed write. */
+/* The report: escaping of hostile texts in every format, CSV and JSON read back, empty cells, the
+ * cut, and old files that survive a failed write. */
+#include <dirent.h>
+#include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <dirent.h>
-#include <math.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,9 +54,13 @@ static void fill_item(eval_item *item, size_t index)
 {
     char id[64];
     snprintf(id, sizeof id, "i,%zu\"'\n<i>", index);
-    *item = (eval_item){ .id = copy(id), .group = copy(index % 2 ? "odd, <g>" : "even"),
-                         .x = copy(X), .oracle = copy(HEAD TAIL), .alias_count = 2,
-                         .wrong = copy("O'Brien </script>"), .piece_count = 3 };
+    *item = (eval_item){ .id = copy(id),
+                         .group = copy(index % 2 ? "odd, <g>" : "even"),
+                         .x = copy(X),
+                         .oracle = copy(HEAD TAIL),
+                         .alias_count = 2,
+                         .wrong = copy("O'Brien </script>"),
+                         .piece_count = 3 };
     item->aliases = zeroed(2, sizeof *item->aliases);
     item->aliases[0] = copy("Robert \"B\" <Browning>");
     item->aliases[1] = copy("Browning\x01");
@@ -69,10 +73,15 @@ static void fill_item(eval_item *item, size_t index)
 static void fill_record(eval_record *record, const eval_item *item, const char *arm, bool step1,
                         bool correct)
 {
-    *record = (eval_record){ .item = copy(item->id), .arm = copy(arm), .seed = 7,
+    *record = (eval_record){ .item = copy(item->id),
+                             .arm = copy(arm),
+                             .seed = 7,
                              .answer = copy("</script><img src=x onerror=alert(2)>\xFE"),
-                             .correct = correct, .follows_wrong = !correct, .distractors = 1,
-                             .needed = 2, .unchanged = !step1 };
+                             .correct = correct,
+                             .follows_wrong = !correct,
+                             .distractors = 1,
+                             .needed = 2,
+                             .unchanged = !step1 };
     record->step2 = (s2a_usage){ .prompt_tokens = 30, .completion_tokens = 5, .ms = 12.5 };
     record->rewritten = copy(step1 ? HEAD TAIL : X);
     if (!step1)
@@ -87,10 +96,17 @@ static void fill_record(eval_record *record, const eval_item *item, const char *
 /* Arms plain and rewrite<1> on count items. There is no oracle: gap closed is NaN everywhere. */
 static eval_run make_run(const char *task, size_t count)
 {
-    eval_run run = { .task = copy(task), .model = copy("m/../<odd> \"name\""),
-                     .model_hash = copy("abc"), .prompts_hash = copy("def"),
-                     .version = copy("1.2.3"), .data_name = copy("a,b.jsonl"), .temperature = 0.6,
-                     .top_p = 0.9, .max_tokens = 64, .item_count = count, .arm_count = 2 };
+    eval_run run = { .task = copy(task),
+                     .model = copy("m/../<odd> \"name\""),
+                     .model_hash = copy("abc"),
+                     .prompts_hash = copy("def"),
+                     .version = copy("1.2.3"),
+                     .data_name = copy("a,b.jsonl"),
+                     .temperature = 0.6,
+                     .top_p = 0.9,
+                     .max_tokens = 64,
+                     .item_count = count,
+                     .arm_count = 2 };
     run.items = zeroed(count + 1, sizeof *run.items);
     run.records = zeroed(2 * count + 1, sizeof *run.records);
     run.arms = zeroed(2, sizeof *run.arms);
@@ -261,10 +277,12 @@ static void check_add(void (*add)(buf *, const char *), const char *text, const 
 static void test_escapes(void **state)
 {
     (void)state;
-    check_add(text_add_html, "<a href=\"x\">'&'</a>", "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");
+    check_add(text_add_html, "<a href=\"x\">'&'</a>",
+              "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");
     check_add(text_add_html, "\xC3\xB6\x80\n", "\xC3\xB6" FFFD "\n");
     check_add(text_add_html, NULL, "");
-    check_add(text_add_json, "</script>&\"\\\n\t\r\x01", "\"\\u003c/script\\u003e\\u0026\\\"\\\\\\n\\t\\r" FFFD "\"");
+    check_add(text_add_json, "</script>&\"\\\n\t\r\x01",
+              "\"\\u003c/script\\u003e\\u0026\\\"\\\\\\n\\t\\r" FFFD "\"");
     check_add(text_add_json, "\xED\xA0\x80", "\"" FFFD FFFD FFFD "\""); /* a surrogate */
     check_add(text_add_json, "\xF0\x9F\x98", "\"" FFFD FFFD FFFD "\""); /* cut */
     check_add(text_add_csv, "plain text", "plain text");
@@ -451,7 +469,7 @@ static void test_items_csv(void **state)
     eval_run_free(&run);
 }
 
-/* Maths: the plots over k. Arguments: no accuracy, but objectivity, and the other table of the paper. */
+/* Maths: the plots over k. Arguments: no accuracy, but objectivity; another table of the paper. */
 static void test_tasks(void **state)
 {
     (void)state;
@@ -477,9 +495,9 @@ static void test_tasks(void **state)
     }
     write_report(runs, 2);
     static const char *const files[] = {
-        "math-m-..--odd---name--accuracy.svg",     "math-m-..--odd---name--distractors.png",
-        "math-m-..--odd---name--k-in-topic.svg",   "math-m-..--odd---name--k-off-topic.png",
-        "math-m-..--odd---name--tokens.svg",       "math-m-..--odd---name--ms.png",
+        "math-m-..--odd---name--accuracy.svg",    "math-m-..--odd---name--distractors.png",
+        "math-m-..--odd---name--k-in-topic.svg",  "math-m-..--odd---name--k-off-topic.png",
+        "math-m-..--odd---name--tokens.svg",      "math-m-..--odd---name--ms.png",
         "argument-m-..--odd---name--quality.svg", "argument-m-..--odd---name--objectivity.png"
     };
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
@@ -495,10 +513,10 @@ static void test_tasks(void **state)
     assert_null(strstr(html, "<td>80.3 %</td>"));
     json_t *data = items_of(html);
     json_t *record = json_array_get(
-        json_object_get(json_array_get(json_object_get(
-                                           json_array_get(json_object_get(data, "runs"), 1), "items"),
-                                       0),
-                        "records"),
+        json_object_get(
+            json_array_get(
+                json_object_get(json_array_get(json_object_get(data, "runs"), 1), "items"), 0),
+            "records"),
         0);
     assert_null(json_object_get(record, "correct"));
     assert_int_equal(json_array_size(json_object_get(record, "judged")), 2);
@@ -546,7 +564,7 @@ static void test_cut(void **state)
     report_items_json(&cut, &part, 1, max, &said);
     assert_int_equal(said.answered, 60);
     assert_true(said.embedded >= 10 && said.embedded <= 15);
-    assert_true(cut.len <= max + 16);
+    assert_true(cut.len <= max + 128); /* the frame: names of the run and its arms */
     json_t *data = json_loadb(cut.data, cut.len, 0, NULL);
     assert_non_null(data);
     json_t *items = json_object_get(json_array_get(json_object_get(data, "runs"), 0), "items");
@@ -557,6 +575,15 @@ static void test_cut(void **state)
     assert_int_equal(sscanf(json_string_value(json_object_get(last, "id")), "i,%d", &index), 1);
     assert_true(index >= 45);
     json_decref(data);
+    /* A small run beside a large one is whole, and the large one has what that leaves. */
+    eval_run small = make_run("math", 2);
+    report_part both[2] = { part, { .run = &small, .item_of = item_of } };
+    report_embedded said_of[2];
+    buf_reset(&cut);
+    report_items_json(&cut, both, 2, all.len / 2, said_of);
+    assert_int_equal(said_of[1].embedded, 2);
+    assert_true(said_of[0].embedded >= 24 && said_of[0].embedded < 30);
+    eval_run_free(&small);
     buf_free(&all);
     buf_free(&cut);
     /* And the page says so. */
@@ -646,7 +673,7 @@ static void test_full_disk(void **state)
     free(big);
 }
 
-/* A record of an item that the run does not have is an error of the caller, and nothing is written. */
+/* A record of an item that the run does not have is the caller's error, and no page is written. */
 static void test_unknown_item(void **state)
 {
     (void)state;
@@ -664,18 +691,12 @@ static void test_unknown_item(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_escapes),
-        cmocka_unit_test(test_utf16),
-        WITH_DIRECTORY(test_page),
-        WITH_DIRECTORY(test_items_in_page),
-        WITH_DIRECTORY(test_summary_csv),
-        WITH_DIRECTORY(test_items_csv),
-        WITH_DIRECTORY(test_tasks),
-        WITH_DIRECTORY(test_same_names_and_none),
-        WITH_DIRECTORY(test_cut),
-        WITH_DIRECTORY(test_in_the_way),
-        WITH_DIRECTORY(test_make_dir),
-        WITH_DIRECTORY(test_full_disk),
+        cmocka_unit_test(test_escapes),    cmocka_unit_test(test_utf16),
+        WITH_DIRECTORY(test_page),         WITH_DIRECTORY(test_items_in_page),
+        WITH_DIRECTORY(test_summary_csv),  WITH_DIRECTORY(test_items_csv),
+        WITH_DIRECTORY(test_tasks),        WITH_DIRECTORY(test_same_names_and_none),
+        WITH_DIRECTORY(test_cut),          WITH_DIRECTORY(test_in_the_way),
+        WITH_DIRECTORY(test_make_dir),     WITH_DIRECTORY(test_full_disk),
         WITH_DIRECTORY(test_unknown_item),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Is it well-formed XML? Enough of the rules for what our own code and cairo write: no DTD, no CDATA. */
+/* Is it well-formed XML? Enough of the rules for what our code and cairo write: no DTD or CDATA. */
 #ifndef S2A_TEST_XML_CHECK_H
 #define S2A_TEST_XML_CHECK_H
 
