@@ -12,7 +12,7 @@ mapfile -t tests < <(ctest --test-dir build/release -N -V -L '^unit$' |
 }
 printf '%s\n' "${tests[@]}" | xargs -P "$(nproc)" -I TEST sh -c '
     log=build/release/valgrind-$(basename TEST).log
-    if timeout 900 valgrind -q --leak-check=full --show-leak-kinds=definite,indirect,possible \
+    if timeout 900 valgrind -q --num-callers=40 --leak-check=full --show-leak-kinds=definite,indirect,possible \
         --errors-for-leak-kinds=definite,indirect,possible --error-exitcode=99 \
         --suppressions=tests/valgrind.supp TEST >"$log" 2>&1
     then

@@ -119,11 +119,12 @@ cp "$work/replay" "$work/copy"
 check "a file took the place of a closed stream" cmp -s "$work/replay" "$work/copy"
 
 # the reader has gone: quietly, with status 1, and soon
+# more than a pipe holds
 replay "$work/replay" "$parts" "$(seq 1 20000)"
 mkfifo "$work/pipe"
 head -c 10 <"$work/pipe" >"$work/out" &
 status=0
-"$bin" ask "$x" </dev/null >"$work/pipe" 2>"$work/err" || status=$?
+"$bin" ask --max-tokens 100000 "$x" </dev/null >"$work/pipe" 2>"$work/err" || status=$?
 wait $!
 test="s2a ask | head"
 want_status 1

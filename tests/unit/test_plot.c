@@ -16,13 +16,6 @@
 #include "eval/plot_scale.h"
 #include "xml_check.h"
 
-/* Fontconfig keeps its configuration to the end of the process. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libfontconfig\n";
-}
-
 static const char *const names[] = { "plain",         "oracle",         "instructed",
                                      "cot",           "rewrite",        "single",
                                      "keep-original", "not-instructed", "select" };

@@ -21,13 +21,6 @@
 #include "eval/report_parts.h"
 #include "eval/text.h"
 
-/* Fontconfig keeps its configuration to the end of the process. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libfontconfig\n";
-}
-
 #define HEAD "Who wrote \"it\"? \xF0\x9F\x98\x80 </script><script>alert(1)</script> \xFF "
 #define OPINION "I think, <b>O'Brien</b> & S\xC3\xB6hne. "
 #define TAIL "It is\nfrom 1855.<!-- "
