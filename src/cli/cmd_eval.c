@@ -126,6 +126,9 @@ static s2a_status k_read(eval_options *o, const char *text, s2a_error *err)
         s2a_status status = settings_integer("--k", part, 1, 64, &k, err);
         if (status != S2A_OK)
             return status;
+        for (size_t i = 0; i < o->data.k_count; i++)
+            if (o->data.k[i] == k)
+                return error_set(err, S2A_ARGUMENT, "--k: %d is there twice", (int)k);
         if (o->data.k_count == EVAL_K_MAX)
             return error_set(err, S2A_ARGUMENT, "--k: more than %d values", EVAL_K_MAX);
         o->data.k[o->data.k_count++] = (int)k;

@@ -13,6 +13,8 @@
 
 #define LIMIT_DATA_BYTES ((size_t)1 << 30)
 #define LIMIT_SAID_ROWS 20
+/* What a row's prompt has beside the row's own text is short: it stays within LIMIT_INPUT_BYTES. */
+#define LIMIT_ROW_BYTES (LIMIT_INPUT_BYTES - ((size_t)64 << 10))
 
 /* The samples of data/samples, compiled in. */
 #define SAMPLE(name)                    \
@@ -75,7 +77,8 @@ void eval_data_free(eval_data *data)
 typedef struct reading {
     const eval_data_options *options;
     eval_data *data;
-    json_t *ids; /* an object whose keys are the ids so far */
+    json_t *ids;    /* an object whose keys are the ids so far */
+    char where[64]; /* the row at hand: its line, and its place in an array */
     s2a_error *err;
 } reading;
 
@@ -86,51 +89,69 @@ static void items_drop(eval_data *data, size_t from)
 }
 
 /* A bad row: told, and an error only when bad rows are refused. */
-static s2a_status row_bad(reading *r, size_t line, const char *unit, const char *why)
+static s2a_status row_bad(reading *r, const char *why)
 {
     const eval_data_options *o = r->options;
     r->data->bad_rows++;
     if (o->refuse)
-        return error_set(r->err, S2A_INPUT, "%s: %s %zu: %s; mend the row, or leave --bad-rows refuse out",
-                         r->data->name, unit, line, why);
+        return error_set(r->err, S2A_INPUT, "%s: %s: %s; mend the row, or leave --bad-rows refuse out",
+                         r->data->name, r->where, why);
     if (o->say && r->data->bad_rows <= LIMIT_SAID_ROWS) {
         char text[400];
-        snprintf(text, sizeof text, "%s: %s %zu: %s; the row is left out", r->data->name, unit, line,
-                 why);
+        snprintf(text, sizeof text, "%s: %s: %s; the row is left out", r->data->name, r->where, why);
         o->say(o->say_ctx, text);
     }
     return S2A_OK;
 }
 
-static s2a_status row_take(reading *r, const json_t *row, size_t line, const char *unit)
+static s2a_status row_take(reading *r, const json_t *row)
 {
     eval_data *data = r->data;
     eval_row_sink sink = { .options = r->options, .data = data };
     size_t before = data->count;
     s2a_error row_err;
-    data->rows++;
     s2a_status status = eval_row_read(&sink, row, &row_err);
     if (status == S2A_INPUT) {
         items_drop(data, before);
-        return row_bad(r, line, unit, sink.fault ? sink.fault : row_err.message);
+        return row_bad(r, sink.fault ? sink.fault : row_err.message);
     }
     if (status != S2A_OK) {
         *r->err = row_err;
         return status;
     }
-    data->other_rows += sink.other;
     for (size_t i = before; i < data->count; i++) {
         if (json_object_get(r->ids, data->items[i].id)) {
             char why[128];
             snprintf(why, sizeof why, "its id \"%.60s\" was there before", data->items[i].id);
             items_drop(data, before);
-            return row_bad(r, line, unit, why);
+            data->other_rows += sink.may_repeat;
+            return sink.may_repeat ? S2A_OK : row_bad(r, why);
         }
     }
+    data->other_rows += sink.other;
     for (size_t i = before; i < data->count; i++)
         if (json_object_set_new(r->ids, data->items[i].id, json_true()) != 0)
             return error_nomem(r->err);
     return S2A_OK;
+}
+
+static s2a_status row_parse(reading *r, const char *text, size_t len)
+{
+    char why[240];
+    r->data->rows++;
+    if (len > LIMIT_ROW_BYTES) {
+        snprintf(why, sizeof why, "longer than %zu bytes", LIMIT_ROW_BYTES);
+        return row_bad(r, why);
+    }
+    json_error_t fault;
+    json_t *row = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
+    if (!row) {
+        snprintf(why, sizeof why, "not valid JSON: %s, at its byte %d", fault.text, fault.position);
+        return row_bad(r, why);
+    }
+    s2a_status status = row_take(r, row);
+    json_decref(row);
+    return status;
 }
 
 static s2a_status lines_read(reading *r, const char *text, size_t len)
@@ -140,44 +161,87 @@ static s2a_status lines_read(reading *r, const char *text, size_t len)
     for (size_t at = 0; at < len && status == S2A_OK;) {
         const char *newline = memchr(text + at, '\n', len - at);
         size_t end = newline ? (size_t)(newline - text) : len;
-        line++;
-        if (!ascii_blank(text + at, end - at)) {
-            json_error_t fault;
-            json_t *row = json_loadb(text + at, end - at, JSON_REJECT_DUPLICATES, &fault);
-            if (row) {
-                status = row_take(r, row, line, "line");
-            } else {
-                char why[200];
-                snprintf(why, sizeof why, "not valid JSON: %s, column %d", fault.text, fault.column);
-                r->data->rows++;
-                status = row_bad(r, line, "line", why);
-            }
-            json_decref(row);
-        }
+        snprintf(r->where, sizeof r->where, "line %zu", ++line);
+        if (!ascii_blank(text + at, end - at))
+            status = row_parse(r, text + at, end - at);
         at = end + 1;
     }
     return status;
 }
 
-static s2a_status array_read(reading *r, const char *text, size_t len)
+/* Where the array's element that begins at text[at] ends: at the ',' or bracket after it, or len.
+ * Only strings and brackets are looked at. */
+static size_t element_end(const char *text, size_t at, size_t len)
 {
-    json_error_t fault;
-    json_t *rows = json_loadb(text, len, 0, &fault);
-    if (!rows)
-        return error_set_at(r->err, S2A_INPUT, (size_t)(fault.position > 0 ? fault.position : 0),
-                            "%s: line %d, column %d: %s; it must be JSON lines or one JSON array",
-                            r->data->name, fault.line, fault.column, fault.text);
-    s2a_status status = S2A_OK;
-    for (size_t i = 0; i < json_array_size(rows) && status == S2A_OK; i++)
-        status = row_take(r, json_array_get(rows, i), i + 1, "element");
-    json_decref(rows);
-    return status;
+    size_t depth = 0;
+    bool quoted = false;
+    for (; at < len; at++) {
+        char c = text[at];
+        if (quoted) {
+            if (c == '\\')
+                at++;
+            else
+                quoted = c != '"';
+        } else if (c == '"') {
+            quoted = true;
+        } else if (c == '[' || c == '{') {
+            depth++;
+        } else if (c == ']' || c == '}') {
+            if (depth-- == 0)
+                return at;
+        } else if (c == ',' && depth == 0) {
+            return at;
+        }
+    }
+    return len;
+}
+
+static size_t spaces_skip(const char *text, size_t at, size_t len, size_t *line)
+{
+    for (; at < len && ascii_space(text[at]); at++)
+        *line += text[at] == '\n';
+    return at;
+}
+
+/* text[at] is the '['. Each element is parsed for itself, so that one bad row is one bad row. */
+static s2a_status array_read(reading *r, const char *text, size_t at, size_t len, size_t line)
+{
+    static const char no_end[] = "the array does not end there; is the file whole?";
+    size_t n = 0;
+    bool more = true;
+    at = spaces_skip(text, at + 1, len, &line);
+    if (at < len && text[at] == ']') {
+        more = false;
+        at++;
+    }
+    while (more) {
+        at = spaces_skip(text, at, len, &line);
+        size_t end = element_end(text, at, len);
+        if (end == len || text[end] == '}')
+            return error_set_at(r->err, S2A_INPUT, end, "%s: line %zu, element %zu: %s",
+                                r->data->name, line, n + 1, no_end);
+        snprintf(r->where, sizeof r->where, "line %zu, element %zu", line, ++n);
+        s2a_status status = row_parse(r, text + at, end - at);
+        if (status != S2A_OK)
+            return status;
+        for (; at < end; at++)
+            line += text[at] == '\n';
+        more = text[end] == ',';
+        at = end + 1;
+    }
+    if (ascii_blank(text + at, len - at))
+        return S2A_OK;
+    at = spaces_skip(text, at, len, &line);
+    return error_set_at(r->err, S2A_INPUT, at, "%s: line %zu: text after the end of the array; it must "
+                                               "be JSON lines or one JSON array",
+                        r->data->name, line);
 }
 
 /* ---- the subset ------------------------------------------------------------------------- */
 
 typedef struct ranked {
     char rank[17];
+    const char *id;
     size_t index;
 } ranked;
 
@@ -185,11 +249,11 @@ static int rank_order(const void *a, const void *b)
 {
     const ranked *p = a, *q = b;
     int order = strcmp(p->rank, q->rank);
-    return order ? order : p->index < q->index ? -1 : p->index > q->index;
+    return order ? order : strcmp(p->id, q->id);
 }
 
 /* Keeps the first limit items in the order of a hash of their clean prompt, so that the items of one
- * question stay together; then in the order of the file again. */
+ * question stay together, and of their ids; then in the order of the file again. */
 static s2a_status limit_apply(eval_data *data, size_t limit, s2a_error *err)
 {
     if (limit == 0 || data->count <= limit)
@@ -203,6 +267,7 @@ static s2a_status limit_apply(eval_data *data, size_t limit, s2a_error *err)
         status = sha256_bytes(text, strlen(text), hex, err);
         if (status == S2A_OK)
             snprintf(order[i].rank, sizeof order[i].rank, "%.16s", hex + 16);
+        order[i].id = data->items[i].id;
         order[i].index = i;
     }
     if (status == S2A_OK) {
@@ -235,7 +300,7 @@ static s2a_status file_read(const char *path, char **text, size_t *len, s2a_erro
     char *chunk = malloc((size_t)1 << 16);
     size_t n = 0;
     errno = 0;
-    while (chunk && (n = fread(chunk, 1, (size_t)1 << 16, file)) > 0)
+    while (chunk && all.status == S2A_OK && (n = fread(chunk, 1, (size_t)1 << 16, file)) > 0)
         buf_add(&all, chunk, n);
     int reason = ferror(file) ? errno : 0;
     fclose(file);
@@ -260,10 +325,8 @@ static s2a_status text_read(reading *r, const char *text, size_t len)
     if (status != S2A_OK)
         return status;
     size_t at = len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
-    size_t first = at;
-    while (first < len && ascii_space(text[first]))
-        first++;
-    status = first < len && text[first] == '[' ? array_read(r, text + at, len - at)
+    size_t line = 1, first = spaces_skip(text, at, len, &line);
+    status = first < len && text[first] == '[' ? array_read(r, text, first, len, line)
                                                : lines_read(r, text + at, len - at);
     if (status == S2A_OK && data->count == 0)
         status = error_set(r->err, S2A_INPUT,

@@ -1,7 +1,8 @@
 /* Reading the published data files of the tasks: JSON lines, or one JSON array.
  *
  *   qa         SycophancyEval answer.jsonl: prompt, base, metadata.prompt_template
- *   argument   SycophancyEval feedback.jsonl (base.text), or rows {"argument"}
+ *   argument   SycophancyEval feedback.jsonl (base.text, of which repeats are other rows), or rows
+ *              {"argument"}
  *   math       GSM-IC rows (new_question, original_question, answer, sentence_template ...), or clean
  *              problems (question, answer; GSM8K's "#### 72" is understood) to build them from
  *   math-hard  GSM-Plus rows (question, seed_question, answer, perturbation_type)
@@ -65,6 +66,7 @@ typedef struct eval_row_sink {
     const char *fault; /* why the row is bad: borrowed text, or detail */
     char detail[160];
     bool other; /* the row is not of this task */
+    bool may_repeat; /* the layout has a row for each of several wordings: only the first counts */
 } eval_row_sink;
 
 /* Adds the row's items. S2A_INPUT when the row is bad: fault says why; nothing was added. */

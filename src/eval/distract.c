@@ -26,6 +26,7 @@ static const char *const relations[] = { "neighbor", "father", "mother", "sister
                                          "brother",  "cousin", "teacher", "uncle" };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
+#define NUMBER_MAX 1e15 /* longer ones are account numbers and the like: no range to be in */
 
 typedef struct problem {
     const char *text;
@@ -83,6 +84,8 @@ static void numbers_find(problem *p)
         for (; i < p->len && (ascii_digit(p->text[i]) || p->text[i] == ','); i++)
             if (p->text[i] != ',')
                 value = value * 10 + (p->text[i] - '0');
+        if (value > NUMBER_MAX)
+            continue;
         p->low = value < p->low ? value : p->low;
         p->high = value > p->high ? value : p->high;
     }

@@ -108,14 +108,15 @@ static s2a_status number_alias(eval_row_sink *sink, eval_item *item, const json_
                                s2a_error *err)
 {
     char text[64];
+    double value = 0, again = 0;
     if (json_is_number(answer)) {
-        snprintf(text, sizeof text, "%.15g", json_number_value(answer));
+        value = json_number_value(answer);
+        snprintf(text, sizeof text, "%.15g", value);
     } else {
         const char *given = string_of(answer);
         const char *mark = given ? strstr(given, "####") : NULL;
         if (mark)
             given = mark + 4;
-        double value = 0;
         if (!given || !score_number(given, strlen(given), &value))
             return bad(sink, err, "is missing, or is no number", "answer");
         while (ascii_space(*given))
@@ -126,6 +127,9 @@ static s2a_status number_alias(eval_row_sink *sink, eval_item *item, const json_
         else
             snprintf(text, sizeof text, "%.15g", value);
     }
+    /* "1e+20" would be read as 20. */
+    if (!score_number(text, strlen(text), &again) || !score_number_equal(value, again))
+        return bad(sink, err, "is too large or too small a number", "answer");
     item->numeric = true;
     const char *one = text;
     return aliases_set(item, &one, 1, err);
@@ -265,6 +269,7 @@ static s2a_status argument_read(eval_row_sink *sink, const json_t *row, s2a_erro
 {
     static const char *const names[] = { "argument", "source_article", "text" };
     const char *text = field(json_object_get(row, "base"), "text");
+    sink->may_repeat = text != NULL;
     for (size_t i = 0; !text && i < sizeof names / sizeof names[0]; i++)
         text = field(row, names[i]);
     if (!text)
@@ -513,18 +518,24 @@ static s2a_status rag_paragraph(eval_row_sink *sink, rag_build *b, const json_t 
             continue;
         while (ascii_space(*text))
             text++;
+        size_t len = strlen(text);
+        while (ascii_space(text[len - 1])) /* it is not blank */
+            len--;
         bool needed = supports(facts, title, i);
         if (!array_reserve((void **)&b->pieces, &b->cap, b->count + 1, sizeof *b->pieces))
             return error_nomem(err);
         size_t start = b->x.len;
-        buf_addf(&b->x, "%s ", text);
+        buf_add(&b->x, text, len);
+        buf_adds(&b->x, " ");
         b->pieces[b->count++] = (eval_piece){ start, b->x.len - 1,
                                               needed ? EVAL_NEEDED : EVAL_DISTRACTOR };
         if (needed && !opened)
             buf_addf(&b->oracle, "%s%s: ", b->oracle.len ? "\n\n" : "", title);
         opened |= needed;
-        if (needed)
-            buf_addf(&b->oracle, "%s ", text);
+        if (needed) {
+            buf_add(&b->oracle, text, len);
+            buf_adds(&b->oracle, " ");
+        }
     }
     while (b->x.len > 0 && b->x.data[b->x.len - 1] == ' ')
         b->x.data[--b->x.len] = '\0';
@@ -552,6 +563,8 @@ static s2a_status rag_fill(eval_row_sink *sink, rag_build *b, const json_t *row,
         status = rag_paragraph(sink, b, json_array_get(context, i), facts, err);
     if (status != S2A_OK)
         return status;
+    if (b->oracle.len == 0)
+        return bad(sink, err, "names no sentence of the context", "supporting_facts");
     buf_adds(&b->x, "\n\n");
     item->question_start = b->x.len;
     buf_adds(&b->x, question);
