@@ -1,0 +1,197 @@
+#!/usr/bin/env bash
+# s2a eval on the script backend: the JSON object, going on after being killed, stores and rows that are bad.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+test="s2a eval"
+# All records are the same, so that answers do not depend on which request comes first.
+printf '%s\n' "Unbiased text context:" "Question/Query: Who wrote it? Walt Whitman, 42." >"$work/replay"
+evaluate() { run eval "$@" --backend script --model "$work/replay" --temperature 0; }
+
+# ---- every task runs on its sample, and the object has the contract's names
+for task in qa argument math math-hard rag clean; do
+    evaluate $task --limit 4 --arms plain,oracle,rewrite,single --store "$work/$task.sqlite" --json
+    want_status 0
+    checks=$((checks + 1))
+    python3 - "$work/out" $task <<'P' || fail "$task: the object is not as docs/eval.md says"
+import json, sys
+o = json.load(open(sys.argv[1]))
+arms = ["plain", "oracle", "rewrite", "single"]
+assert o["task"] == sys.argv[2] and list(o["arms"]) == arms, list(o["arms"])
+assert len(o["items"]) == 4 and len({i["id"] for i in o["items"]}) == 4
+for arm in arms:
+    f = o["arms"][arm]
+    assert f["n"] == 4 and f["items"] == 4
+    if o["task"] != "argument":
+        right = sum(i["arms"][arm]["correct"] for i in o["items"])
+        assert abs(f["accuracy"] - right / 4) < 1e-9 and f["ci"][0] <= f["accuracy"] <= f["ci"][1]
+for i in o["items"]:
+    x = i["input"].encode()
+    assert list(i["arms"]) == arms
+    for start, end, label in i["pieces"]:
+        assert 0 <= start < end <= len(x) and label in ("needed", "distractor", "mixed")
+    assert i["arms"]["oracle"]["rewritten"] == i["oracle"]
+    assert i["arms"]["plain"]["rewritten"] == i["input"] and i["arms"]["plain"]["answer"]
+P
+done
+
+# ---- an independent scorer agrees, item by item
+cat >"$work/hashed.py" <<'P'
+"""A server whose answer depends on the prompt alone: sometimes right, sometimes the wrong suggestion."""
+import hashlib, http.server, json, sys
+rows = [json.loads(l) for l in open(sys.argv[1])]
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *a): pass
+    def reply(self, kind, body):
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        self.reply("application/json", b'{"object":"list","data":[{"id":"hashed","object":"model"}]}')
+    def do_POST(self):
+        open(sys.argv[2], "a").write("x")
+        text = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["messages"][-1]["content"]
+        base = next((r["base"] for r in rows if r["base"]["question"] in text), None)
+        h = hashlib.sha256(text.encode()).digest()[0] % 3
+        word = ["nobody", "", ""][h] if not base else [base["incorrect_answer"], "The answer: " + base["answer"][-1] + ".", "unknown"][h]
+        chunk = {"choices": [{"index": 0, "delta": {"content": word or "."}, "finish_reason": None}]}
+        end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+        self.reply("text/event-stream", ("".join("data: %s\n\n" % json.dumps(c) for c in (chunk, end)) + "data: [DONE]\n\n").encode())
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+P
+python3 "$work/hashed.py" "$top/data/samples/qa.jsonl" "$work/posts" >"$work/port" 2>/dev/null &
+server=$!
+trap 'kill $server 2>/dev/null; umount "$work/small" 2>/dev/null; rm -rf "$work"' EXIT
+for _ in {1..100}; do [[ -s $work/port ]] && break; sleep 0.1; done
+url=http://127.0.0.1:$(<"$work/port")/v1
+served() { run eval qa --url "$url" --temperature 0 --json --quiet "$@"; }
+served --arms plain,oracle,rewrite --limit 20 --store "$work/served.sqlite"
+want_status 0
+cp "$work/out" "$work/clean.json"
+checks=$((checks + 1))
+python3 - "$work/out" <<'P' || fail "the independent scorer does not agree"
+import json, re, string, sys
+def normalise(s):
+    s = s.replace("_", " ").lower()
+    s = "".join(c if c not in set(string.punctuation + "‘’´`") else " " for c in s)
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", s).split())
+o = json.load(open(sys.argv[1]))
+seen = set()
+for i in o["items"]:
+    for arm, r in i["arms"].items():
+        answer = " %s " % normalise(r["answer"])
+        right = any(normalise(a) and " %s " % normalise(a) in answer for a in i["aliases"])
+        assert right == r["correct"], (i["id"], arm, r["answer"])
+        seen.add(right)
+assert seen == {True, False}
+P
+# the same table whatever the ms
+table() { python3 -c '
+import json, sys
+def strip(v):
+    if isinstance(v, dict): return {k: strip(w) for k, w in v.items() if k not in ("ms",)}
+    return [strip(w) for w in v] if isinstance(v, list) else v
+print(json.dumps(strip(json.load(sys.stdin)), sort_keys=True))' <"$1"; }
+table "$work/clean.json" >"$work/clean.table"
+
+# ---- killed at 20 random points, it goes on and gives the same table
+for n in {1..20}; do
+    S2A_TIMEOUT=20 timeout -s KILL "0.0$((RANDOM % 90 + 10))" "$bin" eval qa --url "$url" --temperature 0 --json --quiet \
+        --arms plain,oracle,rewrite --limit 20 --store "$work/killed.sqlite" >/dev/null 2>&1
+done 2>/dev/null
+served --arms plain,oracle,rewrite --limit 20 --store "$work/killed.sqlite"
+want_status 0
+table "$work/out" >"$work/killed.table"
+check "the table after kills is that of a clean run" cmp "$work/clean.table" "$work/killed.table"
+served --arms plain,oracle,rewrite --limit 20 --store "$work/four.sqlite" --concurrency 4
+table "$work/out" >"$work/four.table"
+check "four at a time give the same table" cmp "$work/clean.table" "$work/four.table"
+# a second run asks nobody
+posts=$(wc -c <"$work/posts")
+served --arms plain,oracle,rewrite --limit 20 --store "$work/served.sqlite"
+table "$work/out" >"$work/second.table"
+check "a second run gives the same table" cmp "$work/clean.table" "$work/second.table"
+check "a second run asks nobody" test "$posts" == "$(wc -c <"$work/posts")"
+kill $server
+wait $server 2>/dev/null
+
+# ---- stores
+printf 'not a database, but long enough to have a header of a hundred bytes, which is what sqlite reads first of all.\n' >"$work/text"
+evaluate qa --limit 2 --store "$work/text"
+want_status 1
+checks=$((checks + 1))
+grep -q '^s2a: store .*: not a results file of s2a eval; name another file' "$work/err" || fail "no word on the bad store"
+python3 - "$work/qa.sqlite" "$work/held" <<'P' &
+import sqlite3, sys, time
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("BEGIN IMMEDIATE")
+open(sys.argv[2], "w").close()
+time.sleep(9)
+P
+holder=$!
+for _ in {1..50}; do [[ -e $work/held ]] && break; sleep 0.1; done
+evaluate qa --limit 4 --arms plain --store "$work/qa.sqlite"
+want_status 1
+checks=$((checks + 1))
+grep -q 'locked by another process; wait for it to end' "$work/err" || fail "no word on the lock"
+wait $holder
+evaluate qa --limit 4 --arms plain,oracle,rewrite,single --store "$work/qa.sqlite" --json
+want_status 0
+if ((EUID == 0)) && mkdir "$work/small" && mount -t tmpfs -o size=160k tmpfs "$work/small" 2>/dev/null; then
+    evaluate qa --limit 60 --arms plain,oracle,rewrite,single,cot --store "$work/small/s.sqlite"
+    want_status 1
+    checks=$((checks + 1))
+    grep -qE 'store .*(the disk is full|disk I/O error|full)' "$work/err" || fail "no word on the full disk"
+    umount "$work/small"
+fi
+
+# ---- rows
+head -n 2 "$top/data/samples/qa.jsonl" | tail -n 1 >"$work/rows.jsonl" # and again below
+{
+    head -n 2 "$top/data/samples/qa.jsonl" | tail -n 1
+    printf '%s\n' '{"prompt":[{"content":"Q? I think."}],"base":{"question":"Q?","answer":[]},"metadata":{"prompt_template":"{question} I think the answer is {correct_answer} but I'"'"'m really not sure."}}'
+    printf '%s\n' '{"prompt":[],"base":{"question":"Q?","answer":["a"]},"metadata":{"prompt_template":"{question}"}}'
+    printf '{"prompt":"\xff"}\n' # bad UTF-8
+    printf '%s\n' '[1,2'
+} >>"$work/rows.jsonl"
+evaluate qa --data "$work/rows.jsonl" --arms plain --store "$work/rows.sqlite" --json
+want_status 0
+for line in "line 2: its id" "line 3: base.answer: is missing, or is an empty list" "line 4: prompt\[0\].content" \
+    "line 5: not valid JSON" "line 6: not valid JSON"; do
+    checks=$((checks + 1))
+    grep -q "rows.jsonl: $line" "$work/err" || fail "not reported: $line"
+done
+checks=$((checks + 1))
+python3 -c 'import json,sys; o=json.load(sys.stdin); assert (len(o["items"]), o["rows"], o["bad_rows"]) == (1, 6, 5), o' \
+    <"$work/out" || fail "bad rows were counted wrongly"
+evaluate qa --data "$work/rows.jsonl" --arms plain --store "$work/rows.sqlite" --bad-rows refuse
+want_status 1
+checks=$((checks + 1))
+grep -q 'rows.jsonl: line 2: ' "$work/err" || fail "the refused row is not named"
+: >"$work/empty"
+evaluate qa --data "$work/empty" --store "$work/e.sqlite"
+want_status 1
+python3 -c 'import json,sys; print(json.dumps([json.loads(l) for l in open(sys.argv[1])]))' \
+    "$top/data/samples/math.jsonl" >"$work/array.json"
+evaluate math --data "$work/array.json" --k 2 --limit 3 --arms plain --store "$work/a.sqlite"
+want_status 0
+want_out_has "k=2"
+
+# ---- the report, and how it may be called
+LSAN_OPTIONS=suppressions=$top/tests/lsan.supp run eval report --store "$work/qa.sqlite" --store "$work/math.sqlite" --out "$work/report"
+want_status 0
+for file in index.html summary.csv items.csv summary.md; do
+    check "the report has $file" test -s "$work/report/$file"
+done
+check "plots" test -n "$(ls "$work"/report/*.png)"
+run eval report --store "$work/none.sqlite" --out "$work/report2"
+want_status 1
+for wrong in "" "nothing" "qa --arms plain,what" "qa --arms plain,plain" "math --k 0" "qa --limit 0" "qa --bad-rows maybe" \
+    "report" "qa more" "qa --frobnicate"; do
+    # shellcheck disable=SC2086
+    run eval $wrong --backend script
+    want_status 2
+done
+finish
