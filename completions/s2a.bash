@@ -12,7 +12,7 @@ _s2a() {
     local words=
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        words='ask attend pull models help --help --version'
+        words='ask attend pull models eval help --help --version'
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
         return
     fi
@@ -49,6 +49,25 @@ _s2a() {
         attend:--question)
         return
         ;;
+    eval:--backend) words='llama http script' ;;
+    eval:--arms)
+        words='plain oracle instructed cot rewrite single keep-original not-instructed select'
+        ;;
+    eval:--bad-rows) words='skip refuse' ;;
+    eval:--data | eval:--store | eval:--out | eval:--prompts | eval:--model | eval:-m | \
+        eval:--judge-model)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(
+            [[ $prev != *model && $prev != -m ]] || compgen -W "$(_s2a_models)" -- "$cur"
+            compgen -f -- "$cur"
+        )
+        return
+        ;;
+    eval:--limit | eval:--seeds | eval:--k | eval:--judge-url | eval:--concurrency | \
+        eval:--command | eval:--url | eval:--threads | eval:--ctx | eval:--gpu-layers | \
+        eval:--timeout | eval:--temperature | eval:--top-p | eval:--seed | eval:--max-tokens)
+        return
+        ;;
     pull:--source) words='url wheels any' ;;
     *)
         case $command in
@@ -56,10 +75,17 @@ _s2a() {
         attend) words=$common ;;
         pull) words='--source --verify --force --json --quiet --help' ;;
         models) words='--json --help' ;;
-        help) words='ask attend pull models' ;;
+        eval)
+            words='--data --arms --limit --seeds --k --bad-rows --judge-model --judge-url --no-judge
+            --concurrency --store --json --out --command --model --backend --url --prompts
+            --threads --ctx --gpu-layers --timeout --temperature --top-p --seed --max-tokens
+            --no-color --quiet --verbose --help'
+            [[ $cur == -* ]] || words='qa argument math math-hard rag clean report'
+            ;;
+        help) words='ask attend pull models eval' ;;
         esac
         [[ $command != pull || $cur == -* ]] || words=$(_s2a_models)
-        [[ $command == help || $cur == -* || $command == pull ]] || words=
+        [[ $command == help || $cur == -* || $command == pull || $command == eval ]] || words=
         ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
