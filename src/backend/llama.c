@@ -1,15 +1,14 @@
 /* The embedded engine: a GGUF model on this machine, by libllama. llama.h is included by
- * llama/embedded.h alone, for this file and llama/judge.c.
+ * llama/embedded.h alone, for this file, llama/scheduler.c and llama/judge.c.
  *
- * A model has one context, whose KV cache KV_SLOTS sequences share. Generations take turns at it
- * (gate), each as a whole; between them the sequences stay, so that a prompt that begins like an
- * earlier one is decoded from where they part. Prompts are rendered and tokenised outside of the
- * gate: the model and its vocabulary are read-only.
+ * A model has one context, whose KV cache KV_SLOTS sequences share, and llama/scheduler.c runs the
+ * generations in it, several in one batch. Prompts are rendered and tokenised outside of it: the
+ * model and its vocabulary are read-only.
  *
  * Numerics: a token's logits depend, in the last bits, on how many tokens were decoded in the same
  * batch, for the kernels of one row and of many sum in another order. A prompt that was decoded
- * from a cached prefix is batched otherwise than a fresh one, so equal requests give equal text
- * unless two tokens are as good as tied. */
+ * from a cached prefix, or beside other requests, is batched otherwise than a fresh one alone, so
+ * equal requests give equal text unless two tokens are as good as tied. */
 #include "backend/backend.h"
 #include "core/buf.h"
 #include "core/error.h"
@@ -346,12 +345,14 @@ static s2a_status open_context(embedded *e, const s2a_engine_options *options, l
     if (!kv_slots_init(&e->slots, e->ctx_tokens))
         return error_nomem(err);
     e->gate_ready = gate_init(&e->gate);
-    return e->gate_ready ? S2A_OK : error_nomem(err);
+    return e->gate_ready && scheduler_init(e) ? S2A_OK : error_nomem(err);
 }
 
 static void embedded_close(backend *self)
 {
     embedded *e = (embedded *)self;
+    if (e->scheduler_ready)
+        scheduler_destroy(e);
     if (e->gate_ready)
         gate_destroy(&e->gate);
     kv_slots_free(&e->slots);
@@ -365,58 +366,6 @@ static void embedded_close(backend *self)
     free(e->default_system);
     free(e->name);
     free(e);
-}
-
-/* ---- slots of the KV cache ------------------------------------------------------------------ */
-
-static void slot_clear(embedded *e, int slot)
-{
-    llama_memory_seq_rm(e->memory, slot, -1, -1); /* a whole sequence: never fails */
-    kv_slots_cut(&e->slots, slot, 0);
-}
-
-/* True when the cache holds as much of the slot's sequence as the slot remembers. */
-static bool slot_agrees(const embedded *e, int slot)
-{
-    size_t count = e->slots.slot[slot].count;
-    llama_pos last = llama_memory_seq_pos_max(e->memory, slot);
-    if (count == 0)
-        return last < 0;
-    bool all = e->whole_slots || llama_memory_seq_pos_min(e->memory, slot) == 0;
-    return all && last == (llama_pos)count - 1;
-}
-
-/* Cuts the slot to its first keep tokens, or clears it where the cache cannot do that. */
-static void slot_cut(embedded *e, int slot, size_t keep)
-{
-    bool ok = keep > 0 && llama_memory_seq_rm(e->memory, slot, (llama_pos)keep, -1);
-    if (ok) {
-        kv_slots_cut(&e->slots, slot, keep);
-        ok = slot_agrees(e, slot);
-    }
-    if (!ok)
-        slot_clear(e, slot);
-}
-
-/* Finds the slot for a prompt. Returns how many of its tokens need not be decoded. */
-static size_t slot_take(call *c, const token_list *prompt)
-{
-    embedded *e = c->e;
-    kv_plan plan = kv_slots_plan(&e->slots, prompt->items, prompt->count, e->whole_slots);
-    c->slot = plan.slot;
-    if (plan.slot == plan.source) {
-        slot_cut(e, plan.slot, plan.keep);
-    } else {
-        slot_clear(e, plan.slot);
-        /* Both sequences own the cells from now on; nothing is copied. */
-        llama_memory_seq_cp(e->memory, plan.source, plan.slot, 0, (llama_pos)plan.keep);
-        kv_slots_append(&e->slots, plan.slot, prompt->items, plan.keep);
-        if (!slot_agrees(e, plan.slot))
-            slot_clear(e, plan.slot);
-        kv_slots_touch(&e->slots, plan.source);
-    }
-    kv_slots_touch(&e->slots, plan.slot);
-    return e->slots.slot[plan.slot].count;
 }
 
 /* ---- generating ----------------------------------------------------------------------------- */
@@ -440,70 +389,10 @@ bool call_gives_up(void *ctx)
 bool call_aborted(void *ctx)
 {
     const embedded *e = ctx;
-    return e->call && call_gives_up(e->call);
-}
-
-static s2a_status decode_failed(call *c, int32_t rc, s2a_error *err)
-{
-    embedded *e = c->e;
-    s2a_status status = rc == 2 ? call_check(c, err) : S2A_OK;
-    if (status != S2A_OK && !e->whole_slots) {
-        slot_cut(e, c->slot, e->slots.slot[c->slot].count);
-        return status;
-    }
-    slot_clear(e, c->slot);
-    if (status != S2A_OK)
-        return status;
-    log_lines_end(&c->log);
-    return error_set(err, S2A_BACKEND, "llama_decode failed with %d: %s; try a smaller context or "
-                                       "batch of requests",
-                     rc, log_lines_fault(&c->log, "no cause given"));
-}
-
-/* Decodes up to BATCH_TOKENS tokens after those of the call's slot. */
-static s2a_status decode(call *c, const int32_t *tokens, size_t count, bool want_logits,
-                         s2a_error *err)
-{
-    embedded *e = c->e;
-    size_t at = e->slots.slot[c->slot].count;
-    e->batch.n_tokens = (int32_t)count;
-    for (size_t i = 0; i < count; i++) {
-        e->batch.token[i] = tokens[i];
-        e->batch.pos[i] = (llama_pos)(at + i);
-        e->batch.n_seq_id[i] = 1;
-        e->batch.seq_id[i][0] = c->slot;
-        e->batch.logits[i] = want_logits && i + 1 == count;
-    }
-    for (;;) {
-        int32_t rc = llama_decode(e->ctx, e->batch);
-        if (rc == 0)
-            break;
-        /* 1: no free cells. They are with the other slots: no slot outgrows the cache alone. */
-        int victim = rc == 1 ? kv_slots_evictable(&e->slots, c->slot) : -1;
-        if (victim < 0)
-            return decode_failed(c, rc, err);
-        slot_clear(e, victim);
-    }
-    kv_slots_append(&e->slots, c->slot, tokens, count);
-    return S2A_OK;
-}
-
-static s2a_status prefill(call *c, const token_list *prompt, s2a_error *err)
-{
-    size_t at = slot_take(c, prompt);
-    c->usage->tokens.cached_tokens = at;
-    while (at < prompt->count) {
-        s2a_status status = call_check(c, err);
-        size_t n = prompt->count - at;
-        if (n > BATCH_TOKENS)
-            n = BATCH_TOKENS;
-        if (status == S2A_OK)
-            status = decode(c, prompt->items + at, n, at + n == prompt->count, err);
-        if (status != S2A_OK)
-            return status;
-        at += n;
-    }
-    return S2A_OK;
+    for (size_t i = 0; i < e->step_count; i++)
+        if (!call_gives_up(e->step[i]))
+            return false;
+    return e->step_count > 0;
 }
 
 /* Top-p, then temperature: llama.cpp's own order, so that a request gives the same distribution
@@ -527,87 +416,6 @@ static struct llama_sampler *sampler_new(const backend_params *params)
     return chain;
 }
 
-static void call_end(call *c, backend_finish finish)
-{
-    c->ended = true;
-    c->usage->finish = finish;
-}
-
-/* Hands c->text on. */
-static s2a_status deliver(call *c, s2a_error *err)
-{
-    if (c->text.status != S2A_OK)
-        return error_nomem(err);
-    if (c->text.len > LIMIT_OUTPUT_BYTES - c->text_bytes)
-        return error_set(err, S2A_LIMIT, "the model wrote more than %zu bytes; lower max_tokens",
-                         LIMIT_OUTPUT_BYTES);
-    c->text_bytes += c->text.len;
-    if (c->text.len > 0 && c->on_token &&
-        c->on_token(c->on_token_ctx, c->text.data, c->text.len) != 0)
-        call_end(c, BACKEND_FINISH_CALLER);
-    buf_reset(&c->text);
-    return S2A_OK;
-}
-
-/* Adds the bytes of a token; special tokens have none. */
-static s2a_status token_bytes(const embedded *e, int32_t token, utf8_stream *stream, buf *out,
-                              bool special)
-{
-    char few[128], *bytes = few;
-    int32_t n = llama_token_to_piece(e->vocab, token, few, sizeof few, 0, special);
-    if (n < 0) {
-        bytes = malloc((size_t)-n);
-        if (!bytes)
-            return S2A_NOMEM;
-        n = llama_token_to_piece(e->vocab, token, bytes, -n, 0, special);
-    }
-    if (n > 0)
-        utf8_stream_add(stream, bytes, (size_t)n, out);
-    if (bytes != few)
-        free(bytes);
-    return out->status;
-}
-
-/* What becomes of a token that was sampled. */
-static s2a_status take_token(call *c, int32_t token, s2a_error *err)
-{
-    const embedded *e = c->e;
-    uint64_t written = ++c->usage->tokens.completion_tokens;
-    bool eog = llama_vocab_is_eog(e->vocab, token);
-    if (eog)
-        utf8_stream_end(&c->stream, &c->text);
-    else if (token_bytes(e, token, &c->stream, &c->text, false) != S2A_OK)
-        return error_nomem(err);
-    s2a_status status = deliver(c, err);
-    if (status != S2A_OK || c->ended)
-        return status;
-    size_t used = e->slots.slot[c->slot].count;
-    if (eog)
-        call_end(c, BACKEND_FINISH_STOP);
-    else if ((c->params->max_tokens > 0 && written >= c->params->max_tokens) ||
-             used >= e->ctx_tokens)
-        call_end(c, BACKEND_FINISH_LENGTH); /* a character that has only begun is dropped */
-    return S2A_OK;
-}
-
-/* The part of a generation that owns the context. */
-static s2a_status generate_inside(call *c, const token_list *prompt, s2a_error *err)
-{
-    struct llama_sampler *sampler = sampler_new(c->params);
-    s2a_status status = sampler ? prefill(c, prompt, err) : error_nomem(err);
-    while (status == S2A_OK && !c->ended) {
-        int32_t token = llama_sampler_sample(sampler, c->e->ctx, -1);
-        status = take_token(c, token, err);
-        if (status == S2A_OK && !c->ended)
-            status = call_check(c, err);
-        if (status == S2A_OK && !c->ended)
-            status = decode(c, &token, 1, true, err);
-    }
-    if (sampler)
-        llama_sampler_free(sampler);
-    return status;
-}
-
 /* Tokenising is quick but not to be cancelled, so what cannot fit whatever its tokens is refused
  * by its bytes. */
 static s2a_status check_bytes(const embedded *e, const backend_message *messages, size_t count,
@@ -625,30 +433,23 @@ static s2a_status check_bytes(const embedded *e, const backend_message *messages
 }
 
 static s2a_status generate_call(call *c, const backend_message *messages, size_t count,
-                                token_list *prompt, s2a_error *err)
+                                s2a_error *err)
 {
     embedded *e = c->e;
     s2a_status status = check_bytes(e, messages, count, err);
     if (status == S2A_OK)
-        status = chat_prompt_tokens(&e->chat, messages, count, prompt, NULL, err);
+        status = chat_prompt_tokens(&e->chat, messages, count, &c->tokens, NULL, err);
     if (status != S2A_OK)
         return status;
-    c->usage->tokens.prompt_tokens = prompt->count;
-    if (prompt->count == 0)
+    c->usage->tokens.prompt_tokens = c->prompt_count = c->tokens.count;
+    if (c->tokens.count == 0)
         return error_set(err, S2A_BACKEND, "the prompt is empty; give at least one message");
-    if (prompt->count > e->ctx_tokens)
+    if (c->tokens.count > e->ctx_tokens)
         return error_set(err, S2A_LIMIT, "prompt is %zu tokens, the context holds %u; raise --ctx "
                                          "or shorten it",
-                         prompt->count, e->ctx_tokens);
-    if (!gate_enter(&e->gate, call_gives_up, c)) {
-        status = call_check(c, err);
-        return status != S2A_OK ? status : error_set(err, S2A_INTERNAL, "gate without a reason");
-    }
-    e->call = c;
-    status = generate_inside(c, prompt, err);
-    e->call = NULL;
-    gate_leave(&e->gate);
-    return status;
+                         c->tokens.count, e->ctx_tokens);
+    c->sampler = sampler_new(c->params);
+    return c->sampler ? scheduler_run(c, err) : error_nomem(err);
 }
 
 /* draft: verifying a copied draft is not done here yet, and a hint may be ignored. */
@@ -660,14 +461,15 @@ static s2a_status embedded_generate(backend *self, const backend_message *messag
     (void)draft;
     embedded *e = (embedded *)self;
     call c = { .e = e, .params = params, .start_ms = clock_ms(), .usage = usage,
-               .on_token = on_token, .on_token_ctx = on_token_ctx };
+               .on_token = on_token, .on_token_ctx = on_token_ctx, .slot = -1 };
     *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
     buf_init(&c.text, LIMIT_OUTPUT_BYTES);
-    token_list prompt = { 0 };
     log_lines *before = log_begin(&c.log, e->log, e->log_ctx);
-    s2a_status status = generate_call(&c, messages, count, &prompt, err);
+    s2a_status status = generate_call(&c, messages, count, err);
     log_end(&c.log, before);
-    token_list_free(&prompt);
+    if (c.sampler)
+        llama_sampler_free(c.sampler);
+    token_list_free(&c.tokens);
     buf_free(&c.text);
     usage->tokens.ms = clock_ms() - c.start_ms;
     return status;
@@ -764,7 +566,7 @@ s2a_status llama_inspect_text(backend *self, const token_list *tokens, buf *out)
 {
     utf8_stream stream = { .need = 0 };
     for (size_t i = 0; i < tokens->count; i++) {
-        s2a_status status = token_bytes((embedded *)self, tokens->items[i], &stream, out, true);
+        s2a_status status = token_bytes((const embedded *)self, tokens->items[i], &stream, out, true);
         if (status != S2A_OK)
             return status;
     }
@@ -774,9 +576,5 @@ s2a_status llama_inspect_text(backend *self, const token_list *tokens, buf *out)
 
 bool llama_inspect_slots_agree(backend *self)
 {
-    const embedded *e = (const embedded *)self;
-    for (int i = 0; i < KV_SLOTS; i++)
-        if (!slot_agrees(e, i))
-            return false;
-    return true;
+    return scheduler_slots_agree((const embedded *)self);
 }

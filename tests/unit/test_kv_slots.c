@@ -94,9 +94,8 @@ static void test_copy(void **state)
     (void)state;
     kv_slots s = new_slots();
     fill(&s, 0, 0, 100);
-    fill(&s, 1, 300, 10);
-    fill(&s, 2, 400, 10);
-    fill(&s, 3, 500, 10);
+    for (int i = 1; i < KV_SLOTS; i++)
+        fill(&s, i, 200 + 100 * (i % 8), 10);
     kv_slots_touch(&s, 0); /* now 1 is the oldest */
     check_plan(&s, 0, 36, false, 1, 0, 35); /* 65 tokens would be lost */
     check_plan(&s, 0, 37, false, 0, 0, 36); /* 64: short */
@@ -146,22 +145,45 @@ static void test_cut_and_append(void **state)
     kv_slots_free(&s);
 }
 
+/* A slot that is busy may be copied from, but not used. */
+static void test_busy(void **state)
+{
+    (void)state;
+    kv_slots s = new_slots();
+    fill(&s, 0, 0, 20);
+    s.slot[0].busy = true;
+    check_plan(&s, 0, 30, false, 1, 0, 20);
+    check_plan(&s, 0, 30, true, 1, 1, 0);
+    s.slot[0].busy = false;
+    check_plan(&s, 0, 30, false, 0, 0, 20);
+    for (int i = 0; i < KV_SLOTS; i++)
+        s.slot[i].busy = true;
+    assert_int_equal(kv_slots_plan(&s, run_of(0, 30), 30, false).slot, -1);
+    assert_int_equal(kv_slots_plan(&s, run_of(700, 30), 30, false).slot, -1);
+    s.slot[5].busy = false;
+    check_plan(&s, 700, 30, false, 5, 5, 0);
+    check_plan(&s, 0, 30, false, 5, 0, 20);
+    kv_slots_free(&s);
+}
+
 static void test_evictable(void **state)
 {
     (void)state;
     kv_slots s = new_slots();
-    assert_int_equal(kv_slots_evictable(&s, 0), -1);
+    assert_int_equal(kv_slots_evictable(&s), -1);
     fill(&s, 1, 0, 5);
-    assert_int_equal(kv_slots_evictable(&s, 1), -1);
-    assert_int_equal(kv_slots_evictable(&s, 0), 1);
+    assert_int_equal(kv_slots_evictable(&s), 1);
+    s.slot[1].busy = true;
+    assert_int_equal(kv_slots_evictable(&s), -1);
     fill(&s, 3, 0, 5);
     fill(&s, 0, 0, 5);
-    assert_int_equal(kv_slots_evictable(&s, -1), 1);
-    assert_int_equal(kv_slots_evictable(&s, 1), 3);
+    assert_int_equal(kv_slots_evictable(&s), 3);
+    s.slot[1].busy = false;
+    assert_int_equal(kv_slots_evictable(&s), 1);
     kv_slots_touch(&s, 1);
-    assert_int_equal(kv_slots_evictable(&s, 0), 3);
+    assert_int_equal(kv_slots_evictable(&s), 3);
     kv_slots_cut(&s, 3, 0);
-    assert_int_equal(kv_slots_evictable(&s, 1), 0);
+    assert_int_equal(kv_slots_evictable(&s), 0);
     kv_slots_free(&s);
 }
 
@@ -170,7 +192,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_oldest), cmocka_unit_test(test_prefix),
         cmocka_unit_test(test_copy),   cmocka_unit_test(test_whole),
-        cmocka_unit_test(test_cut_and_append), cmocka_unit_test(test_evictable),
+        cmocka_unit_test(test_cut_and_append), cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_evictable),
     };
     return cmocka_run_group_tests_name("kv_slots", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* The embedded engine's state, shared by llama.c (generating) and llama/judge.c (reading what the
- * model thinks of a text). The only file that includes llama.h. */
+/* The embedded engine's state, shared by llama.c (opening, prompts), llama/scheduler.c (generating)
+ * and llama/judge.c (reading what the model thinks of a text). The only file that includes llama.h. */
 #ifndef S2A_LLAMA_EMBEDDED_H
 #define S2A_LLAMA_EMBEDDED_H
 
@@ -12,11 +12,13 @@
 #include "core/buf.h"
 
 #include <llama.h>
+#include <pthread.h>
 
 #define BATCH_TOKENS 512 /* of one llama_decode: a cancel is looked for between two */
 #define BATCH_OUTPUTS 64 /* rows of logits that one llama_decode may give */
 
 struct call;
+struct judge;
 
 typedef struct embedded {
     backend base;
@@ -30,31 +32,50 @@ typedef struct embedded {
     void (*log)(void *ctx, int level, const char *line);
     void *log_ctx;
 
-    gate gate; /* whoever is in owns all below */
+    gate gate; /* whoever is in computes, and owns what follows */
     bool gate_ready;
     struct llama_context *ctx;
     llama_memory_t memory;
     struct llama_batch batch;
     bool whole_slots; /* recurrent state: a sequence cannot be cut back or copied in part */
-    kv_slots slots;
-    struct call *call;
+    struct call *step[KV_SLOTS]; /* the calls of the decode at hand */
+    size_t step_count;
     struct judge *judge; /* NULL until it is needed */
+
+    pthread_mutex_t lock; /* of the calls below and of the slots; held by nobody who computes */
+    pthread_cond_t changed;
+    bool scheduler_ready;
+    kv_slots slots;
+    struct call *first, *last; /* in order of arrival */
+    bool led;                  /* a thread is making the next step */
 } embedded;
 
-/* One generation. */
+/* One generation. It stands on the stack of the thread that asked for it; what the lock guards may
+ * be read and written by the thread that makes a step, as long as the call is in the list. */
 typedef struct call {
     embedded *e;
     const backend_params *params;
     double start_ms;
-    backend_usage *usage;
     backend_token_fn on_token;
     void *on_token_ctx;
-    int slot;
-    utf8_stream stream;
-    buf text; /* what the token at hand completes */
-    size_t text_bytes;
+    size_t prompt_count;
+    struct llama_sampler *sampler;
     log_lines log;
-    bool ended; /* usage->finish says how */
+
+    backend_usage *usage; /* guarded, with all that follows */
+    struct call *next;
+    token_list tokens; /* the prompt, then what was written */
+    int slot;          /* which holds the first of them; -1 = it waits for one */
+    bool admitted;     /* it has had a slot: what was cached then is known */
+    bool in_step;
+    size_t step_from, step_tokens; /* of the batch */
+    utf8_stream stream;
+    buf text; /* not handed on yet ... */
+    size_t text_tokens; /* ... by how many tokens */
+    size_t text_bytes;  /* of all text so far */
+    bool ended;         /* usage->finish says how */
+    s2a_status status;  /* of the steps made for it; error says more */
+    s2a_error error;
 } call;
 
 /* S2A_OK, or why the call may not go on: cancelled, or out of time. */
@@ -70,6 +91,19 @@ void log_end(log_lines *log, log_lines *before);
 
 /* Appends the tokens of a text, without a beginning-of-sequence token; ctx is the engine. */
 s2a_status chat_tokenize(void *ctx, const char *text, size_t len, bool special, token_list *out);
+
+/* Adds the bytes of a token in whole characters; special: also the names of special tokens. */
+s2a_status token_bytes(const embedded *e, int32_t token, utf8_stream *stream, buf *out,
+                       bool special);
+
+/* False when the system has no more mutexes. */
+bool scheduler_init(embedded *e);
+void scheduler_destroy(embedded *e);
+/* From the prompt in c->tokens to the end of the turn, text handed on by this thread. Errors as for
+ * generate. */
+s2a_status scheduler_run(call *c, s2a_error *err);
+/* True when the cache holds what the slots remember; for the tests, while nothing runs. */
+bool scheduler_slots_agree(const embedded *e);
 
 /* The score and attention functions of the vtable, in judge.c. */
 s2a_status judge_score(backend *self, const backend_message *messages, size_t count,

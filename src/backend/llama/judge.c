@@ -229,10 +229,11 @@ static s2a_status enter(call *c, s2a_error *err)
         s2a_status status = call_check(c, err);
         return status != S2A_OK ? status : error_set(err, S2A_INTERNAL, "gate without a reason");
     }
-    e->call = c;
+    e->step[0] = c;
+    e->step_count = 1;
     s2a_status status = judge_open(e, err);
     if (status != S2A_OK) {
-        e->call = NULL;
+        e->step_count = 0;
         gate_leave(&e->gate);
     }
     return status;
@@ -240,7 +241,7 @@ static s2a_status enter(call *c, s2a_error *err)
 
 static void leave(call *c)
 {
-    c->e->call = NULL;
+    c->e->step_count = 0;
     gate_leave(&c->e->gate);
 }
 

@@ -35,26 +35,26 @@ static size_t common_prefix(const kv_slot *slot, const int32_t *tokens, size_t c
 
 kv_plan kv_slots_plan(const kv_slots *s, const int32_t *tokens, size_t count, bool whole)
 {
-    int best = 0, oldest = 0;
+    int best = -1, oldest = -1;
     size_t best_prefix = 0;
     for (int i = 0; i < KV_SLOTS; i++) {
         const kv_slot *slot = &s->slot[i];
         size_t prefix = common_prefix(slot, tokens, count);
-        if (whole && (prefix < slot->count || prefix >= count))
+        if (whole && (slot->busy || prefix < slot->count || prefix >= count))
             prefix = 0;
         if (prefix > best_prefix) {
             best = i;
             best_prefix = prefix;
         }
-        if (slot->used < s->slot[oldest].used)
+        if (!slot->busy && (oldest < 0 || slot->used < s->slot[oldest].used))
             oldest = i;
     }
-    if (best_prefix == 0)
+    if (best < 0 || oldest < 0)
         return (kv_plan){ .slot = oldest, .source = oldest, .keep = 0 };
     kv_plan plan = { .slot = best, .source = best, .keep = best_prefix };
     if (plan.keep >= count)
         plan.keep = count - 1;
-    if (s->slot[best].count - plan.keep > SHORT_TAIL)
+    if (s->slot[best].busy || s->slot[best].count - plan.keep > SHORT_TAIL)
         plan.slot = oldest; /* which is best itself where that was used longest ago */
     return plan;
 }
@@ -80,11 +80,11 @@ void kv_slots_cut(kv_slots *s, int slot, size_t count)
         s->slot[slot].used = 0;
 }
 
-int kv_slots_evictable(const kv_slots *s, int except)
+int kv_slots_evictable(const kv_slots *s)
 {
     int oldest = -1;
     for (int i = 0; i < KV_SLOTS; i++)
-        if (i != except && s->slot[i].count > 0 &&
+        if (!s->slot[i].busy && s->slot[i].count > 0 &&
             (oldest < 0 || s->slot[i].used < s->slot[oldest].used))
             oldest = i;
     return oldest;

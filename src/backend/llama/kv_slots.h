@@ -9,11 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KV_SLOTS 4
+#define KV_SLOTS 16 /* generations that run at once, and prompts that are remembered */
 
 typedef struct kv_slot {
     int32_t *tokens;
     size_t count;
+    bool busy;     /* a generation is using it; the owner's to set */
     uint64_t used; /* the tick of the last use; 0 = never, or cleared */
 } kv_slot;
 
@@ -34,16 +35,17 @@ typedef struct kv_plan {
 bool kv_slots_init(kv_slots *s, size_t capacity);
 void kv_slots_free(kv_slots *s);
 
-/* keep is always less than count: the last token must be decoded for its logits. With whole set
- * (recurrent models, whose state cannot be cut back) a slot serves only when all its tokens are the
- * prompt's, and is never copied. Touches nothing. */
+/* keep is always less than count: the last token must be decoded for its logits. A busy slot may be
+ * the source, never the slot; slot is -1 when all are busy. With whole set (recurrent models, whose
+ * state cannot be cut back) a slot serves only when all its tokens are the prompt's, and is never
+ * copied. Touches nothing. */
 kv_plan kv_slots_plan(const kv_slots *s, const int32_t *tokens, size_t count, bool whole);
 
 void kv_slots_touch(kv_slots *s, int slot);
 void kv_slots_append(kv_slots *s, int slot, const int32_t *tokens, size_t count);
 void kv_slots_cut(kv_slots *s, int slot, size_t count); /* 0 makes it free */
 
-/* The slot whose use is longest ago among those that hold tokens, but not except; -1 = none. */
-int kv_slots_evictable(const kv_slots *s, int except);
+/* The slot whose use is longest ago among those that hold tokens and are not busy; -1 = none. */
+int kv_slots_evictable(const kv_slots *s);
 
 #endif

@@ -1,0 +1,430 @@
+/* Continuous batching: the generations of all threads, in the decodes of one context.
+ *
+ * There is no thread of its own. Whoever waits for text makes the next step for everybody when
+ * nobody else does: one decode with a token of every call that writes and a share of the prompts
+ * that are still to be read, one sample for each call that has reached its end. Each thread hands
+ * its own text on, without the lock, so that a slow reader holds up nobody.
+ *
+ * A call is its tokens; its slot holds the first of them. What the slot lacks is decoded, and when
+ * it lacks nothing a token is sampled and added. So a call that had to give up its slot, because the
+ * cache was full, goes on later as if it had brought a longer prompt. */
+#include "backend/llama/embedded.h"
+#include "core/error.h"
+#include "core/limits.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+/* Prompt tokens read in a step in which others write: they wait for it. */
+#define SHARED_PROMPT_TOKENS 128
+/* Cells set aside for what a call has still to write; it may take more. */
+#define HEADROOM_TOKENS 256
+/* Nobody runs further ahead of his reader. */
+#define UNREAD_TOKENS 32
+#define LOOK_NS 20000000L /* cancelled, or out of time? */
+
+bool scheduler_init(embedded *e)
+{
+    pthread_condattr_t attributes;
+    if (pthread_condattr_init(&attributes) != 0)
+        return false;
+    bool ok = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+              pthread_cond_init(&e->changed, &attributes) == 0;
+    pthread_condattr_destroy(&attributes);
+    if (ok && pthread_mutex_init(&e->lock, NULL) != 0) {
+        pthread_cond_destroy(&e->changed);
+        ok = false;
+    }
+    e->scheduler_ready = ok;
+    return ok;
+}
+
+void scheduler_destroy(embedded *e)
+{
+    pthread_mutex_destroy(&e->lock);
+    pthread_cond_destroy(&e->changed);
+}
+
+/* ---- slots ------------------------------------------------------------------------------------ */
+
+static void slot_clear(embedded *e, int slot)
+{
+    llama_memory_seq_rm(e->memory, slot, -1, -1); /* a whole sequence: never fails */
+    kv_slots_cut(&e->slots, slot, 0);
+}
+
+/* True when the cache holds as much of the slot's sequence as the slot remembers. */
+static bool slot_agrees(const embedded *e, int slot)
+{
+    size_t count = e->slots.slot[slot].count;
+    llama_pos last = llama_memory_seq_pos_max(e->memory, slot);
+    if (count == 0)
+        return last < 0;
+    bool all = e->whole_slots || llama_memory_seq_pos_min(e->memory, slot) == 0;
+    return all && last == (llama_pos)count - 1;
+}
+
+bool scheduler_slots_agree(const embedded *e)
+{
+    for (int i = 0; i < KV_SLOTS; i++)
+        if (e->slots.slot[i].busy || !slot_agrees(e, i))
+            return false;
+    return true;
+}
+
+/* Cuts the slot to its first keep tokens, or clears it where the cache cannot do that. */
+static void slot_cut(embedded *e, int slot, size_t keep)
+{
+    bool ok = keep > 0 && llama_memory_seq_rm(e->memory, slot, (llama_pos)keep, -1);
+    if (ok) {
+        kv_slots_cut(&e->slots, slot, keep);
+        ok = slot_agrees(e, slot);
+    }
+    if (!ok)
+        slot_clear(e, slot);
+}
+
+/* Finds a slot for the call's tokens, and in it or in another what is decoded of them already. */
+static bool slot_take(embedded *e, call *c)
+{
+    kv_plan plan = kv_slots_plan(&e->slots, c->tokens.items, c->tokens.count, e->whole_slots);
+    if (plan.slot < 0)
+        return false;
+    c->slot = plan.slot;
+    if (plan.slot == plan.source) {
+        slot_cut(e, plan.slot, plan.keep);
+    } else {
+        slot_clear(e, plan.slot);
+        /* Both sequences own the cells from now on; nothing is copied. */
+        llama_memory_seq_cp(e->memory, plan.source, plan.slot, 0, (llama_pos)plan.keep);
+        kv_slots_append(&e->slots, plan.slot, c->tokens.items, plan.keep);
+        if (!slot_agrees(e, plan.slot))
+            slot_clear(e, plan.slot);
+        kv_slots_touch(&e->slots, plan.source);
+    }
+    kv_slots_touch(&e->slots, plan.slot);
+    e->slots.slot[plan.slot].busy = true;
+    if (!c->admitted)
+        c->usage->tokens.cached_tokens = e->slots.slot[plan.slot].count;
+    c->admitted = true;
+    return true;
+}
+
+static void slot_leave(embedded *e, call *c)
+{
+    if (c->slot < 0)
+        return;
+    e->slots.slot[c->slot].busy = false;
+    kv_slots_touch(&e->slots, c->slot);
+    c->slot = -1;
+}
+
+/* ---- what is written -------------------------------------------------------------------------- */
+
+static void call_end(call *c, backend_finish finish)
+{
+    c->ended = true;
+    c->usage->finish = finish;
+}
+
+s2a_status token_bytes(const embedded *e, int32_t token, utf8_stream *stream, buf *out,
+                       bool special)
+{
+    char few[128], *bytes = few;
+    int32_t n = llama_token_to_piece(e->vocab, token, few, sizeof few, 0, special);
+    if (n < 0) {
+        bytes = malloc((size_t)-n);
+        if (!bytes)
+            return S2A_NOMEM;
+        n = llama_token_to_piece(e->vocab, token, bytes, -n, 0, special);
+    }
+    if (n > 0)
+        utf8_stream_add(stream, bytes, (size_t)n, out);
+    if (bytes != few)
+        free(bytes);
+    return out->status;
+}
+
+/* What becomes of a token that was sampled. */
+static s2a_status token_take(call *c, int32_t token, s2a_error *err)
+{
+    const embedded *e = c->e;
+    uint64_t written = ++c->usage->tokens.completion_tokens;
+    bool eog = llama_vocab_is_eog(e->vocab, token);
+    size_t before = c->text.len;
+    if (eog)
+        utf8_stream_end(&c->stream, &c->text);
+    else if (token_bytes(e, token, &c->stream, &c->text, false) != S2A_OK)
+        return error_nomem(err);
+    if (c->text.status != S2A_OK || !token_list_reserve(&c->tokens, 1))
+        return error_nomem(err);
+    c->text_bytes += c->text.len - before;
+    if (c->text_bytes > LIMIT_OUTPUT_BYTES)
+        return error_set(err, S2A_LIMIT, "the model wrote more than %zu bytes; lower max_tokens",
+                         LIMIT_OUTPUT_BYTES);
+    c->text_tokens++;
+    if (eog) {
+        call_end(c, BACKEND_FINISH_STOP);
+        return S2A_OK;
+    }
+    if ((c->params->max_tokens > 0 && written >= c->params->max_tokens) ||
+        c->tokens.count >= e->ctx_tokens)
+        call_end(c, BACKEND_FINISH_LENGTH); /* a character that has only begun is dropped */
+    c->tokens.items[c->tokens.count++] = token;
+    return S2A_OK;
+}
+
+/* ---- one step --------------------------------------------------------------------------------- */
+
+static size_t tokens_due(const embedded *e, const call *c)
+{
+    return c->tokens.count - e->slots.slot[c->slot].count;
+}
+
+static bool runs(const call *c)
+{
+    return c->slot >= 0 && !c->ended && c->status == S2A_OK && c->text_tokens < UNREAD_TOKENS;
+}
+
+static bool writes(const embedded *e, const call *c)
+{
+    return c->tokens.count > c->prompt_count && tokens_due(e, c) == 1;
+}
+
+static size_t cells_wanted(const call *c)
+{
+    size_t left = HEADROOM_TOKENS, written = c->tokens.count - c->prompt_count;
+    if (c->params->max_tokens > 0 && c->params->max_tokens < written + left)
+        left = c->params->max_tokens - written;
+    return c->tokens.count + left;
+}
+
+/* First come, first served; a call that fits no more keeps those behind it waiting too. */
+static void calls_admit(embedded *e)
+{
+    size_t held = 0;
+    for (const call *c = e->first; c; c = c->next)
+        if (c->slot >= 0)
+            held += cells_wanted(c);
+    for (call *c = e->first; c; c = c->next) {
+        if (c->slot >= 0 || c->ended || c->status != S2A_OK)
+            continue;
+        size_t more = cells_wanted(c);
+        if ((held > 0 && held + more > e->ctx_tokens) || !slot_take(e, c))
+            return;
+        held += more;
+    }
+}
+
+static void step_add(embedded *e, call *c, size_t count)
+{
+    size_t at = e->slots.slot[c->slot].count;
+    bool last = at + count == c->tokens.count;
+    c->in_step = true;
+    c->step_from = (size_t)e->batch.n_tokens;
+    c->step_tokens = count;
+    e->step[e->step_count++] = c;
+    for (size_t i = 0; i < count; i++) {
+        int32_t row = e->batch.n_tokens++;
+        e->batch.token[row] = c->tokens.items[at + i];
+        e->batch.pos[row] = (llama_pos)(at + i);
+        e->batch.n_seq_id[row] = 1;
+        e->batch.seq_id[row][0] = c->slot;
+        e->batch.logits[row] = last && i + 1 == count;
+    }
+}
+
+/* False when there is nothing to do. */
+static bool step_plan(embedded *e)
+{
+    e->batch.n_tokens = 0;
+    e->step_count = 0;
+    for (call *c = e->first; c; c = c->next)
+        if (runs(c) && writes(e, c))
+            step_add(e, c, 1);
+    size_t room = e->step_count > 0 ? SHARED_PROMPT_TOKENS : BATCH_TOKENS;
+    for (call *c = e->first; c && room > 0; c = c->next) {
+        if (!runs(c) || c->in_step)
+            continue;
+        size_t due = tokens_due(e, c), count = due < room ? due : room;
+        step_add(e, c, count);
+        room -= count;
+    }
+    return e->step_count > 0;
+}
+
+static void step_end(embedded *e)
+{
+    for (size_t i = 0; i < e->step_count; i++)
+        e->step[i]->in_step = false;
+    e->step_count = 0;
+}
+
+/* No free cells: those of a prompt that is only remembered, or of the call that came last. */
+static bool step_make_room(embedded *e)
+{
+    int idle = kv_slots_evictable(&e->slots);
+    if (idle >= 0) {
+        slot_clear(e, idle);
+        return true;
+    }
+    call *victim = NULL, *oldest = NULL;
+    for (call *c = e->first; c; c = c->next)
+        if (c->slot >= 0) {
+            victim = c;
+            oldest = oldest ? oldest : c;
+        }
+    if (!victim || victim == oldest)
+        return false;
+    slot_clear(e, victim->slot);
+    slot_leave(e, victim);
+    return true;
+}
+
+static void step_failed(embedded *e, call *leader, int32_t rc)
+{
+    log_lines_end(&leader->log);
+    for (size_t i = 0; i < e->step_count; i++) {
+        call *c = e->step[i];
+        if (rc == 2) /* aborted: all of them have given up, and find out themselves */
+            slot_cut(e, c->slot, e->whole_slots ? 0 : e->slots.slot[c->slot].count);
+        else
+            slot_clear(e, c->slot);
+        if (rc != 2)
+            c->status = error_set(&c->error, S2A_BACKEND,
+                                  "llama_decode failed with %d: %s; try a smaller context or batch "
+                                  "of requests",
+                                  rc, log_lines_fault(&leader->log, "no cause given"));
+    }
+}
+
+static void step_take(embedded *e)
+{
+    for (size_t i = 0; i < e->step_count; i++) {
+        call *c = e->step[i];
+        size_t at = e->slots.slot[c->slot].count;
+        kv_slots_append(&e->slots, c->slot, c->tokens.items + at, c->step_tokens);
+        if (at + c->step_tokens < c->tokens.count)
+            continue;
+        int32_t row = (int32_t)(c->step_from + c->step_tokens - 1);
+        c->status = token_take(c, llama_sampler_sample(c->sampler, e->ctx, row), &c->error);
+    }
+}
+
+/* Called and left with the lock held. False when there was nothing to do. */
+static bool step(embedded *e, call *leader)
+{
+    pthread_mutex_unlock(&e->lock);
+    bool in = gate_enter(&e->gate, call_gives_up, leader);
+    pthread_mutex_lock(&e->lock);
+    if (!in)
+        return false;
+    calls_admit(e);
+    bool planned = step_plan(e);
+    int32_t rc = 0;
+    while (e->step_count > 0) {
+        pthread_mutex_unlock(&e->lock);
+        rc = llama_decode(e->ctx, e->batch);
+        pthread_mutex_lock(&e->lock);
+        if (rc != 1 || !step_make_room(e))
+            break;
+        step_end(e);
+        step_plan(e);
+    }
+    if (rc == 0)
+        step_take(e);
+    else
+        step_failed(e, leader, rc);
+    step_end(e);
+    gate_leave(&e->gate);
+    return planned;
+}
+
+/* ---- one call --------------------------------------------------------------------------------- */
+
+static void wait_changed(embedded *e)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += LOOK_NS;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_nsec -= 1000000000L;
+        until.tv_sec++;
+    }
+    pthread_cond_timedwait(&e->changed, &e->lock, &until);
+}
+
+/* Hands on what there is; called and left with the lock held. */
+static void hand_on(call *c)
+{
+    embedded *e = c->e;
+    buf ready = c->text;
+    buf_init(&c->text, LIMIT_OUTPUT_BYTES);
+    c->text_tokens = 0;
+    pthread_mutex_unlock(&e->lock);
+    int stop = ready.len > 0 && c->on_token ? c->on_token(c->on_token_ctx, ready.data, ready.len) : 0;
+    buf_free(&ready);
+    pthread_mutex_lock(&e->lock);
+    if (stop)
+        call_end(c, BACKEND_FINISH_CALLER);
+}
+
+static s2a_status call_wait(call *c, s2a_error *err)
+{
+    embedded *e = c->e;
+    for (;;) {
+        if (c->text_tokens > 0) {
+            hand_on(c);
+            if (c->usage->finish == BACKEND_FINISH_CALLER)
+                return S2A_OK;
+            continue;
+        }
+        if (c->status != S2A_OK) {
+            if (err)
+                *err = c->error;
+            return c->status;
+        }
+        if (c->ended)
+            return S2A_OK;
+        s2a_status status = call_check(c, err);
+        if (status != S2A_OK)
+            return status;
+        bool done = false;
+        if (!e->led) {
+            e->led = true;
+            done = step(e, c);
+            e->led = false;
+            pthread_cond_broadcast(&e->changed);
+        }
+        if (!done)
+            wait_changed(e);
+    }
+}
+
+s2a_status scheduler_run(call *c, s2a_error *err)
+{
+    embedded *e = c->e;
+    pthread_mutex_lock(&e->lock);
+    if (e->last)
+        e->last->next = c;
+    else
+        e->first = c;
+    e->last = c;
+    s2a_status status = call_wait(c, err);
+    c->ended = true; /* in no further step */
+    while (c->in_step)
+        wait_changed(e);
+    slot_leave(e, c);
+    call *before = NULL;
+    for (call *at = e->first; at != c; at = at->next)
+        before = at;
+    if (before)
+        before->next = c->next;
+    else
+        e->first = c->next;
+    if (e->last == c)
+        e->last = before;
+    pthread_cond_broadcast(&e->changed); /* its slot may be what somebody waits for */
+    pthread_mutex_unlock(&e->lock);
+    return status;
+}
