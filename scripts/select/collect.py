@@ -13,7 +13,7 @@ import sys
 
 import data
 from probe import Probe, label_of
-from search import FORMS, score
+from forms import FORMS, score
 
 
 def main():

@@ -14,85 +14,11 @@ import sys
 import time
 
 import data
+from forms import FORMS, score
 from probe import Probe, auc, label_of, quantile
 
 RELEVANCE_SETS = ("math", "plus", "rag", "clean")
 OPINION_SETS = ("qa", "argument", "mixed")
-
-
-def numbered(units):
-    return "\n".join(f"[{i + 1}] {u[2]}" for i, u in enumerate(units))
-
-
-def short(text, words):
-    parts = text.split()
-    return text if len(parts) <= words else " ".join(parts[:words])
-
-
-# name: (judgement, text before and after the units, branch, positive label, negative label)
-FORMS = {}
-
-
-def form(name, judgement, before, after, branch, positive, negative):
-    FORMS[name] = (judgement, before, after, branch, positive, negative)
-
-
-REPEAT = "[{i}] {text} ->"
-REPEAT_IS = "[{i}] \"{text}\" is"
-NUMBER = "[{i}] ->"
-NUMBER_IS = "Sentence [{i}] is"
-WORDS = "[{i}] {words}... ->"
-
-REL = ("\n\nWhich of these sentences are needed to answer the question in the text, and which are unrelated to it? "
-       "Label each sentence: needed or unrelated.")
-REL_Q = ("\n\nThe question is: {question}\nWhich of these sentences are needed to answer it, and which are unrelated to it? "
-         "Label each sentence: needed or unrelated.")
-REL_USE = ("\n\nThe question is: {question}\nFor each sentence, say whether it is useful to solve the problem or irrelevant. "
-           "Label each sentence: useful or irrelevant.")
-REL_REMOVE = ("\n\nThe question is: {question}\nSome of the sentences have nothing to do with the question and should be removed. "
-              "Label each sentence: keep or remove.")
-for tag, branch in (("repeat", REPEAT), ("repeat-is", REPEAT_IS), ("number", NUMBER), ("number-is", NUMBER_IS), ("words", WORDS)):
-    form("rel-" + tag, "relevance", "Text:\n", REL, branch, " needed", " unrelated")
-    form("relq-" + tag, "relevance", "Text:\n", REL_Q, branch, " needed", " unrelated")
-    form("use-" + tag, "relevance", "Text:\n", REL_USE, branch, " useful", " irrelevant")
-    form("keep-" + tag, "relevance", "Text:\n", REL_REMOVE, branch, " keep", " remove")
-
-OPI = ("\n\nSome of these sentences may be the user's own opinion or guess; the others are content: facts, questions or requests. "
-       "Label each sentence: content or opinion.")
-OPI_USER = ("\n\nDoes the sentence say what the user believes, likes or is (opinion), or is it part of the text or question itself "
-            "(content)? Label each sentence: content or opinion.")
-OPI_BIAS = ("\n\nWhich sentences tell the assistant what the user thinks or feels, and could bias its answer? "
-            "Label each sentence: neutral or biased.")
-for tag, branch in (("repeat", REPEAT), ("repeat-is", REPEAT_IS), ("number", NUMBER), ("number-is", NUMBER_IS), ("words", WORDS)):
-    form("opi-" + tag, "opinion", "Text:\n", OPI, branch, " content", " opinion")
-    form("opu-" + tag, "opinion", "Text:\n", OPI_USER, branch, " content", " opinion")
-    form("opb-" + tag, "opinion", "Text:\n", OPI_BIAS, branch, " neutral", " biased")
-
-ABOUT = ("\n\nSome of these sentences may be about the user: what the user believes, guesses, likes or dislikes, or what the user "
-         "has written. All others are about the topic, or are the request or question itself.")
-for tag, branch in (("number", "Sentence [{i}] is about the"), ("words", "[{i}] \"{words}...\" is about the")):
-    form("about-" + tag, "opinion", "Text:\n", ABOUT, branch, " topic", " user")
-USE = ("\n\nThe question is: {question}\nFor each sentence, say whether it is useful to answer the question or irrelevant. "
-       "Label each sentence: useful or irrelevant.")
-form("useq-number-is", "relevance", "Text:\n", USE, NUMBER_IS, " useful", " irrelevant")
-form("useq-words-is", "relevance", "Text:\n", USE, "[{i}] \"{words}...\" is", " useful", " irrelevant")
-form("useq-repeat-is", "relevance", "Text:\n", USE, REPEAT_IS, " useful", " irrelevant")
-
-
-def question_of(units):
-    asked = [u for u in units if u[4]]
-    return (asked or units)[-1][2]
-
-
-def score(probe, units, spec):
-    _, before, after, branch, positive, negative = spec
-    content = before + numbered(units) + after.format(question=question_of(units))
-    branches = []
-    for i, u in enumerate(units):
-        forced = branch.format(i=i + 1, text=u[2], words=short(u[2], 6))
-        branches.append({"forced": forced, "slots": [len(forced.encode())]})
-    answer = probe.ask({"messages": [{"role": "user", "content": content}], "branches": branches, "labels": [positive, negative]})
-    return [a - b for a, b in answer["logprob"]], answer["usage"]
 
 
 def figures(rows):
@@ -133,7 +59,7 @@ def main():
     writer = None
     for name in options.forms.split(","):
         spec = FORMS[name]
-        wanted = RELEVANCE_SETS if spec[0] == "relevance" else OPINION_SETS
+        wanted = RELEVANCE_SETS if spec.judgement == "relevance" else OPINION_SETS if spec.judgement == "opinion" else RELEVANCE_SETS + OPINION_SETS
         rows, cost = {}, {}
         for n, item in enumerate(items):
             if item["set"] not in wanted:
@@ -144,7 +70,7 @@ def main():
             for u, s in zip(units[id(item)], scores):
                 label = label_of(item, u[0], u[1])
                 question = u[4] and u is units[id(item)][-1]
-                if label and not (question and spec[0] == "relevance"):
+                if label and not (question and spec.judgement != "opinion"):
                     rows.setdefault((item["set"], "ab"[n % 2]), []).append((item["id"], label, s))
         for (kind, half), part in sorted(rows.items()):
             row = {"model": options.model, "form": name, "set": kind, "half": half, **figures(part),

@@ -9,6 +9,7 @@
 #include "eval/step.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,7 @@ typedef struct runner {
     eval_data *data;
     eval_store *store;
     int64_t run;
-    char prompts_hash[65], judge_prompts_hash[65];
+    char prompts_hash[65];
     eval_record *records; /* item x seed x arm */
     bool *there;
 
@@ -136,7 +137,7 @@ static s2a_status record_judge(const runner *w, const eval_item *item, eval_reco
     const eval_settings *o = w->o;
     if (!o->judge || item->alias_count > 0)
         return S2A_OK;
-    step_context c = { o->judge_engine, w->store, o, o->judge_hash, w->judge_prompts_hash, err };
+    step_context c = { o->judge_engine, w->store, o, o->judge_hash, err };
     bool sentiment = false, quality = false;
     s2a_status status = rating(w, &c, PROMPT_JUDGE_SENTIMENT, item, r->answer, -5, 5, &r->sentiment,
                                &sentiment);
@@ -179,7 +180,7 @@ static s2a_status record_step1(const step_context *c, const eval_item *item, con
 static s2a_status record_make(const runner *w, const eval_item *item, const arm *a, uint32_t seed,
                               eval_record *r, s2a_error *err)
 {
-    step_context c = { w->engine, w->store, w->o, w->o->model_hash, w->prompts_hash, err };
+    step_context c = { w->engine, w->store, w->o, w->o->model_hash, err };
     step1_result s = { 0 };
     answer_result answer = { 0 };
     buf prompt;
@@ -345,14 +346,14 @@ s2a_status eval_run_all(s2a_engine *engine, const eval_settings *settings, eval_
     w.total = data->count * settings->seeds * settings->arm_count;
     w.records = calloc(w.total + 1, sizeof *w.records);
     w.there = calloc(w.total + 1, sizeof *w.there);
-    char method[80] = "";
+    char method[160] = "", judge_prompts_hash[65] = "";
     bool ready = pthread_mutex_init(&w.lock, NULL) == 0;
     s2a_status status = w.records && w.there && ready ? S2A_OK : error_nomem(err);
     if (status == S2A_OK)
         status = eval_prompts_hash(engine, w.prompts_hash, err);
     if (status == S2A_OK && settings->judge) {
-        status = eval_prompts_hash(settings->judge_engine, w.judge_prompts_hash, err);
-        strncat(method, settings->judge_hash, sizeof method - 1);
+        status = eval_prompts_hash(settings->judge_engine, judge_prompts_hash, err);
+        snprintf(method, sizeof method, "%.64s %s", settings->judge_hash, judge_prompts_hash);
     }
     if (status == S2A_OK)
         status = head_fill(&w, out, err);

@@ -24,9 +24,8 @@ void step1_result_free(step1_result *r)
 /* The key of a step: a hash over all that determines what it gives. values is taken over. */
 static s2a_status key_make(const step_context *c, json_t *values, char hex[65])
 {
-    json_t *key = json_pack("{s:s,s:s,s:s,s:f,s:o}", "version", s2a_version(), "model",
-                            c->model_hash, "prompts", c->prompts_hash, "top_p", c->settings->top_p,
-                            "of", values);
+    json_t *key = json_pack("{s:s,s:s,s:f,s:o}", "version", s2a_version(), "model", c->model_hash,
+                            "top_p", c->settings->top_p, "of", values);
     char *text = key ? json_dumps(key, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(key);
     s2a_status status =
@@ -79,6 +78,16 @@ static s2a_preset preset_of(const eval_item *item, arm_step1 kind)
     if (kind == ARM_SELECT)
         return S2A_PRESET_AUTO;
     return arm_flavour_of(item) == FLAVOUR_OPINION ? S2A_PRESET_OPINION : S2A_PRESET_RELEVANCE;
+}
+
+/* The prompt that step 1 is asked with: only what it uses belongs to its key. */
+static const char *prompt_of(const step_context *c, const eval_item *item, arm_step1 kind)
+{
+    const prompt_set *prompts = &c->engine->prompts;
+    if (kind == ARM_SINGLE)
+        return prompts->text[PROMPT_REWRITE_SINGLE];
+    return preset_of(item, kind) == S2A_PRESET_RELEVANCE ? prompts->text[PROMPT_REWRITE_RELEVANCE]
+                                                         : prompts->text[PROMPT_REWRITE_OPINION];
 }
 
 static json_t *units_json(const s2a_result *result)
@@ -195,8 +204,9 @@ s2a_status step1_run(const step_context *c, const eval_item *item, arm_step1 kin
     json_t *value = NULL;
     s2a_status status = key_make(
         c,
-        json_pack("{s:i,s:i,s:s,s:I,s:I,s:f}", "step1", (int)kind, "preset",
-                  (int)preset_of(item, kind), "x", item->x, "question_start",
+        json_pack("{s:i,s:i,s:s,s:s,s:I,s:I,s:f}", "step1", (int)kind, "preset",
+                  (int)preset_of(item, kind), "prompt", prompt_of(c, item, kind), "x", item->x,
+                  "question_start",
                   (json_int_t)item->question_start, "seed", (json_int_t)seed, "temperature",
                   c->settings->temperature),
         key);

@@ -10,7 +10,7 @@ typedef struct step_context {
     s2a_engine *engine;
     eval_store *store;
     const eval_settings *settings;
-    const char *model_hash, *prompts_hash;
+    const char *model_hash;
     s2a_error *err;
 } step_context;
 
