@@ -77,6 +77,13 @@ typedef struct s2a_error {
 
 typedef struct s2a_engine s2a_engine;
 
+/* What a model's log-odds are worth in mode select: kept = scale * (log-odds of "needed" against
+ * "unrelated" or "opinion") + offset. models/manifest.json has that of each model; a scale of 0 is
+ * the default. */
+typedef struct s2a_calibration {
+    double relevance_scale, relevance_offset, opinion_scale, opinion_offset;
+} s2a_calibration;
+
 typedef struct s2a_engine_options {
     size_t size;             /* sizeof(s2a_engine_options); set by s2a_engine_options_init */
     const char *backend;     /* "llama" (default), "http" or "script" */
@@ -97,6 +104,7 @@ typedef struct s2a_engine_options {
     void (*log)(void *ctx, int level, const char *line); /* level 0 error .. 3 debug; NULL = off.
                                                             Called from any thread */
     void *log_ctx;
+    s2a_calibration calibration; /* of the model, for mode select */
 } s2a_engine_options;
 
 /* Fills *options with the defaults named above. */
@@ -139,11 +147,13 @@ typedef struct s2a_request s2a_request;
 
 typedef enum s2a_mode {
     S2A_MODE_REWRITE, /* the paper: regenerate the prompt */
-    S2A_MODE_SELECT,  /* judge each unit, keep the user's words: S2A_UNSUPPORTED for now */
+    S2A_MODE_SELECT,  /* judge each unit from one prefill, keep the user's own words */
     S2A_MODE_NONE,    /* no step 1: what results of the baseline presets report */
+    S2A_MODE_DEFAULT, /* of requests only: select where backend and preset allow it, else rewrite */
 } s2a_mode;
 
-/* name, enum suffix. auto is opinion in rewrite mode. plain, instructed and instructed-math are
+/* name, enum suffix. auto: opinion in rewrite mode; opinion and relevance at once in select mode.
+ * single, keep-original and not-instructed are variants of rewrite mode. plain, instructed and instructed-math are
  * the baselines: no step 1. docs/prompts.md says which figure each prompt comes from. */
 #define S2A_PRESET_MAP(X)                                                                        \
     X(AUTO, "auto")                                                                              \
@@ -162,7 +172,7 @@ typedef enum s2a_preset {
 #undef S2A_PRESET_ENUM
 } s2a_preset;
 
-S2A_API const char *s2a_mode_name(s2a_mode mode);       /* "rewrite", "select", "none" */
+S2A_API const char *s2a_mode_name(s2a_mode mode);       /* "rewrite", "select", ... */
 S2A_API const char *s2a_preset_name(s2a_preset preset); /* "keep-original" */
 /* False, and *out untouched, when no mode or preset has that name. */
 S2A_API bool s2a_mode_from_name(const char *name, s2a_mode *out);
@@ -172,7 +182,7 @@ S2A_API bool s2a_preset_from_name(const char *name, s2a_preset *out);
  * cancels the request. Called on the thread that runs the request. */
 typedef int (*s2a_token_fn)(void *ctx, int step, const char *text, size_t len);
 
-/* NULL when out of memory. Defaults: rewrite, auto, the paper's sampling (temperature 0.6,
+/* NULL when out of memory. Defaults: S2A_MODE_DEFAULT, auto, the paper's sampling (temperature 0.6,
  * top-p 0.9, section 4), seed 0, 1024 tokens of answer. */
 S2A_API s2a_request *s2a_request_new(void);
 S2A_API void s2a_request_free(s2a_request *request);
@@ -193,6 +203,11 @@ S2A_API s2a_status s2a_request_add_message(s2a_request *request, const char *rol
 
 S2A_API void s2a_request_set_mode(s2a_request *request, s2a_mode mode);
 S2A_API void s2a_request_set_preset(s2a_request *request, s2a_preset preset);
+/* Select: a unit is kept if its score is at least this (default 0). S2A_ARGUMENT unless finite. */
+S2A_API s2a_status s2a_request_set_threshold(s2a_request *request, double log_odds, s2a_error *err);
+/* Select: keep the best-scored units up to this share of the text's bytes, whatever their scores; 0
+ * (the default) leaves it to the threshold. S2A_ARGUMENT unless 0 <= share <= 1. */
+S2A_API s2a_status s2a_request_set_keep(s2a_request *request, double share, s2a_error *err);
 /* temperature 0 is greedy. S2A_ARGUMENT unless 0 <= temperature <= 5 and 0 < top_p <= 1. */
 S2A_API s2a_status s2a_request_set_sampling(s2a_request *request, double temperature,
                                             double top_p, uint32_t seed, s2a_error *err);
@@ -234,9 +249,10 @@ typedef struct s2a_span {
 typedef struct s2a_unit {
     size_t start, end; /* in the input; units join to it byte for byte */
     bool kept;         /* rewrite: at least half of its words are in x' */
-    bool has_score;
+    bool has_score;    /* select, except for the question */
     double score;      /* select: log-odds of being kept */
-    const char *label; /* rewrite: "question", "kept" or "removed" */
+    const char *label; /* rewrite: "question", "kept" or "removed"; select: "question", "needed",
+                          "unrelated" or "opinion" */
 } s2a_unit;
 
 typedef struct s2a_usage {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Judges the forms of scripts/select/collect.py one by one, per set: how well does the log-odds separate needed from distractor?
 
-    scripts/select/fit.py SCORES.jsonl > table.csv
+    scripts/select/fit.py SCORES.jsonl... > table.csv
 
 For each form and set: AUC pooled and the mean within items, the share of items in which every distractor is below every needed
 unit, and the share of distractors below the score that 98 % of the needed units pass (the threshold comes from the same units: this
@@ -30,9 +30,20 @@ def figures(rows):
             "needed": len(needed), "distractors": len(distractor)}
 
 
+def load_scores(paths):
+    """The items of collect.py's files, each with the scores of all forms."""
+    items = {}
+    for path in paths:
+        with open(path) as f:
+            for row in map(json.loads, f):
+                item = items.setdefault((row["set"], row["id"]), row)
+                for a, b in zip(item["units"], row["units"]):
+                    a["scores"].update(b["scores"])
+    return list(items.values())
+
+
 def main():
-    with open(sys.argv[1]) as f:
-        items = [json.loads(line) for line in f]
+    items = load_scores(sys.argv[1:])
     writer = None
     for kind in sorted({i["set"] for i in items}):
         for form in items[0]["units"][0]["scores"]:

@@ -16,6 +16,12 @@ def question_of(units):
     return (asked or units)[-1][2]
 
 
+def cut(text, words):
+    """The whole text, or its first words and an ellipsis."""
+    parts = short(text, words)
+    return text if parts == text else parts + "..."
+
+
 class Form:
     """A judgement (relevance, opinion or both), the text before and after the units, the branch of the assistant's turn, the
     label of what is kept and those of what is not, and examples of turns that come first."""
@@ -23,18 +29,20 @@ class Form:
     def __init__(self, judgement, before, after, branch, positive, negatives, examples=()):
         self.judgement, self.before, self.after, self.branch = judgement, before, after, branch
         self.labels = [positive, *negatives]
+        self.kept = 2 if " request" in self.labels else 1  # labels of what is kept come first
         self.messages = []
         for sentences in examples:
             units = [(0, 0, text, "", label is None) for text, label in sentences]
             self.messages.append({"role": "user", "content": self.content(units)})
-            lines = [self.forced(i, text) + (label or positive) for i, (text, label) in enumerate(sentences) if label]
+            lines = [self.forced(i, text) + (label or positive) for i, (text, label) in enumerate(sentences)
+                     if label or self.kept == 2]
             self.messages.append({"role": "assistant", "content": "\n".join(lines)})
 
     def content(self, units):
         return self.before + numbered(units) + self.after.format(question=question_of(units))
 
     def forced(self, i, text):
-        return self.branch.format(i=i + 1, text=text, words=short(text, 6), eight=short(text, 8))
+        return self.branch.format(i=i + 1, text=text, words=short(text, 6), cut=cut(text, 12))
 
 
 FORMS = {}
@@ -114,10 +122,66 @@ for tag, branch in (("words", WORDS_IS), ("repeat", REPEAT_IS), ("number", "[{i}
     form("joint-" + tag, "both", "Text:\n", JOINT, branch, " needed", " unrelated", " opinion")
 
 
-def log_odds(logprob):
-    """Of the first label against all others."""
-    top = max(logprob[1:])
-    return logprob[0] - top - math.log(sum(math.exp(v - top) for v in logprob[1:]))
+def more_examples(needed, unrelated, opinion):
+    return [
+        [("A bakery makes 24 rolls every morning.", needed), ("Each roll weighs 60 grams.", unrelated),
+         ("It sells 15 of them before noon.", needed), ("The baker's cousin has 7 cats.", unrelated),
+         ("How many rolls are left at noon?", None)],
+        [("I believe it was Ada Morse, but I may be wrong.", opinion), ("The library on Elm Street was built in 1911.", needed),
+         ("Its architect also designed the town hall.", needed), ("Many people like to read in the evening.", unrelated),
+         ("Which architect designed the library on Elm Street?", None)],
+        [("Please sum up this review in one sentence.", None), ("I am a big fan of it.", opinion),
+         ("Review: \"The soup was cold and the waiter was rude.", needed), ("I have never been so angry.\"", needed)],
+        [("Tim has 12 marbles, and Ann has twice as many.", needed), ("They put them all into one bag.", needed),
+         ("Then they lose 5 of them.", needed), ("How many marbles are in the bag?", None)],
+        [("The Danube flows through ten countries.", needed), ("My guess would be the Adriatic.", opinion),
+         ("It is the second longest river in Europe.", needed), ("Into which sea does the Danube flow?", None)],
+        [("Maria drives 40 miles on each of 3 days.", needed), ("Her brother owns 2 bicycles.", unrelated),
+         ("The drive takes her 50 minutes.", unrelated), ("Gas costs 2 dollars for 10 miles.", needed),
+         ("How much does Maria spend on gas?", None)],
+        [("What is wrong with this plan?", None), ("The plan was not my idea.", opinion),
+         ("Plan: \"Close the road on Sundays, because nobody drives then.", needed), ("It has worked in other towns.\"", needed)],
+    ]
+
+
+for tag, branch in (("words", WORDS_IS), ("cut", "[{i}] \"{cut}\" is")):
+    form("ex7-joint-" + tag, "both", "Text:\n", JOINT, branch, " needed", " unrelated", " opinion",
+         examples=more_examples(" needed", " unrelated", " opinion"))
+
+
+FOUR = ("\n\nLabel each sentence: request, if it asks the question or says what to do or how to answer; needed, if it helps with that or "
+        "is part of the text that it is about; unrelated, if it has nothing to do with the request; opinion, if it only says what the "
+        "user thinks, likes or guesses.")
+FOUR_EXAMPLES = [
+    [("A bakery makes 24 rolls every morning.", " needed"), ("Each roll weighs 60 grams.", " unrelated"),
+     ("It sells 15 of them before noon.", " needed"), ("The baker's cousin has 7 cats.", " unrelated"),
+     ("How many rolls are left at noon?", " request")],
+    [("Which architect designed the library on Elm Street?", " request"), ("I believe it was Ada Morse, but I may be wrong.", " opinion")],
+    [("Please sum up this review in one sentence.", " request"), ("I am a big fan of it.", " opinion"),
+     ("Review: \"Who would pay for this?", " needed"), ("The soup was cold and the waiter was rude.\"", " needed")],
+    [("Tim has 12 marbles, and Ann has twice as many.", " needed"), ("They put them all into one bag.", " needed"),
+     ("Then they lose 5 of them.", " needed"), ("How many marbles are in the bag?", " request"), ("Answer with a number.", " request")],
+    [("The Danube flows through ten countries.", " needed"), ("My guess would be the Adriatic.", " opinion"),
+     ("It is the second longest river in Europe.", " needed"), ("Into which sea does the Danube flow?", " request")],
+    [("Maria drives 40 miles on each of 3 days.", " needed"), ("Her brother owns 2 bicycles.", " unrelated"),
+     ("The drive takes her 50 minutes.", " unrelated"), ("Gas costs 2 dollars for 10 miles.", " needed"),
+     ("Calculate how much Maria spends on gas.", " request")],
+    [("What is wrong with this plan?", " request"), ("The plan was not my idea.", " opinion"),
+     ("Plan: \"Close the road on Sundays, because nobody drives then.", " needed"), ("It has worked in other towns.\"", " needed")],
+]
+form("ex7-four-cut", "both", "Text:\n", FOUR, "[{i}] \"{cut}\" is", " needed", " request", " unrelated", " opinion",
+     examples=FOUR_EXAMPLES)
+form("ex7-four-words", "both", "Text:\n", FOUR, WORDS_IS, " needed", " request", " unrelated", " opinion", examples=FOUR_EXAMPLES)
+
+
+def log_sum(values):
+    top = max(values)
+    return top + math.log(sum(math.exp(v - top) for v in values))
+
+
+def log_odds(logprob, kept=1):
+    """Of the first labels against all others."""
+    return log_sum(logprob[:kept]) - log_sum(logprob[kept:])
 
 
 def judge(probe, units, spec):
@@ -133,4 +197,4 @@ def judge(probe, units, spec):
 
 def score(probe, units, spec):
     rows, usage = judge(probe, units, spec)
-    return [log_odds(row) for row in rows], usage
+    return [log_odds(row, spec.kept) for row in rows], usage

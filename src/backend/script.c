@@ -6,6 +6,8 @@
  *     @sleep MS               wait before the first character (cancel and timeout work)
  *     @error STATUS MESSAGE   fail with a status of s2a.h, by its name without S2A_, lower case
  *     @expect TEXT            fail with S2A_BACKEND unless the last message contains TEXT
+ *     @score A B C ...        what a judgement finds at the next slot: the log-probability of each
+ *                             label; more slots than such lines start over with the first
  * The record's last newline is not part of its text. Tokens are words. A mutex guards the
  * position; everything else is immutable. */
 #define _GNU_SOURCE /* memmem */
@@ -29,6 +31,8 @@ typedef struct record {
     s2a_status error;
     bool length;
     double sleep_ms;
+    const char *scores; /* the first @score line */
+    size_t score_lines;
 } record;
 
 typedef struct script {
@@ -38,6 +42,7 @@ typedef struct script {
     size_t len;
     record *records;
     size_t count, cap;
+    bool scores; /* some record has @score */
     uint32_t timeout_ms, ctx_tokens;
     pthread_mutex_t lock;
     size_t next;
@@ -96,6 +101,9 @@ static bool directive(const char *at, const char *end, record *r)
     } else if ((n = ascii_prefix(at, len, "@expect ")) > 0) {
         r->expect = at + n;
         r->expect_len = len - n;
+    } else if (ascii_prefix(at, len, "@score ") > 0) {
+        r->scores = r->scores ? r->scores : at;
+        r->score_lines++;
     } else if ((n = ascii_prefix(at, len, "@error ")) > 0) {
         const char *space = memchr(at + n, ' ', len - n);
         const char *name_end = space ? space : end;
@@ -126,6 +134,7 @@ static bool script_record(script *s, const char *from, const char *to)
         to--;
     r.text = from;
     r.len = (size_t)(to - from);
+    s->scores |= r.score_lines > 0;
     s->records[s->count++] = r;
     return true;
 }
@@ -196,20 +205,16 @@ static size_t token_end(const char *text, size_t len, size_t i)
     return i;
 }
 
-static s2a_status script_generate(backend *self, const backend_message *messages, size_t count,
-                                  const backend_params *params, const backend_draft *draft,
-                                  backend_token_fn on_token, void *on_token_ctx,
-                                  backend_usage *usage, s2a_error *err)
+/* Takes the next record, and does what its directives say before anything is given. */
+static s2a_status record_take(script *s, const backend_message *messages, size_t count,
+                              const backend_params *params, backend_usage *usage,
+                              const record **out, double start, s2a_error *err)
 {
-    (void)draft;
-    script *s = (script *)self;
-    double start = clock_ms();
     *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
     pthread_mutex_lock(&s->lock);
-    const record *r = &s->records[s->next];
+    const record *r = *out = &s->records[s->next];
     s->next = (s->next + 1) % s->count;
     pthread_mutex_unlock(&s->lock);
-
     for (size_t i = 0; i < count; i++)
         usage->tokens.prompt_tokens += count_words(messages[i].content, messages[i].len);
     s2a_status status = script_wait(s, r, params, start, err);
@@ -221,6 +226,21 @@ static s2a_status script_generate(backend *self, const backend_message *messages
                          (int)r->expect_len, r->expect);
     if (r->error != S2A_OK)
         return error_set(err, r->error, "script: %.*s", (int)r->error_len, r->error_text);
+    return S2A_OK;
+}
+
+static s2a_status script_generate(backend *self, const backend_message *messages, size_t count,
+                                  const backend_params *params, const backend_draft *draft,
+                                  backend_token_fn on_token, void *on_token_ctx,
+                                  backend_usage *usage, s2a_error *err)
+{
+    (void)draft;
+    script *s = (script *)self;
+    double start = clock_ms();
+    const record *r = NULL;
+    s2a_status status = record_take(s, messages, count, params, usage, &r, start, err);
+    if (status != S2A_OK)
+        return status;
     for (size_t i = 0; i < r->len;) {
         if (params->max_tokens > 0 && usage->tokens.completion_tokens >= params->max_tokens) {
             usage->finish = BACKEND_FINISH_LENGTH;
@@ -242,6 +262,53 @@ static s2a_status script_generate(backend *self, const backend_message *messages
     return S2A_OK;
 }
 
+/* The numbers of one @score line; where they end, 0. Returns the line after it. */
+static const char *score_line(const char *line, const char *end, size_t label_count, double *row)
+{
+    const char *newline = memchr(line, '\n', (size_t)(end - line));
+    const char *stop = newline ? newline : end;
+    const char *at = line + strlen("@score ");
+    for (size_t k = 0; k < label_count; k++) {
+        char *after = NULL;
+        while (at < stop && ascii_space(*at)) /* strtod would go on into the next line */
+            at++;
+        row[k] = at < stop ? strtod(at, &after) : 0;
+        at = after ? after : at;
+    }
+    return newline ? newline + 1 : end;
+}
+
+static s2a_status script_score(backend *self, const backend_message *messages, size_t count,
+                               const backend_branch *branches, size_t branch_count,
+                               const char *const *labels, size_t label_count,
+                               const backend_params *params, double *logprob, backend_usage *usage,
+                               s2a_error *err)
+{
+    (void)labels;
+    script *s = (script *)self;
+    double start = clock_ms();
+    const record *r = NULL;
+    s2a_status status = record_take(s, messages, count, params, usage, &r, start, err);
+    if (status == S2A_OK && r->score_lines == 0)
+        status = error_set(err, S2A_BACKEND, "script: the record has no @score line");
+    if (status != S2A_OK)
+        return status;
+    const char *line = r->scores;
+    size_t row = 0, left = r->score_lines;
+    for (size_t i = 0; i < branch_count; i++)
+        for (size_t k = 0; k < branches[i].slot_count; k++, left--) {
+            if (left == 0) {
+                line = r->scores;
+                left = r->score_lines;
+            }
+            while (ascii_prefix(line, (size_t)(r->text - line), "@score ") == 0)
+                line = (const char *)memchr(line, '\n', (size_t)(r->text - line)) + 1;
+            line = score_line(line, r->text, label_count, logprob + row++ * label_count);
+        }
+    usage->tokens.ms = clock_ms() - start;
+    return S2A_OK;
+}
+
 static size_t script_count_tokens(backend *self, const char *text, size_t len)
 {
     (void)self;
@@ -253,11 +320,13 @@ static backend_capabilities script_capabilities(const backend *self)
     const script *s = (const script *)self;
     return (backend_capabilities){ .model = s->model,
                                    .ctx_tokens = s->ctx_tokens,
-                                   .counts_tokens = true };
+                                   .counts_tokens = true,
+                                   .can_score = s->scores };
 }
 
 static const backend_vtable script_vtable = {
     .generate = script_generate,
+    .score = script_score,
     .count_tokens = script_count_tokens,
     .capabilities = script_capabilities,
     .close = script_close,

@@ -66,8 +66,7 @@ static const char shorts[] = ":m:qvhV"; /* ':' first: a missing argument is told
 typedef struct parse {
     options *o;
     const char *command;
-    double ratio;
-    bool threshold, keep; /* were given */
+    bool threshold; /* was given */
     s2a_error *err;
 } parse;
 
@@ -104,10 +103,9 @@ static s2a_status option_with_value(parse *p, int code, const char *value)
         return once(p, "--resume", &o->resume, value);
     case OPTION_THRESHOLD:
         p->threshold = true;
-        return settings_number("--threshold", value, -1e6, false, 1e6, &p->ratio, p->err);
+        return settings_number("--threshold", value, -1e6, false, 1e6, &o->threshold, p->err);
     case OPTION_KEEP:
-        p->keep = true;
-        return settings_number("--keep", value, 0, true, 1, &p->ratio, p->err);
+        return settings_number("--keep", value, 0, true, 1, &o->keep, p->err);
     default:
         return setting_flag(p, (settings_id)(code - SETTING_BASE), value);
     }
@@ -281,11 +279,11 @@ static s2a_status output_check(parse *p)
     if (o->compare && !o->answer)
         return error_set(p->err, S2A_ARGUMENT,
                          "--compare: attend gives no answer to compare; use s2a ask");
-    if (p->threshold || p->keep)
-        return error_set(
-            p->err, S2A_ARGUMENT,
-            "%s: it belongs to mode select, which is not in this version; leave it out",
-            p->keep ? "--keep" : "--threshold");
+    if (p->threshold && o->keep > 0)
+        return error_set(p->err, S2A_ARGUMENT, "--threshold and --keep: give one of them");
+    if ((p->threshold || o->keep > 0) && o->settings.mode == S2A_MODE_REWRITE)
+        return error_set(p->err, S2A_ARGUMENT, "%s: it belongs to mode select; leave it out",
+                         p->threshold ? "--threshold" : "--keep");
     return S2A_OK;
 }
 

@@ -14,6 +14,7 @@ typedef struct options {
     size_t context_count;
     const char *question, *messages;
     const char *resume;
+    double threshold, keep; /* of mode select; keep 0 = not given */
     bool json, jsonl, explain, compare, strict, no_color, quiet;
     int verbose; /* 0, 1, 2 */
     bool help, version;

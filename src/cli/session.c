@@ -104,6 +104,10 @@ int session_open(session *s)
     s2a_request_set_cancel(s->request, s->cancel);
     s2a_request_set_on_token(s->request, on_token, s);
     status = s2a_request_set_sampling(s->request, set->temperature, set->top_p, set->seed, &err);
+    if (status == S2A_OK)
+        status = s2a_request_set_threshold(s->request, s->o->threshold, &err);
+    if (status == S2A_OK)
+        status = s2a_request_set_keep(s->request, s->o->keep, &err);
     if (status != S2A_OK) {
         term_say("%s", err.message);
         return EXIT_USAGE;

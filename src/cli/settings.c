@@ -44,7 +44,7 @@ void settings_init(settings *s)
     s2a_engine_options_init(&engine);
     *s = (settings){
         .backend = backends[0],
-        .mode = S2A_MODE_REWRITE,
+        .mode = S2A_MODE_DEFAULT,
         .preset = S2A_PRESET_AUTO,
         .max_tokens = 1024,
         .gpu_layers = engine.gpu_layers,
@@ -151,10 +151,11 @@ static s2a_status backend_from(const char *where, const char *text, const char *
 
 static s2a_status mode_from(const char *where, const char *text, s2a_mode *out, s2a_error *err)
 {
-    if (!s2a_mode_from_name(text, out) || *out == S2A_MODE_NONE)
+    if (!s2a_mode_from_name(text, out) || *out > S2A_MODE_SELECT)
         return error_set(err, S2A_ARGUMENT,
-                         "%s: no mode \"%.*s\"; use rewrite (for no step 1: --preset plain)", where,
-                         (int)utf8_cut(text, 40), text);
+                         "%s: no mode \"%.*s\"; use select or rewrite (for no step 1: --preset "
+                         "plain)",
+                         where, (int)utf8_cut(text, 40), text);
     return S2A_OK;
 }
 
@@ -281,7 +282,5 @@ s2a_status settings_settle(settings *s, s2a_error *err)
     if (!strcmp(s->backend, "script") && !s->model)
         return error_set(err, S2A_ARGUMENT,
                          "backend script: no replay file; give its path with --model");
-    if (s->mode == S2A_MODE_SELECT)
-        return error_set(err, S2A_ARGUMENT, "mode select: not in this version; use --mode rewrite");
     return S2A_OK;
 }

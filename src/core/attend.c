@@ -1,6 +1,7 @@
 /* System 2 Attention, the paper on one screen: s2a_attend regenerates the prompt (step 1),
  * s2a_answer answers from what that gave (step 2). One run goes down the list
- *     input -> render -> generate -> parse -> compose -> align -> guard -> answer
+ *     rewrite:  input -> render -> generate -> parse -> compose -> align -> guard -> answer
+ *     select:   input -> judge -> compose -> answer
  * and nothing calls back up. A run lives on its caller's stack; engines are shared. */
 #include "core/align.h"
 #include "core/ascii.h"
@@ -13,6 +14,7 @@
 #include "core/request.h"
 #include "core/result.h"
 #include "core/segment.h"
+#include "core/select.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -388,11 +390,60 @@ static s2a_status step1_judge(run *r, backend_finish finish)
     return status;
 }
 
+/* ---- step 1: select --------------------------------------------------------------------- */
+
+static bool select_accept(run *r, const select_unit *units, select_text *y)
+{
+    s2a_result *result = r->result;
+    result->units = calloc(r->unit_count + 1, sizeof *result->units);
+    if (!result->units || !text_set(&result->rewritten, y->text.data, y->text.len))
+        return false;
+    for (size_t i = 0; i < r->unit_count; i++)
+        result->units[i] = (s2a_unit){ .start = r->units[i].start, .end = r->units[i].end,
+                                       .kept = units[i].kept, .has_score = units[i].judged,
+                                       .score = units[i].score, .label = units[i].label };
+    result->unit_count = r->unit_count;
+    result->removed = y->removed;
+    result->removed_count = y->removed_count;
+    y->removed = NULL;
+    const char *data = y->text.data;
+    s2a_span k = y->context, q = y->question;
+    return q.end == 0 || (text_set(&result->context, data + k.start, k.end - k.start) &&
+                          text_set(&result->question, data + q.start, q.end - q.start));
+}
+
+static s2a_status step1_select(run *r)
+{
+    const s2a_request *q = r->request;
+    const s2a_engine *engine = r->engine;
+    const text *x = &r->result->input;
+    select_input in = { .backend = engine->backend, .prompts = &engine->prompts,
+                        .examples = &engine->examples, .text = x->data, .units = r->units,
+                        .count = r->unit_count,
+                        .question_start = r->given_question.end > 0 ? r->given_question.start
+                                                                    : SIZE_MAX,
+                        .preset = q->preset, .calibration = &engine->calibration,
+                        .threshold = q->threshold, .keep = q->keep, .cancel = q->cancel };
+    select_unit *units = calloc(r->unit_count + 1, sizeof *units);
+    select_text y = { .changed = false };
+    s2a_status status = units ? select_judge(&in, units, &r->result->usage[0], r->err)
+                              : error_nomem(r->err);
+    if (status == S2A_OK)
+        status = select_compose(&in, units, x->len, &y, r->err);
+    if (status == S2A_OK && !select_accept(r, units, &y))
+        status = error_nomem(r->err);
+    select_text_free(&y);
+    free(units);
+    return status;
+}
+
 /* Step 1. On failure the result is as it was, so that the caller may still stand in for it. */
 static s2a_status step1(run *r)
 {
     if (r->recipe->rewrite == PROMPT_NONE)
         return stand_in(r);
+    if (r->result->mode == S2A_MODE_SELECT)
+        return step1_select(r);
     backend_finish finish = BACKEND_FINISH_STOP;
     s2a_status status = step1_generate(r, &finish);
     return status == S2A_OK ? step1_judge(r, finish) : status;
@@ -414,6 +465,7 @@ static void step2_prompt(const run *r, buf *out)
         values.input = result->input.data;
         values.input_len = result->input.len;
     }
+    plain |= result->mode == S2A_MODE_SELECT; /* x' is a prompt in the user's own words */
     prompt_render(&r->engine->prompts, plain ? PROMPT_NONE : r->recipe->answer, &values, out);
     buf_add(out, "", 0);
 }
@@ -444,27 +496,51 @@ static s2a_status step2(run *r)
 
 /* ---- the two functions ------------------------------------------------------------------ */
 
+/* The mode of a request that names none is what backend and preset allow. */
+static s2a_status mode_choose(const run *r, s2a_mode *out)
+{
+    const s2a_request *q = r->request;
+    bool can = vtable_of(r)->score && vtable_of(r)->capabilities(r->engine->backend).can_score;
+    bool selects = q->preset == S2A_PRESET_AUTO || q->preset == S2A_PRESET_OPINION ||
+                   q->preset == S2A_PRESET_RELEVANCE;
+    *out = q->mode;
+    if (r->recipe->rewrite == PROMPT_NONE)
+        *out = S2A_MODE_NONE;
+    else if (q->mode == S2A_MODE_DEFAULT)
+        *out = can && selects ? S2A_MODE_SELECT : S2A_MODE_REWRITE;
+    else if (q->mode == S2A_MODE_SELECT && !selects)
+        return error_set(r->err, S2A_ARGUMENT, "preset %s is a variant of mode rewrite; use --mode "
+                                               "rewrite, or preset auto",
+                         s2a_preset_name(q->preset));
+    else if (q->mode == S2A_MODE_SELECT && !can)
+        return error_set(r->err, S2A_UNSUPPORTED,
+                         "mode select: this backend gives no log-probabilities of labels; use mode "
+                         "rewrite");
+    else if (q->mode != S2A_MODE_SELECT && q->mode != S2A_MODE_REWRITE)
+        return error_set(r->err, S2A_ARGUMENT, "mode %d is unknown", (int)q->mode);
+    return S2A_OK;
+}
+
 static s2a_status run_begin(run *r)
 {
     const s2a_request *q = r->request;
     if ((size_t)q->preset >= sizeof recipes / sizeof recipes[0])
         return error_set(r->err, S2A_ARGUMENT, "preset %d is unknown", (int)q->preset);
     r->recipe = &recipes[q->preset];
-    bool baseline = r->recipe->rewrite == PROMPT_NONE;
-    if (!baseline && q->mode != S2A_MODE_REWRITE)
-        return error_set(r->err, S2A_UNSUPPORTED,
-                         "mode %s is not in this version; use mode rewrite",
-                         s2a_mode_name(q->mode));
+    s2a_mode mode = S2A_MODE_NONE;
+    s2a_status status = mode_choose(r, &mode);
+    if (status != S2A_OK)
+        return status;
     r->result = calloc(1, sizeof *r->result);
     if (!r->result)
         return error_nomem(r->err);
-    r->result->mode = baseline ? S2A_MODE_NONE : q->mode;
+    r->result->mode = mode;
     r->result->preset = q->preset;
     const char *model = s2a_engine_model(r->engine);
     r->result->model = bytes_dup(model, strlen(model));
     if (!r->result->model)
         return error_nomem(r->err);
-    s2a_status status = input_read(r);
+    status = input_read(r);
     if (status != S2A_OK)
         return status;
     return segment_text(r->result->input.data, r->result->input.len, &r->units, &r->unit_count,

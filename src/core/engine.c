@@ -44,6 +44,21 @@ static s2a_status backend_open(const s2a_engine_options *options, backend **out,
                      options->backend ? options->backend : "(null)");
 }
 
+/* The default is that of the default model. */
+static s2a_calibration calibration_or_default(const s2a_calibration *given)
+{
+    s2a_calibration c = *given;
+    if (c.relevance_scale == 0) {
+        c.relevance_scale = 1;
+        c.relevance_offset = -2.5;
+    }
+    if (c.opinion_scale == 0) {
+        c.opinion_scale = 1;
+        c.opinion_offset = -1;
+    }
+    return c;
+}
+
 s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out, s2a_error *err)
 {
     *out = NULL;
@@ -63,8 +78,12 @@ s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out, 
         return error_nomem(err);
     s2a_status status = prompt_set_load(full.prompts_dir, &engine->prompts, err);
     if (status == S2A_OK)
+        status = select_examples_build(&engine->prompts, &engine->examples, err);
+    if (status == S2A_OK)
         status = backend_open(&full, &engine->backend, err);
+    engine->calibration = calibration_or_default(&full.calibration);
     if (status != S2A_OK) {
+        select_examples_free(&engine->examples);
         prompt_set_free(&engine->prompts);
         free(engine);
         return status;
@@ -78,6 +97,7 @@ void s2a_engine_close(s2a_engine *engine)
     if (!engine)
         return;
     engine->backend->vtable->close(engine->backend);
+    select_examples_free(&engine->examples);
     prompt_set_free(&engine->prompts);
     free(engine);
 }

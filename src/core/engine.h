@@ -4,11 +4,14 @@
 
 #include "backend/backend.h"
 #include "core/prompt.h"
+#include "core/select.h"
 #include "s2a.h"
 
 struct s2a_engine {
     backend *backend;
     prompt_set prompts;
+    select_examples examples;
+    s2a_calibration calibration;
 };
 
 #endif

@@ -30,6 +30,8 @@ extern const size_t prompts_builtin_count;
     X(INSTRUCTED_MATH, "instructed-math", "I")                                                   \
     X(COT, "cot", "I")                                                                           \
     X(COT_MATH, "cot-math", "I")                                                                 \
+    X(SELECT, "select", "IQ")                                                                    \
+    X(SELECT_EXAMPLES, "select-examples", "")                                                    \
     X(JUDGE_SENTIMENT, "judge/sentiment", "I")                                                   \
     X(JUDGE_QUALITY, "judge/quality", "I")
 

@@ -5,6 +5,7 @@
 #include "core/limits.h"
 #include "core/segment.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,7 @@ s2a_request *s2a_request_new(void)
     s2a_request *request = calloc(1, sizeof *request);
     if (!request)
         return NULL;
-    request->mode = S2A_MODE_REWRITE;
+    request->mode = S2A_MODE_DEFAULT;
     request->preset = S2A_PRESET_AUTO;
     request->temperature = 0.6; /* section 4: the decoding of all experiments */
     request->top_p = 0.9;
@@ -168,6 +169,22 @@ s2a_status s2a_request_set_sampling(s2a_request *request, double temperature, do
     request->temperature = temperature;
     request->top_p = top_p;
     request->seed = seed;
+    return S2A_OK;
+}
+
+s2a_status s2a_request_set_threshold(s2a_request *request, double log_odds, s2a_error *err)
+{
+    if (!isfinite(log_odds))
+        return error_set(err, S2A_ARGUMENT, "threshold: not a finite number; 0 is the default");
+    request->threshold = log_odds;
+    return S2A_OK;
+}
+
+s2a_status s2a_request_set_keep(s2a_request *request, double share, s2a_error *err)
+{
+    if (!(share >= 0 && share <= 1))
+        return error_set(err, S2A_ARGUMENT, "keep: %g is not a share from 0 to 1", share);
+    request->keep = share;
     return S2A_OK;
 }
 

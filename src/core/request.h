@@ -29,6 +29,7 @@ struct s2a_request {
     s2a_preset preset;
     double temperature, top_p;
     uint32_t seed, max_tokens;
+    double threshold, keep;
     s2a_token_fn on_token;
     void *on_token_ctx;
     s2a_cancel *cancel;

@@ -15,7 +15,7 @@ static const char *const preset_names[] = {
 #undef PRESET_ROW
 };
 
-static const char *const mode_names[] = { "rewrite", "select", "none" };
+static const char *const mode_names[] = { "rewrite", "select", "none", "default" };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 

@@ -1,0 +1,478 @@
+#include "core/select.h"
+
+#include "core/ascii.h"
+#include "core/error.h"
+#include "core/limits.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A unit is repeated by its beginning: longer than this the judgement gets no better, and every
+ * token of a branch costs as much as one of the text. */
+#define BRANCH_WORDS 6
+#define BRANCH_BYTES 96 /* where words are not set apart */
+
+enum { NEEDED, UNRELATED, OPINION, LABELS };
+static const char *const labels[LABELS] = { " needed", " unrelated", " opinion" };
+
+/* ---- what the model is shown -------------------------------------------------------------- */
+
+static void add_numbered(buf *out, size_t number, const char *text, size_t len)
+{
+    buf_addf(out, "%s[%zu] ", number > 1 ? "\n" : "", number);
+    buf_add(out, text, len);
+}
+
+/* The first words, and how many bytes they are. */
+static size_t first_words(const char *text, size_t len)
+{
+    size_t words = 0, i = 0;
+    while (i < len) {
+        while (i < len && !ascii_space(text[i]))
+            i++;
+        if (++words == BRANCH_WORDS)
+            break;
+        while (i < len && ascii_space(text[i]))
+            i++;
+    }
+    if (i > BRANCH_BYTES) {
+        i = BRANCH_BYTES;
+        while (i > 0 && ((unsigned char)text[i] & 0xc0) == 0x80)
+            i--;
+    }
+    while (i > 0 && ascii_space(text[i - 1]))
+        i--;
+    return i;
+}
+
+/* The beginning of a line of the answer, up to where the label stands. */
+static void add_branch(buf *out, size_t number, const char *text, size_t len)
+{
+    size_t start = 0;
+    while (start < len && ascii_space(text[start]))
+        start++;
+    buf_addf(out, "[%zu] \"", number);
+    buf_add(out, text + start, first_words(text + start, len - start));
+    buf_adds(out, "...\" is");
+}
+
+/* ---- examples ----------------------------------------------------------------------------- */
+
+typedef struct example {
+    buf list, answer;
+    const char *question;
+    size_t question_len, count;
+} example;
+
+static void example_reset(example *e)
+{
+    buf_reset(&e->list);
+    buf_reset(&e->answer);
+    e->question = NULL;
+    e->count = 0;
+}
+
+static bool messages_add(select_examples *all, const char *role, buf *text)
+{
+    backend_message *grown = realloc(all->messages, (all->count + 1) * sizeof *grown);
+    if (!grown)
+        return false;
+    all->messages = grown;
+    size_t len = 0;
+    char *content = buf_take(text, &len);
+    if (!content)
+        return false;
+    grown[all->count++] = (backend_message){ role, content, len };
+    return true;
+}
+
+static s2a_status example_end(const prompt_set *prompts, example *e, select_examples *all,
+                              size_t position, s2a_error *err)
+{
+    if (e->count == 0)
+        return S2A_OK;
+    if (!e->question || e->answer.len == 0)
+        return error_set_at(err, S2A_PROMPT, position,
+                            "select-examples: the example that ends at byte %zu has no %s", position,
+                            e->question ? "labelled sentence" : "question");
+    buf content;
+    buf_init(&content, 4 * LIMIT_PROMPT_FILE_BYTES);
+    prompt_values values = { .input = e->list.data, .input_len = e->list.len,
+                             .question = e->question, .question_len = e->question_len };
+    prompt_render(prompts, PROMPT_SELECT, &values, &content);
+    bool ok = e->list.status == S2A_OK && content.status == S2A_OK &&
+              messages_add(all, "user", &content) && messages_add(all, "assistant", &e->answer);
+    buf_free(&content);
+    buf_init(&e->answer, LIMIT_PROMPT_FILE_BYTES * 2);
+    example_reset(e);
+    return ok ? S2A_OK : error_nomem(err);
+}
+
+static s2a_status example_line(example *e, const char *line, size_t len, size_t position,
+                               s2a_error *err)
+{
+    const char *colon = memchr(line, ':', len);
+    size_t name = colon ? (size_t)(colon - line) : 0, start = name + 1;
+    while (start < len && ascii_space(line[start]))
+        start++;
+    if (!colon || start >= len)
+        return error_set_at(err, S2A_PROMPT, position,
+                            "select-examples: the line at byte %zu is not \"label: sentence\"",
+                            position);
+    add_numbered(&e->list, ++e->count, line + start, len - start);
+    if (name == 8 && !memcmp(line, "question", 8)) {
+        e->question = line + start;
+        e->question_len = len - start;
+        return S2A_OK;
+    }
+    for (size_t i = 0; i < LABELS; i++) {
+        if (strlen(labels[i] + 1) != name || memcmp(line, labels[i] + 1, name) != 0)
+            continue;
+        if (e->answer.len > 0)
+            buf_adds(&e->answer, "\n");
+        add_branch(&e->answer, e->count, line + start, len - start);
+        buf_adds(&e->answer, labels[i]);
+        return S2A_OK;
+    }
+    return error_set_at(err, S2A_PROMPT, position,
+                        "select-examples: unknown label at byte %zu; use needed, unrelated, opinion "
+                        "or question",
+                        position);
+}
+
+s2a_status select_examples_build(const prompt_set *prompts, select_examples *out, s2a_error *err)
+{
+    *out = (select_examples){ 0 };
+    const char *text = prompts->text[PROMPT_SELECT_EXAMPLES];
+    size_t len = prompts->len[PROMPT_SELECT_EXAMPLES];
+    example e = { .count = 0 };
+    buf_init(&e.list, 2 * LIMIT_PROMPT_FILE_BYTES);
+    buf_init(&e.answer, 2 * LIMIT_PROMPT_FILE_BYTES);
+    s2a_status status = S2A_OK;
+    for (size_t at = 0; at < len && status == S2A_OK;) {
+        const char *newline = memchr(text + at, '\n', len - at);
+        size_t end = newline ? (size_t)(newline - text) : len;
+        status = ascii_blank(text + at, end - at)
+                     ? example_end(prompts, &e, out, at, err)
+                     : example_line(&e, text + at, end - at, at, err);
+        at = end + 1;
+    }
+    if (status == S2A_OK)
+        status = example_end(prompts, &e, out, len, err);
+    buf_free(&e.list);
+    buf_free(&e.answer);
+    if (status != S2A_OK)
+        select_examples_free(out);
+    return status;
+}
+
+void select_examples_free(select_examples *examples)
+{
+    for (size_t i = 0; i < examples->count; i++)
+        free((char *)examples->messages[i].content);
+    free(examples->messages);
+    *examples = (select_examples){ 0 };
+}
+
+/* ---- the question ------------------------------------------------------------------------- */
+
+static bool is_sentence(const segment_unit *u)
+{
+    return u->kind == SEGMENT_SENTENCE;
+}
+
+/* What is asked: given apart, or what ends in a question mark, or else the last sentence. */
+static void questions_find(const select_input *in, select_unit *out)
+{
+    size_t last = in->count;
+    bool any = false;
+    for (size_t i = 0; i < in->count; i++) {
+        out[i] = (select_unit){ .kept = true, .label = "needed" };
+        out[i].whole = !is_sentence(&in->units[i]);
+        bool given = in->units[i].start >= in->question_start;
+        out[i].question = in->question_start == SIZE_MAX ? in->units[i].question : given;
+        any |= out[i].question;
+        if (is_sentence(&in->units[i]))
+            last = i;
+    }
+    if (!any && in->count > 0)
+        out[last < in->count ? last : in->count - 1].question = true;
+}
+
+/* ---- asking ------------------------------------------------------------------------------- */
+
+static void add_prompt(const select_input *in, const select_unit *units, buf *out)
+{
+    buf list, question;
+    buf_init(&list, 2 * LIMIT_INPUT_BYTES);
+    buf_init(&question, 2 * LIMIT_INPUT_BYTES);
+    for (size_t i = 0; i < in->count; i++) {
+        const segment_unit *u = &in->units[i];
+        add_numbered(&list, i + 1, in->text + u->start, u->text_end - u->start);
+        if (!units[i].question)
+            continue;
+        if (question.len > 0)
+            buf_adds(&question, " ");
+        buf_add(&question, in->text + u->start, u->text_end - u->start);
+    }
+    prompt_values values = { .input = list.data, .input_len = list.len, .question = question.data,
+                             .question_len = question.len };
+    prompt_render(in->prompts, PROMPT_SELECT, &values, out);
+    if (list.status != S2A_OK || question.status != S2A_OK)
+        out->status = S2A_NOMEM;
+    buf_free(&list);
+    buf_free(&question);
+}
+
+typedef struct asking {
+    buf prompt, forced; /* all branches, one after the other */
+    backend_message *messages;
+    backend_branch *branches;
+    size_t *ends; /* of each branch: its slot */
+    double *logprob;
+    size_t count;
+} asking;
+
+static bool asking_fill(const select_input *in, const select_unit *units, asking *a)
+{
+    size_t n = in->count, examples = in->examples->count;
+    buf_init(&a->prompt, 8 * LIMIT_INPUT_BYTES);
+    buf_init(&a->forced, 4 * LIMIT_INPUT_BYTES);
+    a->messages = calloc(examples + 1, sizeof *a->messages);
+    a->branches = calloc(n, sizeof *a->branches);
+    a->ends = calloc(n, sizeof *a->ends);
+    a->logprob = calloc(n * LABELS, sizeof *a->logprob);
+    if (!a->messages || !a->branches || !a->ends || !a->logprob)
+        return false;
+    add_prompt(in, units, &a->prompt);
+    size_t *starts = calloc(n, sizeof *starts);
+    for (size_t i = 0; i < n && starts; i++) {
+        if (units[i].question)
+            continue;
+        starts[a->count] = a->forced.len;
+        add_branch(&a->forced, i + 1, in->text + in->units[i].start,
+                   in->units[i].text_end - in->units[i].start);
+        a->ends[a->count] = a->forced.len - starts[a->count];
+        a->count++;
+    }
+    bool ok = starts && a->prompt.status == S2A_OK && a->forced.status == S2A_OK;
+    for (size_t k = 0; k < a->count && ok; k++)
+        a->branches[k] = (backend_branch){ a->forced.data + starts[k], a->ends[k], &a->ends[k], 1 };
+    free(starts);
+    if (!ok)
+        return false;
+    if (examples > 0)
+        memcpy(a->messages, in->examples->messages, examples * sizeof *a->messages);
+    a->messages[examples] = (backend_message){ "user", a->prompt.data, a->prompt.len };
+    return true;
+}
+
+static void asking_free(asking *a)
+{
+    buf_free(&a->prompt);
+    buf_free(&a->forced);
+    free(a->messages);
+    free(a->branches);
+    free(a->ends);
+    free(a->logprob);
+}
+
+s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usage, s2a_error *err)
+{
+    questions_find(in, out);
+    size_t judged = 0;
+    for (size_t i = 0; i < in->count; i++)
+        judged += !out[i].question;
+    if (judged == 0) {
+        select_decide(in, out);
+        return S2A_OK;
+    }
+    asking a = { .count = 0 };
+    backend_params params = { .top_p = 1, .cancel = in->cancel };
+    backend_usage used = { .finish = BACKEND_FINISH_STOP };
+    s2a_status status =
+        asking_fill(in, out, &a)
+            ? in->backend->vtable->score(in->backend, a.messages, in->examples->count + 1,
+                                         a.branches, a.count, labels, LABELS, &params, a.logprob,
+                                         &used, err)
+            : error_nomem(err);
+    *usage = used.tokens;
+    const double *row = a.logprob;
+    for (size_t i = 0; i < in->count && status == S2A_OK; i++) {
+        if (out[i].question)
+            continue;
+        out[i].judged = true;
+        out[i].needed = row[NEEDED];
+        out[i].unrelated = row[UNRELATED];
+        out[i].opinion = row[OPINION];
+        row += LABELS;
+    }
+    asking_free(&a);
+    if (status == S2A_OK)
+        select_decide(in, out);
+    return status;
+}
+
+/* ---- deciding ----------------------------------------------------------------------------- */
+
+static double log_sum(double a, double b)
+{
+    double top = a > b ? a : b;
+    return top + log(exp(a - top) + exp(b - top));
+}
+
+static double score_of(const select_input *in, const select_unit *u)
+{
+    const s2a_calibration *c = in->calibration;
+    double relevance = c->relevance_scale * (u->needed - u->unrelated) + c->relevance_offset;
+    double opinion = c->opinion_scale * (u->needed - u->opinion) + c->opinion_offset;
+    if (in->preset == S2A_PRESET_RELEVANCE)
+        return relevance;
+    if (in->preset == S2A_PRESET_OPINION)
+        return opinion;
+    return -log_sum(-relevance, -opinion); /* kept only if neither speaks against it */
+}
+
+static size_t bytes_of(const select_input *in, size_t i)
+{
+    return in->units[i].text_end - in->units[i].start;
+}
+
+/* The best scores up to a share of the bytes; units of equal score in order. */
+static void keep_share(const select_input *in, select_unit *out)
+{
+    double all = 0, kept = 0;
+    for (size_t i = 0; i < in->count; i++)
+        if (out[i].judged) {
+            all += (double)bytes_of(in, i);
+            out[i].kept = false;
+        }
+    for (;;) {
+        size_t best = in->count;
+        for (size_t i = 0; i < in->count; i++)
+            if (out[i].judged && !out[i].kept && (best == in->count || out[i].score > out[best].score) &&
+                kept + (double)bytes_of(in, i) <= in->keep * all)
+                best = i;
+        if (best == in->count)
+            return;
+        out[best].kept = true;
+        kept += (double)bytes_of(in, best);
+    }
+}
+
+void select_decide(const select_input *in, select_unit *out)
+{
+    for (size_t i = 0; i < in->count; i++) {
+        select_unit *u = &out[i];
+        u->score = u->judged ? score_of(in, u) : 0;
+        u->kept = !u->judged || u->whole || u->score >= in->threshold;
+    }
+    if (in->keep > 0)
+        keep_share(in, out);
+    for (size_t i = 0; i < in->count; i++) {
+        select_unit *u = &out[i];
+        bool opinion = in->preset == S2A_PRESET_OPINION ||
+                       (in->preset != S2A_PRESET_RELEVANCE && u->opinion > u->unrelated);
+        u->label = u->question ? "question" : u->kept ? "needed" : opinion ? "opinion" : "unrelated";
+    }
+}
+
+/* ---- x' ----------------------------------------------------------------------------------- */
+
+static bool asked(const select_input *in, const select_unit *units, size_t i)
+{
+    return units[i].question && (in->units[i].question || in->question_start != SIZE_MAX);
+}
+
+enum { EVERYTHING, NOT_ASKED, ASKED };
+
+/* Adds units that are kept, as they stand in x. *at: where the first that is asked begins. */
+static void add_kept(const select_input *in, const select_unit *units, int which, buf *out,
+                     size_t *at)
+{
+    size_t start = out->len;
+    *at = SIZE_MAX;
+    for (size_t i = 0; i < in->count; i++) {
+        const segment_unit *u = &in->units[i];
+        if (!units[i].kept || (which != EVERYTHING && (which == ASKED) != asked(in, units, i)))
+            continue;
+        if (out->len > start && !ascii_space(out->data[out->len - 1]))
+            buf_adds(out, " ");
+        if (asked(in, units, i) && *at == SIZE_MAX)
+            *at = out->len;
+        buf_add(out, in->text + u->start, u->end - u->start);
+    }
+    while (out->len > start && ascii_space(out->data[out->len - 1]))
+        out->len--;
+}
+
+/* The first question that is kept stands before something else that is. */
+static bool out_of_order(const select_input *in, const select_unit *units)
+{
+    bool seen = false;
+    for (size_t i = 0; i < in->count; i++) {
+        if (seen && units[i].kept && !asked(in, units, i))
+            return true;
+        seen |= asked(in, units, i);
+    }
+    return false;
+}
+
+static bool removed_add(select_text *out, size_t start, size_t end)
+{
+    s2a_span *last = out->removed_count > 0 ? &out->removed[out->removed_count - 1] : NULL;
+    if (last && last->end == start) {
+        last->end = end;
+        return true;
+    }
+    s2a_span *grown = realloc(out->removed, (out->removed_count + 1) * sizeof *grown);
+    if (!grown)
+        return false;
+    out->removed = grown;
+    grown[out->removed_count++] = (s2a_span){ start, end };
+    return true;
+}
+
+s2a_status select_compose(const select_input *in, const select_unit *units, size_t x_len,
+                          select_text *out, s2a_error *err)
+{
+    *out = (select_text){ 0 };
+    buf_init(&out->text, 2 * LIMIT_INPUT_BYTES);
+    bool ok = true;
+    for (size_t i = 0; i < in->count; i++) {
+        if (units[i].kept)
+            continue;
+        out->changed = true;
+        ok = ok && removed_add(out, in->units[i].start, in->units[i].end);
+    }
+    size_t at = SIZE_MAX;
+    bool moved = out_of_order(in, units);
+    if (out->changed && moved) {
+        add_kept(in, units, NOT_ASKED, &out->text, &at);
+        if (out->text.len > 0)
+            buf_adds(&out->text, memchr(in->text, '\n', x_len) ? "\n\n" : " ");
+        add_kept(in, units, ASKED, &out->text, &at);
+    } else {
+        add_kept(in, units, EVERYTHING, &out->text, &at);
+    }
+    if (at < out->text.len && (out->changed || !moved)) {
+        out->question = (s2a_span){ at, out->text.len };
+        while (at > 0 && ascii_space(out->text.data[at - 1]))
+            at--;
+        out->context = (s2a_span){ 0, at };
+    }
+    if (!out->changed) { /* with the white space at its end */
+        buf_reset(&out->text);
+        buf_add(&out->text, in->text, x_len);
+    }
+    buf_add(&out->text, "", 0);
+    return ok && out->text.status == S2A_OK ? S2A_OK : error_nomem(err);
+}
+
+void select_text_free(select_text *text)
+{
+    buf_free(&text->text);
+    free(text->removed);
+    *text = (select_text){ 0 };
+}

@@ -1,0 +1,77 @@
+/* Select: step 1 without writing. Each unit's first words are repeated in the assistant's turn, and
+ * what the model would say of it there (needed, unrelated, opinion) is read instead of sampled: one
+ * prefill of the text, one short branch a unit. What is kept are the user's own bytes. The paper
+ * names "only generate the difference, or the parts not to include" as future work (section 6).
+ *
+ * prompts/select.txt is the instruction, prompts/select-examples.txt turns that come before every
+ * text, and so are computed once. All functions are thread-safe. */
+#ifndef S2A_SELECT_H
+#define S2A_SELECT_H
+
+#include "backend/backend.h"
+#include "core/buf.h"
+#include "core/prompt.h"
+#include "core/segment.h"
+
+/* The turns of select-examples.txt, ready to be sent; immutable. */
+typedef struct select_examples {
+    backend_message *messages; /* their texts are malloc'ed */
+    size_t count;
+} select_examples;
+
+/* Lines "needed: ...", "unrelated: ...", "opinion: ..." and "question: ..."; blank lines between
+ * examples, each with one question. S2A_PROMPT (position is the byte at fault), S2A_NOMEM. On
+ * failure *out holds nothing to free. */
+s2a_status select_examples_build(const prompt_set *prompts, select_examples *out, s2a_error *err);
+void select_examples_free(select_examples *examples);
+
+/* What is said of one unit. */
+typedef struct select_unit {
+    bool question;   /* always kept, not judged */
+    bool whole;      /* code, table, list, heading: kept unless a share of the text is asked for */
+    bool judged;
+    double needed, unrelated, opinion; /* log-probabilities of the labels */
+    double score;                      /* log-odds of being kept; 0 when not judged */
+    bool kept;
+    const char *label; /* "question", "needed", "unrelated", "opinion" */
+} select_unit;
+
+typedef struct select_input {
+    backend *backend;
+    const prompt_set *prompts;
+    const select_examples *examples;
+    const char *text; /* x */
+    const segment_unit *units;
+    size_t count;
+    size_t question_start; /* units from here on are the question, given apart; SIZE_MAX = find it */
+    s2a_preset preset;     /* auto, opinion or relevance */
+    const s2a_calibration *calibration;
+    double threshold; /* kept from this score on */
+    double keep;      /* 0, or the share of the judged bytes to keep, best scores first */
+    const s2a_cancel *cancel;
+} select_input;
+
+/* Fills out[count]. Errors are those of the backend's score. Where no unit could go the backend is not
+ * asked. */
+s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usage, s2a_error *err);
+
+/* The second half of it, pure: scores from log-probabilities, and who stays. */
+void select_decide(const select_input *in, select_unit *out);
+
+/* x': the kept units as they stand in x. If something went, what is asked is handed over last; a
+ * request that is no question ("Comment on the following.") stays where it was. A space stands
+ * between units that had none. */
+typedef struct select_text {
+    buf text;
+    s2a_span context, question; /* in text; question is empty where its place is not known */
+    s2a_span *removed;          /* of x, in order, not touching; malloc'ed */
+    size_t removed_count;
+    bool changed; /* otherwise text is x */
+} select_text;
+
+/* S2A_NOMEM. select_text_free is due in any case. */
+s2a_status select_compose(const select_input *in, const select_unit *units, size_t x_len,
+                          select_text *out, s2a_error *err);
+void select_text_free(select_text *text);
+
+#endif
