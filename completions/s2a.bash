@@ -6,7 +6,7 @@ _s2a_models() {
 
 _s2a() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
-    local common='--model --backend --url --mode --preset --prompts --threads --ctx --gpu-layers
+    local common='--model --backend --url --mode --preset --threshold --keep --prompts --threads --ctx --gpu-layers
         --timeout --temperature --top-p --seed --max-tokens --context --question --messages --jsonl
         --resume --explain --json --strict --no-color --quiet --verbose --help --version'
     local words=
@@ -18,7 +18,7 @@ _s2a() {
     fi
     case $command:$prev in
     ask:--backend | attend:--backend) words='llama http script' ;;
-    ask:--mode | attend:--mode) words='rewrite' ;;
+    ask:--mode | attend:--mode) words='select rewrite' ;;
     ask:--preset | attend:--preset)
         words='auto opinion relevance single keep-original not-instructed plain instructed
             instructed-math'

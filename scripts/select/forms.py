@@ -144,7 +144,7 @@ def more_examples(needed, unrelated, opinion):
     ]
 
 
-for tag, branch in (("words", WORDS_IS), ("cut", "[{i}] \"{cut}\" is")):
+for tag, branch in (("words", WORDS_IS), ("cut", "[{i}] \"{cut}\" is"), ("repeat", REPEAT_IS)):
     form("ex7-joint-" + tag, "both", "Text:\n", JOINT, branch, " needed", " unrelated", " opinion",
          examples=more_examples(" needed", " unrelated", " opinion"))
 

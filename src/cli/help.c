@@ -60,9 +60,13 @@ const char help_main[] =
 
 #define HELP_STEP1                                                                                \
     "\nstep 1:\n"                                                                                 \
-    "      --mode MODE        rewrite\n"                                                          \
+    "      --mode MODE        select: the model judges each sentence, and your own words stay\n"  \
+    "                         (the default where the backend can); rewrite: it writes the\n"      \
+    "                         prompt anew\n"                                                      \
     "      --preset NAME      auto, opinion, relevance, single, keep-original, not-instructed;\n" \
     "                         without step 1: plain, instructed, instructed-math\n"               \
+    "      --threshold X      select: a sentence is kept if its log-odds are at least X (0)\n"     \
+    "      --keep RATIO       select: the best sentences up to this share of the text's bytes\n"  \
     "      --prompts DIR      files that replace the built-in prompts\n"
 
 #define HELP_OUTPUT_END                                                                        \

@@ -230,10 +230,28 @@ static s2a_status read_bytes(const reader *r, const json_t *object, uint64_t *ou
     return S2A_OK;
 }
 
+static s2a_status read_select(reader *r, json_t *object, s2a_calibration *out)
+{
+    static const char *const fields[] = { "relevance_scale", "relevance_offset", "opinion_scale",
+                                          "opinion_offset", NULL };
+    double *const values[] = { &out->relevance_scale, &out->relevance_offset, &out->opinion_scale,
+                               &out->opinion_offset };
+    if (!json_is_object(object))
+        return fault(r, "select", "must be an object of numbers");
+    s2a_status status = check_fields(r, object, fields);
+    for (size_t i = 0; fields[i] && status == S2A_OK; i++) {
+        const json_t *number = json_object_get(object, fields[i]);
+        *values[i] = json_number_value(number);
+        if (!json_is_number(number) || (i % 2 == 0 && *values[i] <= 0))
+            status = fault(r, fields[i], i % 2 == 0 ? "must be a number above 0" : "must be a number");
+    }
+    return status;
+}
+
 static s2a_status read_model(reader *r, json_t *object, manifest_model *model)
 {
-    static const char *const fields[] = { "name", "file",    "bytes",   "sha256", "licence",
-                                          "role", "aliases", "sources", NULL };
+    static const char *const fields[] = { "name",    "file",   "bytes",   "sha256", "licence", "role",
+                                          "aliases", "select", "sources", NULL };
     s2a_status status = check_fields(r, object, fields);
     if (status == S2A_OK)
         status = read_string(r, object, "name", is_model_name,
@@ -260,6 +278,8 @@ static s2a_status read_model(reader *r, json_t *object, manifest_model *model)
         status = read_strings(r, object, "aliases", 0, is_model_name,
                               "must hold letters, digits and ._- and not end in .gguf",
                               &model->aliases, &model->alias_count);
+    if (status == S2A_OK && json_object_get(object, "select"))
+        status = read_select(r, json_object_get(object, "select"), &model->select);
     return status == S2A_OK ? read_sources(r, object, model) : status;
 }
 
@@ -392,6 +412,19 @@ const manifest_model *manifest_find(const manifest *m, const char *name)
             return model;
     }
     return NULL;
+}
+
+s2a_calibration manifest_calibration(const char *name_or_path)
+{
+    s2a_calibration none = { 0 };
+    manifest *m = NULL;
+    if (manifest_load(&m, NULL) != S2A_OK)
+        return none;
+    const char *slash = name_or_path ? strrchr(name_or_path, '/') : NULL;
+    const manifest_model *model = manifest_find(m, slash ? slash + 1 : name_or_path);
+    s2a_calibration found = model ? model->select : none;
+    manifest_free(m);
+    return found;
 }
 
 const char *manifest_kind_name(manifest_kind kind)

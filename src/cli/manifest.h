@@ -36,6 +36,7 @@ typedef struct manifest_model {
     const char *role; /* "default", "test" or "" */
     const char **aliases;
     size_t alias_count;
+    s2a_calibration select;   /* zeros = the default */
     manifest_source *sources; /* in the order in which they are tried */
     size_t source_count;
 } manifest_model;
@@ -59,6 +60,9 @@ void manifest_free(manifest *m);
 /* By name, alias or file, whatever the case of its letters; NULL name: the model whose role is
  * "default". NULL when there is none. */
 const manifest_model *manifest_find(const manifest *m, const char *name);
+
+/* What is known of the model of that name, alias or path of a file; zeros where nothing is. */
+s2a_calibration manifest_calibration(const char *name_or_path);
 
 /* "url", "wheels". */
 const char *manifest_kind_name(manifest_kind kind);

@@ -1,5 +1,7 @@
 #include "cli/session.h"
 
+#include "cli/manifest.h"
+
 #include "cli/commands.h"
 #include "cli/signals.h"
 #include "cli/store.h"
@@ -11,7 +13,9 @@
 
 int session_exit(s2a_status status)
 {
-    return status == S2A_MODEL || status == S2A_UNAVAILABLE ? EXIT_NO_MODEL : EXIT_FAILED;
+    return status == S2A_MODEL || status == S2A_UNAVAILABLE || status == S2A_UNSUPPORTED
+               ? EXIT_NO_MODEL
+               : EXIT_FAILED;
 }
 
 /* ---- opening ---------------------------------------------------------------------------- */
@@ -42,6 +46,7 @@ static void engine_options(const options *o, const char *model, s2a_engine_optio
     e->ctx_tokens = s->ctx;
     e->threads = s->threads;
     e->gpu_layers = s->gpu_layers;
+    e->calibration = manifest_calibration(s->model);
     if (s->timeout_s > 0) {
         /* The user's word on how long an answer may take: silence may last as long. */
         e->request_timeout_ms = e->idle_timeout_ms = milliseconds(s->timeout_s);

@@ -90,6 +90,8 @@ static bool messages_add(select_examples *all, const char *role, buf *text)
 static s2a_status example_end(const prompt_set *prompts, example *e, select_examples *all,
                               size_t position, s2a_error *err)
 {
+    if (e->list.status != S2A_OK || e->answer.status != S2A_OK)
+        return error_nomem(err);
     if (e->count == 0)
         return S2A_OK;
     if (!e->question || e->answer.len == 0)
@@ -101,8 +103,8 @@ static s2a_status example_end(const prompt_set *prompts, example *e, select_exam
     prompt_values values = { .input = e->list.data, .input_len = e->list.len,
                              .question = e->question, .question_len = e->question_len };
     prompt_render(prompts, PROMPT_SELECT, &values, &content);
-    bool ok = e->list.status == S2A_OK && content.status == S2A_OK &&
-              messages_add(all, "user", &content) && messages_add(all, "assistant", &e->answer);
+    bool ok = content.status == S2A_OK && messages_add(all, "user", &content) &&
+              messages_add(all, "assistant", &e->answer);
     buf_free(&content);
     buf_init(&e->answer, LIMIT_PROMPT_FILE_BYTES * 2);
     example_reset(e);
@@ -387,21 +389,29 @@ static bool asked(const select_input *in, const select_unit *units, size_t i)
 
 enum { EVERYTHING, NOT_ASKED, ASKED };
 
+/* Between units that had others between them; scripts without spaces need none. */
+static bool needs_space(char before, char after)
+{
+    return !ascii_space(before) && (unsigned char)before < 0x80 && (unsigned char)after < 0x80;
+}
+
 /* Adds units that are kept, as they stand in x. *at: where the first that is asked begins. */
 static void add_kept(const select_input *in, const select_unit *units, int which, buf *out,
                      size_t *at)
 {
-    size_t start = out->len;
+    size_t start = out->len, last = SIZE_MAX;
     *at = SIZE_MAX;
     for (size_t i = 0; i < in->count; i++) {
         const segment_unit *u = &in->units[i];
+        bool next = last + 1 == i; /* as in x */
         if (!units[i].kept || (which != EVERYTHING && (which == ASKED) != asked(in, units, i)))
             continue;
-        if (out->len > start && !ascii_space(out->data[out->len - 1]))
+        if (out->len > start && !next && needs_space(out->data[out->len - 1], in->text[u->start]))
             buf_adds(out, " ");
         if (asked(in, units, i) && *at == SIZE_MAX)
             *at = out->len;
         buf_add(out, in->text + u->start, u->end - u->start);
+        last = i;
     }
     while (out->len > start && ascii_space(out->data[out->len - 1]))
         out->len--;

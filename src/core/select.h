@@ -59,8 +59,8 @@ s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usa
 void select_decide(const select_input *in, select_unit *out);
 
 /* x': the kept units as they stand in x. If something went, what is asked is handed over last; a
- * request that is no question ("Comment on the following.") stays where it was. A space stands
- * between units that had none. */
+ * request that is no question ("Comment on the following.") stays where it was. A space is added
+ * where that joins units that stood apart. */
 typedef struct select_text {
     buf text;
     s2a_span context, question; /* in text; question is empty where its place is not known */

@@ -66,12 +66,11 @@ refused 2 '--ctx: "many" is not a whole number' ask --ctx many x
 refused 2 '--gpu-layers: -2 is out of range' ask --gpu-layers -2 x
 refused 2 '--timeout: 0 is out of range' ask --timeout 0 x
 refused 2 '--threshold: "x" is not a number' ask --threshold x x
-refused 2 '--keep: it belongs to mode select' ask --keep 0.5 x
-refused 2 '--threshold: it belongs to mode select' ask --threshold -1.5 x
-refused 2 'mode select: not in this version; use --mode rewrite' ask --mode select x
-refused 2 'mode select: not in this version; use --mode rewrite' ask --mode select --keep 0.5 x
+refused 2 '--keep: it belongs to mode select' ask --mode rewrite --keep 0.5 x
+refused 2 '--threshold: it belongs to mode select' ask --mode rewrite --threshold -1.5 x
+refused 2 '--threshold and --keep: give one of them' ask --threshold -1.5 --keep 0.5 x
 refused 2 '--mode: no mode "none"' ask --mode none x
-refused 2 '--mode: no mode "frob"; use rewrite' ask --mode frob x
+refused 2 '--mode: no mode "frob"; use select or rewrite' ask --mode frob x
 refused 2 'no preset "frob"; use one of auto, opinion, relevance, single, keep-original' \
     ask --preset frob x
 refused 2 '--backend: no backend "frob"; use llama, http or script' ask --backend frob x

@@ -121,10 +121,37 @@ static void test_capabilities(void **state)
     assert_int_equal(strncmp(c.model, "s2a-test-", 9), 0); /* the file's name alone */
     assert_int_equal(c.ctx_tokens, 77);
     assert_false(c.can_score || c.can_read_attention || c.can_draft);
-    assert_null(b->vtable->score);
     assert_null(b->vtable->attention);
     assert_int_equal(b->vtable->count_tokens(b, " a bc\n\td ", 9), 3);
     assert_int_equal(b->vtable->count_tokens(b, "", 0), 0);
+    b->vtable->close(b);
+}
+
+/* Each slot takes the next @score line, and labels past its numbers have 0. */
+static void test_scores(void **state)
+{
+    (void)state;
+    backend *b = new_script("@score -1 -2.5 x\n@expect ask\n@score -3\n%%\ntext\n%%\n@score\t7");
+    backend_message message = { "user", "ask", 3 };
+    size_t slots[] = { 1, 2 };
+    backend_branch branches[] = { { "ab", 2, slots, 2 }, { "c", 1, slots, 1 } };
+    static const char *const labels[] = { "p", "q", "r" };
+    backend_params params = { .top_p = 1 };
+    backend_usage usage;
+    s2a_error err;
+    double got[9];
+    assert_true(b->vtable->capabilities(b).can_score);
+    assert_int_equal(b->vtable->score(b, &message, 1, branches, 2, labels, 3, &params, got, &usage,
+                                      NULL),
+                     S2A_OK);
+    static const double want[9] = { -1, -2.5, 0, -3, 0, 0, -1, -2.5, 0 };
+    for (size_t i = 0; i < 9; i++)
+        assert_true(got[i] == want[i]);
+    assert_int_equal(usage.tokens.prompt_tokens, 1);
+    assert_int_equal(b->vtable->score(b, &message, 1, branches, 2, labels, 3, &params, got, &usage,
+                                      &err),
+                     S2A_BACKEND);
+    assert_string_equal(err.message, "script: the record has no @score line");
     b->vtable->close(b);
 }
 
@@ -300,7 +327,7 @@ static void test_bad_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_records),   cmocka_unit_test(test_capabilities),
+        cmocka_unit_test(test_records),   cmocka_unit_test(test_capabilities), cmocka_unit_test(test_scores),
         cmocka_unit_test(test_usage),     cmocka_unit_test(test_length),
         cmocka_unit_test(test_error),     cmocka_unit_test(test_expect),
         cmocka_unit_test(test_sleep),     cmocka_unit_test(test_timeout_and_cancel),
