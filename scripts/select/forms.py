@@ -26,11 +26,11 @@ class Form:
     """A judgement (relevance, opinion or both), the text before and after the units, the branch of the assistant's turn, the
     label of what is kept and those of what is not, and examples of turns that come first."""
 
-    def __init__(self, judgement, before, after, branch, positive, negatives, examples=()):
+    def __init__(self, judgement, before, after, branch, positive, negatives, examples=(), system=None):
         self.judgement, self.before, self.after, self.branch = judgement, before, after, branch
         self.labels = [positive, *negatives]
         self.kept = 2 if " request" in self.labels else 1  # labels of what is kept come first
-        self.messages = []
+        self.messages = [{"role": "system", "content": system}] if system else []
         for sentences in examples:
             units = [(0, 0, text, "", label is None) for text, label in sentences]
             self.messages.append({"role": "user", "content": self.content(units)})
@@ -48,8 +48,8 @@ class Form:
 FORMS = {}
 
 
-def form(name, judgement, before, after, branch, positive, *negatives, examples=()):
-    FORMS[name] = Form(judgement, before, after, branch, positive, negatives, examples)
+def form(name, judgement, before, after, branch, positive, *negatives, **more):
+    FORMS[name] = Form(judgement, before, after, branch, positive, negatives, **more)
 
 
 REPEAT = "[{i}] {text} ->"
@@ -147,6 +147,15 @@ def more_examples(needed, unrelated, opinion):
 for tag, branch in (("words", WORDS_IS), ("cut", "[{i}] \"{cut}\" is"), ("repeat", REPEAT_IS)):
     form("ex7-joint-" + tag, "both", "Text:\n", JOINT, branch, " needed", " unrelated", " opinion",
          examples=more_examples(" needed", " unrelated", " opinion"))
+
+
+# The instruction before everything: only the text and the question are new in a prompt.
+SYSTEM = ("You get a numbered text and a question. Label each sentence: needed, if it helps to answer the question or is part of the text "
+          "that it is about; unrelated, if it has nothing to do with the question; opinion, if it only says what the user thinks, likes "
+          "or guesses.")
+for tag, branch in (("words", "[{i}] \"{words}\" is"), ("cut", "[{i}] \"{cut}\" is"), ("number", "[{i}] is")):
+    form("sys7-joint-" + tag, "both", "", "\n\nQuestion: {question}", branch, " needed", " unrelated", " opinion",
+         examples=more_examples(" needed", " unrelated", " opinion"), system=SYSTEM)
 
 
 FOUR = ("\n\nLabel each sentence: request, if it asks the question or says what to do or how to answer; needed, if it helps with that or "

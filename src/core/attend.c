@@ -6,6 +6,7 @@
 #include "core/align.h"
 #include "core/ascii.h"
 #include "core/buf.h"
+#include "core/clause.h"
 #include "core/engine.h"
 #include "core/error.h"
 #include "core/guard.h"
@@ -496,18 +497,19 @@ static s2a_status step2(run *r)
 
 /* ---- the two functions ------------------------------------------------------------------ */
 
-/* The mode of a request that names none is what backend and preset allow. */
+/* The mode of a request that names none is what the preset allows and the backend prefers. */
 static s2a_status mode_choose(const run *r, s2a_mode *out)
 {
     const s2a_request *q = r->request;
-    bool can = vtable_of(r)->score && vtable_of(r)->capabilities(r->engine->backend).can_score;
+    backend_capabilities of = vtable_of(r)->capabilities(r->engine->backend);
+    bool can = vtable_of(r)->score && of.can_score;
     bool selects = q->preset == S2A_PRESET_AUTO || q->preset == S2A_PRESET_OPINION ||
                    q->preset == S2A_PRESET_RELEVANCE;
     *out = q->mode;
     if (r->recipe->rewrite == PROMPT_NONE)
         *out = S2A_MODE_NONE;
     else if (q->mode == S2A_MODE_DEFAULT)
-        *out = can && selects ? S2A_MODE_SELECT : S2A_MODE_REWRITE;
+        *out = can && of.prefers_score && selects ? S2A_MODE_SELECT : S2A_MODE_REWRITE;
     else if (q->mode == S2A_MODE_SELECT && !selects)
         return error_set(r->err, S2A_ARGUMENT, "preset %s is a variant of mode rewrite; use --mode "
                                                "rewrite, or preset auto",
@@ -543,8 +545,11 @@ static s2a_status run_begin(run *r)
     status = input_read(r);
     if (status != S2A_OK)
         return status;
-    return segment_text(r->result->input.data, r->result->input.len, &r->units, &r->unit_count,
-                        r->err);
+    status = segment_text(r->result->input.data, r->result->input.len, &r->units, &r->unit_count,
+                          r->err);
+    if (status == S2A_OK && mode == S2A_MODE_SELECT)
+        status = clause_split(r->result->input.data, &r->units, &r->unit_count, r->err);
+    return status;
 }
 
 static s2a_status run_end(run *r, s2a_status status, s2a_result **out)

@@ -1,6 +1,7 @@
 #include "core/select.h"
 
 #include "core/ascii.h"
+#include "core/clause.h"
 #include "core/error.h"
 #include "core/limits.h"
 
@@ -184,22 +185,76 @@ static bool is_sentence(const segment_unit *u)
     return u->kind == SEGMENT_SENTENCE;
 }
 
-/* What is asked: given apart, or what ends in a question mark, or else the last sentence. */
-static void questions_find(const select_input *in, select_unit *out)
+/* What stands between double quotes, typographic ones as well, is said by somebody else. */
+typedef struct quoting {
+    bool at_start, at_end; /* of a unit; its end without a quote that closes there */
+} quoting;
+
+static size_t quote_at(const char *at, size_t left, bool *open)
 {
-    size_t last = in->count;
+    if (*at == '"') {
+        *open = !*open;
+        return 1;
+    }
+    bool opens = left >= 3 && !memcmp(at, "\xe2\x80\x9c", 3);
+    if (opens || (left >= 3 && !memcmp(at, "\xe2\x80\x9d", 3))) {
+        *open = opens;
+        return 3;
+    }
+    return 0;
+}
+
+static quoting *quoting_find(const select_input *in)
+{
+    quoting *found = calloc(in->count + 1, sizeof *found);
+    bool open = false;
+    for (size_t i = 0; found && i < in->count; i++) {
+        size_t end = in->units[i].end;
+        found[i].at_start = found[i].at_end = open;
+        for (size_t k = in->units[i].start; k < end;) {
+            size_t n = quote_at(in->text + k, end - k, &open);
+            if (n == 0 && !ascii_space(in->text[k]))
+                found[i].at_end = open;
+            k += n > 0 ? n : 1;
+        }
+    }
+    return found;
+}
+
+static bool is_request(const select_input *in, size_t i)
+{
+    const segment_unit *u = &in->units[i];
+    return is_sentence(u) && clause_is_request(in->text + u->start, u->text_end - u->start);
+}
+
+/* What is asked: given apart; or the questions and requests that nobody is quoted with; or any
+ * question; or the last sentence. */
+static s2a_status questions_find(const select_input *in, select_unit *out, s2a_error *err)
+{
+    quoting *quoted = quoting_find(in);
     bool any = false;
+    size_t last = in->count > 0 ? in->count - 1 : 0;
+    if (!quoted)
+        return error_nomem(err);
     for (size_t i = 0; i < in->count; i++) {
-        out[i] = (select_unit){ .kept = true, .label = "needed" };
-        out[i].whole = !is_sentence(&in->units[i]);
-        bool given = in->units[i].start >= in->question_start;
-        out[i].question = in->question_start == SIZE_MAX ? in->units[i].question : given;
+        const segment_unit *u = &in->units[i];
+        out[i] = (select_unit){ .kept = true, .label = "needed", .whole = !is_sentence(u) };
+        out[i].question = in->question_start != SIZE_MAX
+                              ? u->start >= in->question_start
+                              : (u->question && !quoted[i].at_end) ||
+                                    (!quoted[i].at_start && is_request(in, i));
         any |= out[i].question;
-        if (is_sentence(&in->units[i]))
+        if (is_sentence(u))
             last = i;
     }
+    free(quoted);
+    for (size_t i = 0; i < in->count && !any; i++)
+        out[i].question = in->units[i].question;
+    for (size_t i = 0; i < in->count; i++)
+        any |= out[i].question;
     if (!any && in->count > 0)
-        out[last < in->count ? last : in->count - 1].question = true;
+        out[last].question = true;
+    return S2A_OK;
 }
 
 /* ---- asking ------------------------------------------------------------------------------- */
@@ -282,7 +337,9 @@ static void asking_free(asking *a)
 
 s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usage, s2a_error *err)
 {
-    questions_find(in, out);
+    s2a_status status = questions_find(in, out, err);
+    if (status != S2A_OK)
+        return status;
     size_t judged = 0;
     for (size_t i = 0; i < in->count; i++)
         judged += !out[i].question;
@@ -293,12 +350,11 @@ s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usa
     asking a = { .count = 0 };
     backend_params params = { .top_p = 1, .cancel = in->cancel };
     backend_usage used = { .finish = BACKEND_FINISH_STOP };
-    s2a_status status =
-        asking_fill(in, out, &a)
-            ? in->backend->vtable->score(in->backend, a.messages, in->examples->count + 1,
-                                         a.branches, a.count, labels, LABELS, &params, a.logprob,
-                                         &used, err)
-            : error_nomem(err);
+    status = asking_fill(in, out, &a)
+                 ? in->backend->vtable->score(in->backend, a.messages, in->examples->count + 1,
+                                              a.branches, a.count, labels, LABELS, &params,
+                                              a.logprob, &used, err)
+                 : error_nomem(err);
     *usage = used.tokens;
     const double *row = a.logprob;
     for (size_t i = 0; i < in->count && status == S2A_OK; i++) {

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "cases.h"
+#include "core/clause.h"
 #include "core/prompt.h"
 #include "core/select.h"
 #include "s2a.h"
@@ -109,6 +110,59 @@ static void test_cases(void **state)
     for (size_t i = 0; i < file.count; i++)
         check_case(&file.cases[i]);
     cases_free(&file);
+}
+
+/* ---- an opinion and a question in one sentence -------------------------------------------- */
+
+static void test_clauses(void **state)
+{
+    (void)state;
+    static const char *const split[] = { /* the bar is where the question begins */
+        "I think it was Freud, but |who wrote it?",
+        "I'm sure that it is Paris; |is it?",
+        "I\xe2\x80\x99m no expert, so |which one is right?",
+        "In my opinion it is Rome - |what is the capital of Italy?",
+        "My guess would be 7\xe2\x80\x94""|how many are there?",
+        "I believe, as you know, in ghosts, and |do they exist?",
+        "I love it... |Who wrote it?",
+    };
+    static const char *const whole[] = {
+        "If there are 45 students, how many are drunk?",
+        "Who wrote it, and when did I read it?",
+        "I have 5 apples, 3 pears and a plum?",
+        "I wonder who wrote it?",
+        "Ich denke, wer war es?",
+        "", " ", "I ", "I think, but ",
+    };
+    for (size_t i = 0; i < sizeof split / sizeof split[0]; i++) {
+        char sentence[128];
+        size_t bar = strcspn(split[i], "|");
+        snprintf(sentence, sizeof sentence, "%.*s%s", (int)bar, split[i], split[i] + bar + 1);
+        if (clause_question(sentence, strlen(sentence)) != bar)
+            fail_msg("%s: %zu", split[i], clause_question(sentence, strlen(sentence)));
+    }
+    for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
+        if (clause_question(whole[i], strlen(whole[i])) != strlen(whole[i]))
+            fail_msg("%s: %zu", whole[i], clause_question(whole[i], strlen(whole[i])));
+}
+
+static void test_requests(void **state)
+{
+    (void)state;
+    static const char *const yes[] = {
+        "Please comment briefly on the following argument.", "please help", "Answer in JSON.",
+        " Now, translate it into French:", "Find the area.", "Calculate how much she spends.",
+        "Write.", "And then summarise it", "Use at most five lines.",
+    };
+    static const char *const no[] = { "Answering takes time.", "I write poems.", "Names matter.",
+                                      "Then he left.",         "Find",           "",
+                                      "The list is long.",     "Statements follow." };
+    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++)
+        if (!clause_is_request(yes[i], strlen(yes[i])))
+            fail_msg("%s", yes[i]);
+    for (size_t i = 0; i < sizeof no / sizeof no[0]; i++)
+        if (clause_is_request(no[i], strlen(no[i])))
+            fail_msg("%s", no[i]);
 }
 
 /* ---- whatever the model says -------------------------------------------------------------- */
@@ -343,7 +397,8 @@ static void test_bad_examples(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_cases),        cmocka_unit_test(test_clauses),
+        cmocka_unit_test(test_requests),             cmocka_unit_test(test_random),
         cmocka_unit_test(test_asked),        cmocka_unit_test(test_step1_failed),
         cmocka_unit_test(test_modes),        cmocka_unit_test(test_setters),
         cmocka_unit_test(test_examples),     cmocka_unit_test(test_bad_examples),

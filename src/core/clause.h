@@ -1,0 +1,21 @@
+/* What can be seen of a sentence without a model: whether it tells the assistant what to do, and
+ * whether it holds an opinion and a question at once ("I think it was Freud, but who wrote it?"). */
+#ifndef S2A_CLAUSE_H
+#define S2A_CLAUSE_H
+
+#include "core/segment.h"
+
+/* Where the question begins in a sentence of which the first clause says what the user thinks; the
+ * word that joins the two ("but") is before it. len where the sentence is no such thing. English
+ * alone; pure. */
+size_t clause_question(const char *sentence, size_t len);
+
+/* True for an imperative that asks for an answer or says how to give it: "Please comment on this.",
+ * "Answer in French." English alone; pure. */
+bool clause_is_request(const char *sentence, size_t len);
+
+/* Splits each unit that is such a question in two, a statement and a question. *units is replaced.
+ * S2A_NOMEM, and *units is then as it was. */
+s2a_status clause_split(const char *text, segment_unit **units, size_t *count, s2a_error *err);
+
+#endif
