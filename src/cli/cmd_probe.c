@@ -5,6 +5,8 @@
  *       -> {"logprob": [[...], ...], "usage": {...}}          a row for each slot of each branch
  *   {"text", "units": [[start, end], ...], "questions": [...]}
  *       -> {"mass": [[[head, ...], ...], ...], "usage": {...}}    by question, unit, head
+ *   {"select": text, "question_start": byte or null}
+ *       -> {"units": [[start, end, question, needed, unrelated, opinion], ...], "usage": {...}}
  *   {"segment": text} -> {"units": [[start, end, text_end, kind, question], ...]} */
 #include "backend/backend.h"
 #include "cli/commands.h"
@@ -12,6 +14,7 @@
 #include "cli/input.h"
 #include "cli/session.h"
 #include "cli/signals.h"
+#include "core/clause.h"
 #include "core/engine.h"
 #include "core/error.h"
 #include "core/limits.h"
@@ -173,6 +176,45 @@ static json_t *segment_line(probe *p, const json_t *text)
     return json_pack("{s:o}", "units", list);
 }
 
+/* As s2a_attend judges it, before anything is made of the figures. */
+static json_t *select_line(probe *p, const json_t *line)
+{
+    const s2a_engine *engine = p->s->engine;
+    const json_t *text = json_object_get(line, "select");
+    const json_t *question = json_object_get(line, "question_start");
+    const char *x = json_string_value(text);
+    segment_unit *units = NULL;
+    size_t n = 0;
+    if (segment_text(x, json_string_length(text), &units, &n, &p->err) != S2A_OK ||
+        clause_split(x, &units, &n, &p->err) != S2A_OK) {
+        free(units);
+        return NULL;
+    }
+    select_input in = { .backend = engine->backend, .prompts = &engine->prompts,
+                        .examples = &engine->examples, .text = x, .units = units, .count = n,
+                        .question_start = json_is_integer(question)
+                                              ? (size_t)json_integer_value(question)
+                                              : SIZE_MAX,
+                        .calibration = &engine->calibration, .cancel = p->s->cancel };
+    select_unit *judged = calloc(n + 1, sizeof *judged);
+    backend_usage usage = { .finish = BACKEND_FINISH_STOP };
+    json_t *out = NULL;
+    if (!judged)
+        error_nomem(&p->err);
+    else if (select_judge(&in, judged, &usage.tokens, &p->err) == S2A_OK) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < n; i++)
+            json_array_append_new(list, json_pack("[I,I,b,f,f,f]", (json_int_t)units[i].start,
+                                                  (json_int_t)units[i].end, (int)judged[i].question,
+                                                  judged[i].needed, judged[i].unrelated,
+                                                  judged[i].opinion));
+        out = usage_pack("units", list, &usage);
+    }
+    free(judged);
+    free(units);
+    return out;
+}
+
 static json_t *one_line(probe *p, const char *text, size_t len)
 {
     json_t *line = input_parse_json("the line", text, len, &p->err);
@@ -180,6 +222,7 @@ static json_t *one_line(probe *p, const char *text, size_t len)
     json_t *out = NULL;
     if (line)
         out = json_is_string(segment)                 ? segment_line(p, segment)
+              : json_object_get(line, "select")       ? select_line(p, line)
               : json_object_get(line, "messages")     ? score_line(p, line)
                                                       : attention_line(p, line);
     json_decref(line);

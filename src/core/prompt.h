@@ -30,6 +30,7 @@ extern const size_t prompts_builtin_count;
     X(INSTRUCTED_MATH, "instructed-math", "I")                                                   \
     X(COT, "cot", "I")                                                                           \
     X(COT_MATH, "cot-math", "I")                                                                 \
+    X(SELECT_SYSTEM, "select-system", "")                                                        \
     X(SELECT, "select", "IQ")                                                                    \
     X(SELECT_EXAMPLES, "select-examples", "")                                                    \
     X(JUDGE_SENTIMENT, "judge/sentiment", "I")                                                   \

@@ -11,8 +11,8 @@
 
 /* A unit is repeated by its beginning: longer than this the judgement gets no better, and every
  * token of a branch costs as much as one of the text. */
-#define BRANCH_WORDS 6
-#define BRANCH_BYTES 96 /* where words are not set apart */
+#define BRANCH_WORDS 12
+#define BRANCH_BYTES 144 /* where words are not set apart */
 
 enum { NEEDED, UNRELATED, OPINION, LABELS };
 static const char *const labels[LABELS] = { " needed", " unrelated", " opinion" };
@@ -54,8 +54,9 @@ static void add_branch(buf *out, size_t number, const char *text, size_t len)
     while (start < len && ascii_space(text[start]))
         start++;
     buf_addf(out, "[%zu] \"", number);
-    buf_add(out, text + start, first_words(text + start, len - start));
-    buf_adds(out, "...\" is");
+    size_t shown = first_words(text + start, len - start);
+    buf_add(out, text + start, shown);
+    buf_adds(out, start + shown < len ? "...\" is" : "\" is");
 }
 
 /* ---- examples ----------------------------------------------------------------------------- */
@@ -147,6 +148,15 @@ static s2a_status example_line(example *e, const char *line, size_t len, size_t 
 s2a_status select_examples_build(const prompt_set *prompts, select_examples *out, s2a_error *err)
 {
     *out = (select_examples){ 0 };
+    buf system;
+    buf_init(&system, LIMIT_PROMPT_FILE_BYTES);
+    buf_add(&system, prompts->text[PROMPT_SELECT_SYSTEM], prompts->len[PROMPT_SELECT_SYSTEM]);
+    bool begun = messages_add(out, "system", &system);
+    buf_free(&system);
+    if (!begun) {
+        select_examples_free(out);
+        return error_nomem(err);
+    }
     const char *text = prompts->text[PROMPT_SELECT_EXAMPLES];
     size_t len = prompts->len[PROMPT_SELECT_EXAMPLES];
     example e = { .count = 0 };

@@ -3,8 +3,8 @@
  * prefill of the text, one short branch a unit. What is kept are the user's own bytes. The paper
  * names "only generate the difference, or the parts not to include" as future work (section 6).
  *
- * prompts/select.txt is the instruction, prompts/select-examples.txt turns that come before every
- * text, and so are computed once. All functions are thread-safe. */
+ * prompts/select-system.txt is the instruction, prompts/select-examples.txt turns that come before
+ * every text: both are computed once. prompts/select.txt is the turn of the text itself. All functions are thread-safe. */
 #ifndef S2A_SELECT_H
 #define S2A_SELECT_H
 
@@ -13,7 +13,7 @@
 #include "core/prompt.h"
 #include "core/segment.h"
 
-/* The turns of select-examples.txt, ready to be sent; immutable. */
+/* The instruction and the turns of select-examples.txt, ready to be sent; immutable. */
 typedef struct select_examples {
     backend_message *messages; /* their texts are malloc'ed */
     size_t count;

@@ -236,7 +236,7 @@ static void test_asked(void **state)
 {
     (void)state;
     s2a_engine *engine = scripted_engine(
-        "@expect [2] The poem is from 1855.\n@expect The question is: Who wrote it?\n"
+        "@expect [2] The poem is from 1855.\n@expect Question: Who wrote it?\n"
         "@score -6 -6 -0.1\n@score -0.1 -6 -6\n%%\n"
         "@expect The poem is from 1855. Who wrote it?\nWalt Whitman.");
     s2a_request *request = scripted_request("I think it was Poe. The poem is from 1855. Who wrote it?");
@@ -335,7 +335,9 @@ static void test_setters(void **state)
 static s2a_status build(char *text, select_examples *out, s2a_error *err)
 {
     prompt_set prompts = { 0 };
-    static char select[] = "{{input}}\n{{question}}";
+    static char select[] = "{{input}}\n{{question}}", system[] = "Label.";
+    prompts.text[PROMPT_SELECT_SYSTEM] = system;
+    prompts.len[PROMPT_SELECT_SYSTEM] = strlen(system);
     prompts.text[PROMPT_SELECT] = select;
     prompts.len[PROMPT_SELECT] = strlen(select);
     prompts.text[PROMPT_SELECT_EXAMPLES] = text;
@@ -347,25 +349,28 @@ static void test_examples(void **state)
 {
     (void)state;
     select_examples out;
-    char two[] = "needed:  One two three four five six seven.\nopinion: I like it.\nquestion: Why?\n"
+    char two[] = "needed:  1 2 3 4 5 6 7 8 9 10 11 12 13.\nopinion: I like it.\nquestion: Why?\n"
                  "\n  \nquestion: Who?\nunrelated: It rained.";
     assert_int_equal(build(two, &out, NULL), S2A_OK);
-    assert_int_equal(out.count, 4);
+    assert_int_equal(out.count, 5);
+    assert_string_equal(out.messages[0].role, "system");
+    assert_string_equal(out.messages[0].content, "Label.");
     static const char *const want[] = {
-        "[1] One two three four five six seven.\n[2] I like it.\n[3] Why?\nWhy?",
-        "[1] \"One two three four five six...\" is needed\n[2] \"I like it....\" is opinion",
+        "[1] 1 2 3 4 5 6 7 8 9 10 11 12 13.\n[2] I like it.\n[3] Why?\nWhy?",
+        "[1] \"1 2 3 4 5 6 7 8 9 10 11 12...\" is needed\n[2] \"I like it.\" is opinion",
         "[1] Who?\n[2] It rained.\nWho?",
-        "[2] \"It rained....\" is unrelated",
+        "[2] \"It rained.\" is unrelated",
     };
     for (size_t i = 0; i < 4; i++) {
-        assert_string_equal(out.messages[i].role, i % 2 ? "assistant" : "user");
-        assert_string_equal(out.messages[i].content, want[i]);
-        assert_int_equal(out.messages[i].len, strlen(want[i]));
+        assert_string_equal(out.messages[i + 1].role, i % 2 ? "assistant" : "user");
+        assert_string_equal(out.messages[i + 1].content, want[i]);
+        assert_int_equal(out.messages[i + 1].len, strlen(want[i]));
     }
     select_examples_free(&out);
     char none[] = "\n";
     assert_int_equal(build(none, &out, NULL), S2A_OK);
-    assert_int_equal(out.count, 0);
+    assert_int_equal(out.count, 1);
+    select_examples_free(&out);
 }
 
 static void test_bad_examples(void **state)
