@@ -345,6 +345,77 @@ static void asking_free(asking *a)
     free(a->logprob);
 }
 
+/* ---- attention ---------------------------------------------------------------------------- */
+
+typedef struct attending {
+    buf question, nothing;
+    s2a_span *spans;
+    size_t *of; /* the unit of each span */
+    size_t count;
+    float *mass;
+} attending;
+
+static bool attending_fill(const select_input *in, const select_unit *units, size_t heads,
+                           attending *a)
+{
+    buf_init(&a->question, 2 * LIMIT_INPUT_BYTES);
+    buf_init(&a->nothing, 64);
+    buf_adds(&a->question, "\n\nQuestion:");
+    buf_adds(&a->nothing, "\n\nQuestion: N/A");
+    a->spans = calloc(in->count, sizeof *a->spans);
+    a->of = calloc(in->count, sizeof *a->of);
+    a->mass = calloc(2 * in->count * heads, sizeof *a->mass);
+    if (!a->spans || !a->of || !a->mass)
+        return false;
+    for (size_t i = 0; i < in->count; i++) {
+        const segment_unit *u = &in->units[i];
+        if (units[i].question) {
+            buf_adds(&a->question, " ");
+            buf_add(&a->question, in->text + u->start, u->text_end - u->start);
+        } else {
+            a->of[a->count] = i;
+            a->spans[a->count++] = (s2a_span){ u->start, u->end };
+        }
+    }
+    return a->question.status == S2A_OK && a->nothing.status == S2A_OK;
+}
+
+/* The text as it is, then the question after it: how much of the question's attention goes to each
+ * unit, less what goes there from a question that asks nothing (arXiv 2410.02642, section 3.2), as
+ * the mean over all heads. One prefill, and a few dozen tokens. */
+static s2a_status attention_read(const select_input *in, select_unit *out, s2a_usage *usage,
+                                 s2a_error *err)
+{
+    const backend_vtable *vtable = in->backend->vtable;
+    size_t heads = vtable->capabilities(in->backend).attention_heads;
+    size_t len = in->question_start == SIZE_MAX ? in->units[in->count - 1].end : in->question_start;
+    attending a = { .count = 0 };
+    backend_params params = { .top_p = 1, .cancel = in->cancel };
+    backend_usage used = { .finish = BACKEND_FINISH_STOP };
+    s2a_status status = S2A_NOMEM;
+    if (attending_fill(in, out, heads, &a)) {
+        const char *questions[] = { a.question.data, a.nothing.data };
+        status = vtable->attention(in->backend, in->text, len, a.spans, a.count, questions, 2,
+                                   &params, a.mass, &used, err);
+    } else {
+        error_nomem(err);
+    }
+    *usage = used.tokens;
+    for (size_t k = 0; k < a.count && status == S2A_OK; k++) {
+        const float *asked_mass = a.mass + k * heads, *nothing = asked_mass + a.count * heads;
+        select_unit *u = &out[a.of[k]];
+        u->judged = u->attended = true;
+        for (size_t h = 0; h < heads; h++)
+            u->attention += (double)(asked_mass[h] - nothing[h]) / (double)heads;
+    }
+    buf_free(&a.question);
+    buf_free(&a.nothing);
+    free(a.spans);
+    free(a.of);
+    free(a.mass);
+    return status;
+}
+
 s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usage, s2a_error *err)
 {
     s2a_status status = questions_find(in, out, err);
@@ -356,6 +427,13 @@ s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usa
     if (judged == 0) {
         select_decide(in, out);
         return S2A_OK;
+    }
+    if (in->keep > 0 && in->backend->vtable->attention &&
+        in->backend->vtable->capabilities(in->backend).can_read_attention) {
+        status = attention_read(in, out, usage, err);
+        if (status == S2A_OK)
+            select_decide(in, out);
+        return status;
     }
     asking a = { .count = 0 };
     backend_params params = { .top_p = 1, .cancel = in->cancel };
@@ -390,8 +468,19 @@ static double log_sum(double a, double b)
     return top + log(exp(a - top) + exp(b - top));
 }
 
-static double score_of(const select_input *in, const select_unit *u)
+#define ATTENTION_LEAST 1e-9 /* what gets less than nothing's share still has an order to be in */
+
+static double attention_of(const select_unit *u)
 {
+    return u->attention > ATTENTION_LEAST ? u->attention : ATTENTION_LEAST;
+}
+
+static double score_of(const select_input *in, const select_unit *u, double attention_all)
+{
+    if (u->attended) {
+        double share = attention_of(u) / attention_all;
+        return log(share) - log1p(-(share < 1 ? share : 1 - 1e-9));
+    }
     const s2a_calibration *c = in->calibration;
     double relevance = c->relevance_scale * (u->needed - u->unrelated) + c->relevance_offset;
     double opinion = c->opinion_scale * (u->needed - u->opinion) + c->opinion_offset;
@@ -431,17 +520,21 @@ static void keep_share(const select_input *in, select_unit *out)
 
 void select_decide(const select_input *in, select_unit *out)
 {
+    double attention_all = 0;
+    for (size_t i = 0; i < in->count; i++)
+        attention_all += out[i].attended ? attention_of(&out[i]) : 0;
     for (size_t i = 0; i < in->count; i++) {
         select_unit *u = &out[i];
-        u->score = u->judged ? score_of(in, u) : 0;
+        u->score = u->judged ? score_of(in, u, attention_all) : 0;
         u->kept = !u->judged || u->whole || u->score >= in->threshold;
     }
     if (in->keep > 0)
         keep_share(in, out);
     for (size_t i = 0; i < in->count; i++) {
         select_unit *u = &out[i];
-        bool opinion = in->preset == S2A_PRESET_OPINION ||
-                       (in->preset != S2A_PRESET_RELEVANCE && u->opinion > u->unrelated);
+        bool opinion = !u->attended && (in->preset == S2A_PRESET_OPINION ||
+                                        (in->preset != S2A_PRESET_RELEVANCE &&
+                                         u->opinion > u->unrelated));
         u->label = u->question ? "question" : u->kept ? "needed" : opinion ? "opinion" : "unrelated";
     }
 }

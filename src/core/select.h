@@ -31,6 +31,8 @@ typedef struct select_unit {
     bool whole;      /* code, table, list, heading: kept unless a share of the text is asked for */
     bool judged;
     double needed, unrelated, opinion; /* log-probabilities of the labels */
+    double attention;                  /* the unit's share of the question's, above nothing's */
+    bool attended;                     /* attention is what was read, not the labels */
     double score;                      /* log-odds of being kept; 0 when not judged */
     bool kept;
     const char *label; /* "question", "needed", "unrelated", "opinion" */
@@ -47,7 +49,8 @@ typedef struct select_input {
     s2a_preset preset;     /* auto, opinion or relevance */
     const s2a_calibration *calibration;
     double threshold; /* kept from this score on */
-    double keep;      /* 0, or the share of the judged bytes to keep, best scores first */
+    double keep;      /* 0, or the share of the judged bytes to keep, best scores first. Scores are
+                         then the question's attention, where the backend can read it */
     const s2a_cancel *cancel;
 } select_input;
 
