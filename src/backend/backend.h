@@ -57,6 +57,7 @@ typedef struct backend_capabilities {
     uint32_t ctx_tokens;  /* of one request; 0 = not known */
     bool counts_tokens;   /* count_tokens is exact; otherwise it is an upper bound */
     bool can_score, can_read_attention, can_draft;
+    bool prefers_score;   /* where a request names no mode, it is select */
     size_t attention_heads; /* heads of all layers; 0 = cannot read attention */
 } backend_capabilities;
 

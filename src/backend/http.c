@@ -1,21 +1,18 @@
 /* The OpenAI-compatible backend: POST {base}/chat/completions, streamed. fetch.c moves the bytes,
  * sse.c cuts them into events, this file knows what they mean.
  *
- * Everything in http_backend is set by backend_http_open and constant after; the pool has its own
- * lock. A reply belongs to the call that it answers. A request is sent again only as long as no
- * text has been handed out, so a caller never sees a beginning twice. */
+ * The pool has its own lock. A reply belongs to the call that it answers. A request is sent again
+ * only as long as no text has been handed out, so a caller never sees a beginning twice. */
 #define _GNU_SOURCE /* asprintf */
-#include "backend/backend.h"
+#include "backend/http_backend.h"
 #include "backend/http_text.h"
 #include "backend/sse.h"
 #include "core/buf.h"
 #include "core/error.h"
 #include "core/limits.h"
 #include "core/segment.h"
-#include "net/fetch.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,16 +27,6 @@ enum {
     LOOKUP_MAX_MS = 10000, /* of the model list, where it is only nice to have */
 };
 
-typedef struct http_backend {
-    backend base;
-    char *chat_url, *models_url, *model, *api_key;
-    char origin[300];
-    uint32_t ctx_tokens, connect_timeout_ms, idle_timeout_ms, request_timeout_ms, max_retries;
-    void (*log)(void *ctx, int level, const char *line);
-    void *log_ctx;
-    fetch_pool *pool;
-} http_backend;
-
 /* What the body turned out to be. Content-Type is not asked: servers and their proxies get it
  * wrong, and the first character cannot. */
 typedef enum body_kind {
@@ -50,13 +37,11 @@ typedef enum body_kind {
 
 typedef struct reply {
     const http_backend *self;
-    backend_token_fn on_token;
-    void *on_token_ctx;
+    const http_chat *chat; /* NULL: the model list */
     backend_usage *usage;
     body_kind kind;
     sse_parser events;
     buf body;
-    bool gather;   /* the model list: keep the body, look at nothing */
     bool finished; /* a finish_reason came, or the caller has enough */
     bool done;     /* [DONE] came */
     bool has_usage;
@@ -151,7 +136,8 @@ static int reply_text(reply *r, const json_t *content)
                            r->self->origin, LIMIT_OUTPUT_BYTES);
     r->text_len += len;
     r->deltas++;
-    if (!r->on_token || !r->on_token(r->on_token_ctx, json_string_value(content), len))
+    const http_chat *chat = r->chat;
+    if (!chat->on_token || !chat->on_token(chat->on_token_ctx, json_string_value(content), len))
         return FETCH_GO_ON;
     r->usage->finish = BACKEND_FINISH_CALLER;
     r->finished = true;
@@ -177,6 +163,8 @@ static int reply_object(reply *r, const json_t *root, const char *text, size_t l
     if (error && !json_is_null(error))
         return reply_quote(r, root, text, len);
     reply_usage(r, root);
+    if (r->chat->on_object)
+        r->chat->on_object(r->chat->ctx, root);
     const json_t *choice = json_array_get(json_object_get(root, "choices"), 0);
     const json_t *part = json_object_get(choice, "delta");
     if (!part)
@@ -282,7 +270,7 @@ static void reply_begin(reply *r)
     sse_free(&r->events);
     sse_init(&r->events, LIMIT_SSE_LINE_BYTES);
     buf_reset(&r->body);
-    if (!r->gather)
+    if (r->chat)
         r->kind = BODY_UNKNOWN;
     r->finished = r->done = r->has_usage = false;
     r->deltas = 0;
@@ -323,6 +311,9 @@ static s2a_status status_error(exchange *x, const fetch_response *response, s2a_
     json_t *root = body ? http_parse_json(body, response->error_body_len) : NULL;
     http_quote(root, body, response->error_body_len, self->api_key, said);
     json_decref(root);
+    const http_chat *chat = x->reply->chat;
+    if (body && chat && chat->on_refusal && (code == 400 || code == 422 || code == 501))
+        chat->on_refusal(chat->ctx, body);
     if (http_is_context_error(body) && (code == 400 || code == 413 || code == 422 || code == 500))
         return error_set(err, S2A_LIMIT,
                          "%s: the prompt does not fit the model's context (status %d); the server "
@@ -360,7 +351,7 @@ static s2a_status exchange_verdict(exchange *x, s2a_status status, const fetch_r
     if (r->status == S2A_OK && status == S2A_OK && !response->stopped) {
         if (response->head.status < 200 || response->head.status > 299)
             return status_error(x, response, err);
-        if (!r->gather)
+        if (r->chat)
             reply_end(r);
     }
     if (r->status != S2A_OK)
@@ -458,10 +449,9 @@ static s2a_status exchange_run(exchange *x, s2a_error *err)
     }
 }
 
-/* ---- generate --------------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------------------------ */
 
-/* True when it went in; takes value over in any case. */
-static bool put(json_t *object, const char *key, json_t *value)
+bool http_put(json_t *object, const char *key, json_t *value)
 {
     return json_object_set_new(object, key, value) == 0;
 }
@@ -471,9 +461,9 @@ static json_t *messages_json(const backend_message *messages, size_t count)
     json_t *list = json_array();
     for (size_t i = 0; list && i < count; i++) {
         json_t *message = json_object();
-        bool ok = put(message, "role", json_string(messages[i].role)) &&
-                  put(message, "content",
-                      json_stringn(messages[i].len ? messages[i].content : "", messages[i].len));
+        const char *content = messages[i].len ? messages[i].content : "";
+        bool ok = http_put(message, "role", json_string(messages[i].role)) &&
+                  http_put(message, "content", json_stringn(content, messages[i].len));
         if (!ok || json_array_append_new(list, message) != 0) {
             if (!ok)
                 json_decref(message);
@@ -484,28 +474,61 @@ static json_t *messages_json(const backend_message *messages, size_t count)
     return list;
 }
 
-static s2a_status request_json(const http_backend *self, const backend_message *messages,
-                               size_t count, const backend_params *params, char **body,
-                               s2a_error *err)
+s2a_status http_request_new(const http_backend *self, const backend_message *messages, size_t count,
+                            const backend_params *params, json_t **out, s2a_error *err)
 {
+    *out = NULL;
     for (size_t i = 0; i < count; i++)
         if (utf8_valid_prefix(messages[i].content, messages[i].len) != messages[i].len)
             return error_set(err, S2A_INPUT, "message %zu is not UTF-8", i);
-    json_t *root = json_object(), *options = json_object();
-    bool ok = put(options, "include_usage", json_true());
-    ok = put(root, "stream_options", options) && ok;
-    ok = ok && put(root, "model", json_string(self->model)) && put(root, "stream", json_true()) &&
-         put(root, "messages", messages_json(messages, count)) &&
-         put(root, "temperature", json_real(params->temperature)) &&
-         put(root, "top_p", json_real(params->top_p)) &&
-         put(root, "seed", json_integer(params->seed));
+    json_t *root = json_object();
+    bool ok = http_put(root, "model", json_string(self->model)) &&
+              http_put(root, "messages", messages_json(messages, count)) &&
+              http_put(root, "temperature", json_real(params->temperature)) &&
+              http_put(root, "top_p", json_real(params->top_p)) &&
+              http_put(root, "seed", json_integer(params->seed));
     if (ok && params->max_tokens)
-        ok = put(root, "max_tokens", json_integer(params->max_tokens));
-    /* 0.6 as 0.6, not as 0.59999999999999998. */
-    *body = ok ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
-    json_decref(root);
-    return *body ? S2A_OK : error_nomem(err);
+        ok = http_put(root, "max_tokens", json_integer(params->max_tokens));
+    if (!ok) {
+        json_decref(root);
+        return error_nomem(err);
+    }
+    *out = root;
+    return S2A_OK;
 }
+
+s2a_status http_chat_run(const http_backend *self, json_t *request, bool ok, http_chat *chat,
+                         s2a_error *err)
+{
+    double start = clock_ms();
+    backend_usage *usage = chat->usage;
+    /* 0.6 as 0.6, not as 0.59999999999999998. */
+    char *body = ok ? json_dumps(request, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+    json_decref(request);
+    *usage = (backend_usage){ 0 };
+    if (!body)
+        return error_nomem(err);
+    reply r = { .self = self, .chat = chat, .usage = usage };
+    buf_init(&r.body, LIMIT_HTTP_BODY_BYTES);
+    exchange x = {
+        .self = self,
+        .url = self->chat_url,
+        .body = body,
+        .body_len = strlen(body),
+        .cancel = chat->cancel,
+        .deadline = chat->deadline,
+        .reply = &r,
+    };
+    s2a_status status = exchange_run(&x, err);
+    if (!r.has_usage)
+        usage->tokens.completion_tokens = r.deltas;
+    usage->tokens.ms = clock_ms() - start;
+    reply_free(&r);
+    free(body);
+    return status;
+}
+
+/* ---- the backend -------------------------------------------------------------------------- */
 
 static s2a_status http_generate(backend *base, const backend_message *messages, size_t count,
                                 const backend_params *params, const backend_draft *draft,
@@ -514,30 +537,23 @@ static s2a_status http_generate(backend *base, const backend_message *messages, 
 {
     (void)draft; /* no server takes one in this interface */
     const http_backend *self = (const http_backend *)base;
-    double start = clock_ms();
-    char *body = NULL;
+    http_chat chat = {
+        .cancel = params->cancel,
+        .deadline = clock_ms() + self->request_timeout_ms,
+        .on_token = on_token,
+        .on_token_ctx = on_token_ctx,
+        .usage = usage,
+    };
+    json_t *request = NULL, *options = NULL;
     *usage = (backend_usage){ 0 };
-    reply r = { .self = self, .on_token = on_token, .on_token_ctx = on_token_ctx, .usage = usage };
-    buf_init(&r.body, LIMIT_HTTP_BODY_BYTES);
-    s2a_status status = request_json(self, messages, count, params, &body, err);
-    if (status == S2A_OK) {
-        exchange x = {
-            .self = self,
-            .url = self->chat_url,
-            .body = body,
-            .body_len = strlen(body),
-            .cancel = params->cancel,
-            .deadline = start + self->request_timeout_ms,
-            .reply = &r,
-        };
-        status = exchange_run(&x, err);
-    }
-    if (!r.has_usage)
-        usage->tokens.completion_tokens = r.deltas;
-    usage->tokens.ms = clock_ms() - start;
-    reply_free(&r);
-    free(body);
-    return status;
+    s2a_status status = http_request_new(self, messages, count, params, &request, err);
+    if (status != S2A_OK)
+        return status;
+    options = json_object();
+    bool ok = http_put(options, "include_usage", json_true());
+    ok = http_put(request, "stream_options", options) && ok;
+    ok = http_put(request, "stream", json_true()) && ok;
+    return http_chat_run(self, request, ok, &chat, err);
 }
 
 /* No tokenizer is at hand, and no token is shorter than a byte. */
@@ -551,7 +567,9 @@ static size_t http_count_tokens(backend *base, const char *text, size_t len)
 static backend_capabilities http_capabilities(const backend *base)
 {
     const http_backend *self = (const http_backend *)base;
-    return (backend_capabilities){ .model = self->model, .ctx_tokens = self->ctx_tokens };
+    return (backend_capabilities){ .model = self->model,
+                                   .ctx_tokens = self->ctx_tokens,
+                                   .can_score = !atomic_load(&self->no_logprobs) };
 }
 
 static void http_close(backend *base)
@@ -568,6 +586,7 @@ static void http_close(backend *base)
 static const backend_vtable http_vtable = {
     .generate = http_generate,
     .count_tokens = http_count_tokens,
+    .score = http_score,
     .capabilities = http_capabilities,
     .close = http_close,
 };
@@ -626,7 +645,7 @@ static s2a_status read_models(http_backend *self, const buf *body, s2a_error *er
 static s2a_status http_discover(http_backend *self, s2a_error *err)
 {
     backend_usage usage = { 0 };
-    reply r = { .self = self, .usage = &usage, .kind = BODY_JSON, .gather = true };
+    reply r = { .self = self, .usage = &usage, .kind = BODY_JSON };
     buf_init(&r.body, LIMIT_HTTP_BODY_BYTES);
     bool optional = self->model != NULL;
     uint32_t limit_ms = self->request_timeout_ms;
@@ -694,6 +713,9 @@ s2a_status backend_http_open(const s2a_engine_options *options, backend **out, s
     if (!self)
         return error_nomem(err);
     self->base.vtable = &http_vtable;
+    atomic_init(&self->no_logprobs, false);
+    atomic_init(&self->no_prompt_logprobs, false);
+    atomic_init(&self->no_continue, false);
     self->ctx_tokens = options->ctx_tokens;
     self->connect_timeout_ms = or_default(options->connect_timeout_ms, 10000);
     self->idle_timeout_ms = or_default(options->idle_timeout_ms, 120000);

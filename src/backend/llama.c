@@ -500,6 +500,7 @@ static backend_capabilities embedded_capabilities(const backend *self)
                                    .ctx_tokens = e->ctx_tokens,
                                    .counts_tokens = true,
                                    .can_score = !e->whole_slots,
+                                   .prefers_score = !e->whole_slots,
                                    .can_read_attention = !e->whole_slots,
                                    .attention_heads = judge_heads(e) };
 }

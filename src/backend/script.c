@@ -321,7 +321,8 @@ static backend_capabilities script_capabilities(const backend *self)
     return (backend_capabilities){ .model = s->model,
                                    .ctx_tokens = s->ctx_tokens,
                                    .counts_tokens = true,
-                                   .can_score = s->scores };
+                                   .can_score = s->scores,
+                                   .prefers_score = s->scores };
 }
 
 static const backend_vtable script_vtable = {
