@@ -6,12 +6,14 @@
  * idle_ms 5000, total_ms 20000, connect_ms 5000; text "Hello", system, temperature 0, top_p 1,
  * seed 0, max_tokens 16; runs 1; stop_at N and cancel_at N (at the Nth piece of text), cancel_ms N
  * (0 = before the request), pause_ms 0 (of each piece of text), text_bytes N (a text of so many x);
- * call generate, or answer with the preset of that name.
+ * call generate, or answer with the preset of that name (and mode: rewrite or select), or score:
+ * forced "[1] is" (branches are separated by |), branches N (so many times the last one), labels
+ * " needed, unrelated, opinion" (separated by commas), slot N (of the first branch; its end).
  *
  * Observations: those of wire_case.h, opened, model, ctx, status, text, tokens, finish, ms,
  * prompt_tokens, cached_tokens, completion_tokens, drafted_tokens, accepted_tokens, gone_ms (since
  * the request was cancelled, or stopped), sentN.KEY: what request N says in JSON; answer, fallback
- * and detail of call answer. */
+ * and detail of call answer; logprob of call score: a row for each branch; can_score, after it. */
 #include "core/buf.h"
 #include "core/engine.h"
 #include "core/segment.h"
@@ -142,6 +144,64 @@ static s2a_status generate(client *k, backend_usage *usage, s2a_error *err)
     return status;
 }
 
+/* Cuts text into at most max pieces, in place. */
+static size_t split(char *text, const char *separator, const char **pieces, size_t max)
+{
+    size_t count = 0;
+    for (char *rest = text, *piece; (piece = strsep(&rest, separator));) {
+        assert_true(count < max);
+        pieces[count++] = piece;
+    }
+    return count;
+}
+
+static void observe_rows(wire_case *c, const double *logprob, size_t rows, size_t columns)
+{
+    buf text;
+    buf_init(&text, 1 << 16);
+    for (size_t i = 0; i < rows * columns; i++)
+        buf_addf(&text, "%s%.2f", i == 0 ? "" : i % columns ? " " : " | ", logprob[i]);
+    wire_observe(c, "logprob", "%s", text.data);
+    buf_free(&text);
+}
+
+enum { BRANCHES_MAX = 64, LABELS_MAX = 8 };
+
+static s2a_status score(client *k, backend_usage *usage, s2a_error *err)
+{
+    wire_case *c = k->c;
+    const char *forced[BRANCHES_MAX], *labels[LABELS_MAX];
+    char *forced_text = strdup(wire_get(c, "forced", "[1] is"));
+    char *label_text = strdup(wire_get(c, "labels", " needed, unrelated, opinion"));
+    assert_true(forced_text && label_text);
+    size_t rows = split(forced_text, "|", forced, BRANCHES_MAX);
+    size_t columns = split(label_text, ",", labels, LABELS_MAX);
+    while (rows < (size_t)wire_number(c, "branches", 0)) {
+        forced[rows] = forced[rows - 1];
+        rows++;
+    }
+    backend_branch branches[BRANCHES_MAX];
+    size_t slots[BRANCHES_MAX];
+    for (size_t i = 0; i < rows; i++) {
+        slots[i] = strlen(forced[i]);
+        branches[i] = (backend_branch){ forced[i], slots[i], &slots[i], 1 };
+    }
+    slots[0] = (size_t)wire_number(c, "slot", (long)slots[0]);
+    double logprob[BRANCHES_MAX * LABELS_MAX];
+    backend_message message = { "user", "Hello", 5 };
+    backend_params params = { .top_p = 1, .cancel = k->cancel };
+    backend *b = k->engine->backend;
+    s2a_status status = S2A_OK;
+    for (long i = wire_number(c, "runs", 1); status == S2A_OK && i > 0; i--)
+        status = b->vtable->score(b, &message, 1, branches, rows, labels, columns, &params, logprob,
+                                  usage, err);
+    if (status == S2A_OK)
+        observe_rows(c, logprob, rows, columns);
+    free(forced_text);
+    free(label_text);
+    return status;
+}
+
 static s2a_status answer(client *k, const char *preset_name, s2a_error *err)
 {
     wire_case *c = k->c;
@@ -153,6 +213,9 @@ static s2a_status answer(client *k, const char *preset_name, s2a_error *err)
     assert_non_null(request);
     assert_true(s2a_preset_from_name(preset_name, &preset));
     s2a_request_set_preset(request, preset);
+    const char *mode = wire_get(c, "mode", NULL);
+    if (mode)
+        s2a_request_set_mode(request, strcmp(mode, "select") ? S2A_MODE_REWRITE : S2A_MODE_SELECT);
     s2a_request_set_cancel(request, k->cancel);
     s2a_request_set_on_token(request, on_step_token, k);
     s2a_status status = s2a_request_set_text(request, text, len, err);
@@ -160,6 +223,8 @@ static s2a_status answer(client *k, const char *preset_name, s2a_error *err)
         status = s2a_answer(k->engine, request, &result, err);
     if (result) {
         wire_observe(c, "answer", "%s", s2a_result_answer(result, NULL));
+        wire_observe(c, "mode", "%s", s2a_mode_name(s2a_result_mode(result)));
+        wire_observe(c, "rewritten", "%s", s2a_result_rewritten(result, NULL));
         wire_observe(c, "fallback", "%s", s2a_fallback_name(s2a_result_fallback(result)));
         wire_observe(c, "detail", "%s", s2a_result_fallback_detail(result));
     }
@@ -181,6 +246,8 @@ static s2a_status call(client *k, backend_usage *usage, s2a_error *err)
     s2a_status status = S2A_OK;
     if (!strncmp(way, "answer ", 7))
         status = answer(k, way + 7, err);
+    else if (!strcmp(way, "score"))
+        status = score(k, usage, err);
     else
         for (long i = wire_number(c, "runs", 1); status == S2A_OK && i > 0; i--)
             status = generate(k, usage, err);
@@ -246,6 +313,8 @@ static void run_case(wire_case *c, fake_server *server)
         wire_observe(c, "ctx", "%u", s2a_engine_ctx_tokens(k.engine));
         status = call(&k, &usage, &err);
         observe_usage(c, &usage);
+        backend *b = k.engine->backend;
+        wire_observe(c, "can_score", b->vtable->capabilities(b).can_score ? "yes" : "no");
     }
     wire_observe(c, "ms", "%.0f", clock_ms() - start);
     wire_observe_gone(c, server, k.ended_ms > 0 ? k.ended_ms : clock_ms());
@@ -525,9 +594,10 @@ static void test_count_tokens(void **state)
     assert_int_equal(s2a_engine_open(&options, &engine, &err), S2A_OK);
     backend *b = engine->backend;
     assert_int_equal(b->vtable->count_tokens(b, "a\0bc", 4), 4);
-    assert_null(b->vtable->score);
     assert_null(b->vtable->attention);
     assert_false(b->vtable->capabilities(b).can_draft);
+    assert_true(b->vtable->capabilities(b).can_score);
+    assert_false(b->vtable->capabilities(b).prefers_score);
     assert_int_equal(s2a_engine_ctx_tokens(engine), 4096);
     s2a_engine_close(engine);
 }

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-enum { LINES_MAX = 48, OBSERVATIONS_MAX = 160, NAME_SIZE = 48, FILE_MAX = 1 << 20 };
+enum { LINES_MAX = 48, OBSERVATIONS_MAX = 1024, NAME_SIZE = 48, FILE_MAX = 1 << 20 };
 
 typedef struct line {
     int number; /* in the file */
