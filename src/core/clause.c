@@ -106,6 +106,50 @@ bool clause_is_request(const char *sentence, size_t len)
     return n > 0 && (at + n == len || strchr(" .,:!;", sentence[at + n]));
 }
 
+static bool is_word(char c)
+{
+    return c == '\'' || (unsigned char)c >= 0x80 || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
+}
+
+/* The word before what begins at i makes it part of a clause: "what should I think". */
+static bool is_joined(const char *text, size_t i)
+{
+    static const char *const before[] = {
+        "should", "do",   "did",  "must", "can",  "could", "would", "may",  "might", "will",  "shall",
+        "am",     "have", "had",  "when", "if",   "what",  "that",  "which", "who",  "whom",  "because",
+        "before", "after", "than", "as",  "and",  "or",    "but",   "why",  "how",   "where", "whether",
+    };
+    while (i > 0 && ascii_space(text[i - 1]))
+        i--;
+    size_t end = i;
+    while (i > 0 && is_word(text[i - 1]))
+        i--;
+    for (size_t k = 0; k < COUNT(before); k++)
+        if (strlen(before[k]) == end - i && ascii_prefix(text + i, end - i, before[k]) == end - i)
+            return true;
+    return end == i;
+}
+
+size_t clause_opinion(const char *sentence, size_t len)
+{
+    static const char *const opinions[] = {
+        "i think ",    "i don't think ", "i don\xe2\x80\x99t think ", "i do not think ", "i believe ",
+        "i guess ",    "i'm sure ",      "i\xe2\x80\x99m sure ",      "i am sure ",      "i suppose ",
+        "i'd say ",    "in my opinion",  "my guess ",                  "personally",      "i am convinced",
+        "i'm convinced", "i'm pretty sure ", "i doubt ",
+    };
+    size_t start = 0;
+    while (start < len && ascii_space(sentence[start]))
+        start++;
+    if (!asks(sentence + start, len - start))
+        return len;
+    for (size_t i = start + 1; i < len; i++)
+        if (ascii_space(sentence[i - 1]) && (sentence[i] == 'I' || sentence[i] == 'M' || sentence[i] == 'P') &&
+            any_prefix(sentence + i, len - i, opinions, COUNT(opinions)) > 0 && !is_joined(sentence, i))
+            return i;
+    return len;
+}
+
 s2a_status clause_split(const char *text, segment_unit **units, size_t *count, s2a_error *err)
 {
     segment_unit *out = calloc(2 * *count + 1, sizeof *out);
@@ -115,8 +159,10 @@ s2a_status clause_split(const char *text, segment_unit **units, size_t *count, s
     for (size_t i = 0; i < *count; i++) {
         const segment_unit *u = &(*units)[i];
         size_t len = u->text_end - u->start, at = len;
-        if (u->question && u->kind == SEGMENT_SENTENCE)
-            at = clause_question(text + u->start, len);
+        bool opinion_first = u->question;
+        if (u->kind == SEGMENT_SENTENCE)
+            at = opinion_first ? clause_question(text + u->start, len)
+                               : clause_opinion(text + u->start, len);
         out[n++] = *u;
         if (at >= len)
             continue;
@@ -125,7 +171,8 @@ s2a_status clause_split(const char *text, segment_unit **units, size_t *count, s
         out[n - 1].end = out[n - 1].text_end = out[n].start;
         while (ascii_space(text[out[n - 1].text_end - 1]))
             out[n - 1].text_end--;
-        out[n - 1].question = false;
+        out[n - 1].question = !opinion_first;
+        out[n].question = opinion_first;
         n++;
     }
     free(*units);

@@ -10,11 +10,15 @@
  * alone; pure. */
 size_t clause_question(const char *sentence, size_t len);
 
+/* The other way round and without a mark between them, "Which state is it in I think it is Ohio.":
+ * where the opinion begins, or len. English alone; pure. */
+size_t clause_opinion(const char *sentence, size_t len);
+
 /* True for an imperative that asks for an answer or says how to give it: "Please comment on this.",
  * "Answer in French." English alone; pure. */
 bool clause_is_request(const char *sentence, size_t len);
 
-/* Splits each unit that is such a question in two, a statement and a question. *units is replaced.
+/* Splits each sentence that is such a thing in two, a statement and a question. *units is replaced.
  * S2A_NOMEM, and *units is then as it was. */
 s2a_status clause_split(const char *text, segment_unit **units, size_t *count, s2a_error *err);
 

@@ -200,34 +200,50 @@ typedef struct quoting {
     bool at_start, at_end; /* of a unit; its end without a quote that closes there */
 } quoting;
 
-static size_t quote_at(const char *at, size_t left, bool *open)
+/* A quotation mark opens after white space or an opening mark and before a character; otherwise it is
+ * one that closes, or inches (5'6"). */
+static bool quote_opens(const char *text, size_t i, size_t len)
 {
-    if (*at == '"') {
-        *open = !*open;
+    char before = i > 0 ? text[i - 1] : ' ';
+    return i + 1 < len && !ascii_space(text[i + 1]) &&
+           (ascii_space(before) || strchr("([{:;,-", before) || (unsigned char)before >= 0x80);
+}
+
+/* Bytes of the quotation mark at i, 0 = there is none. */
+static size_t quote_at(const char *text, size_t i, size_t len, bool *open)
+{
+    if (text[i] == '"') {
+        *open = !*open && quote_opens(text, i, len);
         return 1;
     }
-    bool opens = left >= 3 && !memcmp(at, "\xe2\x80\x9c", 3);
-    if (opens || (left >= 3 && !memcmp(at, "\xe2\x80\x9d", 3))) {
+    bool opens = len - i >= 3 && !memcmp(text + i, "\xe2\x80\x9c", 3);
+    if (opens || (len - i >= 3 && !memcmp(text + i, "\xe2\x80\x9d", 3))) {
         *open = opens;
         return 3;
     }
     return 0;
 }
 
+/* A quotation that nobody ends is none. */
 static quoting *quoting_find(const select_input *in)
 {
     quoting *found = calloc(in->count + 1, sizeof *found);
+    size_t len = in->count > 0 ? in->units[in->count - 1].end : 0, closed = 0;
     bool open = false;
     for (size_t i = 0; found && i < in->count; i++) {
         size_t end = in->units[i].end;
         found[i].at_start = found[i].at_end = open;
         for (size_t k = in->units[i].start; k < end;) {
-            size_t n = quote_at(in->text + k, end - k, &open);
+            size_t n = quote_at(in->text, k, len, &open);
             if (n == 0 && !ascii_space(in->text[k]))
                 found[i].at_end = open;
+            if (n > 0 && !open)
+                closed = i;
             k += n > 0 ? n : 1;
         }
     }
+    for (size_t i = closed + 1; found && open && i < in->count; i++)
+        found[i] = (quoting){ false, false };
     return found;
 }
 
@@ -248,7 +264,8 @@ static s2a_status questions_find(const select_input *in, select_unit *out, s2a_e
         return error_nomem(err);
     for (size_t i = 0; i < in->count; i++) {
         const segment_unit *u = &in->units[i];
-        out[i] = (select_unit){ .kept = true, .label = "needed", .whole = !is_sentence(u) };
+        out[i] = (select_unit){ .kept = true, .label = "needed",
+                                .whole = !is_sentence(u) || quoted[i].at_start };
         out[i].question = in->question_start != SIZE_MAX
                               ? u->start >= in->question_start
                               : (u->question && !quoted[i].at_end) ||

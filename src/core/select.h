@@ -28,7 +28,8 @@ void select_examples_free(select_examples *examples);
 /* What is said of one unit. */
 typedef struct select_unit {
     bool question;   /* always kept, not judged */
-    bool whole;      /* code, table, list, heading: kept unless a share of the text is asked for */
+    bool whole;      /* code, table, list, heading, inside a quotation: kept unless a share of the text
+                        is asked for */
     bool judged;
     double needed, unrelated, opinion; /* log-probabilities of the labels */
     double attention;                  /* the unit's share of the question's, above nothing's */

@@ -146,6 +146,30 @@ static void test_clauses(void **state)
             fail_msg("%s: %zu", whole[i], clause_question(whole[i], strlen(whole[i])));
 }
 
+static void test_opinion_last(void **state)
+{
+    (void)state;
+    static const char *const split[] = {
+        "In which state is Martha's Vineyard |I think the answer is Ohio but I'm not sure.",
+        "Who wrote it |I don't think it was Poe.",
+        "What is it called |My guess is a lute.",
+    };
+    static const char *const whole[] = {
+        "What should I think of it", "It is late I think of you.", "Who is it that I believe in.",
+        "Where I think I am",         "Who wrote it",              "",
+    };
+    for (size_t i = 0; i < sizeof split / sizeof split[0]; i++) {
+        char sentence[128];
+        size_t bar = strcspn(split[i], "|");
+        snprintf(sentence, sizeof sentence, "%.*s%s", (int)bar, split[i], split[i] + bar + 1);
+        if (clause_opinion(sentence, strlen(sentence)) != bar)
+            fail_msg("%s: %zu", split[i], clause_opinion(sentence, strlen(sentence)));
+    }
+    for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
+        if (clause_opinion(whole[i], strlen(whole[i])) != strlen(whole[i]))
+            fail_msg("%s: %zu", whole[i], clause_opinion(whole[i], strlen(whole[i])));
+}
+
 static void test_requests(void **state)
 {
     (void)state;
@@ -403,7 +427,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),        cmocka_unit_test(test_clauses),
-        cmocka_unit_test(test_requests),             cmocka_unit_test(test_random),
+        cmocka_unit_test(test_opinion_last), cmocka_unit_test(test_requests),
+                cmocka_unit_test(test_random),
         cmocka_unit_test(test_asked),        cmocka_unit_test(test_step1_failed),
         cmocka_unit_test(test_modes),        cmocka_unit_test(test_setters),
         cmocka_unit_test(test_examples),     cmocka_unit_test(test_bad_examples),
