@@ -365,7 +365,7 @@ static void asking_free(asking *a)
 /* ---- attention ---------------------------------------------------------------------------- */
 
 typedef struct attending {
-    buf question, nothing;
+    buf question;
     s2a_span *spans;
     size_t *of; /* the unit of each span */
     size_t count;
@@ -376,12 +376,10 @@ static bool attending_fill(const select_input *in, const select_unit *units, siz
                            attending *a)
 {
     buf_init(&a->question, 2 * LIMIT_INPUT_BYTES);
-    buf_init(&a->nothing, 64);
     buf_adds(&a->question, "\n\nQuestion:");
-    buf_adds(&a->nothing, "\n\nQuestion: N/A");
     a->spans = calloc(in->count, sizeof *a->spans);
     a->of = calloc(in->count, sizeof *a->of);
-    a->mass = calloc(2 * in->count * heads, sizeof *a->mass);
+    a->mass = calloc(in->count * heads, sizeof *a->mass);
     if (!a->spans || !a->of || !a->mass)
         return false;
     for (size_t i = 0; i < in->count; i++) {
@@ -394,12 +392,12 @@ static bool attending_fill(const select_input *in, const select_unit *units, siz
             a->spans[a->count++] = (s2a_span){ u->start, u->end };
         }
     }
-    return a->question.status == S2A_OK && a->nothing.status == S2A_OK;
+    return a->question.status == S2A_OK;
 }
 
-/* The text as it is, then the question after it: how much of the question's attention goes to each
- * unit, less what goes there from a question that asks nothing (arXiv 2410.02642, section 3.2), as
- * the mean over all heads. One prefill, and a few dozen tokens. */
+/* The text as it is, then the question after it: how much of the question's attention goes to a byte
+ * of each unit, as the mean over the heads of the upper half of the layers (below it attention follows
+ * words and places; measured on HotpotQA). One prefill, and a few dozen tokens. */
 static s2a_status attention_read(const select_input *in, select_unit *out, s2a_usage *usage,
                                  s2a_error *err)
 {
@@ -411,22 +409,21 @@ static s2a_status attention_read(const select_input *in, select_unit *out, s2a_u
     backend_usage used = { .finish = BACKEND_FINISH_STOP };
     s2a_status status = S2A_NOMEM;
     if (attending_fill(in, out, heads, &a)) {
-        const char *questions[] = { a.question.data, a.nothing.data };
-        status = vtable->attention(in->backend, in->text, len, a.spans, a.count, questions, 2,
+        const char *question = a.question.data;
+        status = vtable->attention(in->backend, in->text, len, a.spans, a.count, &question, 1,
                                    &params, a.mass, &used, err);
     } else {
         error_nomem(err);
     }
     *usage = used.tokens;
     for (size_t k = 0; k < a.count && status == S2A_OK; k++) {
-        const float *asked_mass = a.mass + k * heads, *nothing = asked_mass + a.count * heads;
         select_unit *u = &out[a.of[k]];
         u->judged = u->attended = true;
-        for (size_t h = 0; h < heads; h++)
-            u->attention += (double)(asked_mass[h] - nothing[h]) / (double)heads;
+        for (size_t h = heads / 2; h < heads; h++)
+            u->attention += (double)a.mass[k * heads + h];
+        u->attention /= (double)(a.spans[k].end - a.spans[k].start);
     }
     buf_free(&a.question);
-    buf_free(&a.nothing);
     free(a.spans);
     free(a.of);
     free(a.mass);
@@ -485,18 +482,13 @@ static double log_sum(double a, double b)
     return top + log(exp(a - top) + exp(b - top));
 }
 
-#define ATTENTION_LEAST 1e-9 /* what gets less than nothing's share still has an order to be in */
-
-static double attention_of(const select_unit *u)
-{
-    return u->attention > ATTENTION_LEAST ? u->attention : ATTENTION_LEAST;
-}
-
 static double score_of(const select_input *in, const select_unit *u, double attention_all)
 {
     if (u->attended) {
-        double share = attention_of(u) / attention_all;
-        return log(share) - log1p(-(share < 1 ? share : 1 - 1e-9));
+        double share = attention_all > 0 ? u->attention / attention_all : 0;
+        double least = 1e-9; /* keeps the score finite */
+        share = share < least ? least : share > 1 - least ? 1 - least : share;
+        return log(share) - log1p(-share);
     }
     const s2a_calibration *c = in->calibration;
     double relevance = c->relevance_scale * (u->needed - u->unrelated) + c->relevance_offset;
@@ -539,7 +531,7 @@ void select_decide(const select_input *in, select_unit *out)
 {
     double attention_all = 0;
     for (size_t i = 0; i < in->count; i++)
-        attention_all += out[i].attended ? attention_of(&out[i]) : 0;
+        attention_all += out[i].attended ? out[i].attention : 0;
     for (size_t i = 0; i < in->count; i++) {
         select_unit *u = &out[i];
         u->score = u->judged ? score_of(in, u, attention_all) : 0;

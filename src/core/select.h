@@ -32,7 +32,7 @@ typedef struct select_unit {
                         is asked for */
     bool judged;
     double needed, unrelated, opinion; /* log-probabilities of the labels */
-    double attention;                  /* the unit's share of the question's, above nothing's */
+    double attention;                  /* of the question's, on a byte of the unit */
     bool attended;                     /* attention is what was read, not the labels */
     double score;                      /* log-odds of being kept; 0 when not judged */
     bool kept;
