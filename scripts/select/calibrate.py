@@ -1,36 +1,49 @@
 #!/usr/bin/env python3
-"""Offsets of a form's two judgements, chosen on half of the dev items and confirmed on the other.
+"""Offsets of the two judgements of mode select, chosen on half of the dev items and confirmed on the other.
 
-    scripts/select/calibrate.py FORM SCORES.jsonl...
+    scripts/select/calibrate.py JUDGE.jsonl...      (what judge.py writes)
 
-relevance is "needed" against "unrelated" on math and plus, opinion is "needed" against "opinion" on qa, argument and mixed. The offset
-is where the two error rates (needed units cut, distractors kept; each set counts the same) have the smallest sum on half a; scale 1.
-Then both halves are judged as `s2a` does it: preset auto, a unit is kept when neither judgement speaks against it.
+relevance is "needed" against "unrelated" on math and plus, opinion is "needed" against "opinion" on qa, argument and mixed; needed
+units of all these sets count for both, but for those of mixed, where the passages are unrelated to the question indeed. The offset is
+where the two error rates (needed units cut, distractors kept; each set counts the same) have the smallest sum on half a, in the middle
+of the range where that is so; the scale is 1. Then both halves are judged as `s2a` does it: preset auto, a unit is kept when neither
+judgement speaks against it. Halves are by problem: the variants of one problem are in the same half.
 """
+import hashlib
 import math
 import sys
 
 from fit import load_scores
 
-SETS = {"relevance": (("math", "plus"), "unrelated"), "opinion": (("qa", "argument", "mixed"), "opinion")}
+HARM = 4  # a needed sentence that is cut does more harm than a distractor that stays
+SETS = {"relevance": (("math", "plus"), ("math", "plus", "argument", "clean"), "unrelated"),
+        "opinion": (("qa", "argument", "mixed"), ("math", "plus", "argument", "clean", "mixed"), "opinion")}
 
 
-def rows_of(items, sets, score):
-    """{set: ([needed scores], [distractor scores])} of units that are not the question."""
+def half_of(item):
+    problem = item["id"].split("-")[0] if item["set"] not in ("plus", "mixed") else item["id"]
+    return hashlib.sha256(problem.encode()).digest()[0] % 2
+
+
+def rows_of(items, distractor_sets, needed_sets, score):
+    """{set: ([needed scores], [distractor scores])} of units that the threshold decides on."""
     out = {}
     for item in items:
-        if item["set"] in sets:
-            needed, distractor = out.setdefault(item["set"], ([], []))
-            for u in item["units"]:
-                if not u["question"] and u["label"] in ("needed", "distractor"):
-                    (needed if u["label"] == "needed" else distractor).append(score(u["scores"]))
+        needed, distractor = out.setdefault(item["set"], ([], []))
+        for u in item["units"]:
+            if u["question"] or u["whole"]:
+                continue
+            if u["label"] == "needed" and item["set"] in needed_sets:
+                needed.append(score(u["scores"]))
+            if u["label"] == "distractor" and item["set"] in distractor_sets:
+                distractor.append(score(u["scores"]))
     return out
 
 
 def errors(rows, threshold):
     total = 0.0
     for needed, distractor in rows.values():
-        total += sum(s < threshold for s in needed) / len(needed) if needed else 0
+        total += HARM * sum(s < threshold for s in needed) / len(needed) if needed else 0
         total += sum(s >= threshold for s in distractor) / len(distractor) if distractor else 0
     return total
 
@@ -43,19 +56,18 @@ def choose(rows):
 
 
 def main():
-    form, items = sys.argv[1], load_scores(sys.argv[2:])
-    items = [i for i in items if form in i["units"][0]["scores"]]
-    halves = [[i for n, i in enumerate(items) if n % 2 == h] for h in (0, 1)]
+    items = load_scores(sys.argv[1:])
+    halves = [[i for i in items if half_of(i) == h] for h in (0, 1)]
     offsets = {}
-    for name, (sets, label) in SETS.items():
-        offsets[name] = -choose(rows_of(halves[0], sets, lambda s: s[f"{form}:{label}"]))
+    for name, (distractors, needed, label) in SETS.items():
+        offsets[name] = -choose(rows_of(halves[0], distractors, needed, lambda s: s[label]))
         print(f"{name}_offset {offsets[name]:.2f}")
-    keep = lambda s: -math.log(math.exp(-s[form + ":unrelated"] - offsets["relevance"]) +
-                               math.exp(-s[form + ":opinion"] - offsets["opinion"]))
-    for n, half in enumerate(halves):
-        for name, (needed, distractor) in sorted(rows_of(half, {i["set"] for i in items}, keep).items()):
+    keep = lambda s: -math.log(math.exp(-s["unrelated"] - offsets["relevance"]) + math.exp(-s["opinion"] - offsets["opinion"]))
+    everything = {i["set"] for i in items}
+    for name, half in zip("ab", halves):
+        for kind, (needed, distractor) in sorted(rows_of(half, everything, everything, keep).items()):
             share = lambda part, of: f"{part}/{of}" + (f" {100 * part / of:.1f} %" if of else "")
-            print("ab"[n], name, "needed kept", share(sum(s >= 0 for s in needed), len(needed)), "distractors removed",
+            print(name, kind, "needed kept", share(sum(s >= 0 for s in needed), len(needed)), "distractors removed",
                   share(sum(s < 0 for s in distractor), len(distractor)))
 
 

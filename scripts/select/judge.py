@@ -3,7 +3,7 @@
 
     scripts/select/judge.py --data DIR --model NAME --out FILE.jsonl --limits math=24,... [--binary FILE]
 
-One JSON object an item: {"set", "id", "group", "tokens", "ms", "units": [{"label", "question", "len", "scores": {"unrelated", "opinion"}}]},
+One JSON object an item: {"set", "id", "group", "tokens", "ms", "units": [{"label", "question", "whole", "len", "scores": {"unrelated", "opinion"}}]},
 the log-odds of needed against each of the two. What the file has already is left alone.
 """
 import argparse
@@ -35,9 +35,9 @@ def main():
             if (item["set"], item["id"]) in done:
                 continue
             answer = probe.ask({"select": item["x"], "question_start": item["question_start"] or None})
-            rows = [{"label": label_of(item, start, end), "question": question, "len": end - start,
+            rows = [{"label": label_of(item, start, end), "question": question, "whole": whole, "len": end - start,
                      "scores": {"unrelated": round(needed - unrelated, 4), "opinion": round(needed - opinion, 4)}}
-                    for start, end, question, needed, unrelated, opinion in answer["units"]]
+                    for start, end, question, whole, needed, unrelated, opinion in answer["units"]]
             usage = answer["usage"]
             out.write(json.dumps({"set": item["set"], "id": item["id"], "group": item["group"],
                                   "tokens": usage["prompt_tokens"] - usage["cached_tokens"], "ms": round(usage["ms"]),

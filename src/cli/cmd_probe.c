@@ -6,7 +6,7 @@
  *   {"text", "units": [[start, end], ...], "questions": [...]}
  *       -> {"mass": [[[head, ...], ...], ...], "usage": {...}}    by question, unit, head
  *   {"select": text, "question_start": byte or null}
- *       -> {"units": [[start, end, question, needed, unrelated, opinion], ...], "usage": {...}}
+ *       -> {"units": [[start, end, question, whole, needed, unrelated, opinion], ...], "usage": {...}}
  *   {"segment": text} -> {"units": [[start, end, text_end, kind, question], ...]} */
 #include "backend/backend.h"
 #include "cli/commands.h"
@@ -204,9 +204,9 @@ static json_t *select_line(probe *p, const json_t *line)
     else if (select_judge(&in, judged, &usage.tokens, &p->err) == S2A_OK) {
         json_t *list = json_array();
         for (size_t i = 0; i < n; i++)
-            json_array_append_new(list, json_pack("[I,I,b,f,f,f]", (json_int_t)units[i].start,
+            json_array_append_new(list, json_pack("[I,I,b,b,f,f,f]", (json_int_t)units[i].start,
                                                   (json_int_t)units[i].end, (int)judged[i].question,
-                                                  judged[i].needed, judged[i].unrelated,
+                                                  (int)judged[i].whole, judged[i].needed, judged[i].unrelated,
                                                   judged[i].opinion));
         out = usage_pack("units", list, &usage);
     }

@@ -61,8 +61,8 @@ const char help_main[] =
 #define HELP_STEP1                                                                                \
     "\nstep 1:\n"                                                                                 \
     "      --mode MODE        select: the model judges each sentence, and your own words stay\n"  \
-    "                         (the default where the backend can); rewrite: it writes the\n"      \
-    "                         prompt anew\n"                                                      \
+    "                         (the default on the embedded engine); rewrite: it writes the\n"     \
+    "                         prompt anew (the default on a server)\n"                            \
     "      --preset NAME      auto, opinion, relevance, single, keep-original, not-instructed;\n" \
     "                         without step 1: plain, instructed, instructed-math\n"               \
     "      --threshold X      select: a sentence is kept if its log-odds are at least X (0)\n"     \

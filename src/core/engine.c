@@ -50,11 +50,11 @@ static s2a_calibration calibration_or_default(const s2a_calibration *given)
     s2a_calibration c = *given;
     if (c.relevance_scale == 0) {
         c.relevance_scale = 1;
-        c.relevance_offset = -2.5;
+        c.relevance_offset = -3;
     }
     if (c.opinion_scale == 0) {
         c.opinion_scale = 1;
-        c.opinion_offset = -1;
+        c.opinion_offset = -0.5;
     }
     return c;
 }

@@ -80,14 +80,21 @@ static s2a_preset preset_of(const eval_item *item, arm_step1 kind)
     return arm_flavour_of(item) == FLAVOUR_OPINION ? S2A_PRESET_OPINION : S2A_PRESET_RELEVANCE;
 }
 
-/* The prompt that step 1 is asked with: only what it uses belongs to its key. */
-static const char *prompt_of(const step_context *c, const eval_item *item, arm_step1 kind)
+/* What step 1 is asked with, and how it is read: only what it uses belongs to its key. */
+static json_t *prompt_of(const step_context *c, const eval_item *item, arm_step1 kind)
 {
     const prompt_set *prompts = &c->engine->prompts;
+    const s2a_calibration *k = &c->engine->calibration;
+    if (kind == ARM_SELECT)
+        return json_pack("[s,s,s,f,f,f,f]", prompts->text[PROMPT_SELECT_SYSTEM],
+                         prompts->text[PROMPT_SELECT], prompts->text[PROMPT_SELECT_EXAMPLES],
+                         k->relevance_scale, k->relevance_offset, k->opinion_scale,
+                         k->opinion_offset);
     if (kind == ARM_SINGLE)
-        return prompts->text[PROMPT_REWRITE_SINGLE];
-    return preset_of(item, kind) == S2A_PRESET_RELEVANCE ? prompts->text[PROMPT_REWRITE_RELEVANCE]
-                                                         : prompts->text[PROMPT_REWRITE_OPINION];
+        return json_string(prompts->text[PROMPT_REWRITE_SINGLE]);
+    return json_string(preset_of(item, kind) == S2A_PRESET_RELEVANCE
+                           ? prompts->text[PROMPT_REWRITE_RELEVANCE]
+                           : prompts->text[PROMPT_REWRITE_OPINION]);
 }
 
 static json_t *units_json(const s2a_result *result)
@@ -204,7 +211,7 @@ s2a_status step1_run(const step_context *c, const eval_item *item, arm_step1 kin
     json_t *value = NULL;
     s2a_status status = key_make(
         c,
-        json_pack("{s:i,s:i,s:s,s:s,s:I,s:I,s:f}", "step1", (int)kind, "preset",
+        json_pack("{s:i,s:i,s:o,s:s,s:I,s:I,s:f}", "step1", (int)kind, "preset",
                   (int)preset_of(item, kind), "prompt", prompt_of(c, item, kind), "x", item->x,
                   "question_start",
                   (json_int_t)item->question_start, "seed", (json_int_t)seed, "temperature",

@@ -655,6 +655,7 @@ static void test_both_steps(void **state)
     static const char x[] = "I think it is Rome, but I am not sure. What is the capital of Japan?";
     backend_message message = { "user", x, sizeof x - 1 };
     s2a_request *request = live_request(&message, 1, 12);
+    s2a_request_set_mode(request, S2A_MODE_REWRITE);
     seen s = { .stop_step = 0 };
     s2a_result *result = NULL;
     s2a_error err;
