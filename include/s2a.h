@@ -77,11 +77,12 @@ typedef struct s2a_error {
 
 typedef struct s2a_engine s2a_engine;
 
-/* What a model's log-odds are worth in mode select: kept = scale * (log-odds of "needed" against
- * "unrelated" or "opinion") + offset. models/manifest.json has that of each model; a scale of 0 is
- * the default. */
+/* Where the borders of a model's judgements lie in mode select, in nats. A unit is kept if its log-odds
+ * of "needed" against "opinion" are above opinion_border, and those against "unrelated" above
+ * relevance_border + min(relevance_cap, relevance_ratio * the highest of them in the prompt).
+ * models/manifest.json has those of each model. All zero: the default. */
 typedef struct s2a_calibration {
-    double relevance_scale, relevance_offset, opinion_scale, opinion_offset;
+    double relevance_border, relevance_ratio, relevance_cap, opinion_border;
 } s2a_calibration;
 
 typedef struct s2a_engine_options {

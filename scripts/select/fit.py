@@ -3,7 +3,7 @@
 
     scripts/select/fit.py SCORES.jsonl... > table.csv
 
-For each form and set: AUC pooled and the mean within items, the share of items in which every distractor is below every needed
+For each form and set, of all units that are not a question: AUC pooled and the mean within items, the share of items in which every distractor is below every needed
 unit, and the share of distractors below the score that 98 % of the needed units pass (the threshold comes from the same units: this
 shows what a form could do, not what it does on others).
 """
@@ -46,9 +46,11 @@ def main():
     items = load_scores(sys.argv[1:])
     writer = None
     for kind in sorted({i["set"] for i in items}):
-        for form in items[0]["units"][0]["scores"]:
+        for form in sorted({f for i in items for f in i["units"][0]["scores"]}):
             rows = [(n, u["label"], u["scores"][form]) for n, i in enumerate(items) if i["set"] == kind for u in i["units"]
-                    if u["label"] in ("needed", "distractor")]
+                    if form in u["scores"] and u["label"] in ("needed", "distractor") and not u["question"]]
+            if not rows:
+                continue
             row = {"set": kind, "form": form, **figures(rows)}
             row = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
             if writer is None:

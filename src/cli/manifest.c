@@ -232,18 +232,18 @@ static s2a_status read_bytes(const reader *r, const json_t *object, uint64_t *ou
 
 static s2a_status read_select(reader *r, json_t *object, s2a_calibration *out)
 {
-    static const char *const fields[] = { "relevance_scale", "relevance_offset", "opinion_scale",
-                                          "opinion_offset", NULL };
-    double *const values[] = { &out->relevance_scale, &out->relevance_offset, &out->opinion_scale,
-                               &out->opinion_offset };
+    static const char *const fields[] = { "relevance_border", "relevance_ratio", "relevance_cap",
+                                          "opinion_border", NULL };
+    double *const values[] = { &out->relevance_border, &out->relevance_ratio, &out->relevance_cap,
+                               &out->opinion_border };
     if (!json_is_object(object))
         return fault(r, "select", "must be an object of numbers");
     s2a_status status = check_fields(r, object, fields);
     for (size_t i = 0; fields[i] && status == S2A_OK; i++) {
         const json_t *number = json_object_get(object, fields[i]);
         *values[i] = json_number_value(number);
-        if (!json_is_number(number) || (i % 2 == 0 && *values[i] <= 0))
-            status = fault(r, fields[i], i % 2 == 0 ? "must be a number above 0" : "must be a number");
+        if (!json_is_number(number))
+            status = fault(r, fields[i], "must be a number");
     }
     return status;
 }

@@ -47,16 +47,11 @@ static s2a_status backend_open(const s2a_engine_options *options, backend **out,
 /* The default is that of the default model. */
 static s2a_calibration calibration_or_default(const s2a_calibration *given)
 {
-    s2a_calibration c = *given;
-    if (c.relevance_scale == 0) {
-        c.relevance_scale = 1;
-        c.relevance_offset = -3;
-    }
-    if (c.opinion_scale == 0) {
-        c.opinion_scale = 1;
-        c.opinion_offset = -0.5;
-    }
-    return c;
+    static const s2a_calibration otherwise = { .relevance_border = -1, .relevance_ratio = 0.6,
+                                               .relevance_cap = 5, .opinion_border = 1 };
+    bool any = given->relevance_border != 0 || given->relevance_ratio != 0 ||
+               given->relevance_cap != 0 || given->opinion_border != 0;
+    return any ? *given : otherwise;
 }
 
 s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out, s2a_error *err)

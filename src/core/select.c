@@ -476,28 +476,46 @@ s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usa
 
 /* ---- deciding ----------------------------------------------------------------------------- */
 
-static double log_sum(double a, double b)
+/* What the scores of one prompt have in common. */
+typedef struct scale {
+    double attention; /* of all units */
+    double border;    /* of the log-odds against unrelated */
+} scale;
+
+/* How sure the model is of what it takes for needed differs from prompt to prompt, and what it is not
+ * sure of lies as much lower: the border goes up with the highest figure. */
+static scale scale_of(const select_input *in, const select_unit *units)
 {
-    double top = a > b ? a : b;
-    return top + log(exp(a - top) + exp(b - top));
+    const s2a_calibration *c = in->calibration;
+    scale s = { .attention = 0 };
+    double top = 0;
+    for (size_t i = 0; i < in->count; i++) {
+        const select_unit *u = &units[i];
+        s.attention += u->attended ? u->attention : 0;
+        bool counts = u->judged && (in->preset == S2A_PRESET_RELEVANCE ||
+                                    u->needed - u->opinion >= c->opinion_border);
+        if (counts && u->needed - u->unrelated > top)
+            top = u->needed - u->unrelated;
+    }
+    s.border = c->relevance_border + fmin(c->relevance_cap, c->relevance_ratio * top);
+    return s;
 }
 
-static double score_of(const select_input *in, const select_unit *u, double attention_all)
+static double score_of(const select_input *in, const select_unit *u, const scale *s)
 {
     if (u->attended) {
-        double share = attention_all > 0 ? u->attention / attention_all : 0;
+        double share = s->attention > 0 ? u->attention / s->attention : 0;
         double least = 1e-9; /* keeps the score finite */
         share = share < least ? least : share > 1 - least ? 1 - least : share;
         return log(share) - log1p(-share);
     }
-    const s2a_calibration *c = in->calibration;
-    double relevance = c->relevance_scale * (u->needed - u->unrelated) + c->relevance_offset;
-    double opinion = c->opinion_scale * (u->needed - u->opinion) + c->opinion_offset;
+    double relevance = u->needed - u->unrelated - s->border;
+    double opinion = u->needed - u->opinion - in->calibration->opinion_border;
     if (in->preset == S2A_PRESET_RELEVANCE)
         return relevance;
     if (in->preset == S2A_PRESET_OPINION)
         return opinion;
-    return -log_sum(-relevance, -opinion); /* kept only if neither speaks against it */
+    return fmin(relevance, opinion); /* kept only if neither speaks against it */
 }
 
 static size_t bytes_of(const select_input *in, size_t i)
@@ -529,12 +547,10 @@ static void keep_share(const select_input *in, select_unit *out)
 
 void select_decide(const select_input *in, select_unit *out)
 {
-    double attention_all = 0;
-    for (size_t i = 0; i < in->count; i++)
-        attention_all += out[i].attended ? out[i].attention : 0;
+    scale s = scale_of(in, out);
     for (size_t i = 0; i < in->count; i++) {
         select_unit *u = &out[i];
-        u->score = u->judged ? score_of(in, u, attention_all) : 0;
+        u->score = u->judged ? score_of(in, u, &s) : 0;
         u->kept = !u->judged || u->whole || u->score >= in->threshold;
     }
     if (in->keep > 0)

@@ -88,8 +88,8 @@ static json_t *prompt_of(const step_context *c, const eval_item *item, arm_step1
     if (kind == ARM_SELECT)
         return json_pack("[s,s,s,f,f,f,f]", prompts->text[PROMPT_SELECT_SYSTEM],
                          prompts->text[PROMPT_SELECT], prompts->text[PROMPT_SELECT_EXAMPLES],
-                         k->relevance_scale, k->relevance_offset, k->opinion_scale,
-                         k->opinion_offset);
+                         k->relevance_border, k->relevance_ratio, k->relevance_cap,
+                         k->opinion_border);
     if (kind == ARM_SINGLE)
         return json_string(prompts->text[PROMPT_REWRITE_SINGLE]);
     return json_string(preset_of(item, kind) == S2A_PRESET_RELEVANCE

@@ -19,7 +19,10 @@
 
 /* ---- cases -------------------------------------------------------------------------------- */
 
-static s2a_engine *engine_of(const char *scores)
+/* Borders as good as zero; all zero would be the default. */
+static const s2a_calibration plain = { .relevance_border = 1e-9 };
+
+static s2a_engine *engine_of(const char *scores, s2a_calibration calibration)
 {
     char records[4096] = "";
     size_t at = 0;
@@ -32,7 +35,7 @@ static s2a_engine *engine_of(const char *scores)
         strcpy(records, "@score 0\n@error internal nobody is to be asked");
     s2a_engine_options options;
     s2a_engine_options_init(&options);
-    options.calibration = (s2a_calibration){ 1, 0, 1, 0 };
+    options.calibration = calibration;
     return scripted_engine_with(records, options);
 }
 
@@ -70,7 +73,13 @@ static void check_text(const test_case *c, const char *field, const char *got, c
 
 static void check_case(const test_case *c)
 {
-    s2a_engine *engine = engine_of(case_text(c, "scores"));
+    const char *borders = case_text(c, "borders");
+    s2a_calibration k = plain;
+    if (borders)
+        assert_int_equal(sscanf(borders, "%lf %lf %lf %lf", &k.relevance_border, &k.relevance_ratio,
+                                &k.relevance_cap, &k.opinion_border),
+                         4);
+    s2a_engine *engine = engine_of(case_text(c, "scores"), k);
     s2a_request *request = request_of(c);
     s2a_result *result = NULL;
     s2a_error err;
@@ -243,7 +252,7 @@ static void test_random(void **state)
             snprintf(scores + strlen(scores), sizeof scores - strlen(scores), "%d %d %d\n",
                      -(int)(random_next(&seed) % 9), -(int)(random_next(&seed) % 9),
                      -(int)(random_next(&seed) % 9));
-        s2a_engine *engine = engine_of(scores);
+        s2a_engine *engine = engine_of(scores, plain);
         s2a_request *request = scripted_request(x);
         s2a_result *result = NULL;
         assert_int_equal(s2a_attend(engine, request, &result, NULL), S2A_OK);
