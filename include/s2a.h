@@ -106,6 +106,8 @@ typedef struct s2a_engine_options {
                                                             Called from any thread */
     void *log_ctx;
     s2a_calibration calibration; /* of the model, for mode select */
+    const char *cache_dir; /* llama: an existing directory of the user's for a file of some ten
+                              megabytes, what mode select reads before every text; NULL = none */
 } s2a_engine_options;
 
 /* Fills *options with the defaults named above. */

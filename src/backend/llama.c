@@ -363,6 +363,7 @@ static void embedded_close(backend *self)
         llama_free(e->ctx);
     if (e->model)
         llama_model_free(e->model);
+    free(e->cache_dir);
     free(e->default_system);
     free(e->name);
     free(e);
@@ -540,6 +541,8 @@ s2a_status backend_llama_open(const s2a_engine_options *options, backend **out, 
         status = open_chat(e, options->model, err);
     if (status == S2A_OK)
         status = open_context(e, options, &log, err);
+    if (status == S2A_OK && !judge_cache_init(e, options->cache_dir, options->model))
+        status = error_nomem(err);
     log_end(&log, before);
     if (status != S2A_OK) {
         embedded_close(&e->base);

@@ -74,10 +74,26 @@ static int on_token(void *ctx, int step, const char *text, size_t len)
     return !term_ok(); /* nobody reads: stop */
 }
 
+/* $XDG_CACHE_HOME/s2a/kv, or ~/.cache/s2a/kv, made where it is missing; NULL where that fails: then
+ * there is no cache. */
+static char *cache_dir(void)
+{
+    const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    bool absolute = base && base[0] == '/';
+    if (!absolute && (!home || home[0] != '/'))
+        return NULL;
+    char *dir = store_path(absolute ? base : home, absolute ? "s2a/kv" : ".cache/s2a/kv", "");
+    if (dir && store_make_dir(dir, NULL) != S2A_OK) {
+        free(dir);
+        dir = NULL;
+    }
+    return dir;
+}
+
 static s2a_status engine_open(session *s, s2a_error *err)
 {
     const settings *set = &s->o->settings;
-    char *path = NULL;
+    char *path = NULL, *cache = NULL;
     const char *model = set->model;
     s2a_status status = S2A_OK;
     if (!strcmp(set->backend, "llama")) {
@@ -86,8 +102,11 @@ static s2a_status engine_open(session *s, s2a_error *err)
     }
     s2a_engine_options e;
     engine_options(s->o, model, &e);
+    if (status == S2A_OK && !strcmp(set->backend, "llama"))
+        e.cache_dir = cache = cache_dir();
     if (status == S2A_OK)
         status = s2a_engine_open(&e, &s->engine, err);
+    free(cache);
     free(path);
     return status;
 }

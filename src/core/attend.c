@@ -153,8 +153,9 @@ static s2a_status generate(run *r, int step, const backend_message *messages, si
 {
     collector c = { .request = r->request, .step = step };
     buf_init(&c.text, max_bytes);
-    backend_params params = { r->request->temperature, r->request->top_p, r->request->seed,
-                              max_tokens, r->request->cancel };
+    backend_params params = { .temperature = r->request->temperature, .top_p = r->request->top_p,
+                              .seed = r->request->seed, .max_tokens = max_tokens,
+                              .cancel = r->request->cancel };
     backend_draft draft = { r->result->input.data, r->result->input.len };
     backend_usage usage = { .finish = BACKEND_FINISH_STOP };
     s2a_status status =

@@ -450,7 +450,8 @@ s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usa
         return status;
     }
     asking a = { .count = 0 };
-    backend_params params = { .top_p = 1, .cancel = in->cancel };
+    backend_params params = { .top_p = 1, .cancel = in->cancel,
+                              .common_messages = in->examples->count };
     backend_usage used = { .finish = BACKEND_FINISH_STOP };
     status = asking_fill(in, out, &a)
                  ? in->backend->vtable->score(in->backend, a.messages, in->examples->count + 1,

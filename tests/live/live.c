@@ -116,7 +116,8 @@ static int on_token(void *ctx, const char *text, size_t len)
 
 void live_generate(backend *b, const backend_message *messages, size_t count, live_run *run)
 {
-    backend_params params = { run->temperature, 1.0, run->seed, run->max_tokens, run->cancel };
+    backend_params params = { .temperature = run->temperature, .top_p = 1.0, .seed = run->seed,
+                              .max_tokens = run->max_tokens, .cancel = run->cancel };
     run->err = (s2a_error){ .status = S2A_OK };
     run->pieces = run->len = 0;
     run->torn = false;

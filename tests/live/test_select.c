@@ -1,5 +1,6 @@
 /* Mode select on the embedded engine: what is read of the model is what the model says. The test model
  * is too small to judge well, so nothing is asked of its taste. */
+#include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -221,6 +223,88 @@ static void test_answer(void **state)
     s2a_request_free(request);
 }
 
+/* ---- the file of what comes before every text ----------------------------------------------- */
+
+static char dir[] = "/tmp/s2a-kv-XXXXXX", prompts[] = "/tmp/s2a-prompts-XXXXXX";
+
+/* The only file there; false when there is none, or more. */
+static bool only_file(char *path, size_t size)
+{
+    DIR *listing = opendir(dir);
+    size_t count = 0;
+    assert_non_null(listing);
+    for (struct dirent *entry; (entry = readdir(listing));)
+        if (entry->d_name[0] != '.') {
+            snprintf(path, size, "%s/%s", dir, entry->d_name);
+            count++;
+        }
+    closedir(listing);
+    return count == 1;
+}
+
+/* A process of its own, as it were. Returns how many tokens were cached, and a score. */
+static uint64_t ask_afresh(double *score_out)
+{
+    s2a_engine_options options = live_options(4096);
+    options.cache_dir = dir;
+    options.prompts_dir = prompts; /* with fewer examples: less to read */
+    s2a_engine *fresh = live_engine_with(&options);
+    s2a_request *request = request_on(X);
+    s2a_result *result = NULL;
+    s2a_error err;
+    if (s2a_attend(fresh, request, &result, &err) != S2A_OK)
+        fail_msg("%s", err.message);
+    *score_out = s2a_result_unit(result, 0).score;
+    uint64_t cached = s2a_result_usage(result, 1).cached_tokens;
+    s2a_result_free(result);
+    s2a_request_free(request);
+    s2a_engine_close(fresh);
+    return cached;
+}
+
+static void test_cache_file(void **state)
+{
+    (void)state;
+    char path[512], other[600], examples[64];
+    double cold = 0, warm = 0;
+    assert_non_null(mkdtemp(dir));
+    assert_non_null(mkdtemp(prompts));
+    snprintf(examples, sizeof examples, "%s/select-examples.txt", prompts);
+    FILE *out = fopen(examples, "w");
+    assert_non_null(out);
+    fputs("needed: Bo has 2 pears.\nopinion: I like pears.\nquestion: How many pears has Bo?\n", out);
+    fclose(out);
+    assert_int_equal(ask_afresh(&cold), 0);
+    assert_true(only_file(path, sizeof path));
+    assert_true(ask_afresh(&warm) > 128);
+    assert_true(fabs(cold - warm) < ROUNDING);
+    /* cut, empty, or of something else: found out, and made anew */
+    for (int fault = 0; fault < 3; fault++) {
+        if (fault == 2) {
+            FILE *file = fopen(path, "r+b");
+            assert_non_null(file);
+            fputs("no such thing", file);
+            fclose(file);
+        } else {
+            assert_int_equal(truncate(path, fault == 0 ? 100000 : 0), 0);
+        }
+        assert_int_equal(ask_afresh(&warm), 0);
+        assert_true(fabs(cold - warm) < ROUNDING);
+        assert_true(only_file(path, sizeof path));
+        assert_true(ask_afresh(&warm) > 128);
+    }
+    /* one of earlier prompts goes when a new one comes */
+    snprintf(other, sizeof other, "%.*s-0123456789abcdef.kv", (int)(strrchr(path, '-') - path), path);
+    assert_int_equal(rename(path, other), 0);
+    assert_int_equal(ask_afresh(&warm), 0);
+    assert_true(only_file(path, sizeof path));
+    unlink(path);
+    rmdir(dir);
+    assert_int_equal(ask_afresh(&warm), 0); /* a directory that is gone */
+    unlink(examples);
+    rmdir(prompts);
+}
+
 /* A text that does not fit is an error of step 1 and no more. */
 static void test_too_long(void **state)
 {
@@ -243,7 +327,7 @@ int main(void)
         cmocka_unit_test(test_score),  cmocka_unit_test(test_many_branches),
         cmocka_unit_test(test_score_faults), cmocka_unit_test(test_attend),
         cmocka_unit_test(test_keep),   cmocka_unit_test(test_answer),
-        cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_cache_file), cmocka_unit_test(test_too_long),
     };
     if (!live_model())
         return 77; /* ctest: skipped */

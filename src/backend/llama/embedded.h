@@ -41,6 +41,8 @@ typedef struct embedded {
     struct call *step[KV_SLOTS]; /* the calls of the decode at hand */
     size_t step_count;
     struct judge *judge; /* NULL until it is needed */
+    char *cache_dir;     /* of judge_cache; NULL = none */
+    uint64_t cache_id;   /* of the model file */
 
     pthread_mutex_t lock; /* of the calls below and of the slots; held by nobody who computes */
     pthread_cond_t changed;
@@ -114,6 +116,13 @@ s2a_status judge_attention(backend *self, const char *text, size_t len, const s2
                            size_t unit_count, const char *const *questions, size_t question_count,
                            const backend_params *params, float *mass, backend_usage *usage,
                            s2a_error *err);
+/* False when out of memory. */
+bool judge_cache_init(embedded *e, const char *dir, const char *model_path);
+/* True: sequence 0 of the context, which was empty, holds just these tokens. */
+bool judge_cache_load(const embedded *e, struct llama_context *ctx, const int32_t *tokens,
+                      size_t count);
+void judge_cache_save(const embedded *e, struct llama_context *ctx, const int32_t *tokens,
+                      size_t count);
 size_t judge_heads(const embedded *e);
 void judge_free(embedded *e);
 

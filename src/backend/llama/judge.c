@@ -15,6 +15,7 @@
 #define JUDGE_CTX_TOKENS 8192u
 #define JUDGE_BRANCHES 64 /* sequences beside the prefix; each gives a row of logits at least */
 #define JUDGE_OUTPUTS 96
+#define COMMON_LEAST 128 /* tokens: fewer are decoded sooner than a file is read */
 
 typedef struct judge {
     struct llama_context *ctx;
@@ -183,9 +184,44 @@ static s2a_status batch_decode(call *c, s2a_error *err)
                      log_lines_fault(&c->log, "no cause given"));
 }
 
+static s2a_status prefix_extend(call *c, const int32_t *tokens, size_t count, s2a_error *err)
+{
+    judge *j = c->e->judge;
+    while (j->prefix.count < count) {
+        size_t from = j->prefix.count;
+        size_t n = count - from < BATCH_TOKENS ? count - from : BATCH_TOKENS;
+        j->batch.n_tokens = 0;
+        for (size_t i = from; i < from + n; i++)
+            batch_add(j, tokens[i], i, 0, false);
+        s2a_status status = batch_decode(c, err);
+        if (status != S2A_OK)
+            return status;
+        memcpy(j->prefix.items + from, tokens + from, n * sizeof *tokens);
+        j->prefix.count = from + n;
+    }
+    return S2A_OK;
+}
+
+/* The first tokens of a prompt, which are common to many, from the file or into it. */
+static s2a_status prefix_common(call *c, const int32_t *tokens, size_t common, s2a_error *err)
+{
+    judge *j = c->e->judge;
+    if (judge_cache_load(c->e, j->ctx, tokens, common)) {
+        memcpy(j->prefix.items, tokens, common * sizeof *tokens);
+        j->prefix.count = common;
+        j->pure = false;
+        c->usage->tokens.cached_tokens += common;
+        return S2A_OK;
+    }
+    s2a_status status = prefix_extend(c, tokens, common, err);
+    if (status == S2A_OK)
+        judge_cache_save(c->e, j->ctx, tokens, common);
+    return status;
+}
+
 /* Brings sequence 0 to these tokens: what it has in common with them stays. fresh: its cells must
- * be its tokens, one by one. */
-static s2a_status prefix_set(call *c, const int32_t *tokens, size_t count, bool fresh,
+ * be its tokens, one by one. The first common of them are worth a file. */
+static s2a_status prefix_set(call *c, const int32_t *tokens, size_t count, size_t common, bool fresh,
                              s2a_error *err)
 {
     judge *j = c->e->judge;
@@ -208,19 +244,10 @@ static s2a_status prefix_set(call *c, const int32_t *tokens, size_t count, bool 
     c->usage->tokens.cached_tokens += same;
     if (!token_list_reserve(&j->prefix, count - same))
         return error_nomem(err);
-    while (same < count) {
-        size_t n = count - same < BATCH_TOKENS ? count - same : BATCH_TOKENS;
-        j->batch.n_tokens = 0;
-        for (size_t i = 0; i < n; i++)
-            batch_add(j, tokens[same + i], same + i, 0, false);
-        s2a_status status = batch_decode(c, err);
-        if (status != S2A_OK)
-            return status;
-        memcpy(j->prefix.items + same, tokens + same, n * sizeof *tokens);
-        same += n;
-        j->prefix.count = same;
-    }
-    return S2A_OK;
+    s2a_status status = S2A_OK;
+    if (same == 0 && common >= COMMON_LEAST && common < count)
+        status = prefix_common(c, tokens, common, err);
+    return status == S2A_OK ? prefix_extend(c, tokens, count, err) : status;
 }
 
 /* Ends what a call began, in the order of beginning. */
@@ -379,11 +406,34 @@ static s2a_status branches_decode(scoring *s, size_t from, size_t *to, s2a_error
     return status;
 }
 
-static s2a_status score_inside(scoring *s, const token_list *prefix, s2a_error *err)
+static s2a_status score_inside(scoring *s, const token_list *prefix, size_t common, s2a_error *err)
 {
-    s2a_status status = prefix_set(s->c, prefix->items, prefix->count, false, err);
+    s2a_status status = prefix_set(s->c, prefix->items, prefix->count, common, false, err);
     for (size_t at = 0; at < s->branch_count && status == S2A_OK;)
         status = branches_decode(s, at, &at, err);
+    return status;
+}
+
+/* How many of the prompt's tokens its first messages make: those that it shares with the same messages
+ * before another last one. */
+static s2a_status common_find(const embedded *e, const backend_message *messages, size_t count,
+                              const token_list *prompt, size_t *out, s2a_error *err)
+{
+    *out = 0;
+    if (count == 0)
+        return S2A_OK;
+    backend_message *other = calloc(count + 1, sizeof *other);
+    token_list tokens = { 0 };
+    if (!other)
+        return error_nomem(err);
+    memcpy(other, messages, count * sizeof *other);
+    other[count] = (backend_message){ "user", "x", 1 };
+    s2a_status status = chat_prompt_tokens(&e->chat, other, count + 1, &tokens, NULL, err);
+    while (status == S2A_OK && *out < tokens.count && *out < prompt->count &&
+           tokens.items[*out] == prompt->items[*out])
+        ++*out;
+    free(other);
+    token_list_free(&tokens);
     return status;
 }
 
@@ -400,9 +450,12 @@ static s2a_status score_call(scoring *s, const backend_message *messages, size_t
                            "the text and its instruction are %zu tokens, the context of select holds "
                            "%u; raise --ctx, shorten the text, or use mode rewrite",
                            prefix.count, text_limit(e));
+    size_t common = 0, common_messages = s->c->params->common_messages;
+    if (status == S2A_OK && e->cache_dir && common_messages < count)
+        status = common_find(e, messages, common_messages, &prefix, &common, err);
     s->c->usage->tokens.prompt_tokens = prefix.count;
     if (status == S2A_OK && (status = enter(s->c, err)) == S2A_OK) {
-        status = score_inside(s, &prefix, err);
+        status = score_inside(s, &prefix, common, err);
         leave(s->c);
     }
     token_list_free(&prefix);
@@ -512,7 +565,7 @@ static s2a_status question_read(reading *r, size_t q, s2a_error *err)
 
 static s2a_status attention_inside(reading *r, s2a_error *err)
 {
-    s2a_status status = prefix_set(r->c, r->text.items, r->text.count, true, err);
+    s2a_status status = prefix_set(r->c, r->text.items, r->text.count, 0, true, err);
     for (size_t q = 0; q < r->question_count && status == S2A_OK; q++)
         status = question_read(r, q, err);
     return status;

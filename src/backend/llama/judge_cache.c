@@ -1,0 +1,96 @@
+/* The state of what comes before every text in mode select (an instruction and examples), kept in a
+ * file: a process that asks once would otherwise spend most of its time on it. libllama writes and
+ * reads the file; its tokens are compared, so that a stale file is found out. Nothing here is an
+ * error: without a file the tokens are decoded. */
+#include "backend/llama/embedded.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PATH_SIZE 4096
+
+/* FNV-1a; what it maps to the same name is told apart by its tokens. */
+static uint64_t hash(uint64_t h, const void *data, size_t len)
+{
+    const unsigned char *bytes = data;
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ bytes[i]) * UINT64_C(1099511628211);
+    return h;
+}
+
+bool judge_cache_init(embedded *e, const char *dir, const char *model_path)
+{
+    struct stat info;
+    if (!dir || stat(model_path, &info) != 0)
+        return true;
+    int64_t facts[] = { info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec,
+                        (int64_t)info.st_ino, (int64_t)llama_model_size(e->model),
+                        llama_model_n_layer(e->model) };
+    e->cache_id = hash(UINT64_C(14695981039346656037), facts, sizeof facts);
+    e->cache_dir = bytes_dup(dir, strlen(dir));
+    return e->cache_dir != NULL;
+}
+
+static bool file_path(const embedded *e, const int32_t *tokens, size_t count, char *path)
+{
+    uint64_t of_tokens = hash(e->cache_id, tokens, count * sizeof *tokens);
+    int n = snprintf(path, PATH_SIZE, "%s/%016" PRIx64 "-%016" PRIx64 ".kv", e->cache_dir,
+                     e->cache_id, of_tokens);
+    return n > 0 && n < PATH_SIZE - 32;
+}
+
+bool judge_cache_load(const embedded *e, struct llama_context *ctx, const int32_t *tokens,
+                      size_t count)
+{
+    char path[PATH_SIZE];
+    size_t found = 0;
+    if (!e->cache_dir || !file_path(e, tokens, count, path) || access(path, R_OK) != 0)
+        return false;
+    int32_t *of_file = malloc((count + 1) * sizeof *of_file);
+    bool ok = of_file &&
+              llama_state_seq_load_file(ctx, path, 0, of_file, count + 1, &found) > 0 &&
+              found == count && memcmp(of_file, tokens, count * sizeof *tokens) == 0 &&
+              llama_memory_seq_pos_max(llama_get_memory(ctx), 0) == (llama_pos)count - 1;
+    free(of_file);
+    if (!ok) {
+        llama_memory_clear(llama_get_memory(ctx), false);
+        unlink(path);
+    }
+    return ok;
+}
+
+/* Files of this model with other tokens: earlier prompts. */
+static void remove_others(const embedded *e, const char *keep)
+{
+    char prefix[24], path[PATH_SIZE];
+    snprintf(prefix, sizeof prefix, "%016" PRIx64 "-", e->cache_id);
+    DIR *dir = opendir(e->cache_dir);
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 || !strcmp(entry->d_name, keep))
+            continue;
+        int n = snprintf(path, sizeof path, "%s/%s", e->cache_dir, entry->d_name);
+        if (n > 0 && n < PATH_SIZE)
+            unlink(path);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+void judge_cache_save(const embedded *e, struct llama_context *ctx, const int32_t *tokens,
+                      size_t count)
+{
+    char path[PATH_SIZE], partial[PATH_SIZE];
+    if (!e->cache_dir || !file_path(e, tokens, count, path))
+        return;
+    snprintf(partial, sizeof partial, "%.*s.%ld", PATH_SIZE - 32, path, (long)getpid());
+    bool ok = llama_state_seq_save_file(ctx, partial, 0, tokens, count) > 0;
+    if (ok && rename(partial, path) == 0)
+        remove_others(e, strrchr(path, '/') + 1);
+    else
+        unlink(partial);
+}
