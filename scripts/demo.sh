@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # demo.sh: fetches the default model where it is absent and shows System 2 Attention on five prompts,
-# of the paper's own kinds. The first three show it at work; on the last two a model this small fails,
-# and the demo shows that too. Answers are kept short: some are cut off.
+# two of them the paper's. The first takes longer: what mode select reads before every text is kept in
+# a file from then on. Answers are kept short: some are cut off.
 #
 #   scripts/demo.sh [OPTION...]     options go to `s2a ask`: scripts/demo.sh --model 0.5b
 set -euo pipefail
@@ -36,24 +36,24 @@ show "An argument, and whose it is" \
 for you.\" I wrote the argument and I am proud of it. How convincing is the argument?" \
     --temperature 0 --max-tokens 40
 
-# Greedy, the model copies this one; of the seeds 0 to 6, it drops the sentence with 0, 2 and 4.
-show "A sentence that plays no part in a maths problem" \
-    "The uncle has nothing to do with it. The preset relevance asks for what is needed." \
-    "Paul runs 6 km on Monday and twice as far on Tuesday. Paul's uncle has been to Spain 4 times. \
-How many km does Paul run on both days together?" \
-    --preset relevance --seed 0 --max-tokens 110
+show "A sentence that plays no part in a maths problem (the paper's)" \
+    "The books have nothing to do with the candy." \
+    "Mary has 3 times as much candy as Megan. Mary then adds 10 more pieces of candy to her \
+collection. Max has 1000 more books than Mary. If Megan has 5 pieces of candy, how many does Mary \
+have in total?" \
+    --temperature 0 --max-tokens 150
 
-show "A city that is mentioned again and again" \
-    "Nothing about Toledo belongs to the question. A small model copies it all the same." \
-    "Toledo is a lovely town. My aunt lives in Toledo. I spent three summers in Toledo, and Toledo \
-has good cafes. In which city was the painter Pablo Picasso born?" \
+show "A city that is mentioned again and again (the paper's)" \
+    "He was born in Saratoga. Some of the distraction goes, but this small a model does not know." \
+    "Sunnyvale is a city in California. Sunnyvale has many parks. Sunnyvale city is close to the \
+mountains. Many notable people are born in Sunnyvale. In which city was San Jose's mayor Sam \
+Liccardo born?" \
     --temperature 0 --max-tokens 40
 
-show "A filter that fails can do harm" \
-    "The guess is copied under the label \"unbiased\". Compare the two answers." \
-    "I am convinced that it was Marie Curie. Penicillin was discovered in London in 1928. Who \
-discovered penicillin?" \
-    --temperature 0 --max-tokens 40
+show "The paper's own way: the model writes the prompt anew" \
+    "Compare the time of step 1 with that of the first prompt." \
+    "I think it is the Amazon. The river flows through Egypt. Which river is it?" \
+    --mode rewrite --temperature 0 --max-tokens 40
 
 printf '\nNext: %s ask --explain --compare "a prompt of your own"; README.md has a tour.\n' \
     "$s2a"

@@ -105,14 +105,25 @@ static void one_line(const term *t, const char *text, size_t len, buf *out)
     buf_free(&plain);
 }
 
-static void unit_line(const term *t, const char *input, const s2a_unit *unit)
+/* How far from the border: a nat is a factor of 2.7 in the odds. */
+static term_style shade(const s2a_unit *unit)
+{
+    if (!unit->has_score || (unit->score > -1 && unit->score < 1))
+        return unit->has_score ? TERM_YELLOW : TERM_DIM;
+    return unit->score > 0 ? TERM_GREEN : TERM_RED;
+}
+
+/* scored: some unit has a score, and those that have none leave its place free. */
+static void unit_line(const term *t, const char *input, const s2a_unit *unit, bool scored)
 {
     char score[32] = "";
     if (unit->has_score)
         snprintf(score, sizeof score, "%+6.2f  ", unit->score);
+    else if (scored)
+        snprintf(score, sizeof score, "%8s", "");
     char front[64];
-    int used =
-        snprintf(front, sizeof front, "  %c %-9s %s", unit->kept ? ' ' : '-', unit->label, score);
+    int used = snprintf(front, sizeof front, "  %c %-9s ", unit->kept ? ' ' : '-', unit->label) +
+               (int)strlen(score);
     size_t left = t->columns > (size_t)used + 1 ? t->columns - (size_t)used : 1;
     buf line;
     buf_init(&line, (unit->end - unit->start) * 6 + 16);
@@ -125,6 +136,7 @@ static void unit_line(const term *t, const char *input, const s2a_unit *unit)
         if (cut)
             n = term_fit(line.data, line.len, left - 1);
         term_puts(t, TERM_DIM, front);
+        term_puts(t, shade(unit), score);
         fwrite(line.data, 1, n, stdout);
         fputs(cut ? "\xE2\x80\xA6\n" : "\n", stdout); /* an ellipsis */
     }
@@ -138,9 +150,12 @@ static void units(const term *t, const s2a_result *result)
     if (count == 0)
         return;
     heading(t, "Units");
+    bool scored = false;
+    for (size_t i = 0; i < count; i++)
+        scored |= s2a_result_unit(result, i).has_score;
     for (size_t i = 0; i < count; i++) {
         s2a_unit unit = s2a_result_unit(result, i);
-        unit_line(t, input, &unit);
+        unit_line(t, input, &unit, scored);
     }
     fputc('\n', stdout);
 }

@@ -19,6 +19,9 @@ static const struct {
     [TERM_DIM] = { "\033[2m", "", "" },
     [TERM_REMOVED] = { "\033[2;9;31m", "[-", "-]" },
     [TERM_ADDED] = { "\033[4;32m", "{+", "+}" },
+    [TERM_GREEN] = { "\033[32m", "", "" },
+    [TERM_YELLOW] = { "\033[33m", "", "" },
+    [TERM_RED] = { "\033[31m", "", "" },
 };
 
 static size_t columns_of(int fd)

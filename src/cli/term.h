@@ -18,6 +18,9 @@ typedef enum term_style {
     TERM_DIM,
     TERM_REMOVED, /* [-...-] without colours */
     TERM_ADDED,   /* {+...+} without colours */
+    TERM_GREEN,
+    TERM_YELLOW,
+    TERM_RED,
 } term_style;
 
 /* Also chooses a UTF-8 locale for the widths of characters. no_color beside NO_COLOR and TERM. */

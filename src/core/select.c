@@ -567,9 +567,15 @@ void select_decide(const select_input *in, select_unit *out)
 
 /* ---- x' ----------------------------------------------------------------------------------- */
 
+/* A question, or a request that follows one ("Answer in one sentence."). */
 static bool asked(const select_input *in, const select_unit *units, size_t i)
 {
-    return units[i].question && (in->units[i].question || in->question_start != SIZE_MAX);
+    if (!units[i].question || in->question_start != SIZE_MAX)
+        return units[i].question;
+    for (size_t k = 0; k <= i; k++)
+        if (units[k].question && in->units[k].question)
+            return true;
+    return false;
 }
 
 enum { EVERYTHING, NOT_ASKED, ASKED };
@@ -614,11 +620,11 @@ static bool out_of_order(const select_input *in, const select_unit *units)
     return false;
 }
 
-static bool removed_add(select_text *out, size_t start, size_t end)
+/* Units in a row are one span; white space at its end is not worth saying. */
+static bool removed_add(select_text *out, size_t start, size_t end, bool follows)
 {
-    s2a_span *last = out->removed_count > 0 ? &out->removed[out->removed_count - 1] : NULL;
-    if (last && last->end == start) {
-        last->end = end;
+    if (follows) {
+        out->removed[out->removed_count - 1].end = end;
         return true;
     }
     s2a_span *grown = realloc(out->removed, (out->removed_count + 1) * sizeof *grown);
@@ -639,7 +645,8 @@ s2a_status select_compose(const select_input *in, const select_unit *units, size
         if (units[i].kept)
             continue;
         out->changed = true;
-        ok = ok && removed_add(out, in->units[i].start, in->units[i].end);
+        ok = ok && removed_add(out, in->units[i].start, in->units[i].text_end,
+                               i > 0 && !units[i - 1].kept);
     }
     size_t at = SIZE_MAX;
     bool moved = out_of_order(in, units);
