@@ -9,7 +9,7 @@
 /* How the user speaks of himself, at the beginning of a clause. */
 static const char *const openings[] = {
     "i ",        "i'm ",         "i\xe2\x80\x99m ", "i've ",        "i\xe2\x80\x99ve ", "i'd ",
-    "i\xe2\x80\x99""d ", "my ",  "in my ",          "personally",   "to me ",           "for me ",
+    "i\342\200\231d ", "my ",  "in my ",          "personally",   "to me ",           "for me ",
     "as far as i", "if you ask me", "we think ",    "we believe ",  "we feel ",
 };
 

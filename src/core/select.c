@@ -108,9 +108,11 @@ static s2a_status example_end(const prompt_set *prompts, example *e, select_exam
     bool ok = content.status == S2A_OK && messages_add(all, "user", &content) &&
               messages_add(all, "assistant", &e->answer);
     buf_free(&content);
-    buf_init(&e->answer, LIMIT_PROMPT_FILE_BYTES * 2);
+    if (!ok)
+        return error_nomem(err);
+    buf_init(&e->answer, LIMIT_PROMPT_FILE_BYTES * 2); /* what it held is the message's */
     example_reset(e);
-    return ok ? S2A_OK : error_nomem(err);
+    return S2A_OK;
 }
 
 static s2a_status example_line(example *e, const char *line, size_t len, size_t position,

@@ -137,6 +137,13 @@ static void test_answer(void **state)
     sweep(s2a_answer, RECORDS "%%\nWalt Whitman.\n");
 }
 
+static void test_select(void **state)
+{
+    (void)state;
+    sweep(s2a_attend, "@score -9 -9 0\n@score 0 -9 -9\n");
+    sweep(s2a_answer, "@score -9 -9 0\n@score 0 -9 -9\n%%\nWalt Whitman.\n");
+}
+
 static void test_engine_open(void **state)
 {
     (void)state;
@@ -172,6 +179,7 @@ int main(void)
         cmocka_unit_test(test_attend_fallback),
         cmocka_unit_test(test_attend_inferred_question),
         cmocka_unit_test(test_answer),
+        cmocka_unit_test(test_select),
         cmocka_unit_test(test_engine_open),
     };
     return cmocka_run_group_tests_name("oom", tests, NULL, NULL);

@@ -131,7 +131,7 @@ static void test_clauses(void **state)
         "I'm sure that it is Paris; |is it?",
         "I\xe2\x80\x99m no expert, so |which one is right?",
         "In my opinion it is Rome - |what is the capital of Italy?",
-        "My guess would be 7\xe2\x80\x94""|how many are there?",
+        "My guess would be 7\342\200\224|how many are there?",
         "I believe, as you know, in ghosts, and |do they exist?",
         "I love it... |Who wrote it?",
     };
