@@ -1,9 +1,8 @@
 #include "gate.h"
 
-#include <stddef.h>
-#include <time.h>
+#include "condition.h"
 
-#define LOOK_NS 20000000L
+#include <stddef.h>
 
 struct gate_waiter {
     gate_waiter *next;
@@ -11,26 +10,14 @@ struct gate_waiter {
 
 bool gate_init(gate *g)
 {
-    pthread_condattr_t attributes;
     g->first = g->last = NULL;
     g->busy = false;
-    if (pthread_condattr_init(&attributes) != 0)
-        return false;
-    /* The default clock is the wall's, and a step of it would stretch or cut a wait. */
-    bool ok = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
-              pthread_cond_init(&g->changed, &attributes) == 0;
-    pthread_condattr_destroy(&attributes);
-    if (ok && pthread_mutex_init(&g->lock, NULL) != 0) {
-        pthread_cond_destroy(&g->changed);
-        ok = false;
-    }
-    return ok;
+    return condition_init(&g->lock, &g->changed);
 }
 
 void gate_destroy(gate *g)
 {
-    pthread_mutex_destroy(&g->lock);
-    pthread_cond_destroy(&g->changed);
+    condition_destroy(&g->lock, &g->changed);
 }
 
 static void unlink_waiter(gate *g, const gate_waiter *me)
@@ -63,15 +50,8 @@ bool gate_enter(gate *g, bool (*give_up)(void *ctx), void *ctx)
         mine = !gone && !g->busy && g->first == &me;
         if (mine || gone)
             break;
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += LOOK_NS;
-        if (until.tv_nsec >= 1000000000L) {
-            until.tv_nsec -= 1000000000L;
-            until.tv_sec++;
-        }
         /* Woken by gate_leave or by the clock, the loop finds out by looking. */
-        pthread_cond_timedwait(&g->changed, &g->lock, &until);
+        condition_wait(&g->lock, &g->changed);
     }
     unlink_waiter(g, &me);
     if (mine)

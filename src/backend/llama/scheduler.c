@@ -8,12 +8,12 @@
  * A call is its tokens; its slot holds the first of them. What the slot lacks is decoded, and when
  * it lacks nothing a token is sampled and added. So a call that had to give up its slot, because the
  * cache was full, goes on later as if it had brought a longer prompt. */
+#include "backend/llama/condition.h"
 #include "backend/llama/embedded.h"
 #include "core/error.h"
 #include "core/limits.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 /* Prompt tokens read in a step in which others write: they wait for it. */
 #define SHARED_PROMPT_TOKENS 128
@@ -21,28 +21,16 @@
 #define HEADROOM_TOKENS 256
 /* Nobody runs further ahead of his reader. */
 #define UNREAD_TOKENS 32
-#define LOOK_NS 20000000L /* cancelled, or out of time? */
 
 bool scheduler_init(embedded *e)
 {
-    pthread_condattr_t attributes;
-    if (pthread_condattr_init(&attributes) != 0)
-        return false;
-    bool ok = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
-              pthread_cond_init(&e->changed, &attributes) == 0;
-    pthread_condattr_destroy(&attributes);
-    if (ok && pthread_mutex_init(&e->lock, NULL) != 0) {
-        pthread_cond_destroy(&e->changed);
-        ok = false;
-    }
-    e->scheduler_ready = ok;
-    return ok;
+    e->scheduler_ready = condition_init(&e->lock, &e->changed);
+    return e->scheduler_ready;
 }
 
 void scheduler_destroy(embedded *e)
 {
-    pthread_mutex_destroy(&e->lock);
-    pthread_cond_destroy(&e->changed);
+    condition_destroy(&e->lock, &e->changed);
 }
 
 /* ---- slots ------------------------------------------------------------------------------------ */
@@ -342,18 +330,6 @@ static bool step(embedded *e, call *leader)
 
 /* ---- one call --------------------------------------------------------------------------------- */
 
-static void wait_changed(embedded *e)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += LOOK_NS;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
-    pthread_cond_timedwait(&e->changed, &e->lock, &until);
-}
-
 /* Hands on what there is; called and left with the lock held. */
 static void hand_on(call *c)
 {
@@ -397,7 +373,7 @@ static s2a_status call_wait(call *c, s2a_error *err)
             pthread_cond_broadcast(&e->changed);
         }
         if (!done)
-            wait_changed(e);
+            condition_wait(&e->lock, &e->changed);
     }
 }
 
@@ -413,7 +389,7 @@ s2a_status scheduler_run(call *c, s2a_error *err)
     s2a_status status = call_wait(c, err);
     c->ended = true; /* in no further step */
     while (c->in_step)
-        wait_changed(e);
+        condition_wait(&e->lock, &e->changed);
     slot_leave(e, c);
     call *before = NULL;
     for (call *at = e->first; at != c; at = at->next)
