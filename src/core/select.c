@@ -288,6 +288,19 @@ static s2a_status questions_find(const select_input *in, select_unit *out, s2a_e
 
 /* ---- asking ------------------------------------------------------------------------------- */
 
+/* What is asked, after a space where something stands before it. */
+static void add_questions(const select_input *in, const select_unit *units, buf *out)
+{
+    for (size_t i = 0; i < in->count; i++) {
+        const segment_unit *u = &in->units[i];
+        if (!units[i].question)
+            continue;
+        if (out->len > 0)
+            buf_adds(out, " ");
+        buf_add(out, in->text + u->start, u->text_end - u->start);
+    }
+}
+
 static void add_prompt(const select_input *in, const select_unit *units, buf *out)
 {
     buf list, question;
@@ -296,12 +309,8 @@ static void add_prompt(const select_input *in, const select_unit *units, buf *ou
     for (size_t i = 0; i < in->count; i++) {
         const segment_unit *u = &in->units[i];
         add_numbered(&list, i + 1, in->text + u->start, u->text_end - u->start);
-        if (!units[i].question)
-            continue;
-        if (question.len > 0)
-            buf_adds(&question, " ");
-        buf_add(&question, in->text + u->start, u->text_end - u->start);
     }
+    add_questions(in, units, &question);
     prompt_values values = { .input = list.data, .input_len = list.len, .question = question.data,
                              .question_len = question.len };
     prompt_render(in->prompts, PROMPT_SELECT, &values, out);
@@ -379,6 +388,7 @@ static bool attending_fill(const select_input *in, const select_unit *units, siz
 {
     buf_init(&a->question, 2 * LIMIT_INPUT_BYTES);
     buf_adds(&a->question, "\n\nQuestion:");
+    add_questions(in, units, &a->question);
     a->spans = calloc(in->count, sizeof *a->spans);
     a->of = calloc(in->count, sizeof *a->of);
     a->mass = calloc(in->count * heads, sizeof *a->mass);
@@ -386,13 +396,10 @@ static bool attending_fill(const select_input *in, const select_unit *units, siz
         return false;
     for (size_t i = 0; i < in->count; i++) {
         const segment_unit *u = &in->units[i];
-        if (units[i].question) {
-            buf_adds(&a->question, " ");
-            buf_add(&a->question, in->text + u->start, u->text_end - u->start);
-        } else {
-            a->of[a->count] = i;
-            a->spans[a->count++] = (s2a_span){ u->start, u->end };
-        }
+        if (units[i].question)
+            continue;
+        a->of[a->count] = i;
+        a->spans[a->count++] = (s2a_span){ u->start, u->end };
     }
     return a->question.status == S2A_OK;
 }
@@ -569,15 +576,20 @@ void select_decide(const select_input *in, select_unit *out)
 
 /* ---- x' ----------------------------------------------------------------------------------- */
 
-/* A question, or a request that follows one ("Answer in one sentence."). */
-static bool asked(const select_input *in, const select_unit *units, size_t i)
+/* From here on what is asked is handed over last: the first question. A request before it stands
+ * alone, one after it ("Answer in one sentence.") belongs to it. */
+static size_t first_question(const select_input *in, const select_unit *units)
 {
-    if (!units[i].question || in->question_start != SIZE_MAX)
-        return units[i].question;
-    for (size_t k = 0; k <= i; k++)
-        if (units[k].question && in->units[k].question)
-            return true;
-    return false;
+    size_t i = 0;
+    while (i < in->count && !(units[i].question && (in->units[i].question ||
+                                                    in->question_start != SIZE_MAX)))
+        i++;
+    return i;
+}
+
+static bool asked(const select_unit *units, size_t first, size_t i)
+{
+    return units[i].question && i >= first;
 }
 
 enum { EVERYTHING, NOT_ASKED, ASKED };
@@ -589,19 +601,19 @@ static bool needs_space(char before, char after)
 }
 
 /* Adds units that are kept, as they stand in x. *at: where the first that is asked begins. */
-static void add_kept(const select_input *in, const select_unit *units, int which, buf *out,
-                     size_t *at)
+static void add_kept(const select_input *in, const select_unit *units, size_t first, int which,
+                     buf *out, size_t *at)
 {
     size_t start = out->len, last = SIZE_MAX;
     *at = SIZE_MAX;
     for (size_t i = 0; i < in->count; i++) {
         const segment_unit *u = &in->units[i];
         bool next = last + 1 == i; /* as in x */
-        if (!units[i].kept || (which != EVERYTHING && (which == ASKED) != asked(in, units, i)))
+        if (!units[i].kept || (which != EVERYTHING && (which == ASKED) != asked(units, first, i)))
             continue;
         if (out->len > start && !next && needs_space(out->data[out->len - 1], in->text[u->start]))
             buf_adds(out, " ");
-        if (asked(in, units, i) && *at == SIZE_MAX)
+        if (asked(units, first, i) && *at == SIZE_MAX)
             *at = out->len;
         buf_add(out, in->text + u->start, u->end - u->start);
         last = i;
@@ -611,13 +623,13 @@ static void add_kept(const select_input *in, const select_unit *units, int which
 }
 
 /* The first question that is kept stands before something else that is. */
-static bool out_of_order(const select_input *in, const select_unit *units)
+static bool out_of_order(const select_input *in, const select_unit *units, size_t first)
 {
     bool seen = false;
     for (size_t i = 0; i < in->count; i++) {
-        if (seen && units[i].kept && !asked(in, units, i))
+        if (seen && units[i].kept && !asked(units, first, i))
             return true;
-        seen |= asked(in, units, i);
+        seen |= asked(units, first, i);
     }
     return false;
 }
@@ -651,14 +663,15 @@ s2a_status select_compose(const select_input *in, const select_unit *units, size
                                i > 0 && !units[i - 1].kept);
     }
     size_t at = SIZE_MAX;
-    bool moved = out_of_order(in, units);
+    size_t first = first_question(in, units);
+    bool moved = out_of_order(in, units, first);
     if (out->changed && moved) {
-        add_kept(in, units, NOT_ASKED, &out->text, &at);
+        add_kept(in, units, first, NOT_ASKED, &out->text, &at);
         if (out->text.len > 0)
             buf_adds(&out->text, memchr(in->text, '\n', x_len) ? "\n\n" : " ");
-        add_kept(in, units, ASKED, &out->text, &at);
+        add_kept(in, units, first, ASKED, &out->text, &at);
     } else {
-        add_kept(in, units, EVERYTHING, &out->text, &at);
+        add_kept(in, units, first, EVERYTHING, &out->text, &at);
     }
     if (at < out->text.len && (out->changed || !moved)) {
         out->question = (s2a_span){ at, out->text.len };
