@@ -7,7 +7,7 @@ _s2a_models() {
 _s2a() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
     local common='--model --backend --url --mode --preset --threshold --keep --prompts --threads --ctx --gpu-layers
-        --timeout --temperature --top-p --seed --max-tokens --context --question --messages --jsonl
+        --draft --timeout --temperature --top-p --seed --max-tokens --context --question --messages --jsonl
         --resume --explain --json --strict --no-color --quiet --verbose --help --version'
     local words=
     COMPREPLY=()
@@ -18,6 +18,7 @@ _s2a() {
     fi
     case $command:$prev in
     ask:--backend | attend:--backend) words='llama http script' ;;
+    ask:--draft | attend:--draft | eval:--draft) words='on off' ;;
     ask:--mode | attend:--mode) words='select rewrite' ;;
     ask:--preset | attend:--preset)
         words='auto opinion relevance single keep-original not-instructed plain instructed
@@ -78,7 +79,7 @@ _s2a() {
         eval)
             words='--data --arms --limit --seeds --k --bad-rows --judge-model --judge-url --no-judge
             --concurrency --store --json --out --command --model --backend --url --prompts
-            --threads --ctx --gpu-layers --timeout --temperature --top-p --seed --max-tokens
+            --threads --ctx --gpu-layers --draft --timeout --temperature --top-p --seed --max-tokens
             --no-color --quiet --verbose --help'
             [[ $cur == -* ]] || words='qa argument math math-hard rag clean report'
             ;;

@@ -108,6 +108,8 @@ typedef struct s2a_engine_options {
     s2a_calibration calibration; /* of the model, for mode select */
     const char *cache_dir; /* llama: an existing directory of the user's for a file of some ten
                               megabytes, what mode select reads before every text; NULL = none */
+    bool draft; /* llama: mode rewrite checks several tokens of a copy in one decode where that is
+                   faster; the text is the same (default true) */
 } s2a_engine_options;
 
 /* Fills *options with the defaults named above. */

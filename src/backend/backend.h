@@ -38,10 +38,13 @@ typedef struct backend_usage {
  * Non-zero stops the generation, which then ends with BACKEND_FINISH_CALLER. */
 typedef int (*backend_token_fn)(void *ctx, const char *text, size_t len);
 
-/* Where to find text that the output is expected to copy (issue: copy drafting); a hint only. */
+/* The part of the prompt that the output is expected to copy; a hint only. What is left out of the
+ * copy is likely to be whole units; starts are their offsets in text, in order. */
 typedef struct backend_draft {
     const char *text;
     size_t len;
+    const size_t *starts;
+    size_t start_count;
 } backend_draft;
 
 /* A way for the assistant's turn to begin; slots are byte offsets in it, in order, at which labels

@@ -434,7 +434,7 @@ static s2a_status check_bytes(const embedded *e, const backend_message *messages
 }
 
 static s2a_status generate_call(call *c, const backend_message *messages, size_t count,
-                                s2a_error *err)
+                                const backend_draft *copied, s2a_error *err)
 {
     embedded *e = c->e;
     s2a_status status = check_bytes(e, messages, count, err);
@@ -449,24 +449,32 @@ static s2a_status generate_call(call *c, const backend_message *messages, size_t
         return error_set(err, S2A_LIMIT, "prompt is %zu tokens, the context holds %u; raise --ctx "
                                          "or shorten it",
                          c->tokens.count, e->ctx_tokens);
+    draft d;
+    if (copied && e->drafts && !e->whole_slots) {
+        if (!draft_open(&d, e, &c->tokens, copied))
+            return error_nomem(err);
+        c->draft = &d;
+    }
     c->sampler = sampler_new(c->params);
-    return c->sampler ? scheduler_run(c, err) : error_nomem(err);
+    status = c->sampler ? scheduler_run(c, err) : error_nomem(err);
+    if (c->draft)
+        draft_free(c->draft);
+    c->draft = NULL;
+    return status;
 }
 
-/* draft: verifying a copied draft is not done here yet, and a hint may be ignored. */
 static s2a_status embedded_generate(backend *self, const backend_message *messages, size_t count,
-                                    const backend_params *params, const backend_draft *draft,
+                                    const backend_params *params, const backend_draft *copied,
                                     backend_token_fn on_token, void *on_token_ctx,
                                     backend_usage *usage, s2a_error *err)
 {
-    (void)draft;
     embedded *e = (embedded *)self;
     call c = { .e = e, .params = params, .start_ms = clock_ms(), .usage = usage,
                .on_token = on_token, .on_token_ctx = on_token_ctx, .slot = -1 };
     *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
     buf_init(&c.text, LIMIT_OUTPUT_BYTES);
     log_lines *before = log_begin(&c.log, e->log, e->log_ctx);
-    s2a_status status = generate_call(&c, messages, count, err);
+    s2a_status status = generate_call(&c, messages, count, copied, err);
     log_end(&c.log, before);
     if (c.sampler)
         llama_sampler_free(c.sampler);
@@ -500,6 +508,7 @@ static backend_capabilities embedded_capabilities(const backend *self)
     return (backend_capabilities){ .model = e->name,
                                    .ctx_tokens = e->ctx_tokens,
                                    .counts_tokens = true,
+                                   .can_draft = e->drafts && !e->whole_slots,
                                    .can_score = !e->whole_slots,
                                    .prefers_score = !e->whole_slots,
                                    .can_read_attention = !e->whole_slots,
@@ -529,6 +538,7 @@ s2a_status backend_llama_open(const s2a_engine_options *options, backend **out, 
     e->base.vtable = &embedded_vtable;
     e->log = options->log;
     e->log_ctx = options->log_ctx;
+    e->drafts = options->draft;
     e->timeout_ms = options->request_timeout_ms ? options->request_timeout_ms : TIMEOUT_MS_DEFAULT;
     log_lines log;
     log_lines *before = log_begin(&log, e->log, e->log_ctx);
@@ -581,4 +591,12 @@ s2a_status llama_inspect_text(backend *self, const token_list *tokens, buf *out)
 bool llama_inspect_slots_agree(backend *self)
 {
     return scheduler_slots_agree((const embedded *)self);
+}
+
+void llama_inspect_set_drafts(backend *self, llama_inspect_drafts drafts)
+{
+    embedded *e = (embedded *)self;
+    e->drafts = drafts != INSPECT_NEVER;
+    e->cost_is_flat = drafts == INSPECT_ALWAYS;
+    e->cost = (cost_curve){ 0 };
 }

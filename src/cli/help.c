@@ -38,6 +38,7 @@ const char help_main[] =
     "      --threads N        CPU threads (0: as many as there are cores)\n"                      \
     "      --ctx N            context length in tokens (0: the default)\n"                        \
     "      --gpu-layers N     layers on the GPU (-1: as many as fit)\n"                           \
+    "      --draft on|off     rewrite: check several copied tokens at once (default on)\n"        \
     "      --timeout SECONDS  for one step; a fraction is allowed\n"
 
 #define HELP_SAMPLING                                                 \

@@ -46,6 +46,7 @@ static void engine_options(const options *o, const char *model, s2a_engine_optio
     e->ctx_tokens = s->ctx;
     e->threads = s->threads;
     e->gpu_layers = s->gpu_layers;
+    e->draft = s->draft;
     e->calibration = manifest_calibration(s->model);
     if (s->timeout_s > 0) {
         /* The user's word on how long an answer may take: silence may last as long. */

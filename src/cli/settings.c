@@ -18,6 +18,7 @@ typedef enum kind {
     KIND_SIGNED, /* int32_t */
     KIND_NUMBER, /* double, low included */
     KIND_SHARE,  /* double, low excluded */
+    KIND_SWITCH, /* bool: on or off */
 } kind;
 
 typedef struct row {
@@ -48,6 +49,7 @@ void settings_init(settings *s)
         .preset = S2A_PRESET_AUTO,
         .max_tokens = 1024,
         .gpu_layers = engine.gpu_layers,
+        .draft = engine.draft,
         .temperature = 0.6, /* the paper's sampling, as s2a_request_new has it */
         .top_p = 0.9,
     };
@@ -159,12 +161,22 @@ static s2a_status mode_from(const char *where, const char *text, s2a_mode *out, 
     return S2A_OK;
 }
 
+static s2a_status switch_from(const char *where, const char *text, bool *out, s2a_error *err)
+{
+    *out = !strcmp(text, "on");
+    if (!*out && strcmp(text, "off") != 0)
+        return error_set(err, S2A_ARGUMENT, "%s: \"%.*s\" is neither on nor off", where,
+                         (int)utf8_cut(text, 40), text);
+    return S2A_OK;
+}
+
 /* ---- one value -------------------------------------------------------------------------- */
 
 typedef union value {
     const char *name;
     s2a_mode mode;
     s2a_preset preset;
+    bool on;
     int64_t integer;
     double number;
 } value;
@@ -190,6 +202,8 @@ static s2a_status value_read(const row *r, const char *text, const char *where, 
     case KIND_SHARE:
         return settings_number(where, text, r->low, r->kind == KIND_SHARE, r->high, &v->number,
                                err);
+    case KIND_SWITCH:
+        return switch_from(where, text, &v->on, err);
     }
     return error_set(err, S2A_INTERNAL, "%s: setting of no kind", where);
 }
@@ -225,6 +239,9 @@ static s2a_status value_store(settings *s, const row *r, const char *text, const
     case KIND_NUMBER:
     case KIND_SHARE:
         *(double *)member = v->number;
+        break;
+    case KIND_SWITCH:
+        *(bool *)member = v->on;
         break;
     }
     return S2A_OK;

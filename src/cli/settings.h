@@ -25,6 +25,7 @@ typedef enum settings_source {
     X(THREADS, "threads", COUNT, threads, 0, 1024)              \
     X(CTX, "ctx", COUNT, ctx, 0, 16777216)                      \
     X(GPU_LAYERS, "gpu_layers", SIGNED, gpu_layers, -1, 100000) \
+    X(DRAFT, "draft", SWITCH, draft, 0, 0)                      \
     X(TEMPERATURE, "temperature", NUMBER, temperature, 0, 5)    \
     X(TOP_P, "top_p", SHARE, top_p, 0, 1)                       \
     X(SEED, "seed", COUNT, seed, 0, 4294967295)                 \
@@ -46,6 +47,7 @@ typedef struct settings {
     s2a_preset preset;
     uint32_t threads, ctx, seed, max_tokens;
     int32_t gpu_layers;
+    bool draft;
     double temperature, top_p;
     double timeout_s; /* 0 = the library's own limits */
     settings_source from[SETTINGS_COUNT];

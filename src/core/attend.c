@@ -156,11 +156,17 @@ static s2a_status generate(run *r, int step, const backend_message *messages, si
     backend_params params = { .temperature = r->request->temperature, .top_p = r->request->top_p,
                               .seed = r->request->seed, .max_tokens = max_tokens,
                               .cancel = r->request->cancel };
-    backend_draft draft = { r->result->input.data, r->result->input.len };
+    size_t *starts = calloc(r->unit_count + 1, sizeof *starts);
+    if (!starts)
+        return error_nomem(r->err);
+    for (size_t i = 0; i < r->unit_count; i++)
+        starts[i] = r->units[i].start;
+    backend_draft draft = { r->result->input.data, r->result->input.len, starts, r->unit_count };
     backend_usage usage = { .finish = BACKEND_FINISH_STOP };
     s2a_status status =
         vtable_of(r)->generate(r->engine->backend, messages, count, &params,
                                step == 1 ? &draft : NULL, collect, &c, &usage, r->err);
+    free(starts);
     r->result->usage[step - 1] = usage.tokens;
     *finish = usage.finish;
     if (status == S2A_OK && c.cancelled)

@@ -23,6 +23,7 @@ void s2a_engine_options_init(s2a_engine_options *options)
         .idle_timeout_ms = 120000,
         .request_timeout_ms = 3600000,
         .max_retries = 3,
+        .draft = true,
     };
 }
 

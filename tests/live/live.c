@@ -122,7 +122,7 @@ void live_generate(backend *b, const backend_message *messages, size_t count, li
     run->pieces = run->len = 0;
     run->torn = false;
     run->text[0] = '\0';
-    run->status = b->vtable->generate(b, messages, count, &params, NULL, on_token, run,
+    run->status = b->vtable->generate(b, messages, count, &params, run->copied, on_token, run,
                                       &run->usage, &run->err);
 }
 

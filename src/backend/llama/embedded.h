@@ -5,6 +5,8 @@
 
 #include "backend/backend.h"
 #include "backend/llama/chat_prompt.h"
+#include "backend/llama/cost.h"
+#include "backend/llama/draft.h"
 #include "backend/llama/gate.h"
 #include "backend/llama/kv_slots.h"
 #include "backend/llama/log_lines.h"
@@ -50,6 +52,9 @@ typedef struct embedded {
     kv_slots slots;
     struct call *first, *last; /* in order of arrival */
     bool led;                  /* a thread is making the next step */
+    bool drafts;               /* copies are drafted */
+    cost_curve cost;           /* of a decode ... */
+    bool cost_is_flat;         /* ... is not learned: tests draft whatever it costs */
 } embedded;
 
 /* One generation. It stands on the stack of the thread that asked for it; what the lock guards may
@@ -70,7 +75,9 @@ typedef struct call {
     int slot;          /* which holds the first of them; -1 = it waits for one */
     bool admitted;     /* it has had a slot: what was cached then is known */
     bool in_step;
-    size_t step_from, step_tokens; /* of the batch */
+    size_t step_from, step_tokens; /* of the batch ... */
+    size_t step_drafted;           /* ... and drafted ones behind them */
+    draft *draft;                  /* NULL = none; its tokens are the prompt's */
     utf8_stream stream;
     buf text; /* not handed on yet ... */
     size_t text_tokens; /* ... by how many tokens */
@@ -97,6 +104,12 @@ s2a_status chat_tokenize(void *ctx, const char *text, size_t len, bool special, 
 /* Adds the bytes of a token in whole characters; special: also the names of special tokens. */
 s2a_status token_bytes(const embedded *e, int32_t token, utf8_stream *stream, buf *out,
                        bool special);
+
+/* Fills *d for the tokens of a prompt, in which text is likely to be copied from; units of it, whose
+ * starts are offsets in text, as a whole or not at all. False when out of memory. */
+bool draft_open(draft *d, const embedded *e, const token_list *prompt, const backend_draft *from);
+/* The word of draft_take. */
+uint32_t draft_word(const embedded *e, int32_t token);
 
 /* False when the system has no more mutexes. */
 bool scheduler_init(embedded *e);

@@ -17,4 +17,9 @@ s2a_status llama_inspect_text(backend *self, const token_list *tokens, buf *out)
  * may be running. */
 bool llama_inspect_slots_agree(backend *self);
 
+/* How the backend drafts from now on: not at all, where it pays, or wherever there is something to
+ * copy, whatever that costs. */
+typedef enum llama_inspect_drafts { INSPECT_NEVER, INSPECT_PAYS, INSPECT_ALWAYS } llama_inspect_drafts;
+void llama_inspect_set_drafts(backend *self, llama_inspect_drafts drafts);
+
 #endif

@@ -204,38 +204,89 @@ static void calls_admit(embedded *e)
     }
 }
 
-static void step_add(embedded *e, call *c, size_t count)
+static void row_add(embedded *e, const call *c, int32_t token, size_t at, bool logits)
+{
+    int32_t row = e->batch.n_tokens++;
+    e->batch.token[row] = token;
+    e->batch.pos[row] = (llama_pos)at;
+    e->batch.n_seq_id[row] = 1;
+    e->batch.seq_id[row][0] = c->slot;
+    e->batch.logits[row] = logits;
+}
+
+static void step_add(embedded *e, call *c, size_t count, size_t drafted)
 {
     size_t at = e->slots.slot[c->slot].count;
     bool last = at + count == c->tokens.count;
     c->in_step = true;
     c->step_from = (size_t)e->batch.n_tokens;
     c->step_tokens = count;
+    c->step_drafted = drafted;
     e->step[e->step_count++] = c;
-    for (size_t i = 0; i < count; i++) {
-        int32_t row = e->batch.n_tokens++;
-        e->batch.token[row] = c->tokens.items[at + i];
-        e->batch.pos[row] = (llama_pos)(at + i);
-        e->batch.n_seq_id[row] = 1;
-        e->batch.seq_id[row][0] = c->slot;
-        e->batch.logits[row] = last && i + 1 == count;
+    for (size_t i = 0; i < count; i++)
+        row_add(e, c, c->tokens.items[at + i], at + i, last && i + 1 == count);
+    for (size_t i = 0; i < drafted; i++)
+        row_add(e, c, c->draft->source[c->draft->at + i].token, at + count + i, true);
+}
+
+/* What a step has in it before drafts are added. */
+typedef struct step_load {
+    size_t rows, outputs;
+    size_t prompt_room; /* of rows: for prompts */
+    double tokens;      /* that will be written */
+} step_load;
+
+static step_load step_weigh(const embedded *e)
+{
+    step_load load = { 0 };
+    size_t due = 0;
+    for (const call *c = e->first; c; c = c->next) {
+        if (!runs(c))
+            continue;
+        load.outputs++;
+        if (writes(e, c))
+            load.rows++;
+        else
+            due += tokens_due(e, c);
     }
+    load.tokens = (double)load.rows;
+    load.prompt_room = load.rows > 0 ? SHARED_PROMPT_TOKENS : BATCH_TOKENS;
+    load.rows += due < load.prompt_room ? due : load.prompt_room;
+    return load;
+}
+
+/* How many tokens of its draft the call gets checked. */
+static size_t step_draft(const embedded *e, const call *c, step_load *load)
+{
+    if (!c->draft || load->outputs >= BATCH_OUTPUTS)
+        return 0;
+    size_t limit = BATCH_OUTPUTS - load->outputs, written = c->tokens.count - c->prompt_count;
+    if (limit > e->ctx_tokens - c->tokens.count)
+        limit = e->ctx_tokens - c->tokens.count;
+    if (c->params->max_tokens > 0 && limit > c->params->max_tokens - written)
+        limit = c->params->max_tokens - written;
+    size_t drafted = draft_length(c->draft, &e->cost, load->rows, load->tokens - 1, limit,
+                                  &load->tokens);
+    load->rows += drafted;
+    load->outputs += drafted;
+    return drafted;
 }
 
 /* False when there is nothing to do. */
-static bool step_plan(embedded *e)
+static bool step_plan(embedded *e, bool drafts)
 {
     e->batch.n_tokens = 0;
     e->step_count = 0;
+    step_load load = step_weigh(e);
     for (call *c = e->first; c; c = c->next)
         if (runs(c) && writes(e, c))
-            step_add(e, c, 1);
-    size_t room = e->step_count > 0 ? SHARED_PROMPT_TOKENS : BATCH_TOKENS;
+            step_add(e, c, 1, drafts ? step_draft(e, c, &load) : 0);
+    size_t room = load.prompt_room;
     for (call *c = e->first; c && room > 0; c = c->next) {
         if (!runs(c) || c->in_step)
             continue;
         size_t due = tokens_due(e, c), count = due < room ? due : room;
-        step_add(e, c, count);
+        step_add(e, c, count, 0);
         room -= count;
     }
     return e->step_count > 0;
@@ -286,16 +337,41 @@ static void step_failed(embedded *e, call *leader, int32_t rc)
     }
 }
 
+/* The next tokens of the call, one for each row of logits as long as the draft was right. Each is
+ * sampled from the model's own distribution, whatever was drafted: what is written, and how often
+ * the sampler draws, is the same without a draft. */
+static void call_take(embedded *e, call *c)
+{
+    int32_t row = (int32_t)(c->step_from + c->step_tokens - 1);
+    size_t accepted = 0, from = c->tokens.count;
+    bool right = true;
+    for (size_t i = 0; right && !c->ended && c->status == S2A_OK; i++) {
+        int32_t token = llama_sampler_sample(c->sampler, e->ctx, row + (int32_t)i);
+        right = i < c->step_drafted && c->draft->source[c->draft->at + i].token == token;
+        c->status = token_take(c, token, &c->error);
+        accepted += right;
+        if (right && c->tokens.count == from + i + 1)
+            kv_slots_append(&e->slots, c->slot, &token, 1);
+    }
+    if (!c->draft)
+        return;
+    draft_judge(c->draft, c->step_drafted, accepted);
+    for (size_t i = from; i < c->tokens.count; i++)
+        draft_take(c->draft, c->tokens.items[i], draft_word(e, c->tokens.items[i]));
+    c->usage->tokens.drafted_tokens += c->step_drafted;
+    c->usage->tokens.accepted_tokens += accepted;
+    if (c->step_drafted > 0) /* what was drafted in vain lies in the cache */
+        slot_cut(e, c->slot, e->slots.slot[c->slot].count);
+}
+
 static void step_take(embedded *e)
 {
     for (size_t i = 0; i < e->step_count; i++) {
         call *c = e->step[i];
         size_t at = e->slots.slot[c->slot].count;
         kv_slots_append(&e->slots, c->slot, c->tokens.items + at, c->step_tokens);
-        if (at + c->step_tokens < c->tokens.count)
-            continue;
-        int32_t row = (int32_t)(c->step_from + c->step_tokens - 1);
-        c->status = token_take(c, llama_sampler_sample(c->sampler, e->ctx, row), &c->error);
+        if (at + c->step_tokens == c->tokens.count)
+            call_take(e, c);
     }
 }
 
@@ -308,16 +384,22 @@ static bool step(embedded *e, call *leader)
     if (!in)
         return false;
     calls_admit(e);
-    bool planned = step_plan(e);
+    bool planned = step_plan(e, true), drafts = true;
     int32_t rc = 0;
     while (e->step_count > 0) {
         pthread_mutex_unlock(&e->lock);
+        double start = clock_ms();
         rc = llama_decode(e->ctx, e->batch);
+        llama_synchronize(e->ctx);
+        double ms = clock_ms() - start;
         pthread_mutex_lock(&e->lock);
-        if (rc != 1 || !step_make_room(e))
+        if (rc == 0 && !e->cost_is_flat)
+            cost_add(&e->cost, (size_t)e->batch.n_tokens, ms);
+        if (rc != 1 || (!drafts && !step_make_room(e)))
             break;
+        drafts = false; /* the cache is full: without them first */
         step_end(e);
-        step_plan(e);
+        step_plan(e, false);
     }
     if (rc == 0)
         step_take(e);

@@ -1,0 +1,127 @@
+#include "backend/llama/draft.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RECENT (sizeof((draft *)0)->recent / sizeof(uint32_t))
+#define FORGET 0.97      /* of a rate, with each token that is judged */
+#define WORTH 1.05       /* a draft must promise this much more text a second */
+#define LEAST_CHANCE 0.2 /* of its last token */
+#define NEAR 96          /* tokens ahead of the pointer, where a shorter match is trusted */
+
+/* What is known of a drafted token. */
+enum { FRESH, BORDER, INSIDE };
+
+bool draft_init(draft *d, size_t count)
+{
+    *d = (draft){ .at = DRAFT_LOST, .last = 0, .count = count };
+    /* Before anything is known: a copy goes on inside a sentence, and may end where one does. */
+    d->rate[FRESH] = (struct draft_rate){ 1.2, 2 };
+    d->rate[BORDER] = (struct draft_rate){ 1.2, 2 };
+    d->rate[INSIDE] = (struct draft_rate){ 3.6, 4 };
+    d->source = calloc(count + 1, sizeof *d->source);
+    return d->source != NULL;
+}
+
+void draft_free(draft *d)
+{
+    free(d->source);
+    d->source = NULL;
+}
+
+/* How many of the last words stand before source[next]. */
+static size_t match_before(const draft *d, size_t next)
+{
+    size_t n = 0;
+    while (n < d->recent_count && n < next && d->source[next - 1 - n].word == d->recent[n])
+        n++;
+    return n;
+}
+
+/* The place behind the words written last: the longest match; of equal ones the next ahead of where
+ * the pointer was, or the first. One word is enough where a unit begins with it, two shortly ahead,
+ * three anywhere. */
+static size_t place_find(const draft *d)
+{
+    size_t best = DRAFT_LOST, best_score = 0;
+    for (size_t next = 1; next < d->count; next++) {
+        size_t match = match_before(d, next);
+        if (match == 0)
+            continue;
+        bool start = d->source[next - 1].start;
+        bool ahead = next > d->last;
+        if (!start && match < (ahead && next - d->last <= NEAR ? 2 : 3))
+            continue;
+        size_t score = 4 * match + (start ? 6 : 0) + (ahead ? 1 : 0);
+        if (score > best_score) {
+            best = next;
+            best_score = score;
+        }
+    }
+    return best;
+}
+
+void draft_take(draft *d, int32_t token, uint32_t word)
+{
+    memmove(d->recent + 1, d->recent, (RECENT - 1) * sizeof *d->recent);
+    d->recent[0] = word;
+    if (d->recent_count < RECENT)
+        d->recent_count++;
+    if (d->at != DRAFT_LOST && d->at < d->count &&
+        (d->source[d->at].token == token || d->source[d->at].word == word)) {
+        d->last = ++d->at;
+        d->fresh = false;
+        return;
+    }
+    d->at = place_find(d);
+    d->fresh = true;
+    if (d->at != DRAFT_LOST)
+        d->last = d->at;
+}
+
+static int kind_of(const draft *d, size_t i)
+{
+    if (i == 0 && d->fresh)
+        return FRESH;
+    return d->source[d->at + i].start ? BORDER : INSIDE;
+}
+
+size_t draft_length(const draft *d, const cost_curve *cost, size_t rows, double others, size_t limit,
+                    double *gain)
+{
+    if (d->at == DRAFT_LOST)
+        return 0;
+    size_t most = d->count - d->at, best = 0;
+    if (most > limit)
+        most = limit;
+    if (most > DRAFT_MAX)
+        most = DRAFT_MAX;
+    double chance = 1, expected = 0, best_gain = 0;
+    double best_rate = WORTH * (others + 1) / cost_of(cost, rows);
+    for (size_t i = 0; i < most; i++) {
+        const struct draft_rate *r = &d->rate[kind_of(d, i)];
+        chance *= r->accepted / r->all;
+        if (chance < LEAST_CHANCE)
+            break;
+        expected += chance;
+        double rate = (others + 1 + expected) / cost_of(cost, rows + i + 1);
+        if (rate > best_rate) {
+            best_rate = rate;
+            best = i + 1;
+            best_gain = expected;
+        }
+    }
+    *gain += best_gain;
+    return best;
+}
+
+void draft_judge(draft *d, size_t drafted, size_t accepted)
+{
+    for (size_t i = 0; i < drafted && i <= accepted; i++) {
+        struct draft_rate *r = &d->rate[kind_of(d, i)];
+        r->accepted = r->accepted * FORGET + (i < accepted ? 1 : 0);
+        r->all = r->all * FORGET + 1;
+        if (r->accepted < 0.02 * r->all) /* it may become better again */
+            r->accepted = 0.02 * r->all;
+    }
+}
