@@ -8,7 +8,7 @@ _s2a() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
     local common='--model --backend --url --mode --preset --threshold --keep --prompts --threads --ctx --gpu-layers
         --draft --timeout --temperature --top-p --seed --max-tokens --context --question --messages --jsonl
-        --resume --explain --json --strict --no-color --quiet --verbose --help --version'
+        --resume --concurrency --explain --json --strict --no-color --quiet --verbose --help --version'
     local words=
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
@@ -43,7 +43,7 @@ _s2a() {
         )
         return
         ;;
-    ask:--url | ask:--threads | ask:--ctx | ask:--gpu-layers | ask:--timeout | ask:--temperature | \
+    ask:--url | ask:--concurrency | attend:--concurrency | ask:--threads | ask:--ctx | ask:--gpu-layers | ask:--timeout | ask:--temperature | \
         ask:--top-p | ask:--seed | ask:--max-tokens | ask:--question | attend:--url | \
         attend:--threads | attend:--ctx | attend:--gpu-layers | attend:--timeout | \
         attend:--temperature | attend:--top-p | attend:--seed | attend:--max-tokens | \

@@ -25,6 +25,7 @@ complete -c s2a -n $both -l threshold -x -d 'select: log-odds from which a sente
 complete -c s2a -n $both -l keep -x -d 'select: share of the bytes to keep'
 complete -c s2a -n $both -l preset -x -a 'auto opinion relevance single keep-original not-instructed plain instructed instructed-math' -d 'what step 1 looks for'
 complete -c s2a -n $both -l prompts -x -a '(__fish_complete_directories)' -d 'replace the built-in prompts'
+complete -c s2a -n $both -l concurrency -x -d 'with --jsonl: requests at a time'
 complete -c s2a -n $both -l threads -x -d 'CPU threads'
 complete -c s2a -n $both -l ctx -x -d 'context length in tokens'
 complete -c s2a -n $both -l gpu-layers -x -d 'layers on the GPU'

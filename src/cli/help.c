@@ -57,7 +57,8 @@ const char help_main[] =
     "      --jsonl            one JSON object a line on standard input, one result a line on\n" \
     "                         standard output: {\"id\":...,\"text\":...}, or \"context\" and\n" \
     "                         \"question\", or \"messages\" in place of \"text\"\n"             \
-    "      --resume FILE      with --jsonl: leave out the ids that have a result in FILE\n"
+    "      --resume FILE      with --jsonl: leave out the ids that have a result in FILE\n"     \
+    "      --concurrency N    with --jsonl: requests at a time, 1 to 256 (default 1)\n"
 
 #define HELP_STEP1                                                                                \
     "\nstep 1:\n"                                                                                 \

@@ -23,6 +23,7 @@ enum {
     OPTION_STRICT,
     OPTION_EXPLAIN,
     OPTION_COMPARE,
+    OPTION_CONCURRENCY,
     OPTION_NO_COLOR,
 };
 
@@ -51,6 +52,7 @@ static const struct option longs[] = {
     { "json", no_argument, NULL, OPTION_JSON },
     { "jsonl", no_argument, NULL, OPTION_JSONL },
     { "resume", required_argument, NULL, OPTION_RESUME },
+    { "concurrency", required_argument, NULL, OPTION_CONCURRENCY },
     { "strict", no_argument, NULL, OPTION_STRICT },
     { "explain", no_argument, NULL, OPTION_EXPLAIN },
     { "compare", no_argument, NULL, OPTION_COMPARE },
@@ -92,7 +94,13 @@ static s2a_status once(parse *p, const char *flag, const char **slot, const char
 static s2a_status option_with_value(parse *p, int code, const char *value)
 {
     options *o = p->o;
+    int64_t count = 0;
+    s2a_status status = S2A_OK;
     switch (code) {
+    case OPTION_CONCURRENCY:
+        status = settings_integer("--concurrency", value, 1, CONCURRENCY_MAX, &count, p->err);
+        o->concurrency = (uint32_t)count;
+        return status;
     case OPTION_CONTEXT:
         o->contexts[o->context_count++] = value; /* has room for all of argv */
         return S2A_OK;
@@ -277,6 +285,8 @@ static s2a_status output_check(parse *p)
                          o->json ? "--json" : "--jsonl");
     if (o->resume && !o->jsonl)
         return error_set(p->err, S2A_ARGUMENT, "--resume: it needs --jsonl; add that");
+    if (o->concurrency > 0 && !o->jsonl)
+        return error_set(p->err, S2A_ARGUMENT, "--concurrency: it needs --jsonl; add that");
     if (o->compare && !o->answer)
         return error_set(p->err, S2A_ARGUMENT,
                          "--compare: attend gives no answer to compare; use s2a ask");

@@ -4,6 +4,8 @@
 
 #include "cli/settings.h"
 
+#define CONCURRENCY_MAX 256
+
 typedef struct options {
     settings settings;
     bool answer; /* ask; false = attend */
@@ -14,6 +16,7 @@ typedef struct options {
     size_t context_count;
     const char *question, *messages;
     const char *resume;
+    uint32_t concurrency; /* with jsonl: requests at a time; 0 = not given */
     double threshold, keep; /* of mode select; keep 0 = not given */
     bool json, jsonl, explain, compare, strict, no_color, quiet;
     int verbose; /* 0, 1, 2 */

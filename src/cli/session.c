@@ -112,9 +112,23 @@ static s2a_status engine_open(session *s, s2a_error *err)
     return status;
 }
 
-int session_open(session *s)
+/* All of a request but its prompt and preset. */
+static s2a_status request_settings(session *s, s2a_error *err)
 {
     const settings *set = &s->o->settings;
+    s2a_request_set_mode(s->request, set->mode);
+    s2a_request_set_max_tokens(s->request, set->max_tokens);
+    s2a_request_set_cancel(s->request, s->cancel);
+    s2a_request_set_on_token(s->request, on_token, s);
+    s2a_status status =
+        s2a_request_set_sampling(s->request, set->temperature, set->top_p, set->seed, err);
+    if (status == S2A_OK)
+        status = s2a_request_set_threshold(s->request, s->o->threshold, err);
+    return status == S2A_OK ? s2a_request_set_keep(s->request, s->o->keep, err) : status;
+}
+
+int session_open(session *s)
+{
     s2a_error err;
     progress_start(&s->progress, "loading the model");
     s2a_status status = engine_open(s, &err);
@@ -124,21 +138,27 @@ int session_open(session *s)
         /* What the options cannot know of themselves, such as a URL that is none. */
         return status == S2A_ARGUMENT ? EXIT_USAGE : session_exit(status);
     }
-    s2a_request_set_mode(s->request, set->mode);
-    s2a_request_set_max_tokens(s->request, set->max_tokens);
-    s2a_request_set_cancel(s->request, s->cancel);
-    s2a_request_set_on_token(s->request, on_token, s);
-    status = s2a_request_set_sampling(s->request, set->temperature, set->top_p, set->seed, &err);
-    if (status == S2A_OK)
-        status = s2a_request_set_threshold(s->request, s->o->threshold, &err);
-    if (status == S2A_OK)
-        status = s2a_request_set_keep(s->request, s->o->keep, &err);
+    status = request_settings(s, &err);
     if (status != S2A_OK) {
         term_say("%s", err.message);
         return EXIT_USAGE;
     }
     signals_defer();
     return EXIT_DONE;
+}
+
+s2a_status session_lane(const session *s, session *lane, s2a_error *err)
+{
+    *lane = *s;
+    lane->progress.on = false;
+    lane->request = s2a_request_new();
+    return lane->request ? request_settings(lane, err) : error_nomem(err);
+}
+
+void session_lane_free(session *lane)
+{
+    s2a_request_free(lane->request);
+    lane->request = NULL;
 }
 
 /* ---- running ---------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* What `s2a ask` and `s2a attend` work with from the first request to the last. One thread. */
+/* What `s2a ask` and `s2a attend` work with from the first request to the last. One thread each. */
 #ifndef S2A_CLI_SESSION_H
 #define S2A_CLI_SESSION_H
 
@@ -23,6 +23,11 @@ int session_exit(s2a_status status);
 /* Finds the model and opens the engine. On failure the exit status, after a line on stderr; 0
  * otherwise. From then on signals end what runs in order. */
 int session_open(session *s);
+
+/* Another one on the engine of an open session, with a request of its own and no progress line, for
+ * another thread; session_lane_free ends it. S2A_NOMEM. */
+s2a_status session_lane(const session *s, session *lane, s2a_error *err);
+void session_lane_free(session *lane);
 
 /* One request, and with --compare a second one without step 1. *result may be there also after a
  * failure: when the second one failed. */

@@ -4,11 +4,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 static s2a_cancel *handle;
 static int wake[2] = { -1, -1 }; /* readable once a signal came, also before poll() */
-static volatile sig_atomic_t deferred, caught;
+static atomic_int deferred, caught; /* lock-free: for a handler as well as for threads */
 
 static void on_signal(int number)
 {

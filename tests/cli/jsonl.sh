@@ -173,6 +173,55 @@ check "no blank line" test "$(head -c 1 "$work/out")" = "{"
 refused 1 "--resume /no/such: No such file or directory" ask --jsonl --resume /no/such
 refused 1 "--resume $work: Is a directory" ask --jsonl --resume "$work"
 
+# ---- many at a time: the order of the input, and every line of it
+replay "$work/replay" "Walt."
+python3 - >"$work/in" <<'PY'
+for i in range(1, 301):
+    if i % 50 == 0:
+        print('{"id": %d, "text": 7}\n' % i)
+    else:
+        print('{"id": %d, "text": "%s"}' % (i, "Who wrote Leaves of Grass? " * (i % 7 + 1)))
+PY
+run ask --jsonl --preset plain --quiet <"$work/in"
+cp "$work/out" "$work/one"
+run ask --jsonl --preset plain --quiet --concurrency 8 <"$work/in"
+want_status 1
+valid 300
+checks=$((checks + 1))
+cmp -s <(sed 's/"ms":[0-9.]*/"ms":0/g' "$work/one") <(sed 's/"ms":[0-9.]*/"ms":0/g' "$work/out") ||
+    fail "eight at a time give other lines than one"
+run ask --jsonl --preset plain --concurrency 256 <<<'{"id": 1, "text": "a?"}'
+want_status 0
+want_field id 1
+run ask --jsonl --preset plain --concurrency 4 --resume "$work/one" <"$work/in"
+want_status 1
+want_field id '50 100 150 200 250 300'
+refused 2 '--concurrency: 0 is out of range; give one from 1 to 256' ask --jsonl --concurrency 0
+refused 2 '--concurrency: it needs --jsonl' ask --concurrency 2 "a?"
+# a result does not wait for a line that nobody has sent yet
+rm "$work/to" "$work/from"
+mkfifo "$work/to" "$work/from"
+"$bin" ask --jsonl --preset plain --concurrency 4 <"$work/to" >"$work/from" 2>"$work/err" &
+tool=$!
+exec {to}>"$work/to" {from}<"$work/from"
+for id in 1 2 3; do
+    line $id >&"$to"
+    checks=$((checks + 1))
+    reply=
+    read -r -t 20 reply <&"$from"
+    [[ $reply == "{\"id\":$id,"* ]] || fail "no answer to line $id: $reply"
+done
+exec {to}>&-
+wait "$tool"
+status=$?
+want_status 0
+exec {from}<&-
+# nobody reads the results
+checks=$((checks + 1))
+"$bin" ask --jsonl --preset plain --quiet --concurrency 8 <"$work/in" 2>"$work/err" >/dev/full
+status=$?
+want_status 1
+
 # ---- limits: a line of 32 MiB and one byte, among others
 {
     line 1
