@@ -7,7 +7,7 @@ _s2a_models() {
 _s2a() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
     local common='--model --backend --url --mode --preset --threshold --keep --prompts --threads --ctx --gpu-layers
-        --draft --timeout --temperature --top-p --seed --max-tokens --context --question --messages --jsonl
+        --step1-cache --draft --timeout --temperature --top-p --seed --max-tokens --context --question --messages --jsonl
         --resume --concurrency --explain --json --strict --no-color --quiet --verbose --help --version'
     local words=
     COMPREPLY=()
@@ -43,7 +43,7 @@ _s2a() {
         )
         return
         ;;
-    ask:--url | ask:--concurrency | attend:--concurrency | ask:--threads | ask:--ctx | ask:--gpu-layers | ask:--timeout | ask:--temperature | \
+    ask:--url | ask:--step1-cache | attend:--step1-cache | ask:--concurrency | attend:--concurrency | ask:--threads | ask:--ctx | ask:--gpu-layers | ask:--timeout | ask:--temperature | \
         ask:--top-p | ask:--seed | ask:--max-tokens | ask:--question | attend:--url | \
         attend:--threads | attend:--ctx | attend:--gpu-layers | attend:--timeout | \
         attend:--temperature | attend:--top-p | attend:--seed | attend:--max-tokens | \

@@ -108,6 +108,10 @@ typedef struct s2a_engine_options {
     s2a_calibration calibration; /* of the model, for mode select */
     const char *cache_dir; /* llama: an existing directory of the user's for a file of some ten
                               megabytes, what mode select reads before every text; NULL = none */
+    const char *step1_cache_dir;   /* any backend: an existing directory, the user's alone, for results
+                                      of step 1, prompts included; a prompt that is in it costs
+                                      nothing again. NULL (the default) = none */
+    uint64_t step1_cache_bytes;    /* of its files; the oldest go. 0 = 64 MiB */
     bool draft; /* llama: mode rewrite checks several tokens of a copy in one decode where that is
                    faster; the text is the same (default true) */
 } s2a_engine_options;

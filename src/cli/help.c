@@ -41,6 +41,10 @@ const char help_main[] =
     "      --draft on|off     rewrite: check several copied tokens at once (default on)\n"        \
     "      --timeout SECONDS  for one step; a fraction is allowed\n"
 
+#define HELP_CACHE                                                                               \
+    "      --step1-cache MIB  keep results of step 1, prompts included, in the user's cache\n"   \
+    "                         directory, up to this size; 0, the default: do not\n"
+
 #define HELP_SAMPLING                                                 \
     "\nsampling:\n"                                                   \
     "      --temperature X    0 to 5, 0 is greedy (default 0.6)\n"    \
@@ -88,7 +92,7 @@ const char help_ask[] =
     "usage: s2a ask [options] [TEXT | -]\n"
     "\n"
     "Rewrites the prompt without what should not count, and answers what is left.\n" HELP_PROMPT
-        HELP_STEP1 HELP_MODEL HELP_SAMPLING "\noutput:\n"
+        HELP_STEP1 HELP_MODEL HELP_CACHE HELP_SAMPLING "\noutput:\n"
     "      --explain          show what was removed, and the answer\n"
     "      --compare          answer without step 1 too, side by side\n" HELP_OUTPUT_END
     "\nexamples:\n"
@@ -102,7 +106,7 @@ const char help_attend[] =
     "usage: s2a attend [options] [TEXT | -]\n"
     "\n"
     "Rewrites the prompt without what should not count, and prints that.\n" HELP_PROMPT HELP_STEP1
-        HELP_MODEL HELP_SAMPLING "\noutput:\n"
+        HELP_MODEL HELP_CACHE HELP_SAMPLING "\noutput:\n"
     "      --explain          show what was removed\n" HELP_OUTPUT_END "\nexamples:\n"
     "  s2a attend \"I think it was Poe, but who wrote Leaves of Grass?\"\n"
     "  s2a attend --json - < prompt.txt | jq .removed\n";

@@ -38,6 +38,7 @@ static const struct option longs[] = {
     { "threads", required_argument, NULL, SETTING_BASE + SETTING_THREADS },
     { "ctx", required_argument, NULL, SETTING_BASE + SETTING_CTX },
     { "gpu-layers", required_argument, NULL, SETTING_BASE + SETTING_GPU_LAYERS },
+    { "step1-cache", required_argument, NULL, SETTING_BASE + SETTING_STEP1_CACHE },
     { "draft", required_argument, NULL, SETTING_BASE + SETTING_DRAFT },
     { "temperature", required_argument, NULL, SETTING_BASE + SETTING_TEMPERATURE },
     { "top-p", required_argument, NULL, SETTING_BASE + SETTING_TOP_P },

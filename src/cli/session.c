@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int session_exit(s2a_status status)
 {
@@ -75,16 +76,16 @@ static int on_token(void *ctx, int step, const char *text, size_t len)
     return !term_ok(); /* nobody reads: stop */
 }
 
-/* $XDG_CACHE_HOME/s2a/kv, or ~/.cache/s2a/kv, made where it is missing; NULL where that fails: then
- * there is no cache. */
-static char *cache_dir(void)
+/* $XDG_CACHE_HOME/s2a/NAME, or ~/.cache/s2a/NAME, made where it is missing, for this user alone; NULL
+ * where that fails: then there is no cache. */
+static char *cache_dir(const char *name)
 {
     const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     bool absolute = base && base[0] == '/';
     if (!absolute && (!home || home[0] != '/'))
         return NULL;
-    char *dir = store_path(absolute ? base : home, absolute ? "s2a/kv" : ".cache/s2a/kv", "");
-    if (dir && store_make_dir(dir, NULL) != S2A_OK) {
+    char *dir = store_path(absolute ? base : home, absolute ? "s2a/" : ".cache/s2a/", name);
+    if (dir && (store_make_dir(dir, NULL) != S2A_OK || chmod(dir, S_IRWXU) != 0)) {
         free(dir);
         dir = NULL;
     }
@@ -94,7 +95,7 @@ static char *cache_dir(void)
 static s2a_status engine_open(session *s, s2a_error *err)
 {
     const settings *set = &s->o->settings;
-    char *path = NULL, *cache = NULL;
+    char *path = NULL, *kv = NULL, *step1 = NULL;
     const char *model = set->model;
     s2a_status status = S2A_OK;
     if (!strcmp(set->backend, "llama")) {
@@ -104,10 +105,18 @@ static s2a_status engine_open(session *s, s2a_error *err)
     s2a_engine_options e;
     engine_options(s->o, model, &e);
     if (status == S2A_OK && !strcmp(set->backend, "llama"))
-        e.cache_dir = cache = cache_dir();
+        e.cache_dir = kv = cache_dir("kv");
+    if (status == S2A_OK && set->step1_cache > 0) {
+        e.step1_cache_dir = step1 = cache_dir("step1");
+        e.step1_cache_bytes = (uint64_t)set->step1_cache << 20;
+        if (!step1 && !s->o->quiet)
+            term_say("note: no directory for --step1-cache; set XDG_CACHE_HOME to one that can be "
+                     "written to");
+    }
     if (status == S2A_OK)
         status = s2a_engine_open(&e, &s->engine, err);
-    free(cache);
+    free(step1);
+    free(kv);
     free(path);
     return status;
 }

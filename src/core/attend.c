@@ -155,7 +155,7 @@ static s2a_status generate(run *r, int step, const backend_message *messages, si
     buf_init(&c.text, max_bytes);
     backend_params params = { .temperature = r->request->temperature, .top_p = r->request->top_p,
                               .seed = r->request->seed, .max_tokens = max_tokens,
-                              .cancel = r->request->cancel };
+                              .cancel = r->request->cancel, .keep_result = step == 1 };
     size_t *starts = calloc(r->unit_count + 1, sizeof *starts);
     if (!starts)
         return error_nomem(r->err);

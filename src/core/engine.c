@@ -1,9 +1,15 @@
 #include "core/engine.h"
 
+#include "backend/kept.h"
+#include "core/buf.h"
 #include "core/error.h"
+#include "core/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#define STEP1_CACHE_BYTES ((uint64_t)64 << 20)
 
 #define VERSION_TEXT_(a, b, c) #a "." #b "." #c
 #define VERSION_TEXT(a, b, c) VERSION_TEXT_(a, b, c)
@@ -45,6 +51,35 @@ static s2a_status backend_open(const s2a_engine_options *options, backend **out,
                      options->backend ? options->backend : "(null)");
 }
 
+/* What the results of a model depend on beyond its name. */
+static s2a_status identity_of(const s2a_engine_options *o, buf *out, s2a_error *err)
+{
+    struct stat st;
+    buf_init(out, LIMIT_INPUT_BYTES);
+    buf_addf(out, "%s %s %s %u", o->backend, o->url ? o->url : "", o->model ? o->model : "",
+             o->ctx_tokens);
+    if (o->model && stat(o->model, &st) == 0)
+        buf_addf(out, " %lld %lld.%09ld", (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+                 st.st_mtim.tv_nsec);
+    return out->status == S2A_OK ? S2A_OK : error_nomem(err);
+}
+
+static s2a_status backend_keep(const s2a_engine_options *o, backend **b, s2a_error *err)
+{
+    buf identity;
+    backend *inner = *b;
+    s2a_status status = identity_of(o, &identity, err);
+    if (status == S2A_OK) {
+        uint64_t bytes = o->step1_cache_bytes ? o->step1_cache_bytes : STEP1_CACHE_BYTES;
+        status = backend_kept_open(inner, o->step1_cache_dir, identity.data, bytes, b, err);
+    } else {
+        inner->vtable->close(inner);
+        *b = NULL;
+    }
+    buf_free(&identity);
+    return status;
+}
+
 /* The default is that of the default model. */
 static s2a_calibration calibration_or_default(const s2a_calibration *given)
 {
@@ -77,6 +112,8 @@ s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out, 
         status = select_examples_build(&engine->prompts, &engine->examples, err);
     if (status == S2A_OK)
         status = backend_open(&full, &engine->backend, err);
+    if (status == S2A_OK && full.step1_cache_dir)
+        status = backend_keep(&full, &engine->backend, err);
     engine->calibration = calibration_or_default(&full.calibration);
     if (status != S2A_OK) {
         select_examples_free(&engine->examples);

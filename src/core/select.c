@@ -414,7 +414,7 @@ static s2a_status attention_read(const select_input *in, select_unit *out, s2a_u
     size_t heads = vtable->capabilities(in->backend).attention_heads;
     size_t len = in->question_start == SIZE_MAX ? in->units[in->count - 1].end : in->question_start;
     attending a = { .count = 0 };
-    backend_params params = { .top_p = 1, .cancel = in->cancel };
+    backend_params params = { .top_p = 1, .cancel = in->cancel, .keep_result = true };
     backend_usage used = { .finish = BACKEND_FINISH_STOP };
     s2a_status status = S2A_NOMEM;
     if (attending_fill(in, out, heads, &a)) {
@@ -459,7 +459,7 @@ s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usa
         return status;
     }
     asking a = { .count = 0 };
-    backend_params params = { .top_p = 1, .cancel = in->cancel,
+    backend_params params = { .top_p = 1, .cancel = in->cancel, .keep_result = true,
                               .common_messages = in->examples->count };
     backend_usage used = { .finish = BACKEND_FINISH_STOP };
     status = asking_fill(in, out, &a)

@@ -186,4 +186,34 @@ want_out "$answer"
 want_err
 echo 'REWRITE {{frob}}' >"$work/prompts/rewrite-opinion.txt"
 refused 1 "rewrite-opinion" ask --prompts "$work/prompts" "$x"
+
+# ---- results of step 1 that are kept: the second process writes nothing for it
+export XDG_CACHE_HOME=$work/cache
+replay "$work/replay" "$parts" "$answer"
+run ask --json --step1-cache 1 "$x" </dev/null
+want_status 0
+cp "$work/out" "$work/first"
+check "one file, for this user alone" \
+    test "$(find "$work/cache" -name '*.s2a' -perm 600 | wc -l)" -eq 1 -a "$(stat -c %a "$work/cache/s2a/step1")" = 700
+run ask --json --step1-cache 1 "$x" </dev/null
+want_status 0
+valid
+want_out_has '"rewritten": "'
+checks=$((checks + 1))
+python3 - "$work/first" "$work/out" <<'PY' || fail "the kept result is another one, or was written again"
+import json, sys
+first, second = (json.load(open(f, encoding="utf-8")) for f in sys.argv[1:])
+assert second["rewritten"] == first["rewritten"] and second["removed"] == first["removed"]
+assert first["usage"]["step1"]["completion_tokens"] > 0
+assert second["usage"]["step1"]["completion_tokens"] == 0
+assert second["usage"]["step1"]["cached_tokens"] == second["usage"]["step1"]["prompt_tokens"]
+PY
+run ask --json "$x" </dev/null # not asked for: not looked at
+checks=$((checks + 1))
+python3 -c 'import json, sys
+assert json.load(open(sys.argv[1]))["usage"]["step1"]["completion_tokens"] > 0' "$work/out" ||
+    fail "a kept result was used without --step1-cache"
+XDG_CACHE_HOME=/proc/none run ask --step1-cache 1 "$x" </dev/null
+want_status 0
+want_err "no directory for --step1-cache"
 finish

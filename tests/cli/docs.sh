@@ -4,7 +4,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 test="documentation"
 
 # options COMMAND: the long options of its --help, a line each
-options() { "$bin" "$1" --help | grep -o -e '--[a-z][a-z-]*' | sort -u; }
+options() { "$bin" "$1" --help | grep -o -e '--[a-z][a-z0-9-]*' | sort -u; }
 
 # has FILE WORD PATTERN
 has() {
@@ -25,18 +25,18 @@ done
 # and no options that are gone
 checks=$((checks + 1))
 known=" $(for c in ask attend pull models eval; do options $c; done | sort -u | paste -sd' ') "
-for option in $(grep -oh -e "--[a-z][a-z-]*" "$top"/completions/s2a.bash "$top"/completions/_s2a |
+for option in $(grep -oh -e "--[a-z][a-z0-9-]*" "$top"/completions/s2a.bash "$top"/completions/_s2a |
     sort -u); do
     [[ $known == *" $option "* ]] || fail "completions: $option is no option"
 done
 # every option of the table is in the help
 checks=$((checks + 1))
-for name in $(sed -n '/^static const struct option longs/,/^};/s/.*{ "\([a-z-]*\)".*/\1/p' \
+for name in $(sed -n '/^static const struct option longs/,/^};/s/.*{ "\([a-z0-9-]*\)".*/\1/p' \
     "$top/src/cli/options.c"); do
     "$bin" ask --help | grep -q -e "--$name\b" || fail "ask --help does not have --$name"
 done
 
-presets=$(sed -n '/define S2A_PRESET_MAP/,/^$/s/.*"\([a-z-]*\)".*/\1/p' "$top/include/s2a.h")
+presets=$(sed -n '/define S2A_PRESET_MAP/,/^$/s/.*"\([a-z0-9-]*\)".*/\1/p' "$top/include/s2a.h")
 for preset in $presets; do
     has completions/s2a.bash "$preset" "\b$preset\b"
     has completions/_s2a "$preset" "\b$preset\b"
@@ -53,7 +53,7 @@ for name in $(sed -n '/define S2A_STATUS_MAP/,/^$/s/^ *X(\([A-Z]*\),.*/\L\1/p' \
     "$top/include/s2a.h"); do
     [[ $name == ok ]] || has docs/schema/result.schema.json "$name" "\"$name\""
 done
-for name in $(sed -n '/define SETTINGS_MAP/,/^$/s/^ *X([A-Z_]*, "\([a-z_]*\)".*/\1/p' \
+for name in $(sed -n '/define SETTINGS_MAP/,/^$/s/^ *X([A-Z0-9_]*, "\([a-z0-9_]*\)".*/\1/p' \
     "$top/src/cli/settings.h"); do
     has docs/s2a.1 "$name" "^\.It $name Ta Ev S2A_${name^^} "
 done

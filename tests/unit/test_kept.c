@@ -1,0 +1,384 @@
+/* kept: results of step 1 that are found again, also after a restart, and never wrong ones. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "backend/kept.h"
+
+/* ---- a backend that counts what it is asked ------------------------------------------------- */
+
+typedef struct counting {
+    backend base;
+    unsigned calls, closed;
+    backend_finish finish;
+    s2a_status status;
+} counting;
+
+static s2a_status count_generate(backend *self, const backend_message *messages, size_t count,
+                                 const backend_params *params, const backend_draft *draft,
+                                 backend_token_fn on_token, void *ctx, backend_usage *usage,
+                                 s2a_error *err)
+{
+    (void)draft, (void)err, (void)count;
+    counting *c = (counting *)self;
+    char text[64];
+    c->calls++;
+    *usage = (backend_usage){ .finish = c->finish,
+                              .tokens = { .prompt_tokens = 7, .completion_tokens = 3 } };
+    snprintf(text, sizeof text, "%.*s, seed %u", (int)messages[0].len, messages[0].content,
+             params->seed);
+    if (on_token(ctx, text, 2) != 0 || on_token(ctx, text + 2, strlen(text + 2)) != 0)
+        usage->finish = BACKEND_FINISH_CALLER;
+    return c->status;
+}
+
+static s2a_status count_score(backend *self, const backend_message *messages, size_t count,
+                              const backend_branch *branches, size_t branch_count,
+                              const char *const *labels, size_t label_count,
+                              const backend_params *params, double *logprob, backend_usage *usage,
+                              s2a_error *err)
+{
+    (void)messages, (void)count, (void)branches, (void)labels, (void)params, (void)err;
+    counting *c = (counting *)self;
+    c->calls++;
+    *usage = (backend_usage){ .tokens = { .prompt_tokens = 9 } };
+    for (size_t i = 0; i < branch_count * label_count; i++)
+        logprob[i] = -(double)i - c->calls;
+    return S2A_OK;
+}
+
+static s2a_status count_attention(backend *self, const char *text, size_t len,
+                                  const s2a_span *units, size_t unit_count,
+                                  const char *const *questions, size_t question_count,
+                                  const backend_params *params, float *mass, backend_usage *usage,
+                                  s2a_error *err)
+{
+    (void)text, (void)len, (void)units, (void)questions, (void)params, (void)err;
+    counting *c = (counting *)self;
+    c->calls++;
+    *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
+    for (size_t i = 0; i < 2 * unit_count * question_count; i++)
+        mass[i] = (float)(c->calls + i);
+    return S2A_OK;
+}
+
+static backend_capabilities count_capabilities(const backend *self)
+{
+    (void)self;
+    return (backend_capabilities){ .model = "counting", .can_score = true,
+                                   .can_read_attention = true, .attention_heads = 2 };
+}
+
+static void count_close(backend *self)
+{
+    ((counting *)self)->closed++;
+}
+
+static const backend_vtable count_vtable = { .generate = count_generate,
+                                             .score = count_score,
+                                             .attention = count_attention,
+                                             .capabilities = count_capabilities,
+                                             .close = count_close };
+
+static char dir[64];
+static counting inner;
+
+static backend *open_kept(const char *identity, uint64_t max_bytes)
+{
+    backend *b = NULL;
+    inner.base.vtable = &count_vtable;
+    assert_int_equal(backend_kept_open(&inner.base, dir, identity, max_bytes, &b, NULL), S2A_OK);
+    return b;
+}
+
+static size_t files(bool remove_all)
+{
+    DIR *d = opendir(dir);
+    assert_non_null(d);
+    size_t n = 0;
+    for (struct dirent *e; (e = readdir(d));) {
+        if (e->d_name[0] == '.')
+            continue;
+        n++;
+        if (remove_all)
+            assert_int_equal(unlinkat(dirfd(d), e->d_name, 0), 0);
+    }
+    closedir(d);
+    return n;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    strcpy(dir, "/tmp/s2a-kept-XXXXXX");
+    inner = (counting){ .finish = BACKEND_FINISH_STOP };
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    files(true);
+    return rmdir(dir);
+}
+
+typedef struct got {
+    char text[256];
+    size_t len;
+    int stop;
+} got;
+
+static int take(void *ctx, const char *text, size_t len)
+{
+    got *g = ctx;
+    memcpy(g->text + g->len, text, len);
+    g->len += len;
+    g->text[g->len] = '\0';
+    return g->stop;
+}
+
+static backend_usage ask(backend *b, const char *text, uint32_t seed, bool keep, got *g)
+{
+    backend_message m = { "user", text, strlen(text) };
+    backend_params p = { .seed = seed, .keep_result = keep };
+    backend_usage usage;
+    g->len = 0;
+    b->vtable->generate(b, &m, 1, &p, NULL, take, g, &usage, NULL);
+    return usage;
+}
+
+/* ---- generations ------------------------------------------------------------------------------ */
+
+static void test_generate(void **state)
+{
+    (void)state;
+    backend *b = open_kept("file 1", 1 << 20);
+    got g = { .stop = 0 };
+    backend_usage usage = ask(b, "a text", 1, true, &g);
+    assert_string_equal(g.text, "a text, seed 1");
+    assert_int_equal(usage.tokens.completion_tokens, 3);
+    usage = ask(b, "a text", 1, true, &g);
+    assert_string_equal(g.text, "a text, seed 1");
+    assert_int_equal(inner.calls, 1);
+    assert_int_equal(usage.tokens.prompt_tokens, 7);
+    assert_int_equal(usage.tokens.cached_tokens, 7);
+    assert_int_equal(usage.tokens.completion_tokens, 0);
+    ask(b, "a text", 2, true, &g); /* another seed, another text, another model: others */
+    assert_string_equal(g.text, "a text, seed 2");
+    ask(b, "a text2", 1, true, &g);
+    assert_string_equal(g.text, "a text2, seed 1");
+    assert_int_equal(inner.calls, 3);
+    b->vtable->close(b);
+    assert_int_equal(inner.closed, 1);
+
+    b = open_kept("file 1", 1 << 20); /* another process */
+    ask(b, "a text", 1, true, &g);
+    assert_int_equal(inner.calls, 3);
+    b->vtable->close(b);
+    b = open_kept("file 2", 1 << 20);
+    ask(b, "a text", 1, true, &g);
+    assert_int_equal(inner.calls, 4);
+    b->vtable->close(b);
+}
+
+static void test_not_kept(void **state)
+{
+    (void)state;
+    backend *b = open_kept("x", 1 << 20);
+    got g = { .stop = 0 };
+    ask(b, "answer", 0, false, &g); /* step 2 */
+    inner.finish = BACKEND_FINISH_LENGTH;
+    ask(b, "cut", 0, true, &g);
+    inner.finish = BACKEND_FINISH_STOP;
+    inner.status = S2A_BACKEND;
+    ask(b, "failed", 0, true, &g);
+    inner.status = S2A_OK;
+    g.stop = 1;
+    ask(b, "stopped", 0, true, &g);
+    assert_int_equal(files(false), 0);
+    g.stop = 0;
+    ask(b, "whole", 0, true, &g);
+    assert_int_equal(files(false), 1);
+    g.stop = 1;
+    backend_usage usage = ask(b, "whole", 0, true, &g);
+    assert_int_equal(usage.finish, BACKEND_FINISH_CALLER);
+    b->vtable->close(b);
+}
+
+static void only_file(char path[512])
+{
+    DIR *d = opendir(dir);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));)
+        if (e->d_name[0] != '.')
+            snprintf(path, 512, "%s/%s", dir, e->d_name);
+    closedir(d);
+}
+
+/* A file with any one byte changed, or cut anywhere, is not believed. */
+static void test_damaged(void **state)
+{
+    (void)state;
+    backend *b = open_kept("x", 1 << 20);
+    got g = { .stop = 0 };
+    char path[512], bytes[4096];
+    ask(b, "a text", 1, true, &g);
+    only_file(path);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    FILE *f = fopen(path, "rb");
+    size_t len = fread(bytes, 1, sizeof bytes, f);
+    fclose(f);
+    assert_in_range(len, 60, 1000);
+    unsigned calls = inner.calls, tried = 0;
+    for (size_t i = 0; i < 2 * len; i++) {
+        bool cut = i >= len;
+        bool usage_only = !cut && i >= 32 && i < 48; /* numbers for people: not in the sum */
+        if (usage_only)
+            continue;
+        char wrong[4096];
+        memcpy(wrong, bytes, len);
+        if (!cut)
+            wrong[i] = (char)(wrong[i] ^ 1);
+        f = fopen(path, "wb");
+        assert_int_equal(fwrite(wrong, 1, cut ? i - len : len, f), cut ? i - len : len);
+        fclose(f);
+        ask(b, "a text", 1, true, &g);
+        assert_string_equal(g.text, "a text, seed 1");
+        tried++;
+        if (inner.calls != calls + tried)
+            fail_msg("%s at byte %zu was believed", cut ? "cut" : "changed", i % len);
+    }
+    ask(b, "a text", 1, true, &g); /* and made anew */
+    assert_int_equal(inner.calls, calls + tried);
+    b->vtable->close(b);
+}
+
+static void test_bound(void **state)
+{
+    (void)state;
+    backend *b = open_kept("x", 4000);
+    got g = { .stop = 0 };
+    for (uint32_t i = 0; i < 200; i++)
+        ask(b, "a text", i, true, &g);
+    size_t n = files(false);
+    assert_in_range(n, 4, 45); /* some 150 bytes each, and up to 16 more until the next look */
+    unsigned calls = inner.calls;
+    ask(b, "a text", 199, true, &g);
+    assert_int_equal(inner.calls, calls); /* the newest is there */
+    b->vtable->close(b);
+}
+
+static void test_no_directory(void **state)
+{
+    (void)state;
+    backend *b = open_kept("x", 4000);
+    char moved[80];
+    snprintf(moved, sizeof moved, "%s-moved", dir);
+    assert_int_equal(rename(dir, moved), 0);
+    got g = { .stop = 0 };
+    ask(b, "a text", 1, true, &g);
+    assert_string_equal(g.text, "a text, seed 1");
+    ask(b, "a text", 1, true, &g);
+    assert_int_equal(inner.calls, 2);
+    assert_int_equal(rename(moved, dir), 0);
+    b->vtable->close(b);
+}
+
+/* What determines a result beyond a megabyte is not kept, and not an error. */
+static void test_long(void **state)
+{
+    (void)state;
+    backend *b = open_kept("x", 1 << 30);
+    size_t len = 2 << 20;
+    char *text = malloc(len + 1);
+    assert_non_null(text);
+    memset(text, 'a', len);
+    text[len] = '\0';
+    backend_message m = { "user", text, len };
+    backend_params p = { .keep_result = true };
+    backend_usage usage;
+    double logprob[2];
+    size_t slot = 1;
+    backend_branch branch = { "a", 1, &slot, 1 };
+    const char *labels[] = { "x", "y" };
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(b->vtable->score(b, &m, 1, &branch, 1, labels, 2, &p, logprob, &usage,
+                                          NULL),
+                         S2A_OK);
+    assert_int_equal(inner.calls, 2);
+    assert_int_equal(files(false), 0);
+    free(text);
+    b->vtable->close(b);
+}
+
+/* ---- judgements ------------------------------------------------------------------------------- */
+
+static void test_score(void **state)
+{
+    (void)state;
+    backend *b = open_kept("x", 1 << 20);
+    backend_message m = { "user", "text", 4 };
+    backend_params p = { .keep_result = true };
+    backend_usage usage;
+    size_t ends[] = { 3, 4 };
+    backend_branch branches[] = { { "one", 3, &ends[0], 1 }, { "four", 4, &ends[1], 1 } };
+    const char *labels[] = { "needed", "unrelated" }, *others[] = { "needed", "opinion" };
+    double first[4], again[4];
+    b->vtable->score(b, &m, 1, branches, 2, labels, 2, &p, first, &usage, NULL);
+    b->vtable->score(b, &m, 1, branches, 2, labels, 2, &p, again, &usage, NULL);
+    assert_int_equal(inner.calls, 1);
+    assert_memory_equal(first, again, sizeof first);
+    assert_int_equal(usage.tokens.cached_tokens, 9);
+    b->vtable->score(b, &m, 1, branches, 2, others, 2, &p, again, &usage, NULL);
+    b->vtable->score(b, &m, 1, branches, 1, labels, 2, &p, again, &usage, NULL);
+    ends[1] = 2;
+    b->vtable->score(b, &m, 1, branches, 2, labels, 2, &p, again, &usage, NULL);
+    assert_int_equal(inner.calls, 4);
+    b->vtable->close(b);
+}
+
+static void test_attention(void **state)
+{
+    (void)state;
+    backend *b = open_kept("x", 1 << 20);
+    backend_params p = { .keep_result = true };
+    backend_usage usage;
+    s2a_span units[] = { { 0, 2 }, { 2, 4 } };
+    const char *q = "why?", *other = "who?";
+    float first[4], again[4];
+    b->vtable->attention(b, "text", 4, units, 2, &q, 1, &p, first, &usage, NULL);
+    b->vtable->attention(b, "text", 4, units, 2, &q, 1, &p, again, &usage, NULL);
+    assert_int_equal(inner.calls, 1);
+    assert_memory_equal(first, again, sizeof first);
+    b->vtable->attention(b, "text", 4, units, 2, &other, 1, &p, again, &usage, NULL);
+    units[1].end = 3;
+    b->vtable->attention(b, "text", 4, units, 2, &q, 1, &p, again, &usage, NULL);
+    assert_int_equal(inner.calls, 3);
+    b->vtable->close(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_generate, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_not_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bound, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_directory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_long, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_score, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_attention, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
