@@ -109,6 +109,39 @@ static void test_many_branches(void **state)
         check_near(out + i * LABELS, out + (i - 50) * LABELS, LABELS);
 }
 
+/* Each branch goes on from where the one before ends, but for its slot: what they share is decoded
+ * once, and each is scored as it is alone. */
+static void test_trunk(void **state)
+{
+    (void)state;
+    enum { COUNT = 80 };
+    static const char *const things[] = { "sky", "grass", "sea", "snow", "coal" };
+    static char text[COUNT][4096];
+    static size_t slots[COUNT];
+    static backend_branch branches[COUNT];
+    static double out[COUNT * LABELS];
+    char line[4096] = "";
+    backend_usage usage, alone_usage;
+    for (size_t i = 0; i < COUNT; i++) {
+        size_t n = strlen(line);
+        snprintf(line + n, sizeof line - n, "%zu. Of what colour is the %s?\n", i + 1,
+                 things[i % 5]);
+        slots[i] = (size_t)snprintf(text[i], sizeof text[i], "%sIt is", line);
+        branches[i] = (backend_branch){ text[i], slots[i], &slots[i], 1 };
+    }
+    score(branches, COUNT, out, &usage);
+    assert_in_range(usage.tokens.prompt_tokens, 800, 2000); /* not the square */
+    for (size_t i = 0; i < COUNT; i += 13) {
+        double alone[LABELS];
+        score(&branches[i], 1, alone, &alone_usage);
+        check_near(alone, out + i * LABELS, LABELS);
+    }
+    score(branches + 40, 3, out, &usage); /* and from what is there already */
+    double alone[LABELS];
+    score(&branches[42], 1, alone, &alone_usage);
+    check_near(alone, out + 2 * LABELS, LABELS);
+}
+
 static void test_score_faults(void **state)
 {
     (void)state;
@@ -325,6 +358,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_score),  cmocka_unit_test(test_many_branches),
+        cmocka_unit_test(test_trunk),
         cmocka_unit_test(test_score_faults), cmocka_unit_test(test_attend),
         cmocka_unit_test(test_keep),   cmocka_unit_test(test_answer),
         cmocka_unit_test(test_cache_file), cmocka_unit_test(test_too_long),

@@ -3,7 +3,8 @@
  * They have a context of their own, made when first needed: attention must be read with flash
  * attention off, and a unit's cells in the KV cache must be known. Sequence 0 is the prefix, whose
  * tokens are remembered, so that passes over the same text share it; sequences from 1 on are
- * branches, which own the prefix's cells too and go when they are read. A prefix that was decoded
+ * branches, which own the prefix's cells too and go when they are read. What all branches from one on
+ * have in common is decoded once and becomes part of the prefix (the trunk). A prefix that was decoded
  * into an empty cache has its token i in cell i ("pure"). The engine's gate guards all of it. */
 #include "backend/llama/embedded.h"
 #include "core/error.h"
@@ -134,7 +135,7 @@ static s2a_status judge_open(embedded *e, s2a_error *err)
     j->ctx = llama_init_from_model(e->model, params);
     if (j->ctx) {
         j->memory = llama_get_memory(j->ctx);
-        j->batch = llama_batch_init(BATCH_TOKENS, 0, 1);
+        j->batch = llama_batch_init(BATCH_TOKENS, 0, JUDGE_BRANCHES + 1);
         j->ctx_tokens = llama_n_ctx_seq(j->ctx);
         j->head_count = judge_heads(e);
     }
@@ -155,6 +156,20 @@ static void judge_clear(judge *j)
 }
 
 /* ---- decoding ----------------------------------------------------------------------------- */
+
+/* The token belongs to sequence seq, and to those from first on up to, not including, end. */
+static void batch_add_shared(judge *j, int32_t token, size_t pos, int32_t seq, int32_t first,
+                             int32_t end)
+{
+    int32_t i = j->batch.n_tokens++, n = 0;
+    j->batch.token[i] = token;
+    j->batch.pos[i] = (llama_pos)pos;
+    j->batch.seq_id[i][n++] = seq;
+    for (int32_t k = first; k < end; k++)
+        j->batch.seq_id[i][n++] = k;
+    j->batch.n_seq_id[i] = n;
+    j->batch.logits[i] = false;
+}
 
 static void batch_add(judge *j, int32_t token, size_t pos, int32_t seq, bool logits)
 {
@@ -184,7 +199,9 @@ static s2a_status batch_decode(call *c, s2a_error *err)
                      log_lines_fault(&c->log, "no cause given"));
 }
 
-static s2a_status prefix_extend(call *c, const int32_t *tokens, size_t count, s2a_error *err)
+/* Until the prefix is count tokens, of which tokens are those from base on; there is room for them. */
+static s2a_status prefix_extend(call *c, const int32_t *tokens, size_t base, size_t count,
+                                s2a_error *err)
 {
     judge *j = c->e->judge;
     while (j->prefix.count < count) {
@@ -192,11 +209,11 @@ static s2a_status prefix_extend(call *c, const int32_t *tokens, size_t count, s2
         size_t n = count - from < BATCH_TOKENS ? count - from : BATCH_TOKENS;
         j->batch.n_tokens = 0;
         for (size_t i = from; i < from + n; i++)
-            batch_add(j, tokens[i], i, 0, false);
+            batch_add(j, tokens[i - base], i, 0, false);
         s2a_status status = batch_decode(c, err);
         if (status != S2A_OK)
             return status;
-        memcpy(j->prefix.items + from, tokens + from, n * sizeof *tokens);
+        memcpy(j->prefix.items + from, tokens + (from - base), n * sizeof *tokens);
         j->prefix.count = from + n;
     }
     return S2A_OK;
@@ -213,7 +230,7 @@ static s2a_status prefix_common(call *c, const int32_t *tokens, size_t common, s
         c->usage->tokens.cached_tokens += common;
         return S2A_OK;
     }
-    s2a_status status = prefix_extend(c, tokens, common, err);
+    s2a_status status = prefix_extend(c, tokens, 0, common, err);
     if (status == S2A_OK)
         judge_cache_save(c->e, j->ctx, tokens, common);
     return status;
@@ -247,7 +264,7 @@ static s2a_status prefix_set(call *c, const int32_t *tokens, size_t count, size_
     s2a_status status = S2A_OK;
     if (same == 0 && common >= COMMON_LEAST && common < count)
         status = prefix_common(c, tokens, common, err);
-    return status == S2A_OK ? prefix_extend(c, tokens, count, err) : status;
+    return status == S2A_OK ? prefix_extend(c, tokens, 0, count, err) : status;
 }
 
 /* Ends what a call began, in the order of beginning. */
@@ -284,6 +301,8 @@ typedef struct branch {
     token_list tokens;
     size_t *at;
     size_t slot_count;
+    size_t shared; /* of the tokens: the trunk, which all later branches begin with as well */
+    int32_t row;   /* of the batch: its first token behind them */
 } branch;
 
 typedef struct scoring {
@@ -294,6 +313,7 @@ typedef struct scoring {
     size_t label_count;
     double *logprob;
     size_t rows; /* of logprob, filled */
+    size_t base; /* tokens of the prefix without the trunk */
 } scoring;
 
 static s2a_status branch_read(const embedded *e, const backend_branch *from, branch *to,
@@ -316,9 +336,6 @@ static s2a_status branch_read(const embedded *e, const backend_branch *from, bra
         to->at[i] = to->tokens.count;
         start = end;
     }
-    if (to->tokens.count > BATCH_TOKENS)
-        return error_set(err, S2A_LIMIT, "a branch has %zu tokens, more than %d", to->tokens.count,
-                         BATCH_TOKENS);
     if (to->slot_count > 0 && to->at[0] == 0)
         return error_set(err, S2A_ARGUMENT, "a slot must have text before it");
     return S2A_OK;
@@ -357,58 +374,141 @@ static void row_read(const scoring *s, const float *logits, double *out)
         out[i] = (double)logits[s->labels[i]] - norm;
 }
 
+/* What a branch and all later ones begin with. The token at a slot is never part of it: its logits
+ * are read in each branch. */
+static void shared_find(scoring *s)
+{
+    size_t least = SIZE_MAX;
+    for (size_t i = s->branch_count; i-- > 0;) {
+        branch *b = &s->branches[i];
+        size_t own = b->slot_count > 0 ? b->at[0] - 1 : b->tokens.count, same = 0;
+        const branch *next = i + 1 < s->branch_count ? b + 1 : NULL;
+        while (next && same < own && same < next->tokens.count &&
+               b->tokens.items[same] == next->tokens.items[same])
+            same++;
+        least = own < least ? own : least;
+        least = next && same < least ? same : least;
+        b->shared = least;
+    }
+    if (s->branch_count > 0) /* after the last one nothing has use for it */
+        s->branches[s->branch_count - 1].shared =
+            s->branch_count > 1 ? s->branches[s->branch_count - 2].shared : 0;
+}
+
+/* How many branches from `from` on go into one decode; *tokens they have. */
+static size_t branches_fit(const scoring *s, size_t from, size_t *tokens)
+{
+    const judge *j = s->c->e->judge;
+    size_t base = j->prefix.count, trunk = base - s->base, outputs = 0, at = from;
+    *tokens = 0;
+    while (at < s->branch_count && at - from < JUDGE_BRANCHES) {
+        const branch *b = &s->branches[at];
+        size_t more = b->tokens.count - trunk;
+        if (*tokens + more > BATCH_TOKENS || outputs + b->slot_count > JUDGE_OUTPUTS ||
+            base + *tokens + more > j->ctx_tokens)
+            break;
+        *tokens += more;
+        outputs += b->slot_count;
+        trunk = b->shared > trunk ? b->shared : trunk;
+        at++;
+    }
+    return at;
+}
+
+static void branches_add(scoring *s, size_t from, size_t end)
+{
+    judge *j = s->c->e->judge;
+    size_t trunk = j->prefix.count - s->base;
+    int32_t last = (int32_t)(end - from + 1);
+    j->batch.n_tokens = 0;
+    for (size_t i = from; i < end; i++) {
+        branch *b = &s->branches[i];
+        llama_seq_id seq = (llama_seq_id)(i - from + 1);
+        llama_memory_seq_cp(j->memory, 0, seq, -1, -1);
+        for (; trunk < b->shared; trunk++)
+            batch_add_shared(j, b->tokens.items[trunk], s->base + trunk, 0, seq, last);
+        b->row = j->batch.n_tokens;
+        size_t slot = 0;
+        for (size_t k = trunk; k < b->tokens.count; k++) {
+            bool read = slot < b->slot_count && b->at[slot] == k + 1;
+            batch_add(j, b->tokens.items[k], s->base + k, seq, read);
+            slot += read;
+        }
+    }
+}
+
+/* The trunk is part of the prefix from now on; the branches go. */
+static s2a_status branches_read(scoring *s, size_t from, size_t end, s2a_error *err)
+{
+    judge *j = s->c->e->judge;
+    size_t before = j->prefix.count - s->base, trunk = before;
+    for (size_t i = from; i < end; i++) {
+        const branch *b = &s->branches[i];
+        trunk = b->shared > trunk ? b->shared : trunk;
+        for (size_t slot = 0; slot < b->slot_count; slot++)
+            row_read(s, llama_get_logits_ith(j->ctx, b->row + (int32_t)(b->at[slot] - 1 - trunk)),
+                     s->logprob + s->rows++ * s->label_count);
+    }
+    if (!token_list_reserve(&j->prefix, trunk - before))
+        return error_nomem(err);
+    for (size_t k = before; k < trunk; k++)
+        j->prefix.items[j->prefix.count++] = s->branches[end - 1].tokens.items[k];
+    j->pure = j->pure && trunk == before;
+    return S2A_OK;
+}
+
+/* A branch that is too long for one decode beside others: first what is to be the trunk, or, of the
+ * last one, all but the end. */
+static s2a_status branch_begin(scoring *s, size_t at, s2a_error *err)
+{
+    judge *j = s->c->e->judge;
+    const branch *b = &s->branches[at];
+    bool last = at + 1 == s->branch_count;
+    size_t own = b->slot_count > 0 ? b->at[0] - 1 : b->tokens.count;
+    size_t target = s->base + (last ? own : b->shared), before = j->prefix.count;
+    if (target <= before || s->base + b->tokens.count > j->ctx_tokens)
+        return S2A_OK;
+    if (!token_list_reserve(&j->prefix, target - before))
+        return error_nomem(err);
+    j->pure = j->pure && !j->holes;
+    s->c->usage->tokens.prompt_tokens += target - before;
+    return prefix_extend(s->c, b->tokens.items, s->base, target, err);
+}
+
 /* Branches [from, *to) in one decode: as many as go in. */
 static s2a_status branches_decode(scoring *s, size_t from, size_t *to, s2a_error *err)
 {
     judge *j = s->c->e->judge;
-    size_t base = j->prefix.count, tokens = 0, outputs = 0, at = from;
-    while (at < s->branch_count && at - from < JUDGE_BRANCHES) {
-        const branch *b = &s->branches[at];
-        if (tokens + b->tokens.count > BATCH_TOKENS || outputs + b->slot_count > JUDGE_OUTPUTS ||
-            base + tokens + b->tokens.count > j->ctx_tokens)
-            break;
-        tokens += b->tokens.count;
-        outputs += b->slot_count;
-        at++;
+    size_t tokens = 0, end = branches_fit(s, from, &tokens);
+    s2a_status status = S2A_OK;
+    if (end == from) {
+        status = branch_begin(s, from, err);
+        end = status == S2A_OK ? branches_fit(s, from, &tokens) : from;
     }
-    if (at == from)
-        return error_set(err, S2A_LIMIT, "the text leaves no room in the context of %u tokens",
-                         j->ctx_tokens);
-    j->batch.n_tokens = 0;
-    for (size_t i = from; i < at; i++) {
-        const branch *b = &s->branches[i];
-        llama_seq_id seq = (llama_seq_id)(i - from + 1);
-        llama_memory_seq_cp(j->memory, 0, seq, -1, -1);
-        size_t slot = 0;
-        for (size_t k = 0; k < b->tokens.count; k++) {
-            bool read = slot < b->slot_count && b->at[slot] == k + 1;
-            batch_add(j, b->tokens.items[k], base + k, seq, read);
-            slot += read;
-        }
-    }
-    s2a_status status = batch_decode(s->c, err);
-    int32_t row = 0;
-    for (size_t i = from; i < at && status == S2A_OK; i++) {
-        const branch *b = &s->branches[i];
-        size_t slot = 0;
-        for (size_t k = 0; k < b->tokens.count; k++, row++)
-            if (slot < b->slot_count && b->at[slot] == k + 1) {
-                row_read(s, llama_get_logits_ith(j->ctx, row),
-                         s->logprob + s->rows++ * s->label_count);
-                slot++;
-            }
-    }
-    for (size_t i = from; i < at; i++)
+    if (status == S2A_OK && end == from)
+        return error_set(err, S2A_LIMIT,
+                         "a branch of %zu tokens leaves no room in the context of %u, or in the %d of "
+                         "one decode",
+                         s->branches[from].tokens.count, j->ctx_tokens, BATCH_TOKENS);
+    if (status != S2A_OK)
+        return status;
+    branches_add(s, from, end);
+    status = batch_decode(s->c, err);
+    if (status == S2A_OK)
+        status = branches_read(s, from, end, err);
+    for (size_t i = from; i < end; i++)
         llama_memory_seq_rm(j->memory, (llama_seq_id)(i - from + 1), -1, -1);
     j->holes = true;
     s->c->usage->tokens.prompt_tokens += tokens;
-    *to = at;
+    *to = end;
     return status;
 }
 
 static s2a_status score_inside(scoring *s, const token_list *prefix, size_t common, s2a_error *err)
 {
     s2a_status status = prefix_set(s->c, prefix->items, prefix->count, common, false, err);
+    s->base = prefix->count;
+    shared_find(s);
     for (size_t at = 0; at < s->branch_count && status == S2A_OK;)
         status = branches_decode(s, at, &at, err);
     return status;
