@@ -71,7 +71,7 @@ s2a_status calibration_key(const settings *set, const char *path, const char *mo
     }
     struct stat st;
     if (stat(path, &st) != 0)
-        return error_set(err, S2A_IO, "%s: %s; check the file", path, strerror(errno));
+        return error_set(err, S2A_UNAVAILABLE, "model %s: %s; check the name", path, strerror(errno));
     const char *slash = strrchr(path, '/');
     buf_addf(&b, "%s %lld", slash ? slash + 1 : path, (long long)st.st_size);
     return take(&b, key, err);

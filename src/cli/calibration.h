@@ -12,7 +12,7 @@
 
 /* Which model is meant, as one line: on the embedded engine and for scripts the name and size of the
  * file at path, on a server its URL and the model's name (NULL: the server's first; only the URL).
- * malloc'ed. S2A_IO, S2A_NOMEM. */
+ * malloc'ed. S2A_UNAVAILABLE (no such file), S2A_NOMEM. */
 s2a_status calibration_key(const settings *set, const char *path, const char *model, char **key,
                            s2a_error *err);
 

@@ -401,7 +401,7 @@ static void test_keys(void **state)
     expect_key("http", "http://h/a@b", "m", "http://h/a@b m");
     settings set = { .backend = "llama" };
     char *key = NULL;
-    assert_int_equal(calibration_key(&set, "/nowhere/a.gguf", NULL, &key, NULL), S2A_IO);
+    assert_int_equal(calibration_key(&set, "/nowhere/a.gguf", NULL, &key, NULL), S2A_UNAVAILABLE);
     assert_null(key);
     setenv("XDG_DATA_HOME", "relative", 1);
     setenv("HOME", "/home/u", 1);
