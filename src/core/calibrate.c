@@ -174,8 +174,8 @@ static worth worth_of(const fitting *f, const s2a_calibration *borders)
         kinds++;
     }
     w.removed = kinds > 0 ? w.removed / kinds : 0;
-    w.keeps = (double)n.right[CALIBRATE_NEEDED] >=
-              CALIBRATE_NEEDED_KEPT * (double)n.all[CALIBRATE_NEEDED];
+    double lost = (double)(n.all[CALIBRATE_NEEDED] - n.right[CALIBRATE_NEEDED]);
+    w.keeps = lost <= fmax(1, (1 - CALIBRATE_NEEDED_KEPT) * (double)n.all[CALIBRATE_NEEDED]);
     return w;
 }
 

@@ -22,7 +22,8 @@ typedef struct calibrate_unit {
 
 #define CALIBRATE_MAX_UNITS ((size_t)4096)
 #define CALIBRATE_LEAST_AUC 0.8    /* below it a judgement is left alone */
-#define CALIBRATE_NEEDED_KEPT 0.99 /* of the needed units, at the least */
+#define CALIBRATE_NEEDED_KEPT 0.99 /* of the needed units, at the least; but one may always go, so
+                                      that no single sentence decides */
 #define CALIBRATE_HARMLESS -1000.0 /* a border that no unit is below */
 
 /* How many units of each kind there are, and how many of them are dealt with as they should be:

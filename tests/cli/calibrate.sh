@@ -82,6 +82,21 @@ echo >>"$work/sub/low.txt"
 run calibrate --show "$work/sub/low.txt"
 want_out_has "source     default"
 
+# eval made its records with other borders: they are made again, and not when nothing changed
+run eval math --k 1 --limit 4 --arms select --model "$work/low.txt" --temperature 0 --store "$work/e.sqlite" --json
+cp "$work/out" "$work/calibrated"
+run eval math --k 1 --limit 4 --arms select --model "$work/low.txt" --temperature 0 --store "$work/e.sqlite" --json
+check "the same borders, the same records" cmp -s "$work/calibrated" "$work/out"
+HOME=$work/nobody run eval math --k 1 --limit 4 --arms select --model "$work/low.txt" --temperature 0 \
+    --store "$work/e.sqlite" --json
+want_status 0
+checks=$((checks + 1))
+python3 - "$work/calibrated" "$work/out" <<'P' || fail "other borders, the same records"
+import json, sys
+kept = [[u[2] for i in json.load(open(f))["items"] for u in i["arms"]["select"]["units"]] for f in sys.argv[1:]]
+assert len(kept[0]) == len(kept[1]) > 0 and any(kept[0]) and not any(kept[1]), kept
+P
+
 # ---- twice gives the same; text for people; the snippet of a manifest
 cp "$kept"/low.txt-*.json "$work/first"
 run calibrate --model "$work/low.txt" --out "$work/snippet"
