@@ -157,15 +157,17 @@ static s2a_status options_take(calibrate_options *o, int argc, char **argv, s2a_
 
 /* ---- printing --------------------------------------------------------------------------- */
 
-static void print_json(json_t *json)
+/* json is taken over. */
+static s2a_status print_json(json_t *json, s2a_error *err)
 {
     char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(10)) : NULL;
-    if (text)
-        puts(text);
-    else
-        term_say("the path or the model's name is not UTF-8; leave out --json");
-    free(text);
     json_decref(json);
+    if (!text)
+        return error_set(err, S2A_INPUT,
+                         "the model's name or its directory is not UTF-8: leave out --json");
+    puts(text);
+    free(text);
+    return S2A_OK;
 }
 
 static void print_borders(const s2a_calibration *c)
@@ -237,9 +239,10 @@ static s2a_status show(const calibrate_options *o, const char *key, const s2a_ca
         term_say("note: the calibration is not used: %s", damaged->message);
     s2a_status status = source == CALIBRATION_USER ? calibration_path(key, &path, err) : S2A_OK;
     if (status == S2A_OK && o->base.json) {
-        print_json(json_pack("{s:s,s:s,s:s?,s:o}", "model", key, "source",
-                             calibration_source_name(source), "file", path, "select",
-                             calibration_json(&used)));
+        status = print_json(json_pack("{s:s,s:s,s:s?,s:o}", "model", key, "source",
+                                      calibration_source_name(source), "file", path, "select",
+                                      calibration_json(&used)),
+                            err);
     } else if (status == S2A_OK) {
         printf("model      %s\nsource     %s\n", key, calibration_source_name(source));
         print_borders(&used);
@@ -255,7 +258,7 @@ static s2a_status reset(const calibrate_options *o, const char *key, s2a_error *
     bool was = false;
     s2a_status status = calibration_remove(key, &was, err);
     if (status == S2A_OK && o->base.json)
-        print_json(json_pack("{s:s,s:b}", "model", key, "removed", (int)was));
+        status = print_json(json_pack("{s:s,s:b}", "model", key, "removed", (int)was), err);
     else if (status == S2A_OK && !o->base.quiet)
         printf(was ? "removed the calibration of %s\n" : "there is no calibration of %s\n", key);
     return status;
@@ -343,7 +346,7 @@ static s2a_status calibrate(calibrating *c, const char *key, const char *path, s
     if (status == S2A_OK && c->o->out)
         status = snippet_write(c, err);
     if (status == S2A_OK && c->o->base.json)
-        print_json(result_json_of(c, key));
+        status = print_json(result_json_of(c, key), err);
     else if (status == S2A_OK && !c->o->base.quiet)
         print_text(c, key);
     calibration_set_free(&c->set);

@@ -81,6 +81,8 @@ static bool group_fill(const gathered *g, judgement_group *out)
     }
     bool ok = score && needed;
     out->auc = ok ? stats_auc(score, needed, n) : NAN;
+    if (isnan(out->auc) && out->counts.needed > 0 && out->counts.distractors > 0)
+        ok = false; /* out of memory: it is defined */
     free(score);
     free(needed);
     return ok;

@@ -363,6 +363,24 @@ static void test_file(void **state)
     expect_damaged(path, "{\"format\":1,\"model\":\"a.gguf 5\",\"select\":{\"relevance_border\":1,"
                          "\"relevance_ratio\":1,\"relevance_cap\":1e7,\"opinion_border\":1}}",
                    "relevance_cap is not a number");
+    /* at the limit and past it */
+    s2a_error err;
+    char *long_text = malloc(CALIBRATION_MAX_BYTES + 2);
+    assert_non_null(long_text);
+    memset(long_text, ' ', CALIBRATION_MAX_BYTES + 1);
+    static const char whole[] = "{\"format\":1,\"model\":\"a.gguf 5\",\"select\":{\"relevance_border\":1,"
+                                "\"relevance_ratio\":1,\"relevance_cap\":1e6,\"opinion_border\":-1e6}}";
+    memcpy(long_text, whole, sizeof whole - 1);
+    for (int past = 0; past < 2; past++) {
+        long_text[CALIBRATION_MAX_BYTES + (size_t)past] = '\0';
+        write_text(path, long_text);
+        assert_int_equal(calibration_load("a.gguf 5", &c, &found, &err), past ? S2A_LIMIT : S2A_OK);
+        assert_true(found == !past);
+        long_text[CALIBRATION_MAX_BYTES] = ' ';
+    }
+    free(long_text);
+    assert_true(c.opinion_border == -1e6);
+
     bool was = false;
     assert_int_equal(calibration_remove("a.gguf 5", &was, NULL), S2A_OK);
     assert_true(was);
@@ -370,7 +388,6 @@ static void test_file(void **state)
     assert_false(was);
     /* a directory in the file's place */
     assert_int_equal(mkdir(path, 0777), 0);
-    s2a_error err;
     free(where);
     assert_int_equal(calibration_save("a.gguf 5", &r, &where, &err), S2A_IO);
     assert_null(where);
