@@ -71,7 +71,8 @@ s2a_status calibration_key(const settings *set, const char *path, const char *mo
     }
     struct stat st;
     if (stat(path, &st) != 0)
-        return error_set(err, S2A_UNAVAILABLE, "model %s: %s; check the name", path, strerror(errno));
+        return error_set(err, S2A_UNAVAILABLE, "model %s: %s; check the name", path,
+                         strerror(errno));
     const char *slash = strrchr(path, '/');
     buf_addf(&b, "%s %lld", slash ? slash + 1 : path, (long long)st.st_size);
     return take(&b, key, err);
@@ -106,8 +107,9 @@ json_t *calibration_json(const s2a_calibration *c)
 {
     json_t *object = json_object();
     for (size_t i = 0; object && i < BORDERS; i++)
-        if (json_object_set_new(object, borders[i].name,
-                                json_real(*(const double *)((const char *)c + borders[i].offset)))) {
+        if (json_object_set_new(
+                object, borders[i].name,
+                json_real(*(const double *)((const char *)c + borders[i].offset)))) {
             json_decref(object);
             object = NULL;
         }
@@ -116,7 +118,8 @@ json_t *calibration_json(const s2a_calibration *c)
 
 static s2a_status damaged_file(const char *path, const char *what, s2a_error *err)
 {
-    return error_set(err, S2A_INPUT, "%s: %s; run s2a calibrate again, or remove the file", path, what);
+    return error_set(err, S2A_INPUT, "%s: %s; run s2a calibrate again, or remove the file", path,
+                     what);
 }
 
 static s2a_status parse(const char *path, const char *text, size_t len, const char *key,
@@ -185,10 +188,10 @@ s2a_status calibration_save(const char *key, const calibrate_result *r, char **p
     s2a_status status = calibration_path(key, path, err);
     if (status != S2A_OK)
         return status;
-    json_t *json = json_pack("{s:i,s:s,s:o,s:o,s:o,s:s}", "format", FORMAT, "model", key, "select",
-                             calibration_json(&r->borders), "relevance_auc",
-                             share_or_null(r->relevance_auc), "opinion_auc",
-                             share_or_null(r->opinion_auc), "version", s2a_version());
+    json_t *json =
+        json_pack("{s:i,s:s,s:o,s:o,s:o,s:s}", "format", FORMAT, "model", key, "select",
+                  calibration_json(&r->borders), "relevance_auc", share_or_null(r->relevance_auc),
+                  "opinion_auc", share_or_null(r->opinion_auc), "version", s2a_version());
     char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(10)) : NULL;
     json_decref(json);
     if (!text)

@@ -81,8 +81,8 @@ static s2a_status line_read(const char *where, const char *text, size_t len, cal
     return status;
 }
 
-s2a_status calibration_set_read(const char *where, const char *text, size_t len, calibration_set *out,
-                                s2a_error *err)
+s2a_status calibration_set_read(const char *where, const char *text, size_t len,
+                                calibration_set *out, s2a_error *err)
 {
     *out = (calibration_set){ .prompts = NULL };
     size_t number = 0;
@@ -123,8 +123,10 @@ void calibration_set_take(const calibration_set *set, size_t index, const judged
         int kind = p->pieces[piece].kind;
         if (!u->judged || u->whole || kind == CALIBRATION_SET_QUESTION)
             continue;
-        units[(*count)++] = (calibrate_unit){ .prompt = index, .kind = (calibrate_kind)kind,
-                                              .needed = u->needed, .unrelated = u->unrelated,
+        units[(*count)++] = (calibrate_unit){ .prompt = index,
+                                              .kind = (calibrate_kind)kind,
+                                              .needed = u->needed,
+                                              .unrelated = u->unrelated,
                                               .opinion = u->opinion };
     }
 }

@@ -12,7 +12,7 @@ extern const char calibration_builtin[];
 extern const size_t calibration_builtin_len;
 
 #define CALIBRATION_SET_MAX_PROMPTS ((size_t)256)
-#define CALIBRATION_SET_MAX_PIECES ((size_t)64) /* of a prompt */
+#define CALIBRATION_SET_MAX_PIECES ((size_t)64)  /* of a prompt */
 #define CALIBRATION_SET_QUESTION CALIBRATE_KINDS /* a kind beside those that are judged */
 
 typedef struct calibration_piece {
@@ -34,8 +34,8 @@ typedef struct calibration_set {
 
 /* where names the text in messages. S2A_INPUT (the line and what is wrong with it; nothing in it),
  * S2A_LIMIT, S2A_NOMEM. calibration_set_free in any case. */
-s2a_status calibration_set_read(const char *where, const char *text, size_t len, calibration_set *out,
-                                s2a_error *err);
+s2a_status calibration_set_read(const char *where, const char *text, size_t len,
+                                calibration_set *out, s2a_error *err);
 void calibration_set_free(calibration_set *set);
 
 /* Appends what was said of the units of prompt number index; questions and units that are kept

@@ -67,7 +67,8 @@ typedef struct calibrating {
 
 /* ---- options ---------------------------------------------------------------------------- */
 
-static s2a_status setting_take(calibrate_options *o, settings_id id, const char *value, s2a_error *err)
+static s2a_status setting_take(calibrate_options *o, settings_id id, const char *value,
+                               s2a_error *err)
 {
     char where[32];
     snprintf(where, sizeof where, "--%s", settings_name(id));
@@ -117,7 +118,8 @@ static s2a_status model_take(calibrate_options *o, int argc, char **argv, s2a_er
     if (optind >= argc)
         return S2A_OK;
     if (argc - optind > 1)
-        return error_set(err, S2A_ARGUMENT, "calibrate: \"%.40s\" is one word too many; give one model",
+        return error_set(err, S2A_ARGUMENT,
+                         "calibrate: \"%.40s\" is one word too many; give one model",
                          argv[optind + 1]);
     if (o->base.settings.from[SETTING_MODEL] == SETTINGS_FLAG)
         return error_set(err, S2A_ARGUMENT, "calibrate: \"%.40s\" beside --model; give one model",
@@ -172,8 +174,9 @@ static s2a_status print_json(json_t *json, s2a_error *err)
 
 static void print_borders(const s2a_calibration *c)
 {
-    printf("borders    relevance_border %g, relevance_ratio %g, relevance_cap %g, opinion_border %g\n",
-           c->relevance_border, c->relevance_ratio, c->relevance_cap, c->opinion_border);
+    printf(
+        "borders    relevance_border %g, relevance_ratio %g, relevance_cap %g, opinion_border %g\n",
+        c->relevance_border, c->relevance_ratio, c->relevance_cap, c->opinion_border);
 }
 
 static json_t *counts_json(const calibrate_counts *n)
@@ -194,9 +197,9 @@ static json_t *auc_json(double auc)
 static json_t *result_json_of(const calibrating *c, const char *key)
 {
     const calibrate_result *r = &c->result;
-    return json_pack("{s:s,s:s,s:o,s:{s:b,s:b},s:{s:o,s:o},s:o,s:o,s:I,s:I,s:f}", "model", key, "file",
-                     c->written, "select", calibration_json(&r->borders), "separates", "relevance",
-                     (int)r->relevance, "opinion", (int)r->opinion, "auc", "relevance",
+    return json_pack("{s:s,s:s,s:o,s:{s:b,s:b},s:{s:o,s:o},s:o,s:o,s:I,s:I,s:f}", "model", key,
+                     "file", c->written, "select", calibration_json(&r->borders), "separates",
+                     "relevance", (int)r->relevance, "opinion", (int)r->opinion, "auc", "relevance",
                      auc_json(r->relevance_auc), "opinion", auc_json(r->opinion_auc), "held_out",
                      counts_json(&r->held_out), "chosen", counts_json(&r->chosen), "prompts",
                      (json_int_t)c->set.count, "tokens", (json_int_t)c->tokens, "ms", round(c->ms));
@@ -204,9 +207,10 @@ static json_t *result_json_of(const calibrating *c, const char *key)
 
 static void print_counts(const char *head, const calibrate_counts *n)
 {
-    printf("%-10s %zu of %zu needed kept, %zu of %zu unrelated removed, %zu of %zu opinions removed\n",
-           head, n->right[CALIBRATE_NEEDED], n->all[CALIBRATE_NEEDED], n->right[CALIBRATE_UNRELATED],
-           n->all[CALIBRATE_UNRELATED], n->right[CALIBRATE_OPINION], n->all[CALIBRATE_OPINION]);
+    printf(
+        "%-10s %zu of %zu needed kept, %zu of %zu unrelated removed, %zu of %zu opinions removed\n",
+        head, n->right[CALIBRATE_NEEDED], n->all[CALIBRATE_NEEDED], n->right[CALIBRATE_UNRELATED],
+        n->all[CALIBRATE_UNRELATED], n->right[CALIBRATE_OPINION], n->all[CALIBRATE_OPINION]);
 }
 
 static void print_judgement(const char *name, double auc, bool separates)
@@ -219,7 +223,8 @@ static void print_text(const calibrating *c, const char *key)
 {
     const calibrate_result *r = &c->result;
     printf("model      %s\n", key);
-    printf("read       %zu prompts, %" PRIu64 " tokens, %.1f s\n", c->set.count, c->tokens, c->ms / 1e3);
+    printf("read       %zu prompts, %" PRIu64 " tokens, %.1f s\n", c->set.count, c->tokens,
+           c->ms / 1e3);
     print_judgement("relevance", r->relevance_auc, r->relevance);
     print_judgement("opinion", r->opinion_auc, r->opinion);
     print_counts("held out", &r->held_out);
@@ -308,8 +313,7 @@ static s2a_status snippet_write(const calibrating *c, s2a_error *err)
     json_t *json = json_pack("{s:o}", "select", calibration_json(&c->result.borders));
     char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(10)) : NULL;
     json_decref(json);
-    s2a_status status =
-        text ? outfile_write(c->o->out, text, strlen(text), err) : error_nomem(err);
+    s2a_status status = text ? outfile_write(c->o->out, text, strlen(text), err) : error_nomem(err);
     free(text);
     return status;
 }

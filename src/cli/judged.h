@@ -15,8 +15,9 @@ typedef struct judged {
 
 /* As s2a_attend does it. question_start: SIZE_MAX = the question is looked for. Errors are those of
  * s2a_attend; S2A_UNSUPPORTED where the backend gives no log-probabilities. judged_free in any case. */
-s2a_status judged_read(const s2a_engine *engine, const char *text, size_t len, size_t question_start,
-                       const s2a_cancel *cancel, judged *out, s2a_error *err);
+s2a_status judged_read(const s2a_engine *engine, const char *text, size_t len,
+                       size_t question_start, const s2a_cancel *cancel, judged *out,
+                       s2a_error *err);
 void judged_free(judged *j);
 
 #endif

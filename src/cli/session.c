@@ -89,7 +89,8 @@ static char *cache_dir(void)
 }
 
 /* Where the model is and which borders it is used with. */
-static s2a_status model_find(const session *s, char **path, s2a_calibration *borders, s2a_error *err)
+static s2a_status model_find(const session *s, char **path, s2a_calibration *borders,
+                             s2a_error *err)
 {
     s2a_error damaged;
     calibration_source source;

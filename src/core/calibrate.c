@@ -15,7 +15,7 @@ typedef struct fitting {
     const calibrate_unit *units;
     select_unit *judged; /* the same, as select_decide takes them */
     size_t count;
-    int half; /* 0 or 1: prompts of that half alone; -1: all */
+    int half;      /* 0 or 1: prompts of that half alone; -1: all */
     double margin; /* nats: what a needed unit must be above the border to count as kept */
 } fitting;
 
@@ -37,8 +37,10 @@ typedef struct worth {
 static void units_fill(const calibrate_unit *units, size_t count, select_unit *out)
 {
     for (size_t i = 0; i < count; i++)
-        out[i] = (select_unit){ .judged = true, .needed = units[i].needed,
-                                .unrelated = units[i].unrelated, .opinion = units[i].opinion };
+        out[i] = (select_unit){ .judged = true,
+                                .needed = units[i].needed,
+                                .unrelated = units[i].unrelated,
+                                .opinion = units[i].opinion };
 }
 
 /* Scores and who stays, prompt by prompt. */
@@ -71,12 +73,13 @@ static void count_all(const fitting *f, const s2a_calibration *borders, calibrat
     }
 }
 
-s2a_status calibrate_count(const calibrate_unit *units, size_t count, const s2a_calibration *borders,
-                           calibrate_counts *out, s2a_error *err)
+s2a_status calibrate_count(const calibrate_unit *units, size_t count,
+                           const s2a_calibration *borders, calibrate_counts *out, s2a_error *err)
 {
     *out = (calibrate_counts){ { 0 }, { 0 } };
-    fitting f = { .units = units, .count = count, .half = -1,
-                  .judged = calloc(count + 1, sizeof *f.judged) };
+    fitting f = {
+        .units = units, .count = count, .half = -1, .judged = calloc(count + 1, sizeof *f.judged)
+    };
     if (!f.judged)
         return error_nomem(err);
     units_fill(units, count, f.judged);
@@ -136,7 +139,8 @@ static double step_of(const fitting *f, calibrate_kind against, double *scratch)
 }
 
 /* From well below the lowest needed units to the middle of them; the harmless border comes first. */
-static void axis_fill(const fitting *f, calibrate_kind against, double step, double *scratch, axis *out)
+static void axis_fill(const fitting *f, calibrate_kind against, double step, double *scratch,
+                      axis *out)
 {
     double low = quantile(f, CALIBRATE_NEEDED, against, 0.02, scratch) - 8 * step;
     double high = quantile(f, CALIBRATE_NEEDED, against, 0.5, scratch);
@@ -189,8 +193,8 @@ static bool better(const worth *a, const worth *b)
 }
 
 /* All borders of relevance at one border of opinions. */
-static void search_relevance(const fitting *f, const axis *relevance, double step, s2a_calibration at,
-                             s2a_calibration *best, worth *best_worth)
+static void search_relevance(const fitting *f, const axis *relevance, double step,
+                             s2a_calibration at, s2a_calibration *best, worth *best_worth)
 {
     static const double ratios[] = { 0, 0.2, 0.3, 0.4, 0.5, 0.6 };
     static const double caps[] = { 4, 6, 8, 10 }; /* steps */
@@ -239,8 +243,9 @@ static s2a_status input_check(const calibrate_unit *units, size_t count, s2a_err
         needed |= units[i].kind == CALIBRATE_NEEDED;
         if (!isfinite(units[i].needed) || !isfinite(units[i].unrelated) ||
             !isfinite(units[i].opinion))
-            return error_set(err, S2A_INPUT, "calibration: unit %zu of prompt %zu has a "
-                                             "log-probability that is no number",
+            return error_set(err, S2A_INPUT,
+                             "calibration: unit %zu of prompt %zu has a "
+                             "log-probability that is no number",
                              i + 1, units[i].prompt + 1);
     }
     return needed ? S2A_OK : error_set(err, S2A_INPUT, "calibration: no unit is needed");
@@ -253,8 +258,9 @@ s2a_status calibrate_fit(const calibrate_unit *units, size_t count, calibrate_re
     s2a_status status = input_check(units, count, err);
     if (status != S2A_OK)
         return status;
-    fitting f = { .units = units, .count = count, .half = -1,
-                  .judged = calloc(count, sizeof *f.judged) };
+    fitting f = {
+        .units = units, .count = count, .half = -1, .judged = calloc(count, sizeof *f.judged)
+    };
     double *scratch = calloc(count, sizeof *scratch);
     if (!f.judged || !scratch) {
         free(f.judged);

@@ -21,8 +21,9 @@ typedef struct calibrate_unit {
 } calibrate_unit;
 
 #define CALIBRATE_MAX_UNITS ((size_t)4096)
-#define CALIBRATE_LEAST_AUC 0.8    /* below it a judgement is left alone */
-#define CALIBRATE_NEEDED_KEPT 0.99 /* of the needed units, at the least; but one may always go, so
+#define CALIBRATE_LEAST_AUC 0.8 /* below it a judgement is left alone */
+#define CALIBRATE_NEEDED_KEPT \
+    0.99                           /* of the needed units, at the least; but one may always go, so
                                       that no single sentence decides */
 #define CALIBRATE_HARMLESS -1000.0 /* a border that no unit is below */
 
@@ -34,8 +35,10 @@ typedef struct calibrate_counts {
 
 typedef struct calibrate_result {
     s2a_calibration borders; /* never all zero, which would be the default */
-    double relevance_auc, opinion_auc; /* of needed against each of the other kinds; NaN without any */
-    bool relevance, opinion; /* told apart well enough to remove some; if not, the border is harmless */
+    double relevance_auc,
+        opinion_auc; /* of needed against each of the other kinds; NaN without any */
+    bool relevance,
+        opinion; /* told apart well enough to remove some; if not, the border is harmless */
     calibrate_counts chosen;   /* at the borders, on the units that they were chosen on */
     calibrate_counts held_out; /* each half at borders that were chosen on the other one */
 } calibrate_result;
@@ -46,7 +49,7 @@ s2a_status calibrate_fit(const calibrate_unit *units, size_t count, calibrate_re
                          s2a_error *err);
 
 /* What s2a_attend would make of the units at these borders. S2A_NOMEM. */
-s2a_status calibrate_count(const calibrate_unit *units, size_t count, const s2a_calibration *borders,
-                           calibrate_counts *out, s2a_error *err);
+s2a_status calibrate_count(const calibrate_unit *units, size_t count,
+                           const s2a_calibration *borders, calibrate_counts *out, s2a_error *err);
 
 #endif

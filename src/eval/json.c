@@ -135,8 +135,8 @@ static json_t *units_json(const eval_record *r)
     json_t *list = json_array();
     for (size_t i = 0; list && i < r->unit_count; i++) {
         const eval_unit *u = &r->units[i];
-        json_t *one = json_pack("[I,I,b,f,i]", (json_int_t)u->start, (json_int_t)u->end, (int)u->kept,
-                                u->score, (int)u->label);
+        json_t *one = json_pack("[I,I,b,f,i]", (json_int_t)u->start, (json_int_t)u->end,
+                                (int)u->kept, u->score, (int)u->label);
         if (json_array_append_new(list, one) != 0) {
             json_decref(list);
             list = NULL;
@@ -156,8 +156,10 @@ static bool units_from_json(const json_t *value, eval_record *out)
             return false;
         out->units[out->unit_count++] = (eval_unit){
             (size_t)json_integer_value(json_array_get(u, 0)),
-            (size_t)json_integer_value(json_array_get(u, 1)), json_is_true(json_array_get(u, 2)),
-            json_number_value(score), (eval_label)label,
+            (size_t)json_integer_value(json_array_get(u, 1)),
+            json_is_true(json_array_get(u, 2)),
+            json_number_value(score),
+            (eval_label)label,
         };
     }
     return out->units != NULL;

@@ -165,7 +165,8 @@ static void bins_fill(const gathered *g, eval_judgement *out)
     for (judgement_bin *b = out->bins; b < out->bins + JUDGEMENT_BINS; b++) {
         b->expected = b->units > 0 ? b->expected / (double)b->units : NAN;
         b->share = b->units > 0 ? (double)b->needed / (double)b->units : NAN;
-        b->ci = b->units > 0 ? stats_wilson(b->needed, b->units, LEVEL) : (stats_interval){ NAN, NAN };
+        b->ci =
+            b->units > 0 ? stats_wilson(b->needed, b->units, LEVEL) : (stats_interval){ NAN, NAN };
     }
 }
 

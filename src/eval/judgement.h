@@ -24,19 +24,21 @@ typedef struct judgement_point {
 typedef struct judgement_bin {
     double low, high; /* of the score; -infinity and infinity at the ends */
     size_t units, needed;
-    double expected; /* mean share of needed units if the scores were exact log-odds; NaN: no unit */
-    double share;    /* that were needed; NaN: no unit */
+    double
+        expected; /* mean share of needed units if the scores were exact log-odds; NaN: no unit */
+    double share; /* that were needed; NaN: no unit */
     stats_interval ci; /* Wilson, 95 % */
 } judgement_bin;
 
 typedef struct judgement_group {
-    const char *group; /* of the run's items; NULL = all */
+    const char *group;       /* of the run's items; NULL = all */
     judgement_counts counts; /* as the run did it */
     double auc;              /* NaN where one kind is missing */
 } judgement_group;
 
 typedef struct eval_judgement {
-    judgement_group *groups; /* the first is all; one for each group follows where there are several */
+    judgement_group
+        *groups; /* the first is all; one for each group follows where there are several */
     size_t group_count;
     judgement_point *roc; /* from keeping everything to removing everything; thinned to ROC_MAX */
     size_t roc_count;

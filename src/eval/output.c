@@ -63,9 +63,9 @@ static json_t *record_json(const eval_record *r)
                      "step2", eval_usage_json(&r->step2));
 }
 
-static const char *const label_names[] = { [EVAL_NEEDED] = "needed",
-                                           [EVAL_DISTRACTOR] = "distractor",
-                                           [EVAL_MIXED] = "mixed" };
+static const char *const label_names[] = {
+    [EVAL_NEEDED] = "needed", [EVAL_DISTRACTOR] = "distractor", [EVAL_MIXED] = "mixed"
+};
 
 /* The units of arm select: spans of the input, what became of each, its score, and what it is. */
 static json_t *units_json(const eval_record *r)
@@ -73,8 +73,9 @@ static json_t *units_json(const eval_record *r)
     json_t *units = json_array();
     for (size_t i = 0; units && i < r->unit_count; i++) {
         const eval_unit *u = &r->units[i];
-        json_array_append_new(units, json_pack("[I,I,b,o,s]", (json_int_t)u->start, (json_int_t)u->end,
-                                               (int)u->kept, real(u->score), label_names[u->label]));
+        json_array_append_new(units,
+                              json_pack("[I,I,b,o,s]", (json_int_t)u->start, (json_int_t)u->end,
+                                        (int)u->kept, real(u->score), label_names[u->label]));
     }
     return units;
 }
@@ -134,7 +135,8 @@ static json_t *judged_json(const judgement_group *g)
     const judgement_counts *n = &g->counts;
     return json_pack("{s:I,s:I,s:I,s:I,s:o}", "needed", (json_int_t)n->needed, "needed_kept",
                      (json_int_t)n->needed_kept, "distractors", (json_int_t)n->distractors,
-                     "distractors_removed", (json_int_t)n->distractors_removed, "auc", real(g->auc));
+                     "distractors_removed", (json_int_t)n->distractors_removed, "auc",
+                     real(g->auc));
 }
 
 /* Of arm select; null where nothing was scored. */
@@ -182,8 +184,8 @@ json_t *eval_output_json(const eval_run *run, const eval_summary *summary, const
                      run->task, "model", run->model, "model_hash", run->model_hash, "prompts_hash",
                      run->prompts_hash, "version", run->version, "data", run->data_name,
                      "temperature", real(run->temperature), "top_p", real(run->top_p), "max_tokens",
-                     (json_int_t)run->max_tokens, "arms", arms, "groups", groups,
-                     "judgement", judgement_json(run), "rows",
-                     (json_int_t)data->rows, "bad_rows", (json_int_t)data->bad_rows, "other_rows",
-                     (json_int_t)data->other_rows, "items", items_json(run));
+                     (json_int_t)run->max_tokens, "arms", arms, "groups", groups, "judgement",
+                     judgement_json(run), "rows", (json_int_t)data->rows, "bad_rows",
+                     (json_int_t)data->bad_rows, "other_rows", (json_int_t)data->other_rows,
+                     "items", items_json(run));
 }

@@ -56,7 +56,8 @@ typedef struct eval_record {
     size_t removed_count;
     /* Units of the item's pieces. A unit is a distractor or needed by what most of its bytes are. */
     uint32_t distractors, distractors_removed, needed, needed_removed;
-    eval_unit *units; /* none where step 1 gives no scores, and in stores of before they were kept */
+    eval_unit
+        *units; /* none where step 1 gives no scores, and in stores of before they were kept */
     size_t unit_count;
     s2a_calibration borders; /* arm select: what units were scored with; zeros = not known */
     s2a_usage step1, step2;

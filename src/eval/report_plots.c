@@ -372,8 +372,10 @@ static void roc(plotter *p)
     s->points[1][0] = roc_point(&all->counts);
     add_series(s, "as it was run, with its 95 % interval", 1);
     finish(p, "roc",
-           "Arm select: a unit is removed if its score is below the threshold. A curve through the upper left "
-           "corner tells inserted from needed text without error; the dashed line is chance. The marker is "
+           "Arm select: a unit is removed if its score is below the threshold. A curve through the "
+           "upper left "
+           "corner tells inserted from needed text without error; the dashed line is chance. The "
+           "marker is "
            "what the run did; judgement.csv has all points.");
 }
 
@@ -381,8 +383,8 @@ static void reliability(plotter *p)
 {
     const eval_judgement *j = &p->part->judgement;
     sheet *s = &p->sheet;
-    start(p, PLOT_LINES, "How far the scores of select can be trusted", "needed units among those with such a score",
-          "scored units, 95 % intervals");
+    start(p, PLOT_LINES, "How far the scores of select can be trusted",
+          "needed units among those with such a score", "scored units, 95 % intervals");
     s->spec.x_label = "score (log-odds of being kept); the outer points hold all beyond";
     s->spec.percent = true;
     s->spec.y_min = 0;
@@ -396,7 +398,8 @@ static void reliability(plotter *p)
     add_series(s, "needed, as measured", JUDGEMENT_BINS);
     add_series(s, "if scores were exact log-odds", JUDGEMENT_BINS);
     finish(p, "reliability",
-           "Arm select: of the units with a score in each range of two nats, the share that is needed. Units "
+           "Arm select: of the units with a score in each range of two nats, the share that is "
+           "needed. Units "
            "with a score of 0 or more are kept. No point: no unit has such a score.");
 }
 

@@ -392,8 +392,8 @@ void report_items_csv(buf *out, const report_part *parts, size_t count)
 
 /* ---- the judgement ---------------------------------------------------------------------- */
 
-const char report_judgement_caption[] =
-    "Arm select: units with a score, what became of them at the threshold, and the AUC of their scores";
+const char report_judgement_caption[] = "Arm select: units with a score, what became of them at "
+                                        "the threshold, and the AUC of their scores";
 
 static void judgement_head(buf *out, const eval_run *run, const char *what, const char *group,
                            double from, double to)
@@ -475,7 +475,8 @@ static void markdown_judgement(buf *out, const eval_judgement *j)
 {
     if (j->group_count == 0)
         return;
-    buf_addf(out, "\n%s:\n\n| group | needed kept | distractors removed | AUC |\n|---|--:|--:|--:|\n",
+    buf_addf(out,
+             "\n%s:\n\n| group | needed kept | distractors removed | AUC |\n|---|--:|--:|--:|\n",
              report_judgement_caption);
     for (size_t g = 0; g < j->group_count; g++) {
         const judgement_group *group = &j->groups[g];

@@ -91,8 +91,8 @@ static bool units_take(const eval_item *item, const step1_result *s, eval_record
         r->needed += label == EVAL_NEEDED;
         r->needed_removed += label == EVAL_NEEDED && !s->kept[i];
         if (isfinite(s->scores[i]))
-            r->units[r->unit_count++] = (eval_unit){ s->units[i].start, s->units[i].end, s->kept[i],
-                                                     s->scores[i], label };
+            r->units[r->unit_count++] =
+                (eval_unit){ s->units[i].start, s->units[i].end, s->kept[i], s->scores[i], label };
     }
     return r->units != NULL;
 }
@@ -241,9 +241,10 @@ static bool outdated(const runner *w, const eval_record *r)
     const s2a_calibration *a = &r->borders, *b = &w->engine->calibration;
     bool known = a->relevance_border != 0 || a->relevance_ratio != 0 || a->relevance_cap != 0 ||
                  a->opinion_border != 0;
-    return known && (a->relevance_border != b->relevance_border ||
-                     a->relevance_ratio != b->relevance_ratio ||
-                     a->relevance_cap != b->relevance_cap || a->opinion_border != b->opinion_border);
+    return known &&
+           (a->relevance_border != b->relevance_border ||
+            a->relevance_ratio != b->relevance_ratio || a->relevance_cap != b->relevance_cap ||
+            a->opinion_border != b->opinion_border);
 }
 
 static s2a_status one(runner *w, size_t job, size_t arm_index, s2a_error *err)

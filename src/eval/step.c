@@ -106,7 +106,8 @@ static json_t *units_json(const s2a_result *result)
         s2a_unit u = s2a_result_unit(result, i);
         json_t *one =
             u.has_score && isfinite(u.score)
-                ? json_pack("[I,I,b,f]", (json_int_t)u.start, (json_int_t)u.end, (int)u.kept, u.score)
+                ? json_pack("[I,I,b,f]", (json_int_t)u.start, (json_int_t)u.end, (int)u.kept,
+                            u.score)
                 : json_pack("[I,I,b]", (json_int_t)u.start, (json_int_t)u.end, (int)u.kept);
         if (json_array_append_new(units, one) != 0) {
             json_decref(units);
