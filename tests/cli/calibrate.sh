@@ -158,6 +158,66 @@ want_err "nothing was written"
 want_out ""
 check "no file" test -z "$(find "$kept" -name 'slow*')"
 
+# ---- on a server, known by its URL and the model's name
+cat >"$work/server.py" <<'P'
+"""Chat completions of one token: what the labels of the built-in set say, as top_logprobs."""
+import http.server, json, re, sys
+label_of = {}
+for line in open(sys.argv[1]):
+    for label, text in json.loads(line)["units"]:
+        label_of[" ".join(text.split()[:12])] = label
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *a): pass
+    def reply(self, body, status=200):
+        body = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        self.reply({"object": "list", "data": [{"id": "judge", "object": "model"}]})
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if "mute" in self.path:
+            return self.reply({"choices": [{"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "length"}]})
+        said = re.match(r'\[\d+\] "(.*?)(\.\.\.)?" is$', body["messages"][-1]["content"], re.S)
+        label = label_of.get(said.group(1), "needed") if said else "needed"
+        top = [{"token": " " + t, "logprob": -0.1 if t == label else -6.0, "bytes": None} for t in ("needed", "unrelated", "opinion")]
+        self.reply({"choices": [{"index": 0, "message": {"role": "assistant", "content": " " + label}, "finish_reason": "length",
+                                 "logprobs": {"content": [{**top[0], "top_logprobs": top}]}}], "usage": {"prompt_tokens": 50, "completion_tokens": 1}})
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+P
+python3 "$work/server.py" "$top/data/calibration.jsonl" >"$work/port" &
+server=$!
+for _ in {1..100}; do [[ -s $work/port ]] && break; sleep 0.05; done
+url=http://127.0.0.1:$(<"$work/port")/v1
+export S2A_BACKEND=http
+run calibrate --url "http://me:secret@${url#http://}/" --json
+want_status 0
+want_err
+want_out_has "\"model\": \"$url\""
+want_out_has '"relevance": 1.0'
+check "no password in a file" test -z "$(grep -rl secret "$kept")"
+for name in "" judge; do
+    run calibrate --show --url "$url" $name
+    want_status 0
+    want_out_has "source     calibrated"
+done
+run calibrate --show --url "$url" another
+want_out_has "source     default"
+run calibrate --url "${url%/v1}/mute"
+want_status 3
+want_err "log-probabilities"
+kill $server
+wait $server 2>/dev/null
+run calibrate --url "$url" --model judge
+want_status 3
+export S2A_BACKEND=script
+
 # ---- wrong use and failures
 refused 2 "no such option" calibrate --preset opinion
 refused 2 "its value is missing" calibrate --out
@@ -175,7 +235,7 @@ printf '@score -1 nan -1\n' >"$work/nan.txt"
 refused 1 "is no number" calibrate "$work/nan.txt"
 printf '@error timeout too slow\n@score -1 -1 -1\n' >"$work/fails.txt"
 refused 1 "too slow" calibrate "$work/fails.txt"
-check "no file of what failed" test "$(find "$kept" -type f | wc -l)" = 1
+check "no file of what failed" test "$(find "$kept" -type f | wc -l)" = 3
 mkdir "$work/full"
 echo "a file" >"$work/full/s2a"
 XDG_DATA_HOME=$work/full refused 1 "cannot make the directory" calibrate "$work/low.txt"
