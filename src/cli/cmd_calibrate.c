@@ -216,7 +216,7 @@ static void print_counts(const char *head, const calibrate_counts *n)
 static void print_judgement(const char *name, double auc, bool separates)
 {
     printf("%-10s AUC %.3f%s\n", name, auc,
-           separates ? "" : ": not told apart; the border is harmless, nothing is removed for it");
+           separates ? "" : ": not told apart well enough; the border is harmless");
 }
 
 static void print_text(const calibrating *c, const char *key)
@@ -298,7 +298,7 @@ static s2a_status judge_all(calibrating *c, s2a_error *err)
                                CALIBRATE_MAX_UNITS);
         if (status == S2A_OK) {
             calibration_set_take(&c->set, i, &said, c->units, &c->unit_count);
-            c->tokens += said.usage.prompt_tokens;
+            c->tokens += said.usage.prompt_tokens - said.usage.cached_tokens;
         }
         judged_free(&said);
     }
