@@ -12,7 +12,7 @@ _s2a() {
     local words=
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        words='ask attend pull models eval help --help --version'
+        words='ask attend pull models calibrate eval help --help --version'
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
         return
     fi
@@ -69,6 +69,19 @@ _s2a() {
         eval:--timeout | eval:--temperature | eval:--top-p | eval:--seed | eval:--max-tokens)
         return
         ;;
+    calibrate:--backend) words='llama http script' ;;
+    calibrate:--model | calibrate:-m | calibrate:--out | calibrate:--prompts)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(
+            [[ $prev != *model && $prev != -m ]] || compgen -W "$(_s2a_models)" -- "$cur"
+            compgen -f -- "$cur"
+        )
+        return
+        ;;
+    calibrate:--url | calibrate:--threads | calibrate:--ctx | calibrate:--gpu-layers | \
+        calibrate:--timeout)
+        return
+        ;;
     pull:--source) words='url wheels any' ;;
     *)
         case $command in
@@ -76,6 +89,10 @@ _s2a() {
         attend) words=$common ;;
         pull) words='--source --verify --force --json --quiet --help' ;;
         models) words='--json --help' ;;
+        calibrate)
+            words='--show --reset --json --out --model --backend --url --prompts --threads --ctx
+            --gpu-layers --timeout --quiet --verbose --help'
+            ;;
         eval)
             words='--data --arms --limit --seeds --k --bad-rows --judge-model --judge-url --no-judge
             --concurrency --store --json --out --command --model --backend --url --prompts
@@ -83,10 +100,21 @@ _s2a() {
             --no-color --quiet --verbose --help'
             [[ $cur == -* ]] || words='qa argument math math-hard rag clean report'
             ;;
-        help) words='ask attend pull models eval' ;;
+        help) words='ask attend pull models calibrate eval' ;;
         esac
-        [[ $command != pull || $cur == -* ]] || words=$(_s2a_models)
-        [[ $command == help || $cur == -* || $command == pull || $command == eval ]] || words=
+        case $command:$cur in
+        *:-* | help:* | eval:*) ;;
+        pull:*) words=$(_s2a_models) ;;
+        calibrate:*)
+            compopt -o filenames
+            mapfile -t COMPREPLY < <(
+                compgen -W "$(_s2a_models)" -- "$cur"
+                compgen -f -- "$cur"
+            )
+            return
+            ;;
+        *) words= ;;
+        esac
         ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

@@ -12,9 +12,9 @@
 #include "cli/commands.h"
 #include "cli/files.h"
 #include "cli/input.h"
+#include "cli/judged.h"
 #include "cli/session.h"
 #include "cli/signals.h"
-#include "core/clause.h"
 #include "core/engine.h"
 #include "core/error.h"
 #include "core/limits.h"
@@ -179,39 +179,27 @@ static json_t *segment_line(probe *p, const json_t *text)
 /* As s2a_attend judges it, before anything is made of the figures. */
 static json_t *select_line(probe *p, const json_t *line)
 {
-    const s2a_engine *engine = p->s->engine;
     const json_t *text = json_object_get(line, "select");
     const json_t *question = json_object_get(line, "question_start");
-    const char *x = json_string_value(text);
-    segment_unit *units = NULL;
-    size_t n = 0;
-    if (segment_text(x, json_string_length(text), &units, &n, &p->err) != S2A_OK ||
-        clause_split(x, &units, &n, &p->err) != S2A_OK) {
-        free(units);
+    size_t start = json_is_integer(question) ? (size_t)json_integer_value(question) : SIZE_MAX;
+    judged j;
+    json_t *out = NULL;
+    if (!json_is_string(text)) {
+        error_set(&p->err, S2A_INPUT, "the line is not as s2a probe wants it");
         return NULL;
     }
-    select_input in = { .backend = engine->backend, .prompts = &engine->prompts,
-                        .examples = &engine->examples, .text = x, .units = units, .count = n,
-                        .question_start = json_is_integer(question)
-                                              ? (size_t)json_integer_value(question)
-                                              : SIZE_MAX,
-                        .calibration = &engine->calibration, .cancel = p->s->cancel };
-    select_unit *judged = calloc(n + 1, sizeof *judged);
-    backend_usage usage = { .finish = BACKEND_FINISH_STOP };
-    json_t *out = NULL;
-    if (!judged)
-        error_nomem(&p->err);
-    else if (select_judge(&in, judged, &usage.tokens, &p->err) == S2A_OK) {
+    if (judged_read(p->s->engine, json_string_value(text), json_string_length(text), start,
+                    p->s->cancel, &j, &p->err) == S2A_OK) {
         json_t *list = json_array();
-        for (size_t i = 0; i < n; i++)
-            json_array_append_new(list, json_pack("[I,I,b,b,f,f,f]", (json_int_t)units[i].start,
-                                                  (json_int_t)units[i].end, (int)judged[i].question,
-                                                  (int)judged[i].whole, judged[i].needed, judged[i].unrelated,
-                                                  judged[i].opinion));
+        for (size_t i = 0; i < j.count; i++)
+            json_array_append_new(list, json_pack("[I,I,b,b,f,f,f]", (json_int_t)j.units[i].start,
+                                                  (json_int_t)j.units[i].end, (int)j.said[i].question,
+                                                  (int)j.said[i].whole, j.said[i].needed,
+                                                  j.said[i].unrelated, j.said[i].opinion));
+        backend_usage usage = { .tokens = j.usage, .finish = BACKEND_FINISH_STOP };
         out = usage_pack("units", list, &usage);
     }
-    free(judged);
-    free(units);
+    judged_free(&j);
     return out;
 }
 

@@ -18,6 +18,8 @@ const char help_main[] =
     "  attend [TEXT]  only rewrite it\n"
     "  pull [MODEL]   download a model\n"
     "  models         list the models that can be downloaded, and which are here\n"
+    "  calibrate [MODEL]\n"
+    "                 fit mode select to a model, in a minute or so\n"
     "  eval TASK      the paper's experiments; s2a eval report makes a page of them\n"
     "\n"
     "  --help         this text; s2a COMMAND --help says more\n"
@@ -151,3 +153,29 @@ const char help_eval[] =
     "  s2a eval qa --arms plain,oracle,rewrite --limit 30 --temperature 0\n"
     "  s2a eval math --data gsm8k.jsonl --k 1,4 --store math.sqlite --json > math.json\n"
     "  s2a eval report --store math.sqlite --out report\n";
+
+const char help_calibrate[] =
+    "usage: s2a calibrate [options] [MODEL]\n"
+    "\n"
+    "Fits mode select to a model: lets it judge 40 short prompts of which it is known what is needed,\n"
+    "and puts the borders where it tells this from the rest. ask, attend and eval use them from then\n"
+    "on, before those of the manifest. They are a file of the model's own in\n"
+    "$XDG_DATA_HOME/s2a/calibration, else ~/.local/share/s2a/calibration. MODEL is what --model takes.\n"
+    "\n"
+    "      --show             the borders in use and where they come from; nothing is run\n"
+    "      --reset            forget what was calibrated for the model\n"
+    "      --out FILE         also write the borders as a manifest has them\n"
+    "      --json             the result as JSON\n" HELP_MODEL
+    "      --prompts DIR      files that replace the built-in prompts\n"
+    "\n"
+    "  -q, --quiet            only errors\n"
+    "  -v, --verbose          what the backend does\n"
+    "  -h, --help             this text\n"
+    "\n"
+    "exit status: 0 done, 1 failed, or the model cannot tell needed sentences from others (borders\n"
+    "that keep everything are written then), 2 usage, 3 no such model or backend\n"
+    "\n"
+    "examples:\n"
+    "  s2a calibrate my-model.gguf\n"
+    "  s2a calibrate --url http://127.0.0.1:8080/v1\n"
+    "  s2a calibrate --show 1.5b\n";

@@ -23,6 +23,7 @@ static const struct command {
     { "-h", cmd_help },    { "--version", cmd_version },
     { "-V", cmd_version }, { "serve", NULL },
     { "probe", cmd_probe }, { "eval", cmd_eval },  { "bench", NULL },
+    { "calibrate", cmd_calibrate },
 };
 
 static int cmd_version(int argc, char **argv)

@@ -414,15 +414,19 @@ const manifest_model *manifest_find(const manifest *m, const char *name)
     return NULL;
 }
 
-s2a_calibration manifest_calibration(const char *name_or_path)
+s2a_calibration manifest_select(const manifest *m, const char *name_or_path)
 {
-    s2a_calibration none = { 0 };
-    manifest *m = NULL;
-    if (manifest_load(&m, NULL) != S2A_OK)
-        return none;
     const char *slash = name_or_path ? strrchr(name_or_path, '/') : NULL;
     const manifest_model *model = manifest_find(m, slash ? slash + 1 : name_or_path);
-    s2a_calibration found = model ? model->select : none;
+    return model ? model->select : (s2a_calibration){ 0 };
+}
+
+s2a_calibration manifest_calibration(const char *name_or_path)
+{
+    manifest *m = NULL;
+    s2a_calibration found = { 0 };
+    if (manifest_load(&m, NULL) == S2A_OK)
+        found = manifest_select(m, name_or_path);
     manifest_free(m);
     return found;
 }

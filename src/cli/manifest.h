@@ -61,7 +61,9 @@ void manifest_free(manifest *m);
  * "default". NULL when there is none. */
 const manifest_model *manifest_find(const manifest *m, const char *name);
 
-/* What is known of the model of that name, alias or path of a file; zeros where nothing is. */
+/* The borders of the model of that name, alias or path of a file; zeros where none are known. The
+ * second one loads the manifest for it, and finds none where that fails. */
+s2a_calibration manifest_select(const manifest *m, const char *name_or_path);
 s2a_calibration manifest_calibration(const char *name_or_path);
 
 /* "url", "wheels". */

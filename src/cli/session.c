@@ -1,7 +1,6 @@
 #include "cli/session.h"
 
-#include "cli/manifest.h"
-
+#include "cli/calibration.h"
 #include "cli/commands.h"
 #include "cli/signals.h"
 #include "cli/store.h"
@@ -35,12 +34,12 @@ static uint32_t milliseconds(double seconds)
     return ms < 1 ? 1 : (uint32_t)ms;
 }
 
-static void engine_options(const options *o, const char *model, s2a_engine_options *e)
+static void engine_options(const options *o, const char *path, s2a_engine_options *e)
 {
     const settings *s = &o->settings;
     s2a_engine_options_init(e);
     e->backend = s->backend;
-    e->model = model;
+    e->model = path ? path : s->model;
     e->url = s->url;
     e->api_key = s->api_key;
     e->prompts_dir = s->prompts;
@@ -48,7 +47,6 @@ static void engine_options(const options *o, const char *model, s2a_engine_optio
     e->threads = s->threads;
     e->gpu_layers = s->gpu_layers;
     e->draft = s->draft;
-    e->calibration = manifest_calibration(s->model);
     if (s->timeout_s > 0) {
         /* The user's word on how long an answer may take: silence may last as long. */
         e->request_timeout_ms = e->idle_timeout_ms = milliseconds(s->timeout_s);
@@ -92,19 +90,30 @@ static char *cache_dir(const char *name)
     return dir;
 }
 
+/* Where the model is and which borders it is used with. */
+static s2a_status model_find(const session *s, char **path, s2a_calibration *borders,
+                             s2a_error *err)
+{
+    s2a_error damaged;
+    calibration_source source;
+    s2a_status status = calibration_find(&s->o->settings, path, borders, &source, &damaged, err);
+    if (status == S2A_OK && damaged.status != S2A_OK && !s->o->quiet)
+        term_say("note: the calibration was not used: %s", damaged.message);
+    else if (status == S2A_OK && s->o->verbose > 0)
+        term_say("borders of mode select: %s", calibration_source_name(source));
+    return status;
+}
+
 static s2a_status engine_open(session *s, s2a_error *err)
 {
     const settings *set = &s->o->settings;
     char *path = NULL, *kv = NULL, *step1 = NULL;
-    const char *model = set->model;
-    s2a_status status = S2A_OK;
-    if (!strcmp(set->backend, "llama")) {
-        status = store_resolve(set->model, &path, err);
-        model = path;
-    }
     s2a_engine_options e;
-    engine_options(s->o, model, &e);
-    if (status == S2A_OK && !strcmp(set->backend, "llama"))
+    s2a_calibration borders = { 0 };
+    s2a_status status = model_find(s, &path, &borders, err);
+    engine_options(s->o, path, &e);
+    e.calibration = borders;
+    if (status == S2A_OK && path)
         e.cache_dir = kv = cache_dir("kv");
     if (status == S2A_OK && set->step1_cache > 0) {
         e.step1_cache_dir = step1 = cache_dir("step1");

@@ -80,9 +80,9 @@ static s2a_status backend_keep(const s2a_engine_options *o, backend **b, s2a_err
     return status;
 }
 
-/* The default is that of the default model. */
-static s2a_calibration calibration_or_default(const s2a_calibration *given)
+s2a_calibration engine_calibration(const s2a_calibration *given)
 {
+    /* Those of the default model. */
     static const s2a_calibration otherwise = { .relevance_border = -1, .relevance_ratio = 0.6,
                                                .relevance_cap = 5, .opinion_border = 1 };
     bool any = given->relevance_border != 0 || given->relevance_ratio != 0 ||
@@ -114,7 +114,7 @@ s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out, 
         status = backend_open(&full, &engine->backend, err);
     if (status == S2A_OK && full.step1_cache_dir)
         status = backend_keep(&full, &engine->backend, err);
-    engine->calibration = calibration_or_default(&full.calibration);
+    engine->calibration = engine_calibration(&full.calibration);
     if (status != S2A_OK) {
         select_examples_free(&engine->examples);
         prompt_set_free(&engine->prompts);

@@ -14,4 +14,7 @@ struct s2a_engine {
     s2a_calibration calibration;
 };
 
+/* What an engine works with that is given these borders: all zero stands for the default. */
+s2a_calibration engine_calibration(const s2a_calibration *given);
+
 #endif

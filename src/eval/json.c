@@ -129,9 +129,71 @@ bool eval_item_from_json(const json_t *value, eval_item *out)
     return ok;
 }
 
+/* [start, end, kept, score, label] each. */
+static json_t *units_json(const eval_record *r)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < r->unit_count; i++) {
+        const eval_unit *u = &r->units[i];
+        json_t *one = json_pack("[I,I,b,f,i]", (json_int_t)u->start, (json_int_t)u->end,
+                                (int)u->kept, u->score, (int)u->label);
+        if (json_array_append_new(list, one) != 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    return list;
+}
+
+static bool units_from_json(const json_t *value, eval_record *out)
+{
+    size_t n = json_array_size(value);
+    out->units = calloc(n + 1, sizeof *out->units);
+    for (size_t i = 0; out->units && i < n; i++) {
+        const json_t *u = json_array_get(value, i), *score = json_array_get(u, 3);
+        json_int_t label = json_integer_value(json_array_get(u, 4));
+        if (!json_is_number(score) || label < EVAL_NEEDED || label > EVAL_MIXED)
+            return false;
+        out->units[out->unit_count++] = (eval_unit){
+            (size_t)json_integer_value(json_array_get(u, 0)),
+            (size_t)json_integer_value(json_array_get(u, 1)),
+            json_is_true(json_array_get(u, 2)),
+            json_number_value(score),
+            (eval_label)label,
+        };
+    }
+    return out->units != NULL;
+}
+
+static json_t *borders_json(const s2a_calibration *b)
+{
+    return json_pack("[f,f,f,f]", b->relevance_border, b->relevance_ratio, b->relevance_cap,
+                     b->opinion_border);
+}
+
+static s2a_calibration borders_from_json(const json_t *value)
+{
+    return (s2a_calibration){ json_number_value(json_array_get(value, 0)),
+                              json_number_value(json_array_get(value, 1)),
+                              json_number_value(json_array_get(value, 2)),
+                              json_number_value(json_array_get(value, 3)) };
+}
+
+/* What a record has only where step 1 scored; the object is taken over. */
+static json_t *with_scores(json_t *object, const eval_record *r)
+{
+    if (!object || r->unit_count == 0)
+        return object;
+    if (json_object_set_new(object, "units", units_json(r)) == 0 &&
+        json_object_set_new(object, "borders", borders_json(&r->borders)) == 0)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
 json_t *eval_record_json(const eval_record *r)
 {
-    return json_pack(
+    json_t *object = json_pack(
         "{s:s,s:s,s:I,s:o,s:o,s:b,s:b,s:b,s:o,s:b,s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:b,s:f,s:f}", "item",
         r->item, "arm", r->arm, "seed", (json_int_t)r->seed, "answer", text_json(r->answer),
         "rewritten", text_json(r->rewritten), "correct", (int)r->correct, "follows_wrong",
@@ -142,6 +204,7 @@ json_t *eval_record_json(const eval_record *r)
         (json_int_t)r->needed_removed, "step1", eval_usage_json(&r->step1), "step2",
         eval_usage_json(&r->step2), "judged", (int)r->judged, "sentiment", r->sentiment, "quality",
         r->quality);
+    return with_scores(object, r);
 }
 
 bool eval_record_from_json(const json_t *value, eval_record *out)
@@ -153,8 +216,10 @@ bool eval_record_from_json(const json_t *value, eval_record *out)
               text_from(value, "fallback", &out->fallback) && out->item && out->arm &&
               eval_spans_from_json(json_object_get(value, "removed"), &out->removed,
                                    &out->removed_count) &&
+              units_from_json(json_object_get(value, "units"), out) &&
               eval_usage_from_json(json_object_get(value, "step1"), &out->step1) &&
               eval_usage_from_json(json_object_get(value, "step2"), &out->step2);
+    out->borders = borders_from_json(json_object_get(value, "borders"));
     out->seed = (uint32_t)count_from(value, "seed");
     out->correct = json_is_true(json_object_get(value, "correct"));
     out->follows_wrong = json_is_true(json_object_get(value, "follows_wrong"));

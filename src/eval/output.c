@@ -1,6 +1,7 @@
 #include "eval/output.h"
 
 #include "eval/json.h"
+#include "eval/judgement.h"
 
 #include <math.h>
 #include <string.h>
@@ -62,6 +63,23 @@ static json_t *record_json(const eval_record *r)
                      "step2", eval_usage_json(&r->step2));
 }
 
+static const char *const label_names[] = {
+    [EVAL_NEEDED] = "needed", [EVAL_DISTRACTOR] = "distractor", [EVAL_MIXED] = "mixed"
+};
+
+/* The units of arm select: spans of the input, what became of each, its score, and what it is. */
+static json_t *units_json(const eval_record *r)
+{
+    json_t *units = json_array();
+    for (size_t i = 0; units && i < r->unit_count; i++) {
+        const eval_unit *u = &r->units[i];
+        json_array_append_new(units,
+                              json_pack("[I,I,b,o,s]", (json_int_t)u->start, (json_int_t)u->end,
+                                        (int)u->kept, real(u->score), label_names[u->label]));
+    }
+    return units;
+}
+
 /* The arms of one item; the first seed stands for the arm, and with several all are in "runs". */
 static json_t *item_arms_json(const eval_run *run, const char *id, size_t *at)
 {
@@ -69,6 +87,8 @@ static json_t *item_arms_json(const eval_run *run, const char *id, size_t *at)
     while (arms && *at < run->record_count && !strcmp(run->records[*at].item, id)) {
         const eval_record *r = &run->records[(*at)++];
         json_t *first = json_object_get(arms, r->arm), *one = record_json(r);
+        if (r->unit_count > 0)
+            json_object_set_new(one, "units", units_json(r));
         if (!first) {
             json_object_set_new(arms, r->arm, one);
             continue;
@@ -85,10 +105,6 @@ static json_t *item_arms_json(const eval_run *run, const char *id, size_t *at)
     }
     return arms;
 }
-
-static const char *const label_names[] = { [EVAL_NEEDED] = "needed",
-                                           [EVAL_DISTRACTOR] = "distractor",
-                                           [EVAL_MIXED] = "mixed" };
 
 static json_t *items_json(const eval_run *run)
 {
@@ -114,6 +130,41 @@ static json_t *items_json(const eval_run *run)
     return items;
 }
 
+static json_t *judged_json(const judgement_group *g)
+{
+    const judgement_counts *n = &g->counts;
+    return json_pack("{s:I,s:I,s:I,s:I,s:o}", "needed", (json_int_t)n->needed, "needed_kept",
+                     (json_int_t)n->needed_kept, "distractors", (json_int_t)n->distractors,
+                     "distractors_removed", (json_int_t)n->distractors_removed, "auc",
+                     real(g->auc));
+}
+
+/* Of arm select; null where nothing was scored. */
+static json_t *judgement_json(const eval_run *run)
+{
+    eval_judgement j;
+    if (eval_judgement_make(run, &j, NULL) != S2A_OK)
+        return NULL;
+    json_t *out = j.group_count > 0 ? judged_json(&j.groups[0]) : json_null();
+    json_t *groups = json_object(), *bins = json_array();
+    for (size_t g = 1; g < j.group_count; g++)
+        json_object_set_new(groups, j.groups[g].group, judged_json(&j.groups[g]));
+    for (size_t b = 0; j.group_count > 0 && b < JUDGEMENT_BINS; b++) {
+        const judgement_bin *bin = &j.bins[b];
+        json_array_append_new(bins, json_pack("{s:o,s:o,s:I,s:I}", "from", real(bin->low), "to",
+                                              real(bin->high), "units", (json_int_t)bin->units,
+                                              "needed", (json_int_t)bin->needed));
+    }
+    if (j.group_count > 0) {
+        json_object_set(out, "groups", groups);
+        json_object_set(out, "bins", bins);
+    }
+    json_decref(groups);
+    json_decref(bins);
+    eval_judgement_free(&j);
+    return out;
+}
+
 json_t *eval_output_json(const eval_run *run, const eval_summary *summary, const eval_data *data)
 {
     json_t *arms = json_object(), *groups = json_object();
@@ -129,11 +180,12 @@ json_t *eval_output_json(const eval_run *run, const eval_summary *summary, const
             json_object_set_new(groups, f->group, json_object());
         json_object_set_new(json_object_get(groups, f->group), f->arm, figure);
     }
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:I,s:o,s:o,s:I,s:I,s:I,s:o}", "task",
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:I,s:o,s:o,s:o,s:I,s:I,s:I,s:o}", "task",
                      run->task, "model", run->model, "model_hash", run->model_hash, "prompts_hash",
                      run->prompts_hash, "version", run->version, "data", run->data_name,
                      "temperature", real(run->temperature), "top_p", real(run->top_p), "max_tokens",
-                     (json_int_t)run->max_tokens, "arms", arms, "groups", groups, "rows",
-                     (json_int_t)data->rows, "bad_rows", (json_int_t)data->bad_rows, "other_rows",
-                     (json_int_t)data->other_rows, "items", items_json(run));
+                     (json_int_t)run->max_tokens, "arms", arms, "groups", groups, "judgement",
+                     judgement_json(run), "rows", (json_int_t)data->rows, "bad_rows",
+                     (json_int_t)data->bad_rows, "other_rows", (json_int_t)data->other_rows,
+                     "items", items_json(run));
 }

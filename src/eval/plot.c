@@ -511,15 +511,18 @@ static void draw_path(cairo_t *cr, const layout *l, size_t s)
     cairo_set_dash(cr, NULL, 0, 0);
 }
 
+static bool has_markers(const plot_spec *spec, size_t s)
+{
+    return spec->kind == PLOT_LINES || (spec->kind == PLOT_CURVES && spec->series[s].count == 1);
+}
+
 static void draw_lines(cairo_t *cr, const layout *l)
 {
     const plot_spec *spec = l->spec;
     for (size_t s = 0; s < spec->series_count; s++)
         draw_path(cr, l, s);
-    if (spec->kind == PLOT_CURVES)
-        return;
     for (size_t s = 0; s < spec->series_count; s++)
-        for (size_t i = 0; i < spec->series[s].count; i++) {
+        for (size_t i = 0; has_markers(spec, s) && i < spec->series[s].count; i++) {
             const plot_point *p = &spec->series[s].points[i];
             if (!plot_drawable(spec, p))
                 continue;
@@ -623,9 +626,10 @@ static void draw_legend(cairo_t *cr, const layout *l)
         } else {
             colour(cr, look);
             cairo_set_dash(cr, look->dash, look->dashes, 0);
-            line(cr, x, y + 8, x + 26, y + 8, 2);
+            if (l->spec->kind == PLOT_LINES || !has_markers(l->spec, s))
+                line(cr, x, y + 8, x + 26, y + 8, 2);
             cairo_set_dash(cr, NULL, 0, 0);
-            if (l->spec->kind == PLOT_LINES)
+            if (has_markers(l->spec, s))
                 draw_marker(cr, s, x + 13, y + 8);
         }
         char name[LABEL_BYTES];

@@ -9,7 +9,7 @@
 typedef enum plot_kind {
     PLOT_BARS,  /* groups of bars on a categorical axis: Figures 5 to 8 of the paper */
     PLOT_LINES, /* lines with markers over numbers: accuracy over k, cost over length */
-    PLOT_CURVES /* lines without markers on [0,1] x [0,1] with a diagonal: ROC, calibration */
+    PLOT_CURVES /* lines on [0,1] x [0,1] with a diagonal: ROC. Markers where a series has one point */
 } plot_kind;
 
 typedef struct plot_point {

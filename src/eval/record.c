@@ -24,6 +24,7 @@ void eval_record_free(eval_record *record)
     free(record->rewritten);
     free(record->fallback);
     free(record->removed);
+    free(record->units);
     *record = (eval_record){ 0 };
 }
 

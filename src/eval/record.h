@@ -34,6 +34,14 @@ typedef struct eval_item {
 
 void eval_item_free(eval_item *item);
 
+/* A unit of x that step 1 scored (mode select; not the question). */
+typedef struct eval_unit {
+    size_t start, end;
+    bool kept;
+    double score;     /* log-odds of being kept, against the model's borders */
+    eval_label label; /* what most of its bytes are; EVAL_MIXED = not scored */
+} eval_unit;
+
 /* One arm on one item with one seed. */
 typedef struct eval_record {
     char *item, *arm; /* item id, arm name */
@@ -48,6 +56,10 @@ typedef struct eval_record {
     size_t removed_count;
     /* Units of the item's pieces. A unit is a distractor or needed by what most of its bytes are. */
     uint32_t distractors, distractors_removed, needed, needed_removed;
+    eval_unit
+        *units; /* none where step 1 gives no scores, and in stores of before they were kept */
+    size_t unit_count;
+    s2a_calibration borders; /* arm select: what units were scored with; zeros = not known */
     s2a_usage step1, step2;
     bool judged;        /* arguments: the two below are set */
     double sentiment;   /* -5..5 */

@@ -15,6 +15,7 @@
 static void part_free(report_part *part)
 {
     eval_summary_free(&part->summary);
+    eval_judgement_free(&part->judgement);
     free(part->item_of);
     free(part->slug);
     for (size_t i = 0; i < part->figure_count; i++) {
@@ -110,6 +111,10 @@ static s2a_status write_texts(const report_part *parts, size_t count, const char
         status = write_text(&text, dir, "items.csv", err);
     }
     if (status == S2A_OK) {
+        report_judgement_csv(&text, parts, count);
+        status = write_text(&text, dir, "judgement.csv", err);
+    }
+    if (status == S2A_OK) {
         report_summary_markdown(&text, parts, count, command);
         status = write_text(&text, dir, "summary.md", err);
     }
@@ -135,6 +140,8 @@ s2a_status report_write(const eval_run *runs, size_t run_count, const char *comm
             status = error_nomem(err);
         else
             status = eval_summarise(&runs[i], BOOTSTRAP_ROUNDS, &parts[i].summary, err);
+        if (status == S2A_OK)
+            status = eval_judgement_make(&runs[i], &parts[i].judgement, err);
         if (status == S2A_OK)
             status = report_plots(&parts[i], dir, err);
     }

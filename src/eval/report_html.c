@@ -268,6 +268,43 @@ static void plots(buf *out, const report_part *part)
     }
 }
 
+static void share_cell(buf *out, size_t part, size_t whole)
+{
+    stats_interval ci = stats_wilson(part, whole, 0.95);
+    buf_addf(out, "<td>%zu of %zu", part, whole);
+    if (whole > 0)
+        buf_addf(out, "<small>%.1f %% [%.1f, %.1f]</small>", 100 * (double)part / (double)whole,
+                 100 * ci.low, 100 * ci.high);
+    buf_adds(out, "</td>");
+}
+
+/* What the threshold of mode select kept and removed. */
+static void judgement_table(buf *out, const eval_judgement *j)
+{
+    if (j->group_count == 0)
+        return;
+    buf_adds(out, "<h3>Judgement of select</h3>\n");
+    table_start(out, report_judgement_caption);
+    buf_adds(out, "<thead><tr>");
+    head_cell(out, "group");
+    head_cell(out, "needed kept");
+    head_cell(out, "distractors removed");
+    head_cell(out, "AUC");
+    buf_adds(out, "</tr></thead>\n<tbody>\n");
+    for (size_t g = 0; g < j->group_count; g++) {
+        const judgement_group *group = &j->groups[g];
+        row_head(out, group->group ? group->group : "all items");
+        share_cell(out, group->counts.needed_kept, group->counts.needed);
+        share_cell(out, group->counts.distractors_removed, group->counts.distractors);
+        if (isfinite(group->auc))
+            buf_addf(out, "<td>%.3f</td></tr>\n", group->auc);
+        else
+            buf_adds(out, "<td>&ndash;</td></tr>\n");
+    }
+    buf_adds(out, "</tbody>");
+    table_end(out);
+}
+
 static void run_section(buf *out, const report_part *part, size_t index)
 {
     buf_addf(out,
@@ -283,6 +320,7 @@ static void run_section(buf *out, const report_part *part, size_t index)
     figure_table(out, part, REPORT_RESULTS, false, "Results by arm, all items");
     figure_table(out, part, REPORT_STEPS, false,
                  "What step 1 did and what the steps cost, all items");
+    judgement_table(out, &part->judgement);
     paper_figures(out, part->run->task);
     buf_adds(out, "<h3>Plots</h3>\n");
     plots(out, part);

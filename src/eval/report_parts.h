@@ -4,6 +4,7 @@
 #define S2A_EVAL_REPORT_PARTS_H
 
 #include "core/buf.h"
+#include "eval/judgement.h"
 #include "eval/summary.h"
 
 /* A plot as the page shows it. */
@@ -20,6 +21,7 @@ typedef struct report_part {
     char *slug;      /* TASK-MODEL, unlike that of every other run */
     size_t *item_of; /* of each record: the index of its item; item_count = none */
     size_t seed_count;
+    eval_judgement judgement; /* of arm select; group_count 0 = nothing was scored */
     report_figure *figures;
     size_t figure_count, figure_cap;
 } report_part;
@@ -51,6 +53,10 @@ const char *report_fallback_text(const char *name);
 
 void report_summary_csv(buf *out, const report_part *parts, size_t count);
 void report_items_csv(buf *out, const report_part *parts, size_t count);
+/* The judgement of mode select: the curves' points and what the threshold did. */
+void report_judgement_csv(buf *out, const report_part *parts, size_t count);
+/* What the table of the judgement says above it. */
+extern const char report_judgement_caption[];
 void report_summary_markdown(buf *out, const report_part *parts, size_t count, const char *command);
 
 /* ---- report_plots.c ---------------------------------------------------------------------- */

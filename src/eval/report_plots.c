@@ -18,6 +18,7 @@ typedef struct sheet {
     plot_spec spec;
     plot_series series[ARMS_MAX];
     plot_point points[ARMS_MAX][CELLS_MAX];
+    plot_point curve[JUDGEMENT_ROC_MAX];
     const char *categories[CELLS_MAX];
     char subtitle[320];
 } sheet;
@@ -334,6 +335,74 @@ static void accuracy_over_k(plotter *p, bool in_topic)
            "The lines of one k stand a little apart, so that their intervals can be seen.");
 }
 
+/* ---- the judgement of mode select -------------------------------------------------------- */
+
+static double part_of(size_t part, size_t whole)
+{
+    return whole > 0 ? (double)part / (double)whole : NAN;
+}
+
+static plot_point roc_point(const judgement_counts *n)
+{
+    stats_interval ci = stats_wilson(n->distractors_removed, n->distractors, 0.95);
+    return (plot_point){ part_of(n->needed - n->needed_kept, n->needed),
+                         part_of(n->distractors_removed, n->distractors), ci.low, ci.high };
+}
+
+/* The threshold's point is what the run did, so that it may lie beside the curve: tables and code are
+ * kept whatever their score. */
+static void roc(plotter *p)
+{
+    const eval_judgement *j = &p->part->judgement;
+    const judgement_group *all = &j->groups[0];
+    sheet *s = &p->sheet;
+    char name[64];
+    if (!isfinite(all->auc))
+        return;
+    start(p, PLOT_CURVES, "Which units select would remove: ROC", "distractors removed (share)",
+          "scored units");
+    s->spec.x_label = "needed units removed (share)";
+    s->spec.y_min = 0;
+    s->spec.y_max = 1;
+    for (size_t i = 0; i < j->roc_count; i++)
+        s->curve[i] = roc_point(&j->roc[i].counts);
+    snprintf(name, sizeof name, "all thresholds, AUC %.3f", all->auc);
+    s->series[0] = (plot_series){ .name = name, .points = s->curve, .count = j->roc_count };
+    s->spec.series_count = 1;
+    s->points[1][0] = roc_point(&all->counts);
+    add_series(s, "as it was run, with its 95 % interval", 1);
+    finish(p, "roc",
+           "Arm select: a unit is removed if its score is below the threshold. A curve through the "
+           "upper left "
+           "corner tells inserted from needed text without error; the dashed line is chance. The "
+           "marker is "
+           "what the run did; judgement.csv has all points.");
+}
+
+static void reliability(plotter *p)
+{
+    const eval_judgement *j = &p->part->judgement;
+    sheet *s = &p->sheet;
+    start(p, PLOT_LINES, "How far the scores of select can be trusted",
+          "needed units among those with such a score", "scored units, 95 % intervals");
+    s->spec.x_label = "score (log-odds of being kept); the outer points hold all beyond";
+    s->spec.percent = true;
+    s->spec.y_min = 0;
+    s->spec.y_max = 1;
+    for (size_t b = 0; b < JUDGEMENT_BINS; b++) {
+        const judgement_bin *bin = &j->bins[b];
+        double x = JUDGEMENT_BIN_NATS * ((double)b - (double)(JUDGEMENT_BINS - 1) / 2);
+        s->points[0][b] = (plot_point){ x, bin->share, bin->ci.low, bin->ci.high };
+        s->points[1][b] = (plot_point){ x, bin->expected, NAN, NAN };
+    }
+    add_series(s, "needed, as measured", JUDGEMENT_BINS);
+    add_series(s, "if scores were exact log-odds", JUDGEMENT_BINS);
+    finish(p, "reliability",
+           "Arm select: of the units with a score in each range of two nats, the share that is "
+           "needed. Units "
+           "with a score of 0 or more are kept. No point: no unit has such a score.");
+}
+
 s2a_status report_plots(report_part *part, const char *dir, s2a_error *err)
 {
     plotter *p = calloc(1, sizeof *p);
@@ -353,6 +422,10 @@ s2a_status report_plots(report_part *part, const char *dir, s2a_error *err)
         accuracy_over_k(p, true);
     } else if (part->summary.group_count > 1) {
         by_group(p, ACCURACY);
+    }
+    if (part->judgement.group_count > 0) {
+        roc(p);
+        reliability(p);
     }
     cost_by_arm(p, true);
     cost_by_arm(p, false);

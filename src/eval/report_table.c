@@ -390,6 +390,108 @@ void report_items_csv(buf *out, const report_part *parts, size_t count)
     }
 }
 
+/* ---- the judgement ---------------------------------------------------------------------- */
+
+const char report_judgement_caption[] = "Arm select: units with a score, what became of them at "
+                                        "the threshold, and the AUC of their scores";
+
+static void judgement_head(buf *out, const eval_run *run, const char *what, const char *group,
+                           double from, double to)
+{
+    field_text(out, run->task);
+    field_text(out, run->model);
+    field_text(out, what);
+    field_text(out, group);
+    field_number(out, from);
+    field_number(out, to);
+}
+
+static void judgement_row(buf *out, const eval_run *run, const char *what, const char *group,
+                          double from, const judgement_counts *n)
+{
+    judgement_head(out, run, what, group, from, NAN);
+    field_count(out, n->needed);
+    field_count(out, n->needed_kept);
+    field_count(out, n->distractors);
+    field_count(out, n->distractors_removed);
+}
+
+static void judgement_bin_row(buf *out, const eval_run *run, const judgement_bin *b)
+{
+    judgement_head(out, run, "bin", NULL, b->low, b->high);
+    field_count(out, b->needed);
+    field_text(out, NULL);
+    field_count(out, b->units - b->needed);
+    field_text(out, NULL);
+    field_number(out, NAN);
+    field_number(out, b->share);
+    field_interval(out, b->ci);
+    field_number(out, b->expected);
+    end_row(out);
+}
+
+static void judgement_end(buf *out, double auc)
+{
+    field_number(out, auc);
+    field_number(out, NAN);
+    field_interval(out, (stats_interval){ NAN, NAN });
+    field_number(out, NAN);
+    end_row(out);
+}
+
+void report_judgement_csv(buf *out, const report_part *parts, size_t count)
+{
+    buf_adds(out, "task,model,what,group,score_from,score_to,needed,needed_kept,distractors,"
+                  "distractors_removed,auc,needed_share,needed_share_low,needed_share_high,"
+                  "expected_share\n");
+    for (size_t i = 0; i < count; i++) {
+        const eval_run *run = parts[i].run;
+        const eval_judgement *j = &parts[i].judgement;
+        for (size_t g = 0; g < j->group_count; g++) {
+            judgement_row(out, run, "run", j->groups[g].group, NAN, &j->groups[g].counts);
+            judgement_end(out, j->groups[g].auc);
+        }
+        for (size_t k = 0; k < j->roc_count; k++) {
+            judgement_row(out, run, "threshold", NULL, j->roc[k].threshold, &j->roc[k].counts);
+            judgement_end(out, NAN);
+        }
+        for (size_t b = 0; j->group_count > 0 && b < JUDGEMENT_BINS; b++)
+            judgement_bin_row(out, run, &j->bins[b]);
+    }
+}
+
+static void markdown_share(buf *out, size_t part, size_t whole)
+{
+    buf_addf(out, " %zu of %zu", part, whole);
+    if (whole > 0) {
+        buf_adds(out, " (");
+        add_share(out, (double)part / (double)whole);
+        buf_adds(out, ")");
+    }
+    buf_adds(out, " |");
+}
+
+static void markdown_judgement(buf *out, const eval_judgement *j)
+{
+    if (j->group_count == 0)
+        return;
+    buf_addf(out,
+             "\n%s:\n\n| group | needed kept | distractors removed | AUC |\n|---|--:|--:|--:|\n",
+             report_judgement_caption);
+    for (size_t g = 0; g < j->group_count; g++) {
+        const judgement_group *group = &j->groups[g];
+        buf_adds(out, "| ");
+        text_add_markdown(out, group->group ? group->group : "all items");
+        buf_adds(out, " |");
+        markdown_share(out, group->counts.needed_kept, group->counts.needed);
+        markdown_share(out, group->counts.distractors_removed, group->counts.distractors);
+        if (isfinite(group->auc))
+            buf_addf(out, " %.3f |\n", group->auc);
+        else
+            buf_adds(out, " – |\n");
+    }
+}
+
 /* ---- Markdown --------------------------------------------------------------------------- */
 
 static void markdown_cell(buf *out, const report_column *column, const eval_figure *f)
@@ -470,6 +572,7 @@ static void markdown_run(buf *out, const report_part *part)
     markdown_table(out, &part->summary, REPORT_STEPS, false);
     if (part->summary.group_count > 1)
         markdown_table(out, &part->summary, REPORT_RESULTS, true);
+    markdown_judgement(out, &part->judgement);
     for (size_t i = 0; i < part->summary.fallback_count; i++) {
         const eval_fallback_count *f = &part->summary.fallbacks[i];
         buf_adds(out, i == 0 ? "\nFallbacks: " : "; ");

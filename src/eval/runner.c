@@ -8,6 +8,7 @@
 #include "eval/score.h"
 #include "eval/step.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,21 +70,31 @@ static size_t shared(const eval_item *item, size_t start, size_t end, eval_label
     return n;
 }
 
-static void units_count(const eval_item *item, const step1_result *s, eval_record *r)
+static eval_label label_of(const eval_item *item, size_t start, size_t end)
 {
-    for (size_t i = 0; i < s->unit_count; i++) {
-        size_t start = s->units[i].start, end = s->units[i].end;
-        size_t needed = shared(item, start, end, EVAL_NEEDED);
-        size_t distractor = shared(item, start, end, EVAL_DISTRACTOR);
-        size_t mixed = shared(item, start, end, EVAL_MIXED);
-        if (distractor > needed && distractor > mixed) {
-            r->distractors++;
-            r->distractors_removed += !s->kept[i];
-        } else if (needed > 0 && needed >= distractor && needed > mixed) {
-            r->needed++;
-            r->needed_removed += !s->kept[i];
-        }
+    size_t needed = shared(item, start, end, EVAL_NEEDED);
+    size_t distractor = shared(item, start, end, EVAL_DISTRACTOR);
+    size_t mixed = shared(item, start, end, EVAL_MIXED);
+    if (distractor > needed && distractor > mixed)
+        return EVAL_DISTRACTOR;
+    return needed > 0 && needed >= distractor && needed > mixed ? EVAL_NEEDED : EVAL_MIXED;
+}
+
+/* Counts them by label, and takes those that have a score. False when out of memory. */
+static bool units_take(const eval_item *item, const step1_result *s, eval_record *r)
+{
+    r->units = calloc(s->unit_count + 1, sizeof *r->units);
+    for (size_t i = 0; r->units && i < s->unit_count; i++) {
+        eval_label label = label_of(item, s->units[i].start, s->units[i].end);
+        r->distractors += label == EVAL_DISTRACTOR;
+        r->distractors_removed += label == EVAL_DISTRACTOR && !s->kept[i];
+        r->needed += label == EVAL_NEEDED;
+        r->needed_removed += label == EVAL_NEEDED && !s->kept[i];
+        if (isfinite(s->scores[i]))
+            r->units[r->unit_count++] =
+                (eval_unit){ s->units[i].start, s->units[i].end, s->kept[i], s->scores[i], label };
     }
+    return r->units != NULL;
 }
 
 static s2a_status answer_judge(const eval_item *item, eval_record *r, s2a_error *err)
@@ -203,11 +214,13 @@ static s2a_status record_make(const runner *w, const eval_item *item, const arm 
         r->removed = s.removed;
         r->removed_count = s.removed_count;
         s.removed = NULL;
-        units_count(item, &s, r);
+        if (a->step1 == ARM_SELECT)
+            r->borders = w->engine->calibration;
+        bool taken = units_take(item, &s, r);
         r->rewritten = s.rewritten;
         r->fallback = s.fallback;
         s.rewritten = s.fallback = NULL;
-        if (!set(&r->item, item->id) || !set(&r->arm, a->name))
+        if (!taken || !set(&r->item, item->id) || !set(&r->arm, a->name))
             status = error_nomem(err);
     }
     if (status == S2A_OK)
@@ -222,6 +235,18 @@ static s2a_status record_make(const runner *w, const eval_item *item, const arm 
 
 /* ---- all of them ------------------------------------------------------------------------ */
 
+/* Made with other borders than the engine has: the model was calibrated since. */
+static bool outdated(const runner *w, const eval_record *r)
+{
+    const s2a_calibration *a = &r->borders, *b = &w->engine->calibration;
+    bool known = a->relevance_border != 0 || a->relevance_ratio != 0 || a->relevance_cap != 0 ||
+                 a->opinion_border != 0;
+    return known &&
+           (a->relevance_border != b->relevance_border ||
+            a->relevance_ratio != b->relevance_ratio || a->relevance_cap != b->relevance_cap ||
+            a->opinion_border != b->opinion_border);
+}
+
 static s2a_status one(runner *w, size_t job, size_t arm_index, s2a_error *err)
 {
     const eval_settings *o = w->o;
@@ -233,6 +258,10 @@ static s2a_status one(runner *w, size_t job, size_t arm_index, s2a_error *err)
     bool found = false;
     s2a_status status =
         eval_store_get(w->store, w->run, item->id, a->name, seed, r, &found, err);
+    if (status == S2A_OK && found && outdated(w, r)) {
+        eval_record_free(r);
+        found = false;
+    }
     if (status == S2A_OK && !found) {
         status = record_make(w, item, a, seed, r, err);
         if (status == S2A_OK)

@@ -6,6 +6,7 @@
 #include "digest/sha256.h"
 #include "eval/json.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ void step1_result_free(step1_result *r)
     free(r->removed);
     free(r->units);
     free(r->kept);
+    free(r->scores);
     *r = (step1_result){ 0 };
 }
 
@@ -102,7 +104,11 @@ static json_t *units_json(const s2a_result *result)
     json_t *units = json_array();
     for (size_t i = 0; units && i < s2a_result_unit_count(result); i++) {
         s2a_unit u = s2a_result_unit(result, i);
-        json_t *one = json_pack("[I,I,b]", (json_int_t)u.start, (json_int_t)u.end, (int)u.kept);
+        json_t *one =
+            u.has_score && isfinite(u.score)
+                ? json_pack("[I,I,b,f]", (json_int_t)u.start, (json_int_t)u.end, (int)u.kept,
+                            u.score)
+                : json_pack("[I,I,b]", (json_int_t)u.start, (json_int_t)u.end, (int)u.kept);
         if (json_array_append_new(units, one) != 0) {
             json_decref(units);
             units = NULL;
@@ -141,13 +147,16 @@ static bool step1_from_json(const json_t *value, step1_result *out)
     size_t n = json_array_size(units);
     out->units = calloc(n + 1, sizeof *out->units);
     out->kept = calloc(n + 1, sizeof *out->kept);
-    if (!out->units || !out->kept)
+    out->scores = calloc(n + 1, sizeof *out->scores);
+    if (!out->units || !out->kept || !out->scores)
         return false;
     for (size_t i = 0; i < n; i++) {
         const json_t *one = json_array_get(units, i);
         out->units[i].start = (size_t)json_integer_value(json_array_get(one, 0));
         out->units[i].end = (size_t)json_integer_value(json_array_get(one, 1));
         out->kept[i] = json_is_true(json_array_get(one, 2));
+        const json_t *score = json_array_get(one, 3);
+        out->scores[i] = json_is_number(score) ? json_number_value(score) : NAN;
     }
     out->unit_count = n;
     return take(value, "rewritten", &out->rewritten) && take(value, "context", &out->context) &&

@@ -20,6 +20,8 @@ typedef struct step1_result {
     size_t removed_count;
     s2a_span *units; /* of x; kept[i] says what became of them */
     bool *kept;
+    double *
+        scores; /* NaN where there is none: the question, other modes, steps stored before they were */
     size_t unit_count;
     s2a_usage usage;
 } step1_result;

@@ -2,6 +2,7 @@
 """Checks results of s2a: against docs/schema/result.schema.json, and what a schema cannot say.
 
     check_result.py < results        JSON values, one after the other; prints how many
+    check_result.py eval < objects   the same of what s2a eval --json prints, and eval.schema.json
 
 Uses the standard library alone, and jsonschema as well where it can be imported.
 """
@@ -9,7 +10,7 @@ import json
 import os
 import sys
 
-SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/schema/result.schema.json")
+SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/schema/%s.schema.json")
 TYPES = {
     "object": lambda v: isinstance(v, dict),
     "array": lambda v: isinstance(v, list),
@@ -20,8 +21,8 @@ TYPES = {
     "number": lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
 }
 KNOWN = {"$schema", "$id", "$defs", "$ref", "title", "description", "type", "enum", "const", "oneOf",
-         "properties", "required", "additionalProperties", "items", "minimum", "minLength", "if",
-         "then", "else"}
+         "properties", "required", "additionalProperties", "items", "prefixItems", "minItems", "maxItems",
+         "minimum", "maximum", "minLength", "if", "then", "else"}
 
 
 class Wrong(Exception):
@@ -64,11 +65,16 @@ def validate(value, schema, root, where):
         raise Wrong(f"{where}: is not exactly one of the things it may be")
     if isinstance(value, (int, float)) and value < schema.get("minimum", value):
         raise Wrong(f"{where}: {value} is less than {schema['minimum']}")
+    if isinstance(value, (int, float)) and value > schema.get("maximum", value):
+        raise Wrong(f"{where}: {value} is more than {schema['maximum']}")
     if isinstance(value, str) and len(value) < schema.get("minLength", 0):
         raise Wrong(f"{where}: is too short")
     if isinstance(value, list):
+        if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
+            raise Wrong(f"{where}: has {len(value)} elements")
+        first = schema.get("prefixItems", [])
         for i, item in enumerate(value):
-            validate(item, schema.get("items", True), root, f"{where}[{i}]")
+            validate(item, first[i] if i < len(first) else schema.get("items", True), root, f"{where}[{i}]")
     if isinstance(value, dict):
         properties = schema.get("properties", {})
         for key in schema.get("required", []):
@@ -114,13 +120,27 @@ def check_result(r):
         check(r["plain"]["usage"]["step1"] is None, "plain: has a step 1")
 
 
+def check_eval(o):
+    for i in o["items"]:
+        end = len(i["input"].encode())
+        check(set(i["arms"]) <= set(o["arms"]), f"{i['id']}: an arm without figures")
+        for r in [r for a in i["arms"].values() for r in a.get("runs", [a])]:
+            for s in r.get("units", []) + r["removed"] + i["pieces"]:
+                check(0 <= s[0] < s[1] <= end, f"{i['id']}: {s} is out of range")
+    j = o["judgement"]
+    if j:
+        check(sum(b["units"] for b in j["bins"]) == j["needed"] + j["distractors"], "bins: units are missing")
+        check(sum(b["needed"] for b in j["bins"]) == j["needed"], "bins: needed units are missing")
+
+
 def no_duplicates(pairs):
     check(len({k for k, _ in pairs}) == len(pairs), f"a key stands twice in {pairs}")
     return dict(pairs)
 
 
 def main():
-    with open(SCHEMA, encoding="utf-8") as f:
+    kind = sys.argv[1] if len(sys.argv) > 1 else "result"
+    with open(SCHEMA % kind, encoding="utf-8") as f:
         schema = json.load(f)
     other = None
     try:
@@ -137,10 +157,12 @@ def main():
         value, at = decoder.raw_decode(text, at)
         count += 1
         try:
-            validate(value, schema, schema, "result")
+            validate(value, schema, schema, kind)
             if other:
                 other.validate(value)
-            if "error" not in value:
+            if kind == "eval":
+                check_eval(value)
+            elif "error" not in value:
                 check_result(value)
         except Exception as e:
             sys.exit(f"check_result.py: value {count}: {str(e)[:1000]}")

@@ -6,6 +6,12 @@ test="s2a eval"
 printf '%s\n' "Unbiased text context:" "Question/Query: Who wrote it? Walt Whitman, 42." >"$work/replay"
 evaluate() { run eval "$@" --backend script --model "$work/replay" --temperature 0; }
 
+# What --json printed is as docs/schema/eval.schema.json says.
+schema_holds() {
+    checks=$((checks + 1))
+    [[ $(python3 "$tests/check_result.py" eval <"$work/out") == 1 ]] || fail "not after the schema"
+}
+
 # ---- every task runs on its sample, and the object has the contract's names
 for task in qa argument math math-hard rag clean; do
     evaluate $task --limit 4 --arms plain,oracle,rewrite,single --store "$work/$task.sqlite" --json
@@ -31,6 +37,7 @@ for i in o["items"]:
     assert i["arms"]["oracle"]["rewritten"] == i["oracle"]
     assert i["arms"]["plain"]["rewritten"] == i["input"] and i["arms"]["plain"]["answer"]
 P
+    schema_holds
 done
 
 # ---- an independent scorer agrees, item by item
@@ -178,6 +185,44 @@ python3 -c 'import json,sys; print(json.dumps([json.loads(l) for l in open(sys.a
 evaluate math --data "$work/array.json" --k 2 --limit 3 --arms plain --store "$work/a.sqlite"
 want_status 0
 want_out_has "k=2"
+
+# ---- arm select: scores are kept, in the object and in the report
+printf '@score -1 -9 -9\n@score -9 -1 -9\n@score -1 -3 -9\nfinal answer: 42\n' >"$work/scores"
+selected() { run eval "$@" --backend script --model "$work/scores" --temperature 0; }
+selected math --k 2 --limit 12 --seeds 2 --arms plain,select --store "$work/select.sqlite" --json
+want_status 0
+schema_holds
+checks=$((checks + 1))
+python3 - "$work/out" <<'P' || fail "the judgement does not follow from the units"
+import json, sys
+o = json.load(open(sys.argv[1]))
+units = [u for i in o["items"] for r in i["arms"]["select"]["runs"] for u in r["units"]]
+assert units and not any("units" in i["arms"]["plain"] for i in o["items"])
+j = o["judgement"]
+assert j["needed"] == sum(u[4] == "needed" for u in units) > 0
+assert j["needed_kept"] == sum(u[4] == "needed" and u[2] for u in units)
+assert j["distractors"] == sum(u[4] == "distractor" for u in units) > 0
+assert j["distractors_removed"] == sum(u[4] == "distractor" and not u[2] for u in units)
+pairs = [(a[3] > b[3]) + (a[3] == b[3]) / 2 for a in units if a[4] == "needed" for b in units if b[4] == "distractor"]
+assert abs(j["auc"] - sum(pairs) / len(pairs)) < 1e-9
+assert all(u[2] == (u[3] >= 0) for u in units)
+P
+cp "$work/out" "$work/first"
+selected math --k 2 --limit 12 --seeds 2 --arms plain,select --store "$work/select.sqlite" --json
+check "a second run is the stored one" cmp -s "$work/first" "$work/out"
+LSAN_OPTIONS=suppressions=$top/tests/lsan.supp run eval report --store "$work/select.sqlite" --out "$work/selected"
+want_status 0
+for file in judgement.csv math-scores-roc.svg math-scores-roc.png math-scores-reliability.svg math-scores-reliability.png; do
+    check "the report has $file" test -s "$work/selected/$file"
+done
+
+# ---- a store of before scores were kept still opens
+gunzip -c "$top/docs/results/eval/store.sqlite.gz" >"$work/old.sqlite"
+LSAN_OPTIONS=suppressions=$top/tests/lsan.supp run eval report --store "$work/old.sqlite" --out "$work/old"
+want_status 0
+check "its figures are those of the committed table" test -z \
+    "$(grep -vxFf "$work/old/summary.csv" "$top/docs/results/eval/qa-0.5b/summary.csv")"
+check "no scores, no rows" test "$(wc -l <"$work/old/judgement.csv")" = 1
 
 # ---- the report, and how it may be called
 LSAN_OPTIONS=suppressions=$top/tests/lsan.supp run eval report --store "$work/qa.sqlite" --store "$work/math.sqlite" --out "$work/report"

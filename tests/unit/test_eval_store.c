@@ -75,9 +75,14 @@ static void test_round_trip(void **state)
                            .distractors_removed = 1, .needed = 5, .needed_removed = 4,
                            .step1 = { .prompt_tokens = 7, .ms = 1.5 }, .judged = true,
                            .sentiment = -2, .quality = 4 };
+    eval_unit units[] = { { 0, 4, true, 0.1, EVAL_NEEDED }, { 4, 9, false, -1e-300, EVAL_MIXED } };
+    record.units = units;
+    record.unit_count = 2;
+    record.borders = (s2a_calibration){ -1, 0.1, 5, 1e-9 };
     assert_int_equal(eval_store_put(store, run, &record, NULL), S2A_OK);
     record.arm = plain;
     record.fallback = NULL;
+    record.unit_count = 0; /* as records were before scores were kept */
     assert_int_equal(eval_store_put(store, run, &record, NULL), S2A_OK);
     eval_store_close(store);
 
@@ -93,6 +98,13 @@ static void test_round_trip(void **state)
     assert_int_equal(got.removed[0].end, 7);
     assert_int_equal(got.needed_removed, 4);
     assert_true(got.sentiment == -2 && got.step1.ms == 1.5 && got.step1.prompt_tokens == 7);
+    assert_int_equal(got.unit_count, 2);
+    assert_true(got.units[0].kept && got.units[0].score == 0.1 && got.units[0].end == 4);
+    assert_true(!got.units[1].kept && got.units[1].score == -1e-300 && got.units[1].label == EVAL_MIXED);
+    assert_memory_equal(&got.borders, &record.borders, sizeof got.borders);
+    eval_record_free(&got);
+    assert_int_equal(eval_store_get(store, run, second, plain, 3, &got, &found, NULL), S2A_OK);
+    assert_true(found && got.unit_count == 0 && got.borders.relevance_cap == 0);
     eval_record_free(&got);
     const char *const order[] = { "plain", "oracle" };
     eval_run *runs = NULL;

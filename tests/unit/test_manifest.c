@@ -254,6 +254,41 @@ static void test_resolve(void **state)
     manifest_free(m);
 }
 
+/* A file has the borders of the model whose file has its name, and needs no manifest. */
+static void test_resolve_select(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/s2a-store-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    unsetenv("S2A_MANIFEST");
+    char *known = write_file(dir, "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf", "x");
+    char *own = write_file(dir, "own.gguf", "x"), *bad = write_file(dir, "manifest.json", "{"), *path = NULL;
+    s2a_calibration select;
+    assert_int_equal(store_resolve_select(known, &path, &select, NULL), S2A_OK);
+    assert_string_equal(path, known);
+    s2a_calibration by_name = manifest_calibration("0.5b");
+    assert_true(select.opinion_border != 0);
+    assert_memory_equal(&select, &by_name, sizeof select);
+    free(path);
+    assert_int_equal(store_resolve_select(own, &path, &select, NULL), S2A_OK);
+    assert_true(select.relevance_cap == 0 && select.opinion_border == 0);
+    free(path);
+    setenv("S2A_MANIFEST", bad, 1);
+    assert_int_equal(store_resolve_select(known, &path, &select, NULL), S2A_OK);
+    assert_true(select.relevance_cap == 0 && select.opinion_border == 0);
+    free(path);
+    assert_int_equal(store_resolve_select("0.5b", &path, &select, NULL), S2A_INPUT);
+    assert_null(path);
+    unsetenv("S2A_MANIFEST");
+    unlink(known);
+    unlink(own);
+    unlink(bad);
+    rmdir(dir);
+    free(known);
+    free(own);
+    free(bad);
+}
+
 static void test_verified(void **state)
 {
     (void)state;
@@ -318,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_builtin),   cmocka_unit_test(test_broken),
         cmocka_unit_test(test_truncated), cmocka_unit_test(test_resolve),
         cmocka_unit_test(test_verified),  cmocka_unit_test(test_dir),
+        cmocka_unit_test(test_resolve_select),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -64,8 +64,9 @@ static char *svg(const plot_spec *spec, size_t *len)
     return text;
 }
 
-/* The number in the root's attribute, such as ` width="560px"`. */
-static double attribute(const char *text, const char *name)
+/* The number in the root's attribute, such as ` width="560px"`. Not inlined: gcc 12 at -O3 would then take
+ * what strstr gives for a pointer to a variable of svg(). */
+__attribute__((noinline)) static double attribute(const char *text, const char *name)
 {
     const char *at = strstr(text, name);
     assert_non_null(at);
@@ -228,6 +229,18 @@ static void test_every_kind(void **state)
         none.kind = (plot_kind)kind;
         assert_true(svg_size(&none, " width=\"") >= 500);
     }
+    /* Of curves a lone point has a marker, with its interval. */
+    plot_point alone = { 0.5, 0.5, NAN, NAN }, sure = { 0.5, 0.5, 0.4, 0.6 };
+    plot_series lone = { "here", &alone, 0 };
+    plot_spec curve = { .kind = PLOT_CURVES, .title = "", .y_min = 0, .y_max = 1, .reference = NAN,
+                        .series = &lone, .series_count = 1 };
+    size_t empty = 0, marked = 0, whiskered = 0;
+    free(svg(&curve, &empty));
+    lone.count = 1;
+    free(svg(&curve, &marked));
+    lone.points = &sure;
+    free(svg(&curve, &whiskered));
+    assert_true(empty != marked && marked + 50 < whiskered);
     /* Points off the categories are not drawn anywhere. */
     plot_spec off = bars(1, 2);
     points[0][0].x = 7;

@@ -679,6 +679,54 @@ static void test_unknown_item(void **state)
     eval_run_free(&run);
 }
 
+/* Scores of arm select: a table, two plots and a file of their own; of other runs nothing. */
+static void test_judgement(void **state)
+{
+    (void)state;
+    eval_run runs[2] = { make_run("qa", 4), make_run("math", 2) };
+    for (size_t i = 0; i < 4; i++) {
+        eval_record *r = &runs[0].records[2 * i + 1];
+        r->unit_count = 2;
+        r->units = zeroed(2, sizeof *r->units);
+        r->units[0] = (eval_unit){ 0, 5, true, 1 + (double)i, EVAL_NEEDED };
+        r->units[1] = (eval_unit){ 5, 9, i == 0, (double)i - 2.5, EVAL_DISTRACTOR };
+    }
+    write_report(runs, 2);
+    static char names[64][512], row[64][512];
+    char *text = read_file("judgement.csv");
+    size_t count = read_row(text, 0, names);
+    assert_int_equal(read_row(text, 1, row), count);
+    assert_string_equal(field(names, count, row, "what"), "run");
+    assert_string_equal(field(names, count, row, "model"), "m/../<odd> \"name\"");
+    assert_string_equal(field(names, count, row, "needed"), "4");
+    assert_string_equal(field(names, count, row, "needed_kept"), "4");
+    assert_string_equal(field(names, count, row, "distractors_removed"), "3");
+    assert_string_equal(field(names, count, row, "auc"), "1");
+    read_row(text, 3, row);
+    assert_string_equal(field(names, count, row, "group"), "odd, <g>");
+    assert_string_equal(field(names, count, row, "distractors"), "2");
+    read_row(text, 4, row);
+    assert_string_equal(field(names, count, row, "what"), "threshold");
+    assert_string_equal(field(names, count, row, "score_from"), "-2.5");
+    /* run 3, thresholds 8 + 1, bins 8; of the other run nothing */
+    assert_int_equal(count_of(text, ",threshold,"), 9);
+    assert_int_equal(count_of(text, "qa,"), 3 + 9 + 8);
+    assert_int_equal(count_of(text, "math,"), 0);
+    free(text);
+    assert_int_equal(count_files("-roc."), 2);
+    assert_int_equal(count_files("-reliability."), 2);
+    char *html = read_file("index.html");
+    assert_int_equal(count_of(html, "<h3>Judgement of select</h3>"), 1);
+    assert_non_null(strstr(html, "<td>3 of 4<small>75.0 % ["));
+    assert_int_equal(count_of(html, "Arm select: of the units"), 1);
+    free(html);
+    char *markdown = read_file("summary.md");
+    assert_non_null(strstr(markdown, "| all items | 4 of 4 (100.0 %) | 3 of 4 (75.0 %) | 1.000 |"));
+    free(markdown);
+    eval_run_free(&runs[0]);
+    eval_run_free(&runs[1]);
+}
+
 #define WITH_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
 
 int main(void)
@@ -690,7 +738,7 @@ int main(void)
         WITH_DIRECTORY(test_tasks),        WITH_DIRECTORY(test_same_names_and_none),
         WITH_DIRECTORY(test_cut),          WITH_DIRECTORY(test_in_the_way),
         WITH_DIRECTORY(test_make_dir),     WITH_DIRECTORY(test_full_disk),
-        WITH_DIRECTORY(test_unknown_item),
+        WITH_DIRECTORY(test_unknown_item), WITH_DIRECTORY(test_judgement),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
