@@ -81,7 +81,7 @@ export const wait = (page, id, pattern, timeout = slow) => page.waitForFunction(
     { timeout });
 
 export const ready = (page) => wait(page, "status", /^Ready\.$/);
-export const ended = (page) => wait(page, "status", /^(Done|Stopped|Failed)/);
+export const ended = (page) => wait(page, "status", /^(Done|Stopped|Failed|One answer failed)/);
 
 // Asks and waits for the end.
 export async function compare(page, prompt) {
