@@ -104,8 +104,7 @@ export function selected(c, preset = "auto") {
         const text = c.units[units.indexOf(u)][0].trimEnd();
         return { start: u.start, end: u.start + bytes(text), text };
     });
-    return { mode: "select", preset, input: promptOf(c), rewritten: c.rewritten, context: null,
-             question: c.question, fallback: null, units, removed, ms: { step1: 412, step2: 820 },
+    return { mode: "select", preset, input: promptOf(c), rewritten: c.rewritten, fallback: null, units, removed, ms: { step1: 412, step2: 820 },
              usage: { step1: { prompt_tokens: 210, cached_tokens: 150, completion_tokens: 0 },
                       step2: { prompt_tokens: 40, cached_tokens: 0, completion_tokens: 12 } } };
 }

@@ -34,14 +34,18 @@ const event = (value) => `data: ${JSON.stringify(value)}\n\n`;
 const delta = (value, finish = null) => event({ object: "chat.completion.chunk",
     choices: [{ index: 0, delta: value, finish_reason: finish }] });
 
-// The s2a object under a fault.
+// The s2a object under a fault, with as much as is asked for.
 function resultOf(fault, known, request) {
     const make = request.s2a && request.s2a.mode === "rewrite" ? rewritten : selected;
     const result = make(known, request.s2a && request.s2a.preset);
     if (fault === "bad-spans")
         result.units[0].end += 1;
     if (fault === "fallback")
-        return { ...result, rewritten: result.input, units: [], removed: [], fallback: "step1_failed" };
+        return { ...result, rewritten: result.input, units: [], removed: [], fallback: "step1_failed",
+                 fallback_detail: "the context is 8192 tokens" };
+    if (!request.s2a || !request.s2a.explain)
+        for (const name of ["input", "rewritten", "units"])
+            delete result[name];
     return result;
 }
 
@@ -50,7 +54,7 @@ async function step1(state, response, known, result) {
         response.write(": step 1\n\n");
         await sleep(state.delay * 2);
     }
-    for (const part of result.rewritten.match(/.{1,40}/gsu) || [])
+    for (const part of known.rewritten.match(/.{1,40}/gsu) || [])
         await writeCut(response, delta({ reasoning_content: part }));
     if (state.fault === "early-result")
         response.write(event({ choices: [], s2a: result }));

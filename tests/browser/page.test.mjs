@@ -80,7 +80,7 @@ test("sends what the protocol says", fakeOnly, async () => {
                      stream_options: { include_usage: true } };
     assert.deepEqual(plain, { ...common, model: "other/model:7b" });
     assert.deepEqual(s2a, { ...common, model: "s2a-other/model:7b",
-        s2a: { mode: "rewrite", preset: "relevance", show: "reasoning_content" } });
+        s2a: { mode: "rewrite", preset: "relevance", show: "reasoning_content", explain: true } });
     assert.equal(chats(v.fake)[0].key, null);
     await v.leave();
 });
@@ -100,11 +100,13 @@ for (const [name, c] of Object.entries(cases)) {
         assert.equal(await text(v.page, "s2a"), c.s2a);
         assert.equal(await v.page.evaluate(() => window.broken), undefined);
         // the page puts x' together as the server does
-        const composed = await v.page.evaluate((r) => {
-            const units = unitsOf(r);
-            return compose(units, units.map((u) => u.kept), firstAsked(units, r.question));
-        }, result);
-        assert.equal(composed, c.rewritten);
+        for (const question of [undefined, c.question]) {
+            const composed = await v.page.evaluate(([r, q]) => {
+                const units = unitsOf(r);
+                return compose(units, units.map((u) => u.kept), firstAsked(units, q));
+            }, [result, question]);
+            assert.equal(composed, c.rewritten);
+        }
         await v.leave();
     });
 }
@@ -150,7 +152,8 @@ test("a fallback is said, and nothing is marked", fakeOnly, async () => {
     const v = await visit({ fault: "fallback" });
     await ready(v.page);
     await compare(v.page, opinion);
-    assert.match(await text(v.page, "cut-said"), /^Step 1 was not used: step 1 failed\. The prompt was answered/);
+    assert.match(await text(v.page, "cut-said"), 
+        /^Step 1 was not used: step 1 failed \(the context is 8192 tokens\)\. The prompt was answered as it is\.$/);
     assert.equal(await text(v.page, "rewritten"), opinion);
     assert.deepEqual((await marked(v.page)).removed, []);
     assert.equal(await v.page.isDisabled("#threshold"), true);
@@ -537,12 +540,14 @@ test("curl, Python and C say the same prompt, whatever is in it", async () => {
     await v.leave();
 });
 
-test("C says the threshold", fakeOnly, async () => {
+test("code that is copied says the threshold", fakeOnly, async () => {
     const v = await visit();
     await ready(v.page);
     await compare(v.page, opinion);
     await moveThreshold(v.page, -1.5);
     assert.match(await codeOf(v.page, "c"), /s2a_request_set_threshold\(request, -1\.5, &err\) != S2A_OK/);
+    assert.match(await codeOf(v.page, "curl"), /"threshold": -1\.5/);
+    assert.match(await codeOf(v.page, "python"), /"threshold":-1\.5/);
     await v.page.click("#reset");
     assert.doesNotMatch(await codeOf(v.page, "c"), /threshold/);
     await v.leave();
