@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Tests web/index.html in a Chromium, against a fake server; against a real `s2a serve` where
+# S2A_URL has its address (http://127.0.0.1:8080/). Installs what is missing: Chromium and Node.js
+# by apt-get, as root or through sudo, and the packages of tests/browser in build/browser.
+# Arguments go to node --test, such as --test-name-pattern=threshold.
+#
+#   scripts/browser-test.sh [ARGUMENT...]      S2A_CHROMIUM=/usr/bin/chromium  S2A_URL=
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+top=$PWD
+: "${S2A_CHROMIUM:=$(command -v chromium || command -v chromium-browser || true)}"
+
+install_system() {
+    local -a packages=() as_root=()
+    [[ -n $S2A_CHROMIUM ]] || packages+=(chromium)
+    command -v node >/dev/null || packages+=(nodejs)
+    command -v npm >/dev/null || packages+=(npm)
+    ((${#packages[@]} > 0)) || return 0
+    if ! command -v apt-get >/dev/null; then
+        echo "browser-test.sh: missing are ${packages[*]}; install them" >&2
+        exit 1
+    fi
+    ((EUID == 0)) || as_root=(sudo)
+    "${as_root[@]}" apt-get install -y --no-install-recommends "${packages[@]}"
+    : "${S2A_CHROMIUM:=$(command -v chromium)}"
+}
+
+# Again only where the lock has changed.
+install_packages() {
+    local place=build/browser
+    mkdir -p "$place"
+    cmp -s tests/browser/package-lock.json "$place/installed-lock.json" && return
+    cp tests/browser/package.json tests/browser/package-lock.json "$place"
+    npm ci --prefix "$place" --ignore-scripts --no-audit --no-fund
+    cp tests/browser/package-lock.json "$place/installed-lock.json"
+}
+
+install_system
+install_packages
+major=$(node -p 'process.versions.node.split(".")[0]')
+if ((major < 20)); then
+    echo "browser-test.sh: node is version $major; these tests need 20 or later" >&2
+    exit 1
+fi
+export S2A_CHROMIUM S2A_BROWSER_PACKAGES=$top/build/browser
+exec node --test --test-concurrency=1 --test-reporter=spec "$@" tests/browser/page.test.mjs
