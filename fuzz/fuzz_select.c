@@ -31,7 +31,20 @@ static s2a_status score(backend *self, const backend_message *messages, size_t c
     return S2A_OK;
 }
 
-static const backend_vtable vtable = { .score = score };
+static size_t count_tokens(backend *self, const char *text, size_t len)
+{
+    (void)self, (void)text;
+    return 1 + len / 4;
+}
+
+static backend_capabilities capabilities(const backend *self)
+{
+    (void)self;
+    return (backend_capabilities){ .can_score = true, .counts_tokens = true };
+}
+
+static const backend_vtable vtable = { .score = score, .count_tokens = count_tokens,
+                                       .capabilities = capabilities };
 
 /* Every kept unit stands in x', and nothing else does, white space aside. */
 static void check_text(const select_input *in, const select_unit *units, const select_text *y)
@@ -109,6 +122,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                             .text = text, .units = units, .count = count,
                             .question_start = SIZE_MAX, .calibration = &calibration };
         in.preset = (s2a_preset)(size % 3);
+        run(&in, len);
+        in.window_tokens = 20 + size % 100;
         run(&in, len);
         in.keep = 0.5; /* without attention: by the same scores */
         in.question_start = units[count - 1].start;
