@@ -252,7 +252,7 @@ typedef struct s2a_span {
 typedef struct s2a_unit {
     size_t start, end; /* in the input; units join to it byte for byte */
     bool kept;         /* rewrite: at least half of its words are in x' */
-    bool has_score;    /* select, except for the question */
+    bool has_score;    /* select, except for the question and what is longer than a window */
     double score;      /* select: log-odds of being kept */
     const char *label; /* rewrite: "question", "kept" or "removed"; select: "question", "needed",
                           "unrelated" or "opinion" */

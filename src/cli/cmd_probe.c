@@ -5,8 +5,8 @@
  *       -> {"logprob": [[...], ...], "usage": {...}}          a row for each slot of each branch
  *   {"text", "units": [[start, end], ...], "questions": [...]}
  *       -> {"mass": [[[head, ...], ...], ...], "usage": {...}}    by question, unit, head
- *   {"select": text, "question_start": byte or null}
- *       -> {"units": [[start, end, question, whole, needed, unrelated, opinion], ...], "usage": {...}}
+ *   {"select": text, "question_start": byte or null, "window": tokens, "attention": bool}   the latter two may lack
+ *       -> {"units": [[start, end, question, whole, needed, unrelated, opinion, attention], ...], "usage": {...}}
  *   {"segment": text} -> {"units": [[start, end, text_end, kind, question], ...]} */
 #include "backend/backend.h"
 #include "cli/commands.h"
@@ -195,7 +195,9 @@ static json_t *select_line(probe *p, const json_t *line)
                         .question_start = json_is_integer(question)
                                               ? (size_t)json_integer_value(question)
                                               : SIZE_MAX,
-                        .calibration = &engine->calibration, .cancel = p->s->cancel };
+                        .calibration = &engine->calibration, .cancel = p->s->cancel,
+                        .window_tokens = (size_t)json_integer_value(json_object_get(line, "window")),
+                        .keep = json_is_true(json_object_get(line, "attention")) };
     select_unit *judged = calloc(n + 1, sizeof *judged);
     backend_usage usage = { .finish = BACKEND_FINISH_STOP };
     json_t *out = NULL;
@@ -204,10 +206,10 @@ static json_t *select_line(probe *p, const json_t *line)
     else if (select_judge(&in, judged, &usage.tokens, &p->err) == S2A_OK) {
         json_t *list = json_array();
         for (size_t i = 0; i < n; i++)
-            json_array_append_new(list, json_pack("[I,I,b,b,f,f,f]", (json_int_t)units[i].start,
+            json_array_append_new(list, json_pack("[I,I,b,b,f,f,f,f]", (json_int_t)units[i].start,
                                                   (json_int_t)units[i].end, (int)judged[i].question,
                                                   (int)judged[i].whole, judged[i].needed, judged[i].unrelated,
-                                                  judged[i].opinion));
+                                                  judged[i].opinion, judged[i].attention));
         out = usage_pack("units", list, &usage);
     }
     free(judged);
