@@ -78,7 +78,7 @@ static bool is_request(const select_input *in, size_t i)
 
 /* What is asked: given apart; or the questions and requests that nobody is quoted with; or any
  * question; or the last sentence. */
-static s2a_status questions_find(const select_input *in, select_unit *out, s2a_error *err)
+s2a_status select_mark(const select_input *in, select_unit *out, s2a_error *err)
 {
     quoting *quoted = quoting_find(in);
     bool any = false;
@@ -104,7 +104,46 @@ static s2a_status questions_find(const select_input *in, select_unit *out, s2a_e
         any |= out[i].question;
     if (!any && in->count > 0)
         out[last].question = true;
+    for (size_t i = 0; i < in->count; i++)
+        out[i].asked = out[i].question;
     return S2A_OK;
+}
+
+s2a_status select_mark_earlier(const select_input *in, select_unit *out, s2a_error *err)
+{
+    quoting *quoted = quoting_find(in);
+    if (!quoted)
+        return error_nomem(err);
+    for (size_t i = 0; i < in->count; i++) {
+        const segment_unit *u = &in->units[i];
+        const char *sentence = in->text + u->start;
+        size_t len = u->text_end - u->start;
+        out[i] = (select_unit){ .kept = true, .label = "needed",
+                                .whole = !is_sentence(u) || quoted[i].at_start,
+                                .question = u->question || clause_is_request(sentence, len) ||
+                                            clause_is_standing(sentence, len) };
+    }
+    free(quoted);
+    return S2A_OK;
+}
+
+void select_spare(const select_input *in, select_unit *out)
+{
+    bool any = false;
+    for (size_t i = in->count; i > 0; i--) {
+        const segment_unit *next = &in->units[i < in->count ? i : 0];
+        select_unit *u = &out[i - 1];
+        if (!u->kept && in->keep == 0 && u->label[0] == 'u' && i < in->count && out[i].kept &&
+            clause_refers_back(in->text + next->start, next->text_end - next->start,
+                               next->question))
+            u->kept = true;
+        any |= u->kept;
+    }
+    for (size_t i = 0; i < in->count; i++) {
+        out[i].kept |= !any;
+        if (out[i].kept && !out[i].question)
+            out[i].label = "needed";
+    }
 }
 
 /* ---- judging ------------------------------------------------------------------------------ */
@@ -144,7 +183,7 @@ static size_t plan_question(const select_input *in, const select_unit *units, co
 {
     size_t sum = 0;
     for (size_t i = in->count; i > 0; i--) {
-        if (!units[i - 1].question)
+        if (!units[i - 1].asked)
             continue;
         if (sum > 0 && sum + cost[i - 1] > QUESTION_TOKENS)
             break;
@@ -181,7 +220,7 @@ static s2a_status plan_fill(const select_input *in, const select_unit *units, bo
         size_t total = plan_costs(in, most, pass == 0, cost);
         asked = 0;
         for (size_t i = 0; i < in->count; i++)
-            asked += units[i].question ? cost[i] : 0;
+            asked += units[i].asked ? cost[i] : 0;
         if (total <= most && (limit == 0 || total + asked + fixed <= limit))
             return window_split(cost, in->count, total, 0, &out->windows, &out->count, err);
     }
@@ -245,11 +284,11 @@ static s2a_status judge_windows(const select_input *in, const plan *p, bool atte
     return status;
 }
 
-s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usage, s2a_error *err)
+s2a_status select_score(const select_input *in, select_unit *out, s2a_usage *usage, s2a_error *err)
 {
     *usage = (s2a_usage){ .ms = 0 };
-    s2a_status status = questions_find(in, out, err);
-    if (status == S2A_OK && any_to_judge(out, 0, in->count)) {
+    s2a_status status = S2A_OK;
+    if (any_to_judge(out, 0, in->count)) {
         const backend_vtable *vtable = in->backend->vtable;
         bool attends = in->keep > 0 && vtable->attention &&
                        vtable->capabilities(in->backend).can_read_attention;
@@ -260,6 +299,13 @@ s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usa
         free(p.windows);
     }
     return status == S2A_OK ? select_decide(in, out, err) : status;
+}
+
+s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usage, s2a_error *err)
+{
+    *usage = (s2a_usage){ .ms = 0 };
+    s2a_status status = select_mark(in, out, err);
+    return status == S2A_OK ? select_score(in, out, usage, err) : status;
 }
 
 /* ---- deciding ----------------------------------------------------------------------------- */
@@ -378,7 +424,7 @@ s2a_status select_decide(const select_input *in, select_unit *out, s2a_error *er
 static size_t first_question(const select_input *in, const select_unit *units)
 {
     size_t i = 0;
-    while (i < in->count && !(units[i].question && (in->units[i].question ||
+    while (i < in->count && !(units[i].asked && (in->units[i].question ||
                                                     in->question_start != SIZE_MAX)))
         i++;
     return i;
@@ -386,7 +432,7 @@ static size_t first_question(const select_input *in, const select_unit *units)
 
 static bool asked(const select_unit *units, size_t first, size_t i)
 {
-    return units[i].question && i >= first;
+    return units[i].asked && i >= first;
 }
 
 enum { EVERYTHING, NOT_ASKED, ASKED };

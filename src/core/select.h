@@ -34,6 +34,7 @@ size_t select_count_tokens(backend *b, const char *text, size_t len);
 /* What is said of one unit. */
 typedef struct select_unit {
     bool question;   /* always kept, not judged */
+    bool asked;      /* it is what is to be answered now */
     bool whole;      /* code, table, list, heading, inside a quotation: kept unless a share of the text
                         is asked for */
     bool judged;
@@ -67,6 +68,17 @@ typedef struct select_input {
  * the backend; S2A_LIMIT where its context has no room beside the question. Where no unit could go the
  * backend is not asked. Our own work is linear in the text, but for a sort of the scores with keep. */
 s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usage, s2a_error *err);
+
+/* Its two halves: what is asked, and all the rest. S2A_NOMEM; as above. */
+s2a_status select_mark(const select_input *in, select_unit *out, s2a_error *err);
+s2a_status select_score(const select_input *in, select_unit *out, s2a_usage *usage, s2a_error *err);
+
+/* For what the user said earlier in a conversation. Instead of select_mark: every question, request and
+ * standing instruction stays, and none is asked now. S2A_NOMEM. */
+s2a_status select_mark_earlier(const select_input *in, select_unit *out, s2a_error *err);
+/* Afterwards: what a kept sentence refers back to stays (unless a share is asked for), and all of it
+ * where nothing would be left. */
+void select_spare(const select_input *in, select_unit *out);
 
 /* The second half of it: scores from log-probabilities, over the whole text, and who stays. S2A_NOMEM. */
 s2a_status select_decide(const select_input *in, select_unit *out, s2a_error *err);

@@ -16,7 +16,7 @@ static void add_questions(const select_input *in, const select_unit *units, size
 {
     for (size_t i = from; i < in->count; i++) {
         const segment_unit *u = &in->units[i];
-        if (!units[i].question)
+        if (!units[i].asked)
             continue;
         if (out->len > 0)
             buf_adds(out, " ");
@@ -170,25 +170,33 @@ static bool attending_fill(const select_input *in, const select_window *w, const
     return a->question.status == S2A_OK;
 }
 
+/* What goes to none of the units, in one head: the question itself, and the beginning of the text. */
+static double beside_units(const attending *a, size_t heads, size_t head)
+{
+    double least = 1e-6, rest = 1;
+    for (size_t k = 0; k < a->count; k++)
+        rest -= (double)a->mass[k * heads + head];
+    return rest > least ? rest : least;
+}
+
 /* What is paid to a byte of each unit. Attention sums to one over whatever is shown, so the same unit
- * gets less of it beside one that gets much. In windows it is therefore measured against what all of
- * them have in common, the text's beginning and the question itself: the ratio of two weights of one
- * softmax does not depend on the others. */
+ * gets less of it beside one that gets much. In windows it is therefore measured, head by head, against
+ * what all windows have in common and what is no unit: the ratio of two weights of one softmax does not
+ * depend on the others. */
 static void attending_read(const attending *a, const select_window *w, size_t heads, select_unit *out)
 {
-    double text = 0, counted = (double)(heads - heads / 2);
-    for (size_t k = 0; k < a->count; k++)
-        for (size_t h = heads / 2; h < heads; h++)
-            text += (double)a->mass[k * heads + h] / counted;
-    double least = 1e-6, rest = w->alone ? 1 : text < 1 - least ? 1 - text : least;
+    for (size_t h = heads / 2; h < heads; h++) {
+        double rest = w->alone ? 1 : beside_units(a, heads, h);
+        for (size_t k = 0; k < a->count; k++)
+            if (decides(w, out, a->of[k]))
+                out[a->of[k]].attention += (double)a->mass[k * heads + h] / rest;
+    }
     for (size_t k = 0; k < a->count; k++) {
         select_unit *u = &out[a->of[k]];
         if (!decides(w, out, a->of[k]))
             continue;
         u->judged = u->attended = true;
-        for (size_t h = heads / 2; h < heads; h++)
-            u->attention += (double)a->mass[k * heads + h];
-        u->attention /= (double)(a->spans[k].end - a->spans[k].start) * rest;
+        u->attention /= (double)(a->spans[k].end - a->spans[k].start);
     }
 }
 

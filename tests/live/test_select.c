@@ -288,9 +288,9 @@ static size_t judge_in(size_t window_tokens, s2a_preset preset, double keep, dou
     return judged;
 }
 
-/* Windows of 190 tokens show a third of this text at once, which is hard on the judgement, and on this
- * model, which judges badly (label scores of one window against another's are as good as its taste). The
- * bounds are those of a mix-up of units; scripts/select/windows.py measures better models. */
+/* Windows of 190 tokens show a third of this text at once, and this model's attention follows where a
+ * unit stands more than what it says: the bounds are there to find units that were mixed up.
+ * scripts/select/windows.py measures better models in windows of the usual size. */
 static void test_windows(void **state)
 {
     (void)state;
@@ -298,9 +298,9 @@ static void test_windows(void **state)
         const char *name;
         s2a_preset preset;
         double keep, least;
-    } ways[] = { { "relevance", S2A_PRESET_RELEVANCE, 0, 0.4 },
-                 { "opinion", S2A_PRESET_OPINION, 0, 0.4 },
-                 { "attention", S2A_PRESET_AUTO, 0.5, 0.6 } };
+    } ways[] = { { "relevance", S2A_PRESET_RELEVANCE, 0, 0.6 },
+                 { "opinion", S2A_PRESET_OPINION, 0, 0.6 },
+                 { "attention", S2A_PRESET_AUTO, 0.5, 0.2 } };
     for (size_t i = 0; i < 3; i++) {
         double one[64], many[64];
         s2a_usage first, then;

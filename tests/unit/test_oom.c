@@ -95,6 +95,12 @@ static s2a_status keep_half(s2a_request *request)
     return s2a_request_set_keep(request, 0.5, NULL);
 }
 
+static s2a_status conversation(s2a_request *request)
+{
+    s2a_status status = s2a_request_add_message(request, "assistant", "No.", 3, NULL);
+    return status == S2A_OK ? s2a_request_add_message(request, "user", X, strlen(X), NULL) : status;
+}
+
 static s2a_status long_text(s2a_request *request)
 {
     static const char text[] = X X X X X X X X X X "I think it was Poe. I think it was Poe.";
@@ -186,6 +192,14 @@ static void test_select_windows(void **state)
     sweep_with(s2a_attend, records, options, keep_half);
 }
 
+static void test_select_turns(void **state)
+{
+    (void)state;
+    s2a_engine_options options;
+    s2a_engine_options_init(&options);
+    sweep_with(s2a_answer, "@score -9 -9 0\n@score 0 -9 -9\n%%\nWalt Whitman.\n", options, conversation);
+}
+
 static void test_engine_open(void **state)
 {
     (void)state;
@@ -223,6 +237,7 @@ int main(void)
         cmocka_unit_test(test_answer),
         cmocka_unit_test(test_select),
         cmocka_unit_test(test_select_windows),
+        cmocka_unit_test(test_select_turns),
         cmocka_unit_test(test_engine_open),
     };
     return cmocka_run_group_tests_name("oom", tests, NULL, NULL);
