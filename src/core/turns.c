@@ -138,9 +138,14 @@ s2a_status turns_judge(const turns *t, const select_input *settings, select_unit
         all.count = t->unit_count;
     }
     status = select_score(&all, out, usage, err);
-    for (size_t i = 0; i < t->earlier && status == S2A_OK; i++) {
+    for (size_t i = 0; i < t->count && t->earlier > 0 && status == S2A_OK; i++) {
         select_input in = input_of(settings, &t->items[i]);
-        select_spare(&in, out + t->items[i].first);
+        /* With a border of its own: what is sure in one message says nothing of another, and the last
+         * one is not to lose by what was said before it. A share is that of all. */
+        if (settings->keep == 0)
+            status = select_decide(&in, out + t->items[i].first, err);
+        if (i < t->earlier)
+            select_spare(&in, out + t->items[i].first);
     }
     return status;
 }
