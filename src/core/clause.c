@@ -136,7 +136,7 @@ bool clause_is_standing(const char *sentence, size_t len)
         "call me ",    "my name is ", "from now on", "always ",     "never ",       "remember ",
         "keep in mind", "note that ", "you are ",    "you're ",     "you should ",  "you must ",
         "you will ",   "i want you ", "i need you ", "i'd like you ", "i would like you ",
-        "i\xe2\x80\x99" "d like you ", "act as ", "pretend ",    "imagine ",     "assume ",
+        "i\342\200\231d like you ", "act as ", "pretend ",    "imagine ",     "assume ",
         "suppose ",    "let's ",      "let\xe2\x80\x99s ",         "speak ",       "talk ",
         "use ",        "for the rest ", "in the following",        "avoid ",       "only ",
         "ignore ",     "stop ",       "be ",         "no ",         "in french",    "in german",
