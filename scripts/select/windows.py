@@ -64,6 +64,7 @@ def judge(probe, item, window, attention):
 
 
 def compare(probe, item, window):
+    probe.ask({"select": "It rained. Who?", "question_start": None})  # the examples are read before time is taken
     for attention in (False, True):
         one, labels, used_one = judge(probe, item, ONE, attention)
         many, _, used_many = judge(probe, item, window, attention)
