@@ -31,7 +31,20 @@ static s2a_status score(backend *self, const backend_message *messages, size_t c
     return S2A_OK;
 }
 
-static const backend_vtable vtable = { .score = score };
+static size_t count_tokens(backend *self, const char *text, size_t len)
+{
+    (void)self, (void)text;
+    return 1 + len / 4;
+}
+
+static backend_capabilities capabilities(const backend *self)
+{
+    (void)self;
+    return (backend_capabilities){ .can_score = true, .counts_tokens = true };
+}
+
+static const backend_vtable vtable = { .score = score, .count_tokens = count_tokens,
+                                       .capabilities = capabilities };
 
 /* Every kept unit stands in x', and nothing else does, white space aside. */
 static void check_text(const select_input *in, const select_unit *units, const select_text *y)
@@ -75,6 +88,31 @@ static void run(select_input *in, size_t len)
     free(units);
 }
 
+/* The same text as what the user said earlier: something of it stays, and its questions do. */
+static void run_earlier(const select_input *in, size_t len)
+{
+    select_unit *units = calloc(in->count + 1, sizeof *units);
+    select_text y;
+    s2a_usage usage;
+    bool any = false;
+    if (!units || select_mark_earlier(in, units, NULL) != S2A_OK ||
+        select_score(in, units, &usage, NULL) != S2A_OK)
+        abort();
+    select_spare(in, units);
+    if (select_compose(in, units, len, &y, NULL) != S2A_OK)
+        abort();
+    for (size_t i = 0; i < in->count; i++) {
+        any |= units[i].kept;
+        if (units[i].asked || (in->units[i].question && !units[i].kept))
+            abort();
+    }
+    if (!any)
+        abort();
+    check_text(in, units, &y);
+    select_text_free(&y);
+    free(units);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static char select[] = "{{input}}\n{{question}}", system[] = "Label.";
@@ -109,6 +147,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                             .text = text, .units = units, .count = count,
                             .question_start = SIZE_MAX, .calibration = &calibration };
         in.preset = (s2a_preset)(size % 3);
+        run(&in, len);
+        run_earlier(&in, len);
+        in.window_tokens = 20 + size % 100;
         run(&in, len);
         in.keep = 0.5; /* without attention: by the same scores */
         in.question_start = units[count - 1].start;

@@ -206,7 +206,8 @@ S2A_API s2a_status s2a_request_set_parts(s2a_request *request, const char *conte
                                          size_t context_len, const char *question,
                                          size_t question_len, s2a_error *err);
 /* OpenAI roles: system, developer, user, assistant, tool. The last message must be the user's:
- * its text is what step 1 works on; all others stay as they are. */
+ * its text is what step 1 works on. In mode select the user's earlier messages are judged with it; all
+ * others stay as they are. */
 S2A_API s2a_status s2a_request_add_message(s2a_request *request, const char *role,
                                            const char *content, size_t len, s2a_error *err);
 
@@ -258,7 +259,7 @@ typedef struct s2a_span {
 typedef struct s2a_unit {
     size_t start, end; /* in the input; units join to it byte for byte */
     bool kept;         /* rewrite: at least half of its words are in x' */
-    bool has_score;    /* select, except for the question */
+    bool has_score;    /* select, except for the question and what is longer than a window */
     double score;      /* select: log-odds of being kept */
     const char *label; /* rewrite: "question", "kept" or "removed"; select: "question", "needed",
                           "unrelated" or "opinion" */
@@ -297,6 +298,16 @@ S2A_API s2a_span s2a_result_removed(const s2a_result *result, size_t index);
 /* Spans of x' (s2a_result_rewritten) whose words are not from the input. */
 S2A_API size_t s2a_result_added_count(const s2a_result *result);
 S2A_API s2a_span s2a_result_added(const s2a_result *result, size_t index);
+/* Select: the user's earlier messages of which step 2 gets less, in order; see docs/select.md. */
+typedef struct s2a_turn {
+    size_t index;                        /* of the message in the request, from 0 */
+    const char *input, *rewritten;       /* as it was, and what step 2 gets */
+    size_t input_len, rewritten_len;
+    const s2a_span *removed;             /* spans of input, in order, not touching */
+    size_t removed_count;
+} s2a_turn;
+S2A_API size_t s2a_result_turn_count(const s2a_result *result);
+S2A_API s2a_turn s2a_result_turn(const s2a_result *result, size_t index);
 /* step is 1 or 2; all zero when the step did not run. */
 S2A_API s2a_usage s2a_result_usage(const s2a_result *result, int step);
 

@@ -37,7 +37,7 @@ def main():
             answer = probe.ask({"select": item["x"], "question_start": item["question_start"] or None})
             rows = [{"label": label_of(item, start, end), "question": question, "whole": whole, "len": end - start,
                      "scores": {"unrelated": round(needed - unrelated, 4), "opinion": round(needed - opinion, 4)}}
-                    for start, end, question, whole, needed, unrelated, opinion in answer["units"]]
+                    for start, end, question, whole, needed, unrelated, opinion, _ in answer["units"]]
             usage = answer["usage"]
             out.write(json.dumps({"set": item["set"], "id": item["id"], "group": item["group"],
                                   "tokens": usage["prompt_tokens"] - usage["cached_tokens"], "ms": round(usage["ms"]),

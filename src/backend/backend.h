@@ -60,6 +60,7 @@ typedef struct backend_branch {
 typedef struct backend_capabilities {
     const char *model;    /* lives as long as the backend */
     uint32_t ctx_tokens;  /* of one request; 0 = not known */
+    uint32_t score_tokens; /* of one score or attention, if fewer than ctx_tokens; otherwise 0 */
     bool counts_tokens;   /* count_tokens is exact; otherwise it is an upper bound */
     bool can_score, can_read_attention, can_draft;
     bool prefers_score;   /* where a request names no mode, it is select */

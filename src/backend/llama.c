@@ -507,6 +507,7 @@ static backend_capabilities embedded_capabilities(const backend *self)
     const embedded *e = (const embedded *)self;
     return (backend_capabilities){ .model = e->name,
                                    .ctx_tokens = e->ctx_tokens,
+                                   .score_tokens = judge_tokens(e),
                                    .counts_tokens = true,
                                    .can_draft = e->drafts && !e->whole_slots,
                                    .can_score = !e->whole_slots,

@@ -284,6 +284,7 @@ static void progress_show(calibrating *c, size_t done, double started_ms)
 static s2a_status judge_all(calibrating *c, s2a_error *err)
 {
     double started = clock_ms();
+    judged_options how = { .question_start = SIZE_MAX };
     s2a_status status = S2A_OK;
     c->units = calloc(CALIBRATE_MAX_UNITS, sizeof *c->units);
     if (!c->units)
@@ -292,7 +293,7 @@ static s2a_status judge_all(calibrating *c, s2a_error *err)
         const calibration_prompt *p = &c->set.prompts[i];
         judged said;
         progress_show(c, i, started);
-        status = judged_read(c->s->engine, p->text, p->len, SIZE_MAX, c->s->cancel, &said, err);
+        status = judged_read(c->s->engine, p->text, p->len, &how, c->s->cancel, &said, err);
         if (status == S2A_OK && c->unit_count + said.count > CALIBRATE_MAX_UNITS)
             status = error_set(err, S2A_LIMIT, "calibration: more than the limit of %zu units",
                                CALIBRATE_MAX_UNITS);

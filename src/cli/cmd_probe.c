@@ -5,8 +5,8 @@
  *       -> {"logprob": [[...], ...], "usage": {...}}          a row for each slot of each branch
  *   {"text", "units": [[start, end], ...], "questions": [...]}
  *       -> {"mass": [[[head, ...], ...], ...], "usage": {...}}    by question, unit, head
- *   {"select": text, "question_start": byte or null}
- *       -> {"units": [[start, end, question, whole, needed, unrelated, opinion], ...], "usage": {...}}
+ *   {"select": text, "question_start": byte or null, "window": tokens, "attention": bool}   the latter two may lack
+ *       -> {"units": [[start, end, question, whole, needed, unrelated, opinion, attention], ...], "usage": {...}}
  *   {"segment": text} -> {"units": [[start, end, text_end, kind, question], ...]} */
 #include "backend/backend.h"
 #include "cli/commands.h"
@@ -188,14 +188,19 @@ static json_t *select_line(probe *p, const json_t *line)
         error_set(&p->err, S2A_INPUT, "the line is not as s2a probe wants it");
         return NULL;
     }
-    if (judged_read(p->s->engine, json_string_value(text), json_string_length(text), start,
+    judged_options how = { .question_start = start,
+                           .window_tokens =
+                               (size_t)json_integer_value(json_object_get(line, "window")),
+                           .attention = json_is_true(json_object_get(line, "attention")) };
+    if (judged_read(p->s->engine, json_string_value(text), json_string_length(text), &how,
                     p->s->cancel, &j, &p->err) == S2A_OK) {
         json_t *list = json_array();
         for (size_t i = 0; i < j.count; i++)
-            json_array_append_new(list, json_pack("[I,I,b,b,f,f,f]", (json_int_t)j.units[i].start,
+            json_array_append_new(list, json_pack("[I,I,b,b,f,f,f,f]", (json_int_t)j.units[i].start,
                                                   (json_int_t)j.units[i].end, (int)j.said[i].question,
                                                   (int)j.said[i].whole, j.said[i].needed,
-                                                  j.said[i].unrelated, j.said[i].opinion));
+                                                  j.said[i].unrelated, j.said[i].opinion,
+                                                  j.said[i].attention));
         backend_usage usage = { .tokens = j.usage, .finish = BACKEND_FINISH_STOP };
         out = usage_pack("units", list, &usage);
     }

@@ -23,8 +23,14 @@ typedef struct paragraph {
     const s2a_result *result;
     size_t count; /* of spans; 0: none */
     s2a_span (*get)(const s2a_result *, size_t);
+    const s2a_span *spans; /* instead of get */
     term_style style;
 } paragraph;
+
+static s2a_span span_of(const paragraph *p, size_t i)
+{
+    return p->spans ? p->spans[i] : p->get(p->result, i);
+}
 
 /* The bytes of the line, as far as each lies in a span or beside one; *next is the first span that
  * does not end before the line. */
@@ -33,7 +39,7 @@ static void styled_line(const term *t, const paragraph *p, s2a_span line, size_t
     size_t at = line.start;
     while (at < line.end) {
         s2a_span span = { line.end, line.end };
-        while (*next < p->count && (span = p->get(p->result, *next)).end <= at)
+        while (*next < p->count && (span = span_of(p, *next)).end <= at)
             ++*next;
         if (*next == p->count || span.start > line.end)
             span.start = span.end = line.end;
@@ -72,7 +78,7 @@ static void print_paragraph(const term *t, const paragraph *p)
     buf_init(&text, p->len * 6 + 16);
     size_t at = 0;
     for (size_t i = 0; i < p->count; i++) {
-        s2a_span span = p->get(p->result, i);
+        s2a_span span = span_of(p, i);
         buf_add(&text, p->text + at, span.start - at);
         term_style_add(p->style, p->text + span.start, span.end - span.start, &text);
         at = span.end;
@@ -174,17 +180,33 @@ static void rewritten(const term *t, const s2a_result *result)
     }
     heading(t, "Rewritten prompt");
     print_paragraph(t, &(paragraph){ text, len, result, s2a_result_added_count(result),
-                                     s2a_result_added, TERM_ADDED });
+                                     s2a_result_added, NULL, TERM_ADDED });
     fputc('\n', stdout);
+}
+
+/* Those of which something went; numbers count all messages, from 1. */
+static void earlier_messages(const term *t, const s2a_result *result)
+{
+    for (size_t i = 0; i < s2a_result_turn_count(result); i++) {
+        s2a_turn turn = s2a_result_turn(result, i);
+        char title[48];
+        snprintf(title, sizeof title, "Message %zu", turn.index + 1);
+        heading(t, title);
+        print_paragraph(t, &(paragraph){ .text = turn.input, .len = turn.input_len,
+                                         .count = turn.removed_count, .spans = turn.removed,
+                                         .style = TERM_REMOVED });
+        fputc('\n', stdout);
+    }
 }
 
 void explain_step1(const term *t, const s2a_result *result)
 {
     size_t len = 0;
     const char *input = s2a_result_input(result, &len);
+    earlier_messages(t, result);
     heading(t, "Prompt");
     print_paragraph(t, &(paragraph){ input, len, result, s2a_result_removed_count(result),
-                                     s2a_result_removed, TERM_REMOVED });
+                                     s2a_result_removed, NULL, TERM_REMOVED });
     fputc('\n', stdout);
     if (s2a_result_mode(result) == S2A_MODE_NONE) {
         printf("Step 1 did not run: preset %s has none.\n\n",

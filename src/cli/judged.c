@@ -7,7 +7,8 @@
 #include <stdlib.h>
 
 s2a_status judged_read(const s2a_engine *engine, const char *text, size_t len,
-                       size_t question_start, const s2a_cancel *cancel, judged *out, s2a_error *err)
+                       const judged_options *how, const s2a_cancel *cancel, judged *out,
+                       s2a_error *err)
 {
     *out = (judged){ .units = NULL };
     backend *b = engine->backend;
@@ -30,7 +31,9 @@ s2a_status judged_read(const s2a_engine *engine, const char *text, size_t len,
                         .text = text,
                         .units = out->units,
                         .count = out->count,
-                        .question_start = question_start,
+                        .question_start = how->question_start,
+                        .window_tokens = how->window_tokens,
+                        .keep = how->attention,
                         .calibration = &engine->calibration,
                         .cancel = cancel };
     return select_judge(&in, out->said, &out->usage, err);

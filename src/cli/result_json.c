@@ -85,22 +85,41 @@ static json_t *units_json(const s2a_result *result)
     return units;
 }
 
-/* Spans with the text that they cover. */
+/* Adds a span with the text that it covers; NULL, and the array is gone, when memory is out. */
+static json_t *span_add(json_t *spans, s2a_span s, const char *text)
+{
+    json_t *span = json_pack("{s:I, s:I, s:o}", "start", (json_int_t)s.start, "end",
+                             (json_int_t)s.end, "text", text_json(text + s.start, s.end - s.start));
+    if (json_array_append_new(spans, span) == 0)
+        return spans;
+    json_decref(spans);
+    return NULL;
+}
+
 static json_t *spans_json(const s2a_result *result, size_t count,
                           s2a_span (*get)(const s2a_result *, size_t), const char *text)
 {
     json_t *spans = json_array();
-    for (size_t i = 0; spans && i < count; i++) {
-        s2a_span s = get(result, i);
-        json_t *span =
-            json_pack("{s:I, s:I, s:o}", "start", (json_int_t)s.start, "end", (json_int_t)s.end,
-                      "text", text_json(text + s.start, s.end - s.start));
-        if (json_array_append_new(spans, span) != 0) {
-            json_decref(spans);
-            spans = NULL;
+    for (size_t i = 0; spans && i < count; i++)
+        spans = span_add(spans, get(result, i), text);
+    return spans;
+}
+
+static json_t *turns_json(const s2a_result *result)
+{
+    json_t *turns = json_array();
+    for (size_t i = 0; turns && i < s2a_result_turn_count(result); i++) {
+        s2a_turn t = s2a_result_turn(result, i);
+        json_t *removed = json_array();
+        for (size_t k = 0; removed && k < t.removed_count; k++)
+            removed = span_add(removed, t.removed[k], t.input);
+        json_t *turn = json_pack("{s:I, s:o}", "index", (json_int_t)t.index, "removed", removed);
+        if (json_array_append_new(turns, turn) != 0) {
+            json_decref(turns);
+            turns = NULL;
         }
     }
-    return spans;
+    return turns;
 }
 
 /* Sets a key unless something failed before; takes the reference over. */
@@ -136,6 +155,8 @@ json_t *result_json(const s2a_result *result, const json_t *id, const s2a_result
     put(&o, "units", units_json(result));
     put(&o, "removed", spans_json(result, s2a_result_removed_count(result), s2a_result_removed, x));
     put(&o, "added", spans_json(result, s2a_result_added_count(result), s2a_result_added, y));
+    if (s2a_result_turn_count(result) > 0)
+        put(&o, "turns", turns_json(result));
     put(&o, "fallback", fell_back ? name_json(s2a_fallback_name(fallback)) : json_null());
     if (fell_back)
         put(&o, "fallback_detail", name_json(s2a_result_fallback_detail(result)));

@@ -16,6 +16,7 @@
 #include "core/result.h"
 #include "core/segment.h"
 #include "core/select.h"
+#include "core/turns.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -426,22 +427,28 @@ static s2a_status step1_select(run *r)
     const s2a_engine *engine = r->engine;
     const text *x = &r->result->input;
     select_input in = { .backend = engine->backend, .prompts = &engine->prompts,
-                        .examples = &engine->examples, .text = x->data, .units = r->units,
-                        .count = r->unit_count,
+                        .examples = &engine->examples,
                         .question_start = r->given_question.end > 0 ? r->given_question.start
                                                                     : SIZE_MAX,
                         .preset = q->preset, .calibration = &engine->calibration,
                         .threshold = q->threshold, .keep = q->keep, .cancel = q->cancel };
-    select_unit *units = calloc(r->unit_count + 1, sizeof *units);
+    turn last = { .text = x->data, .len = x->len, .units = r->units, .count = r->unit_count };
+    turns t;
     select_text y = { .changed = false };
-    s2a_status status = units ? select_judge(&in, units, &r->result->usage[0], r->err)
-                              : error_nomem(r->err);
+    s2a_status status = turns_gather(q, &last, &t, r->err);
+    select_unit *units = calloc(t.unit_count + 1, sizeof *units);
     if (status == S2A_OK)
-        status = select_compose(&in, units, x->len, &y, r->err);
-    if (status == S2A_OK && !select_accept(r, units, &y))
+        status = units ? turns_judge(&t, &in, units, &r->result->usage[0], r->err)
+                       : error_nomem(r->err);
+    if (status == S2A_OK)
+        status = turns_compose(&t, t.earlier, &in, units, &y, r->err);
+    if (status == S2A_OK)
+        status = turns_report(&t, &in, units, r->result, r->err);
+    if (status == S2A_OK && !select_accept(r, units + t.items[t.earlier].first, &y))
         status = error_nomem(r->err);
     select_text_free(&y);
     free(units);
+    turns_free(&t);
     return status;
 }
 
@@ -491,6 +498,11 @@ static s2a_status step2(run *r)
         for (size_t i = 0; i + 1 < count; i++)
             messages[i] = (backend_message){ q->messages[i].role, q->messages[i].content,
                                              q->messages[i].len };
+        for (size_t i = 0; i < r->result->turn_count; i++) {
+            const result_turn *t = &r->result->turns[i];
+            messages[t->index].content = t->rewritten.data;
+            messages[t->index].len = t->rewritten.len;
+        }
         messages[count - 1] = (backend_message){ "user", prompt.data, prompt.len };
         backend_finish finish = BACKEND_FINISH_STOP;
         status = generate(r, 2, messages, count, q->max_tokens, LIMIT_OUTPUT_BYTES,

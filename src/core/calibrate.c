@@ -52,7 +52,7 @@ static void judge_all(const fitting *f, const s2a_calibration *borders)
             end++;
         select_input in = { .count = end - i, .preset = S2A_PRESET_AUTO, .calibration = borders };
         if (f->half < 0 || (int)(f->units[i].prompt % 2) == f->half)
-            select_decide(&in, f->judged + i);
+            (void)select_decide(&in, f->judged + i, NULL); /* fails for in.keep alone */
     }
 }
 

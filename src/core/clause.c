@@ -130,6 +130,54 @@ static bool is_joined(const char *text, size_t i)
     return end == i;
 }
 
+bool clause_is_standing(const char *sentence, size_t len)
+{
+    static const char *const beginnings[] = {
+        "call me ",    "my name is ", "from now on", "always ",     "never ",       "remember ",
+        "keep in mind", "note that ", "you are ",    "you're ",     "you should ",  "you must ",
+        "you will ",   "i want you ", "i need you ", "i'd like you ", "i would like you ",
+        "i\342\200\231d like you ", "act as ", "pretend ",    "imagine ",     "assume ",
+        "suppose ",    "let's ",      "let\xe2\x80\x99s ",         "speak ",       "talk ",
+        "use ",        "for the rest ", "in the following",        "avoid ",       "only ",
+        "ignore ",     "stop ",       "be ",         "no ",         "in french",    "in german",
+        "in spanish",  "in english",  "in json",     "in markdown", "as json",      "as a table",
+    };
+    size_t at = 0;
+    while (at < len && ascii_space(sentence[at]))
+        at++;
+    if (any_prefix(sentence + at, len - at, beginnings, COUNT(beginnings)) > 0)
+        return true;
+    static const char *const anywhere[] = { "please", "answers", "replies", "responses" };
+    for (size_t i = at + 1; i < len; i++)
+        if (!is_word(sentence[i - 1]) &&
+            any_prefix(sentence + i, len - i, anywhere, COUNT(anywhere)) > 0)
+            return true;
+    return false;
+}
+
+bool clause_refers_back(const char *sentence, size_t len, bool question)
+{
+    static const char *const joints_before[] = { "and ", "but ", "so ", "then ", "yet " };
+    static const char *const pronouns[] = { "it",   "its",   "he",     "she",  "they", "him",  "her",  "his",
+                                            "them", "their", "theirs", "this", "that", "these", "those" };
+    size_t at = 0;
+    while (at < len && ascii_space(sentence[at]))
+        at++;
+    at += any_prefix(sentence + at, len - at, joints_before, COUNT(joints_before));
+    for (; at < len; at++) {
+        for (size_t i = 0; i < COUNT(pronouns); i++) {
+            size_t n = ascii_prefix(sentence + at, len - at, pronouns[i]);
+            if (n > 0 && (at + n == len || !is_word(sentence[at + n]) || sentence[at + n] == '\''))
+                return true;
+        }
+        if (!question)
+            return false;
+        while (at < len && is_word(sentence[at]))
+            at++;
+    }
+    return false;
+}
+
 size_t clause_opinion(const char *sentence, size_t len)
 {
     static const char *const opinions[] = {

@@ -18,6 +18,14 @@ size_t clause_opinion(const char *sentence, size_t len);
  * "Answer in French." English alone; pure. */
 bool clause_is_request(const char *sentence, size_t len);
 
+/* True for what is meant to hold for the rest of a conversation: "Call me Bob.", "From now on use French.",
+ * and whatever says please or speaks of answers. English alone; pure. */
+bool clause_is_standing(const char *sentence, size_t len);
+
+/* True for a sentence that begins with a pronoun for what was said before, "It was red.", and for a
+ * question that has one: "How old is he?" English alone; pure. */
+bool clause_refers_back(const char *sentence, size_t len, bool question);
+
 /* Splits each sentence that is such a thing in two, a statement and a question. *units is replaced.
  * S2A_NOMEM, and *units is then as it was. */
 s2a_status clause_split(const char *text, segment_unit **units, size_t *count, s2a_error *err);

@@ -121,6 +121,7 @@ s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out, 
         free(engine);
         return status;
     }
+    select_examples_count(&engine->examples, engine->backend);
     *out = engine;
     return S2A_OK;
 }

@@ -63,6 +63,16 @@ bool s2a_preset_from_name(const char *name, s2a_preset *out)
     return true;
 }
 
+static void turns_free(s2a_result *result)
+{
+    for (size_t i = 0; i < result->turn_count; i++) {
+        free(result->turns[i].input.data);
+        free(result->turns[i].rewritten.data);
+        free(result->turns[i].removed);
+    }
+    free(result->turns);
+}
+
 void s2a_result_free(s2a_result *result)
 {
     if (!result)
@@ -77,6 +87,7 @@ void s2a_result_free(s2a_result *result)
     free(result->units);
     free(result->removed);
     free(result->added);
+    turns_free(result);
     free(result);
 }
 
@@ -175,6 +186,25 @@ size_t s2a_result_added_count(const s2a_result *result)
 s2a_span s2a_result_added(const s2a_result *result, size_t index)
 {
     return index < result->added_count ? result->added[index] : (s2a_span){ 0, 0 };
+}
+
+size_t s2a_result_turn_count(const s2a_result *result)
+{
+    return result->turn_count;
+}
+
+s2a_turn s2a_result_turn(const s2a_result *result, size_t index)
+{
+    if (index >= result->turn_count)
+        return (s2a_turn){ .input = "", .rewritten = "" };
+    const result_turn *t = &result->turns[index];
+    return (s2a_turn){ .index = t->index,
+                       .input = t->input.data,
+                       .input_len = t->input.len,
+                       .rewritten = t->rewritten.data,
+                       .rewritten_len = t->rewritten.len,
+                       .removed = t->removed,
+                       .removed_count = t->removed_count };
 }
 
 s2a_usage s2a_result_usage(const s2a_result *result, int step)

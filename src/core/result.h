@@ -10,6 +10,14 @@ typedef struct text {
     size_t len;
 } text;
 
+/* An earlier message of which something went. */
+typedef struct result_turn {
+    size_t index;
+    text input, rewritten;
+    s2a_span *removed;
+    size_t removed_count;
+} result_turn;
+
 struct s2a_result {
     s2a_mode mode;
     s2a_preset preset;
@@ -22,6 +30,8 @@ struct s2a_result {
     size_t unit_count;
     s2a_span *removed, *added;
     size_t removed_count, added_count;
+    result_turn *turns;
+    size_t turn_count;
     s2a_usage usage[2];
 };
 

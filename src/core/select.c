@@ -4,191 +4,12 @@
 #include "core/clause.h"
 #include "core/error.h"
 #include "core/limits.h"
+#include "core/select_parts.h"
+#include "core/window.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A unit is repeated by its beginning: longer than this the judgement gets no better, and every
- * token of a branch costs as much as one of the text. */
-#define BRANCH_WORDS 12
-#define BRANCH_BYTES 144 /* where words are not set apart */
-
-enum { NEEDED, UNRELATED, OPINION, LABELS };
-static const char *const labels[LABELS] = { " needed", " unrelated", " opinion" };
-
-/* ---- what the model is shown -------------------------------------------------------------- */
-
-static void add_numbered(buf *out, size_t number, const char *text, size_t len)
-{
-    buf_addf(out, "%s[%zu] ", number > 1 ? "\n" : "", number);
-    buf_add(out, text, len);
-}
-
-/* The first words, and how many bytes they are. */
-static size_t first_words(const char *text, size_t len)
-{
-    size_t words = 0, i = 0;
-    while (i < len) {
-        while (i < len && !ascii_space(text[i]))
-            i++;
-        if (++words == BRANCH_WORDS)
-            break;
-        while (i < len && ascii_space(text[i]))
-            i++;
-    }
-    if (i > BRANCH_BYTES) {
-        i = BRANCH_BYTES;
-        while (i > 0 && ((unsigned char)text[i] & 0xc0) == 0x80)
-            i--;
-    }
-    while (i > 0 && ascii_space(text[i - 1]))
-        i--;
-    return i;
-}
-
-/* The beginning of a line of the answer, up to where the label stands. */
-static void add_branch(buf *out, size_t number, const char *text, size_t len)
-{
-    size_t start = 0;
-    while (start < len && ascii_space(text[start]))
-        start++;
-    buf_addf(out, "[%zu] \"", number);
-    size_t shown = first_words(text + start, len - start);
-    buf_add(out, text + start, shown);
-    buf_adds(out, start + shown < len ? "...\" is" : "\" is");
-}
-
-/* ---- examples ----------------------------------------------------------------------------- */
-
-typedef struct example {
-    buf list, answer;
-    const char *question;
-    size_t question_len, count;
-} example;
-
-static void example_reset(example *e)
-{
-    buf_reset(&e->list);
-    buf_reset(&e->answer);
-    e->question = NULL;
-    e->count = 0;
-}
-
-static bool messages_add(select_examples *all, const char *role, buf *text)
-{
-    backend_message *grown = realloc(all->messages, (all->count + 1) * sizeof *grown);
-    if (!grown)
-        return false;
-    all->messages = grown;
-    size_t len = 0;
-    char *content = buf_take(text, &len);
-    if (!content)
-        return false;
-    grown[all->count++] = (backend_message){ role, content, len };
-    return true;
-}
-
-static s2a_status example_end(const prompt_set *prompts, example *e, select_examples *all,
-                              size_t position, s2a_error *err)
-{
-    if (e->list.status != S2A_OK || e->answer.status != S2A_OK)
-        return error_nomem(err);
-    if (e->count == 0)
-        return S2A_OK;
-    if (!e->question || e->answer.len == 0)
-        return error_set_at(err, S2A_PROMPT, position,
-                            "select-examples: the example that ends at byte %zu has no %s", position,
-                            e->question ? "labelled sentence" : "question");
-    buf content;
-    buf_init(&content, 4 * LIMIT_PROMPT_FILE_BYTES);
-    prompt_values values = { .input = e->list.data, .input_len = e->list.len,
-                             .question = e->question, .question_len = e->question_len };
-    prompt_render(prompts, PROMPT_SELECT, &values, &content);
-    bool ok = content.status == S2A_OK && messages_add(all, "user", &content) &&
-              messages_add(all, "assistant", &e->answer);
-    buf_free(&content);
-    if (!ok)
-        return error_nomem(err);
-    buf_init(&e->answer, LIMIT_PROMPT_FILE_BYTES * 2); /* what it held is the message's */
-    example_reset(e);
-    return S2A_OK;
-}
-
-static s2a_status example_line(example *e, const char *line, size_t len, size_t position,
-                               s2a_error *err)
-{
-    const char *colon = memchr(line, ':', len);
-    size_t name = colon ? (size_t)(colon - line) : 0, start = name + 1;
-    while (start < len && ascii_space(line[start]))
-        start++;
-    if (!colon || start >= len)
-        return error_set_at(err, S2A_PROMPT, position,
-                            "select-examples: the line at byte %zu is not \"label: sentence\"",
-                            position);
-    add_numbered(&e->list, ++e->count, line + start, len - start);
-    if (name == 8 && !memcmp(line, "question", 8)) {
-        e->question = line + start;
-        e->question_len = len - start;
-        return S2A_OK;
-    }
-    for (size_t i = 0; i < LABELS; i++) {
-        if (strlen(labels[i] + 1) != name || memcmp(line, labels[i] + 1, name) != 0)
-            continue;
-        if (e->answer.len > 0)
-            buf_adds(&e->answer, "\n");
-        add_branch(&e->answer, e->count, line + start, len - start);
-        buf_adds(&e->answer, labels[i]);
-        return S2A_OK;
-    }
-    return error_set_at(err, S2A_PROMPT, position,
-                        "select-examples: unknown label at byte %zu; use needed, unrelated, opinion "
-                        "or question",
-                        position);
-}
-
-s2a_status select_examples_build(const prompt_set *prompts, select_examples *out, s2a_error *err)
-{
-    *out = (select_examples){ 0 };
-    buf system;
-    buf_init(&system, LIMIT_PROMPT_FILE_BYTES);
-    buf_add(&system, prompts->text[PROMPT_SELECT_SYSTEM], prompts->len[PROMPT_SELECT_SYSTEM]);
-    bool begun = messages_add(out, "system", &system);
-    buf_free(&system);
-    if (!begun) {
-        select_examples_free(out);
-        return error_nomem(err);
-    }
-    const char *text = prompts->text[PROMPT_SELECT_EXAMPLES];
-    size_t len = prompts->len[PROMPT_SELECT_EXAMPLES];
-    example e = { .count = 0 };
-    buf_init(&e.list, 2 * LIMIT_PROMPT_FILE_BYTES);
-    buf_init(&e.answer, 2 * LIMIT_PROMPT_FILE_BYTES);
-    s2a_status status = S2A_OK;
-    for (size_t at = 0; at < len && status == S2A_OK;) {
-        const char *newline = memchr(text + at, '\n', len - at);
-        size_t end = newline ? (size_t)(newline - text) : len;
-        status = ascii_blank(text + at, end - at)
-                     ? example_end(prompts, &e, out, at, err)
-                     : example_line(&e, text + at, end - at, at, err);
-        at = end + 1;
-    }
-    if (status == S2A_OK)
-        status = example_end(prompts, &e, out, len, err);
-    buf_free(&e.list);
-    buf_free(&e.answer);
-    if (status != S2A_OK)
-        select_examples_free(out);
-    return status;
-}
-
-void select_examples_free(select_examples *examples)
-{
-    for (size_t i = 0; i < examples->count; i++)
-        free((char *)examples->messages[i].content);
-    free(examples->messages);
-    *examples = (select_examples){ 0 };
-}
 
 /* ---- the question ------------------------------------------------------------------------- */
 
@@ -257,7 +78,7 @@ static bool is_request(const select_input *in, size_t i)
 
 /* What is asked: given apart; or the questions and requests that nobody is quoted with; or any
  * question; or the last sentence. */
-static s2a_status questions_find(const select_input *in, select_unit *out, s2a_error *err)
+s2a_status select_mark(const select_input *in, select_unit *out, s2a_error *err)
 {
     quoting *quoted = quoting_find(in);
     bool any = false;
@@ -283,205 +104,208 @@ static s2a_status questions_find(const select_input *in, select_unit *out, s2a_e
         any |= out[i].question;
     if (!any && in->count > 0)
         out[last].question = true;
+    for (size_t i = 0; i < in->count; i++)
+        out[i].asked = out[i].question;
     return S2A_OK;
 }
 
-/* ---- asking ------------------------------------------------------------------------------- */
-
-/* What is asked, after a space where something stands before it. */
-static void add_questions(const select_input *in, const select_unit *units, buf *out)
+s2a_status select_mark_earlier(const select_input *in, select_unit *out, s2a_error *err)
 {
+    quoting *quoted = quoting_find(in);
+    if (!quoted)
+        return error_nomem(err);
     for (size_t i = 0; i < in->count; i++) {
         const segment_unit *u = &in->units[i];
-        if (!units[i].question)
-            continue;
-        if (out->len > 0)
-            buf_adds(out, " ");
-        buf_add(out, in->text + u->start, u->text_end - u->start);
+        const char *sentence = in->text + u->start;
+        size_t len = u->text_end - u->start;
+        out[i] = (select_unit){ .kept = true, .label = "needed",
+                                .whole = !is_sentence(u) || quoted[i].at_start,
+                                .question = u->question || clause_is_request(sentence, len) ||
+                                            clause_is_standing(sentence, len) };
+    }
+    free(quoted);
+    return S2A_OK;
+}
+
+void select_spare(const select_input *in, select_unit *out)
+{
+    bool any = false;
+    for (size_t i = in->count; i > 0; i--) {
+        const segment_unit *next = &in->units[i < in->count ? i : 0];
+        select_unit *u = &out[i - 1];
+        if (!u->kept && in->keep == 0 && u->label[0] == 'u' && i < in->count && out[i].kept &&
+            clause_refers_back(in->text + next->start, next->text_end - next->start,
+                               next->question))
+            u->kept = true;
+        any |= u->kept;
+    }
+    for (size_t i = 0; i < in->count; i++) {
+        out[i].kept |= !any;
+        if (out[i].kept && !out[i].question)
+            out[i].label = "needed";
     }
 }
 
-static void add_prompt(const select_input *in, const select_unit *units, buf *out)
+/* ---- judging ------------------------------------------------------------------------------ */
+
+/* Tokens of the text that are judged at once. The calibration was made on texts of up to about this
+ * length, and attention to more costs with the square of it. */
+#define WINDOW_TOKENS 2000
+#define WINDOW_LEAST 64     /* with less of the text in sight a judgement is worth nothing */
+#define MARGINS 20          /* of them make a window: two neighbours share a tenth of one */
+#define MARK_TOKENS 8       /* "[12] " and the line's end */
+#define ROOM_TOKENS 192     /* for a branch, and for what the template adds */
+#define QUESTION_TOKENS 480 /* of the question that is shown in each of many windows; attention is
+                               read for at most 512 at once */
+#define TOKEN_BYTES 16      /* no text has so many a token; what would have is not worth tokenising */
+
+size_t select_count_tokens(backend *b, const char *text, size_t len)
 {
-    buf list, question;
-    buf_init(&list, 2 * LIMIT_INPUT_BYTES);
-    buf_init(&question, 2 * LIMIT_INPUT_BYTES);
+    size_t ascii = 0, others = 0;
+    if (b->vtable->capabilities(b).counts_tokens)
+        return b->vtable->count_tokens(b, text, len);
+    for (size_t i = 0; i < len; i++) {
+        ascii += (unsigned char)text[i] < 0x80;
+        others += (unsigned char)text[i] >= 0xc0; /* a character's first byte */
+    }
+    return ascii / 3 + others + 1;
+}
+
+typedef struct plan {
+    window *windows;
+    size_t count, asked_from;
+} plan;
+
+/* The last that is asked, and what else comes before it and is short enough to be repeated in each
+ * window. Returns its tokens. */
+static size_t plan_question(const select_input *in, const select_unit *units, const size_t *cost,
+                            plan *out)
+{
+    size_t sum = 0;
+    for (size_t i = in->count; i > 0; i--) {
+        if (!units[i - 1].asked)
+            continue;
+        if (sum > 0 && sum + cost[i - 1] > QUESTION_TOKENS)
+            break;
+        sum += cost[i - 1];
+        out->asked_from = i - 1;
+    }
+    return sum;
+}
+
+/* Tokens of all units; of what may be a short text an upper bound, for which nothing is tokenised. */
+static size_t plan_costs(const select_input *in, size_t most, bool short_text, size_t *cost)
+{
+    size_t total = 0;
     for (size_t i = 0; i < in->count; i++) {
         const segment_unit *u = &in->units[i];
-        add_numbered(&list, i + 1, in->text + u->start, u->text_end - u->start);
+        size_t len = u->end - u->start, large = len / TOKEN_BYTES;
+        size_t tokens = short_text     ? len
+                        : large > most ? large
+                                       : select_count_tokens(in->backend, in->text + u->start, len);
+        cost[i] = tokens + MARK_TOKENS;
+        total += cost[i];
     }
-    add_questions(in, units, &question);
-    prompt_values values = { .input = list.data, .input_len = list.len, .question = question.data,
-                             .question_len = question.len };
-    prompt_render(in->prompts, PROMPT_SELECT, &values, out);
-    if (list.status != S2A_OK || question.status != S2A_OK)
-        out->status = S2A_NOMEM;
-    buf_free(&list);
-    buf_free(&question);
+    return total;
 }
 
-typedef struct asking {
-    buf prompt, forced; /* all branches, one after the other */
-    backend_message *messages;
-    backend_branch *branches;
-    size_t *ends; /* of each branch: its slot */
-    double *logprob;
-    size_t count;
-} asking;
-
-static bool asking_fill(const select_input *in, const select_unit *units, asking *a)
+static s2a_status plan_fill(const select_input *in, const select_unit *units, bool attends,
+                            size_t *cost, plan *out, s2a_error *err)
 {
-    size_t n = in->count, examples = in->examples->count;
-    buf_init(&a->prompt, 8 * LIMIT_INPUT_BYTES);
-    buf_init(&a->forced, 4 * LIMIT_INPUT_BYTES);
-    a->messages = calloc(examples + 1, sizeof *a->messages);
-    a->branches = calloc(n, sizeof *a->branches);
-    a->ends = calloc(n, sizeof *a->ends);
-    a->logprob = calloc(n * LABELS, sizeof *a->logprob);
-    if (!a->messages || !a->branches || !a->ends || !a->logprob)
-        return false;
-    add_prompt(in, units, &a->prompt);
-    size_t *starts = calloc(n, sizeof *starts);
-    for (size_t i = 0; i < n && starts; i++) {
-        if (units[i].question)
-            continue;
-        starts[a->count] = a->forced.len;
-        add_branch(&a->forced, i + 1, in->text + in->units[i].start,
-                   in->units[i].text_end - in->units[i].start);
-        a->ends[a->count] = a->forced.len - starts[a->count];
-        a->count++;
+    backend_capabilities can = in->backend->vtable->capabilities(in->backend);
+    size_t limit = can.score_tokens > 0 ? can.score_tokens : can.ctx_tokens;
+    size_t most = in->window_tokens > 0 ? in->window_tokens : WINDOW_TOKENS;
+    size_t fixed = ROOM_TOKENS + (attends ? 0 : in->examples->tokens), asked = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        size_t total = plan_costs(in, most, pass == 0, cost);
+        asked = 0;
+        for (size_t i = 0; i < in->count; i++)
+            asked += units[i].asked ? cost[i] : 0;
+        if (total <= most && (limit == 0 || total + asked + fixed <= limit))
+            return window_split(cost, in->count, total, 0, &out->windows, &out->count, err);
     }
-    bool ok = starts && a->prompt.status == S2A_OK && a->forced.status == S2A_OK;
-    for (size_t k = 0; k < a->count && ok; k++)
-        a->branches[k] = (backend_branch){ a->forced.data + starts[k], a->ends[k], &a->ends[k], 1 };
-    free(starts);
-    if (!ok)
-        return false;
-    if (examples > 0)
-        memcpy(a->messages, in->examples->messages, examples * sizeof *a->messages);
-    a->messages[examples] = (backend_message){ "user", a->prompt.data, a->prompt.len };
-    return true;
+    fixed += plan_question(in, units, cost, out);
+    if (limit > 0 && limit < fixed + WINDOW_LEAST && can.counts_tokens)
+        return error_set(err, S2A_LIMIT,
+                         "the instruction and the question are %zu tokens, the context of select "
+                         "holds %zu; raise --ctx, shorten the question, or use mode rewrite",
+                         fixed, limit);
+    size_t room = limit == 0 ? most : limit > fixed ? limit - fixed : 0;
+    most = room < most ? room : most;
+    most = most < WINDOW_LEAST ? WINDOW_LEAST : most;
+    return window_split(cost, in->count, most, most / MARGINS, &out->windows, &out->count, err);
 }
 
-static void asking_free(asking *a)
+static s2a_status plan_make(const select_input *in, const select_unit *units, bool attends, plan *out,
+                            s2a_error *err)
 {
-    buf_free(&a->prompt);
-    buf_free(&a->forced);
-    free(a->messages);
-    free(a->branches);
-    free(a->ends);
-    free(a->logprob);
-}
-
-/* ---- attention ---------------------------------------------------------------------------- */
-
-typedef struct attending {
-    buf question;
-    s2a_span *spans;
-    size_t *of; /* the unit of each span */
-    size_t count;
-    float *mass;
-} attending;
-
-static bool attending_fill(const select_input *in, const select_unit *units, size_t heads,
-                           attending *a)
-{
-    buf_init(&a->question, 2 * LIMIT_INPUT_BYTES);
-    buf_adds(&a->question, "\n\nQuestion:");
-    add_questions(in, units, &a->question);
-    a->spans = calloc(in->count, sizeof *a->spans);
-    a->of = calloc(in->count, sizeof *a->of);
-    a->mass = calloc(in->count * heads, sizeof *a->mass);
-    if (!a->spans || !a->of || !a->mass)
-        return false;
-    for (size_t i = 0; i < in->count; i++) {
-        const segment_unit *u = &in->units[i];
-        if (units[i].question)
-            continue;
-        a->of[a->count] = i;
-        a->spans[a->count++] = (s2a_span){ u->start, u->end };
-    }
-    return a->question.status == S2A_OK;
-}
-
-/* The text as it is, then the question after it: how much of the question's attention goes to a byte
- * of each unit, as the mean over the heads of the upper half of the layers (below it attention follows
- * words and places; measured on HotpotQA). One prefill, and a few dozen tokens. */
-static s2a_status attention_read(const select_input *in, select_unit *out, s2a_usage *usage,
-                                 s2a_error *err)
-{
-    const backend_vtable *vtable = in->backend->vtable;
-    size_t heads = vtable->capabilities(in->backend).attention_heads;
-    size_t len = in->question_start == SIZE_MAX ? in->units[in->count - 1].end : in->question_start;
-    attending a = { .count = 0 };
-    backend_params params = { .top_p = 1, .cancel = in->cancel, .keep_result = true };
-    backend_usage used = { .finish = BACKEND_FINISH_STOP };
-    s2a_status status = S2A_NOMEM;
-    if (attending_fill(in, out, heads, &a)) {
-        const char *question = a.question.data;
-        status = vtable->attention(in->backend, in->text, len, a.spans, a.count, &question, 1,
-                                   &params, a.mass, &used, err);
-    } else {
-        error_nomem(err);
-    }
-    *usage = used.tokens;
-    for (size_t k = 0; k < a.count && status == S2A_OK; k++) {
-        select_unit *u = &out[a.of[k]];
-        u->judged = u->attended = true;
-        for (size_t h = heads / 2; h < heads; h++)
-            u->attention += (double)a.mass[k * heads + h];
-        u->attention /= (double)(a.spans[k].end - a.spans[k].start);
-    }
-    buf_free(&a.question);
-    free(a.spans);
-    free(a.of);
-    free(a.mass);
+    *out = (plan){ .count = 0 };
+    size_t *cost = calloc(in->count, sizeof *cost);
+    s2a_status status =
+        cost ? plan_fill(in, units, attends, cost, out, err) : error_nomem(err);
+    free(cost);
     return status;
+}
+
+static void usage_add(s2a_usage *to, const s2a_usage *from)
+{
+    to->prompt_tokens += from->prompt_tokens;
+    to->cached_tokens += from->cached_tokens;
+    to->completion_tokens += from->completion_tokens;
+    to->drafted_tokens += from->drafted_tokens;
+    to->accepted_tokens += from->accepted_tokens;
+    to->ms += from->ms;
+}
+
+static bool any_to_judge(const select_unit *units, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++)
+        if (!units[i].question)
+            return true;
+    return false;
+}
+
+static s2a_status judge_windows(const select_input *in, const plan *p, bool attends, select_unit *out,
+                                s2a_usage *usage, s2a_error *err)
+{
+    s2a_status status = S2A_OK;
+    for (size_t i = 0; i < p->count && status == S2A_OK; i++) {
+        select_window w = { p->windows[i], p->asked_from, p->count == 1 };
+        w.alone = w.alone && w.units.to - w.units.from == in->count;
+        s2a_usage used = { .ms = 0 };
+        if (!any_to_judge(out, w.units.from, w.units.to))
+            continue;
+        if (cancel_fired(in->cancel))
+            return error_set(err, S2A_CANCELLED, "cancelled");
+        status = attends ? select_ask_attention(in, &w, out, &used, err)
+                         : select_ask_labels(in, &w, out, &used, err);
+        usage_add(usage, &used);
+    }
+    return status;
+}
+
+s2a_status select_score(const select_input *in, select_unit *out, s2a_usage *usage, s2a_error *err)
+{
+    *usage = (s2a_usage){ .ms = 0 };
+    s2a_status status = S2A_OK;
+    if (any_to_judge(out, 0, in->count)) {
+        const backend_vtable *vtable = in->backend->vtable;
+        bool attends = in->keep > 0 && vtable->attention &&
+                       vtable->capabilities(in->backend).can_read_attention;
+        plan p;
+        status = plan_make(in, out, attends, &p, err);
+        if (status == S2A_OK)
+            status = judge_windows(in, &p, attends, out, usage, err);
+        free(p.windows);
+    }
+    return status == S2A_OK ? select_decide(in, out, err) : status;
 }
 
 s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usage, s2a_error *err)
 {
-    s2a_status status = questions_find(in, out, err);
-    if (status != S2A_OK)
-        return status;
-    size_t judged = 0;
-    for (size_t i = 0; i < in->count; i++)
-        judged += !out[i].question;
-    if (judged == 0) {
-        select_decide(in, out);
-        return S2A_OK;
-    }
-    if (in->keep > 0 && in->backend->vtable->attention &&
-        in->backend->vtable->capabilities(in->backend).can_read_attention) {
-        status = attention_read(in, out, usage, err);
-        if (status == S2A_OK)
-            select_decide(in, out);
-        return status;
-    }
-    asking a = { .count = 0 };
-    backend_params params = { .top_p = 1, .cancel = in->cancel, .keep_result = true,
-                              .common_messages = in->examples->count };
-    backend_usage used = { .finish = BACKEND_FINISH_STOP };
-    status = asking_fill(in, out, &a)
-                 ? in->backend->vtable->score(in->backend, a.messages, in->examples->count + 1,
-                                              a.branches, a.count, labels, LABELS, &params,
-                                              a.logprob, &used, err)
-                 : error_nomem(err);
-    *usage = used.tokens;
-    const double *row = a.logprob;
-    for (size_t i = 0; i < in->count && status == S2A_OK; i++) {
-        if (out[i].question)
-            continue;
-        out[i].judged = true;
-        out[i].needed = row[NEEDED];
-        out[i].unrelated = row[UNRELATED];
-        out[i].opinion = row[OPINION];
-        row += LABELS;
-    }
-    asking_free(&a);
-    if (status == S2A_OK)
-        select_decide(in, out);
-    return status;
+    *usage = (s2a_usage){ .ms = 0 };
+    s2a_status status = select_mark(in, out, err);
+    return status == S2A_OK ? select_score(in, out, usage, err) : status;
 }
 
 /* ---- deciding ----------------------------------------------------------------------------- */
@@ -533,29 +357,48 @@ static size_t bytes_of(const select_input *in, size_t i)
     return in->units[i].text_end - in->units[i].start;
 }
 
-/* The best scores up to a share of the bytes; units of equal score in order. */
-static void keep_share(const select_input *in, select_unit *out)
+typedef struct ranked {
+    double score;
+    size_t unit;
+} ranked;
+
+/* Best score first; equal ones in order. */
+static int rank(const void *a, const void *b)
 {
-    double all = 0, kept = 0;
-    for (size_t i = 0; i < in->count; i++)
-        if (out[i].judged) {
-            all += (double)bytes_of(in, i);
-            out[i].kept = false;
-        }
-    for (;;) {
-        size_t best = in->count;
-        for (size_t i = 0; i < in->count; i++)
-            if (out[i].judged && !out[i].kept && (best == in->count || out[i].score > out[best].score) &&
-                kept + (double)bytes_of(in, i) <= in->keep * all)
-                best = i;
-        if (best == in->count)
-            return;
-        out[best].kept = true;
-        kept += (double)bytes_of(in, best);
-    }
+    const ranked *x = a, *y = b;
+    if (x->score > y->score || x->score < y->score)
+        return x->score > y->score ? -1 : 1;
+    return x->unit < y->unit ? -1 : x->unit > y->unit;
 }
 
-void select_decide(const select_input *in, select_unit *out)
+/* The best scores up to a share of the bytes: one that does not fit is passed over. */
+static s2a_status keep_share(const select_input *in, select_unit *out, s2a_error *err)
+{
+    ranked *order = calloc(in->count + 1, sizeof *order);
+    double all = 0, kept = 0;
+    size_t n = 0;
+    if (!order)
+        return error_nomem(err);
+    for (size_t i = 0; i < in->count; i++) {
+        if (!out[i].judged)
+            continue;
+        all += (double)bytes_of(in, i);
+        out[i].kept = false;
+        order[n++] = (ranked){ out[i].score, i };
+    }
+    qsort(order, n, sizeof *order, rank);
+    for (size_t k = 0; k < n; k++) {
+        double with = kept + (double)bytes_of(in, order[k].unit);
+        if (with <= in->keep * all) {
+            out[order[k].unit].kept = true;
+            kept = with;
+        }
+    }
+    free(order);
+    return S2A_OK;
+}
+
+s2a_status select_decide(const select_input *in, select_unit *out, s2a_error *err)
 {
     scale s = scale_of(in, out);
     for (size_t i = 0; i < in->count; i++) {
@@ -563,8 +406,7 @@ void select_decide(const select_input *in, select_unit *out)
         u->score = u->judged ? score_of(in, u, &s) : 0;
         u->kept = !u->judged || u->whole || u->score >= in->threshold;
     }
-    if (in->keep > 0)
-        keep_share(in, out);
+    s2a_status status = in->keep > 0 ? keep_share(in, out, err) : S2A_OK;
     for (size_t i = 0; i < in->count; i++) {
         select_unit *u = &out[i];
         bool opinion = !u->attended && (in->preset == S2A_PRESET_OPINION ||
@@ -572,6 +414,7 @@ void select_decide(const select_input *in, select_unit *out)
                                          u->opinion > u->unrelated));
         u->label = u->question ? "question" : u->kept ? "needed" : opinion ? "opinion" : "unrelated";
     }
+    return status;
 }
 
 /* ---- x' ----------------------------------------------------------------------------------- */
@@ -581,7 +424,7 @@ void select_decide(const select_input *in, select_unit *out)
 static size_t first_question(const select_input *in, const select_unit *units)
 {
     size_t i = 0;
-    while (i < in->count && !(units[i].question && (in->units[i].question ||
+    while (i < in->count && !(units[i].asked && (in->units[i].question ||
                                                     in->question_start != SIZE_MAX)))
         i++;
     return i;
@@ -589,7 +432,7 @@ static size_t first_question(const select_input *in, const select_unit *units)
 
 static bool asked(const select_unit *units, size_t first, size_t i)
 {
-    return units[i].question && i >= first;
+    return units[i].asked && i >= first;
 }
 
 enum { EVERYTHING, NOT_ASKED, ASKED };
@@ -641,11 +484,10 @@ static bool removed_add(select_text *out, size_t start, size_t end, bool follows
         out->removed[out->removed_count - 1].end = end;
         return true;
     }
-    s2a_span *grown = realloc(out->removed, (out->removed_count + 1) * sizeof *grown);
-    if (!grown)
+    if (!array_reserve((void **)&out->removed, &out->removed_cap, out->removed_count + 1,
+                       sizeof *out->removed))
         return false;
-    out->removed = grown;
-    grown[out->removed_count++] = (s2a_span){ start, end };
+    out->removed[out->removed_count++] = (s2a_span){ start, end };
     return true;
 }
 

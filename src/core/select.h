@@ -17,6 +17,7 @@
 typedef struct select_examples {
     backend_message *messages; /* their texts are malloc'ed */
     size_t count;
+    size_t tokens; /* of all of them, where they were counted */
 } select_examples;
 
 /* Lines "needed: ...", "unrelated: ...", "opinion: ..." and "question: ..."; blank lines between
@@ -24,10 +25,16 @@ typedef struct select_examples {
  * failure *out holds nothing to free. */
 s2a_status select_examples_build(const prompt_set *prompts, select_examples *out, s2a_error *err);
 void select_examples_free(select_examples *examples);
+/* Their tokens, for the judgement of texts that are nearly as long as the context. */
+void select_examples_count(select_examples *examples, backend *b);
+
+/* Exact where the backend can count; otherwise an estimate that is rather too high. */
+size_t select_count_tokens(backend *b, const char *text, size_t len);
 
 /* What is said of one unit. */
 typedef struct select_unit {
     bool question;   /* always kept, not judged */
+    bool asked;      /* it is what is to be answered now */
     bool whole;      /* code, table, list, heading, inside a quotation: kept unless a share of the text
                         is asked for */
     bool judged;
@@ -52,15 +59,29 @@ typedef struct select_input {
     double threshold; /* kept from this score on */
     double keep;      /* 0, or the share of the judged bytes to keep, best scores first. Scores are
                          then the question's attention, where the backend can read it */
+    size_t window_tokens; /* of the text that is judged at once; 0 = the default */
     const s2a_cancel *cancel;
 } select_input;
 
-/* Fills out[count]. Errors are those of the backend's score. Where no unit could go the backend is not
- * asked. */
+/* Fills out[count]. A text longer than a window is judged in several, one call of the backend each, and
+ * their usage is added up; a unit longer than a window is not judged, and stays. Errors are those of
+ * the backend; S2A_LIMIT where its context has no room beside the question. Where no unit could go the
+ * backend is not asked. Our own work is linear in the text, but for a sort of the scores with keep. */
 s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usage, s2a_error *err);
 
-/* The second half of it, pure: scores from log-probabilities, and who stays. */
-void select_decide(const select_input *in, select_unit *out);
+/* Its two halves: what is asked, and all the rest. S2A_NOMEM; as above. */
+s2a_status select_mark(const select_input *in, select_unit *out, s2a_error *err);
+s2a_status select_score(const select_input *in, select_unit *out, s2a_usage *usage, s2a_error *err);
+
+/* For what the user said earlier in a conversation. Instead of select_mark: every question, request and
+ * standing instruction stays, and none is asked now. S2A_NOMEM. */
+s2a_status select_mark_earlier(const select_input *in, select_unit *out, s2a_error *err);
+/* Afterwards: what a kept sentence refers back to stays (unless a share is asked for), and all of it
+ * where nothing would be left. */
+void select_spare(const select_input *in, select_unit *out);
+
+/* The second half of it: scores from log-probabilities, over the whole text, and who stays. S2A_NOMEM. */
+s2a_status select_decide(const select_input *in, select_unit *out, s2a_error *err);
 
 /* x': the kept units as they stand in x. If something went, what is asked is handed over last; a
  * request that is no question ("Comment on the following.") stays where it was. A space is added
@@ -69,7 +90,7 @@ typedef struct select_text {
     buf text;
     s2a_span context, question; /* in text; question is empty where its place is not known */
     s2a_span *removed;          /* of x, in order, not touching; malloc'ed */
-    size_t removed_count;
+    size_t removed_count, removed_cap;
     bool changed; /* otherwise text is x */
 } select_text;
 

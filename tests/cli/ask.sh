@@ -9,6 +9,12 @@ valid() {
         fail "the result does not follow the schema"
 }
 
+json_is() { # an expression of Python in which d is the result
+    checks=$((checks + 1))
+    python3 -c 'import json, sys; d = json.load(sys.stdin); sys.exit(not eval(sys.argv[1]))' "$1" <"$work/out" ||
+        fail "not so: $1"
+}
+
 # ---- the two steps
 replay "$work/replay" "$parts" "$answer"
 run ask "$x" </dev/null
@@ -46,6 +52,25 @@ printf 'The poem  is from\t1855.\r\n\r\nWho wrote it?\n' >"$work/clean"
 run attend <"$work/clean"
 check "x' is x" cmp -s "$work/clean" "$work/out"
 want_err
+
+# ---- what the user said earlier
+cat >"$work/messages" <<'JSON'
+[{"role": "system", "content": "s"},
+ {"role": "user", "content": "I think it was Poe. The poem is from 1855. Which poem?"},
+ {"role": "assistant", "content": "a"}, {"role": "user", "content": "Who wrote it?"}]
+JSON
+printf '%s\n' '@score -5 -4 -0.1' '@score -0.1 -5 -6' %% "$answer" >"$work/judged"
+run ask --backend script --model "$work/judged" --json --messages "$work/messages" </dev/null
+want_status 0
+valid
+json_is 'd["turns"] == [{"index": 1, "removed": [{"start": 0, "end": 19, "text": "I think it was Poe."}]}]'
+json_is 'd["removed"] == [] and d["input"] == d["rewritten"] == "Who wrote it?"'
+run attend --backend script --model "$work/judged" --explain --messages "$work/messages" </dev/null
+want_status 0
+want_out_has 'Message 2'
+want_out_has '[-I think it was Poe.-] The poem is from 1855. Which poem?'
+run ask --backend script --model "$work/judged" --json "Who wrote it?" </dev/null
+json_is '"turns" not in d'
 
 # ---- explain, compare
 replay "$work/replay" "$parts" "$answer" "I agree, Poe."

@@ -228,7 +228,8 @@ static void test_builtin_set(void **state)
     for (size_t p = 0; p < set.count; p++) {
         const calibration_prompt *prompt = &set.prompts[p];
         judged j;
-        assert_int_equal(judged_read(engine, prompt->text, prompt->len, SIZE_MAX, NULL, &j, &err), S2A_OK);
+        judged_options how = { .question_start = SIZE_MAX };
+        assert_int_equal(judged_read(engine, prompt->text, prompt->len, &how, NULL, &j, &err), S2A_OK);
         if (j.count != prompt->piece_count)
             fail_msg("%s: %zu units, not %zu", prompt->text, j.count, prompt->piece_count);
         for (size_t i = 0; i < j.count; i++) {

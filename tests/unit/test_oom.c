@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "core/engine.h"
 #include "s2a.h"
 #include "scripted.h"
 
@@ -83,17 +84,43 @@ static s2a_request *request_build(s2a_status *status)
     return request;
 }
 
-static void sweep(run_fn run, const char *records)
+static s2a_status as_it_is(s2a_request *request)
+{
+    (void)request;
+    return S2A_OK;
+}
+
+static s2a_status keep_half(s2a_request *request)
+{
+    return s2a_request_set_keep(request, 0.5, NULL);
+}
+
+static s2a_status conversation(s2a_request *request)
+{
+    s2a_status status = s2a_request_add_message(request, "assistant", "No.", 3, NULL);
+    return status == S2A_OK ? s2a_request_add_message(request, "user", X, strlen(X), NULL) : status;
+}
+
+static s2a_status long_text(s2a_request *request)
+{
+    static const char text[] = X X X X X X X X X X "I think it was Poe. I think it was Poe.";
+    return s2a_request_set_text(request, text, sizeof text - 1, NULL);
+}
+
+static void sweep_with(run_fn run, const char *records, s2a_engine_options options,
+                       s2a_status (*change)(s2a_request *))
 {
     long runs = 0;
     for (long n = 1;; n++, runs++) {
-        s2a_engine *engine = scripted_engine(records);
+        s2a_engine *engine = scripted_engine_with(records, options);
         s2a_result *result = NULL;
         s2a_error err = { .status = S2A_OK };
         failed = false;
         fail_at = n;
         s2a_status status = S2A_OK;
         s2a_request *request = request_build(&status);
+        if (status == S2A_OK)
+            status = change(request);
         if (status == S2A_OK)
             status = run(engine, request, &result, &err);
         fail_at = 0;
@@ -111,6 +138,13 @@ static void sweep(run_fn run, const char *records)
     }
     print_message("%ld allocations failed one by one\n", runs);
     assert_true(runs > 20);
+}
+
+static void sweep(run_fn run, const char *records)
+{
+    s2a_engine_options options;
+    s2a_engine_options_init(&options);
+    sweep_with(run, records, options, as_it_is);
 }
 
 static void test_attend(void **state)
@@ -142,6 +176,28 @@ static void test_select(void **state)
     (void)state;
     sweep(s2a_attend, "@score -9 -9 0\n@score 0 -9 -9\n");
     sweep(s2a_answer, "@score -9 -9 0\n@score 0 -9 -9\n%%\nWalt Whitman.\n");
+}
+
+/* In a context that holds little of the text beside the examples. */
+static void test_select_windows(void **state)
+{
+    (void)state;
+    static const char records[] = "@score -9 -9 0\n@score 0 -9 -9\n";
+    s2a_engine_options options;
+    s2a_engine_options_init(&options);
+    s2a_engine *engine = scripted_engine(records);
+    options.ctx_tokens = (uint32_t)engine->examples.tokens + 500;
+    s2a_engine_close(engine);
+    sweep_with(s2a_attend, records, options, long_text);
+    sweep_with(s2a_attend, records, options, keep_half);
+}
+
+static void test_select_turns(void **state)
+{
+    (void)state;
+    s2a_engine_options options;
+    s2a_engine_options_init(&options);
+    sweep_with(s2a_answer, "@score -9 -9 0\n@score 0 -9 -9\n%%\nWalt Whitman.\n", options, conversation);
 }
 
 static void test_engine_open(void **state)
@@ -180,6 +236,8 @@ int main(void)
         cmocka_unit_test(test_attend_inferred_question),
         cmocka_unit_test(test_answer),
         cmocka_unit_test(test_select),
+        cmocka_unit_test(test_select_windows),
+        cmocka_unit_test(test_select_turns),
         cmocka_unit_test(test_engine_open),
     };
     return cmocka_run_group_tests_name("oom", tests, NULL, NULL);

@@ -137,6 +137,8 @@ bool judge_cache_load(const embedded *e, struct llama_context *ctx, const int32_
 void judge_cache_save(const embedded *e, struct llama_context *ctx, const int32_t *tokens,
                       size_t count);
 size_t judge_heads(const embedded *e);
+/* The context that texts are judged in. */
+uint32_t judge_tokens(const embedded *e);
 void judge_free(embedded *e);
 
 #endif

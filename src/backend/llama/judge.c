@@ -107,7 +107,7 @@ void judge_free(embedded *e)
     e->judge = NULL;
 }
 
-static uint32_t text_limit(const embedded *e)
+uint32_t judge_tokens(const embedded *e)
 {
     return e->ctx_tokens < JUDGE_CTX_TOKENS ? e->ctx_tokens : JUDGE_CTX_TOKENS;
 }
@@ -120,7 +120,7 @@ static s2a_status judge_open(embedded *e, s2a_error *err)
     if (!j)
         return error_nomem(err);
     struct llama_context_params params = llama_context_default_params();
-    params.n_ctx = text_limit(e);
+    params.n_ctx = judge_tokens(e);
     params.n_batch = params.n_ubatch = BATCH_TOKENS;
     params.n_outputs_max = JUDGE_OUTPUTS;
     params.n_seq_max = JUDGE_BRANCHES + 1;
@@ -545,11 +545,11 @@ static s2a_status score_call(scoring *s, const backend_message *messages, size_t
     s2a_status status = chat_prompt_tokens(&e->chat, messages, count, &prefix, NULL, err);
     for (size_t i = 0; i < s->branch_count && status == S2A_OK; i++)
         status = branch_read(e, &branches[i], &s->branches[i], err);
-    if (status == S2A_OK && prefix.count >= text_limit(e))
+    if (status == S2A_OK && prefix.count >= judge_tokens(e))
         status = error_set(err, S2A_LIMIT,
                            "the text and its instruction are %zu tokens, the context of select holds "
                            "%u; raise --ctx, shorten the text, or use mode rewrite",
-                           prefix.count, text_limit(e));
+                           prefix.count, judge_tokens(e));
     size_t common = 0, common_messages = s->c->params->common_messages;
     if (status == S2A_OK && e->cache_dir && common_messages < count)
         status = common_find(e, messages, common_messages, &prefix, &common, err);
@@ -691,11 +691,11 @@ s2a_status judge_attention(backend *self, const char *text, size_t len, const s2
         if (chat_tokenize(e, questions[q], strlen(questions[q]), false, &r.questions[q]) != S2A_OK)
             status = error_nomem(err);
     usage->tokens.prompt_tokens = r.text.count;
-    if (status == S2A_OK && r.text.count >= text_limit(e))
+    if (status == S2A_OK && r.text.count >= judge_tokens(e))
         status = error_set(err, S2A_LIMIT,
                            "the text is %zu tokens, the context of select holds %u; raise --ctx or "
                            "shorten the text",
-                           r.text.count, text_limit(e));
+                           r.text.count, judge_tokens(e));
     if (status == S2A_OK && (status = enter(&c, err)) == S2A_OK) {
         status = attention_inside(&r, err);
         leave(&c);
