@@ -12,7 +12,7 @@ _s2a() {
     local words=
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        words='ask attend pull models eval help --help --version'
+        words='ask attend pull models eval bench help --help --version'
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
         return
     fi
@@ -68,6 +68,20 @@ _s2a() {
         eval:--timeout | eval:--temperature | eval:--top-p | eval:--seed | eval:--max-tokens)
         return
         ;;
+    bench:--backend) words='llama script' ;;
+    bench:--model | bench:-m | bench:--server | bench:--out)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(
+            [[ $prev != *model && $prev != -m ]] || compgen -W "$(_s2a_models)" -- "$cur"
+            compgen -f -- "$cur"
+        )
+        return
+        ;;
+    bench:--lengths | bench:--concurrency | bench:--repeat | bench:--minutes | \
+        bench:--max-tokens | bench:--seed | bench:--threads | bench:--ctx | bench:--gpu-layers | \
+        bench:--timeout)
+        return
+        ;;
     pull:--source) words='url wheels any' ;;
     *)
         case $command in
@@ -82,7 +96,12 @@ _s2a() {
             --no-color --quiet --verbose --help'
             [[ $cur == -* ]] || words='qa argument math math-hard rag clean report'
             ;;
-        help) words='ask attend pull models eval' ;;
+        bench)
+            words='--quick --lengths --concurrency --repeat --minutes --max-tokens --seed --model
+            --server --no-server --backend --threads --ctx --gpu-layers --timeout --json --out
+            --quiet --verbose --help'
+            ;;
+        help) words='ask attend pull models eval bench' ;;
         esac
         [[ $command != pull || $cur == -* ]] || words=$(_s2a_models)
         [[ $command == help || $cur == -* || $command == pull || $command == eval ]] || words=

@@ -187,8 +187,8 @@ static s2a_status write_plots(const bench_report *r, const char *dir, s2a_error 
           "seconds", draw_cost },
     };
     char subtitle[400];
-    snprintf(subtitle, sizeof subtitle, "%.120s, %u threads, %s; medians and quartiles", r->model,
-             r->threads, r->machine.cpu);
+    snprintf(subtitle, sizeof subtitle, "%.120s, %u thread%s, %s; medians and quartiles", r->model,
+             r->threads, r->threads == 1 ? "" : "s", r->machine.cpu);
     drawing *d = calloc(1, sizeof *d);
     s2a_status status = d ? S2A_OK : error_nomem(err);
     for (size_t i = 0; i < sizeof plots / sizeof *plots && status == S2A_OK; i++) {

@@ -123,7 +123,7 @@ void bench_report_text(const bench_report *r, buf *out)
         buf_addf(out, "; llama-server %s", r->server_version);
     if (r->speculation[0])
         buf_addf(out, ", best speculation: %s", r->speculation);
-    buf_addf(out, "\n\n  %-58s %7s   %-16s\n", "", "figure", "goal");
+    buf_addf(out, "\n\n  %-58s %7s   goal\n", "", "figure");
     for (int i = 0; i < BENCH_FIGURES; i++)
         figure_line(r, (bench_figure_id)i, out);
     buf_adds(out, "\n");

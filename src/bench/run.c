@@ -176,6 +176,7 @@ static s2a_status open_workers(bench *b)
  * first; --quick tries QUICK_TRIALS of them. The defaults look up 12 or 24 tokens and draft 48,
  * which suits a GPU; with the short ones a rewrite that skips a sentence is found again sooner. */
 #define QUICK_TRIALS 3
+#define TRIALS_SHARE 0.2 /* of the minutes: then no further kind is tried */
 static const struct speculation {
     const char *about;
     const char *more[8];
@@ -201,7 +202,7 @@ static bench_server server_of(const bench *b, const struct speculation *s)
                            .about = s ? s->about : NULL };
 }
 
-/* Step 1 of one prompt after one that warms it; NaN where this kind does not run. */
+/* Step 1 of a prompt; NaN where this kind does not run. */
 static s2a_status speculation_try(bench *b, const struct speculation *s, char **texts, double *ms)
 {
     bench_peer peer;
@@ -215,9 +216,9 @@ static s2a_status speculation_try(bench *b, const struct speculation *s, char **
         error_set(b->err, status, "%s", why.message);
     else
         status = S2A_OK;
-    for (size_t i = 0; i < 2 && status == S2A_OK && peer.open; i++) {
-        status = run_once(b, &peer, BENCH_NAIVE_SPEC, &texts[i], 1, &sample, &why);
-        if (i == 1 && status == S2A_OK && why.status == S2A_OK)
+    if (status == S2A_OK && peer.open) {
+        status = run_once(b, &peer, BENCH_NAIVE_SPEC, texts, 1, &sample, &why);
+        if (status == S2A_OK && why.status == S2A_OK)
             *ms = sample.step1_ms;
     }
     bench_peer_close(&peer);
@@ -232,8 +233,12 @@ static s2a_status speculation_choose(bench *b, const struct speculation **best)
     double least = INFINITY;
     size_t count = b->o->quick ? QUICK_TRIALS : SPECULATIONS;
     *best = NULL;
-    s2a_status status = texts_make(b, TRIAL_SEED, b->o->lengths[0], 2, &texts, &tokens);
+    s2a_status status = texts_make(b, TRIAL_SEED, b->o->lengths[0], 1, &texts, &tokens);
+    /* Where time is short the first kinds must do. */
+    double most_ms = b->o->minutes > 0 ? b->o->minutes * 60e3 * TRIALS_SHARE : INFINITY;
     for (size_t i = 0; i < count && status == S2A_OK; i++) {
+        if (clock_ms() - b->start_ms > most_ms)
+            break;
         bench_trial *trial = &r->trials[r->trial_count++];
         snprintf(trial->about, sizeof trial->about, "%s", speculations[i].about);
         status = speculation_try(b, &speculations[i], texts, &trial->step1_ms);
@@ -242,7 +247,7 @@ static s2a_status speculation_choose(bench *b, const struct speculation **best)
             *best = &speculations[i];
         }
     }
-    texts_free(texts, 2);
+    texts_free(texts, 1);
     return status;
 }
 
@@ -371,7 +376,7 @@ static s2a_status block_run(bench *b, const bench_block *block)
 
 /* ---- all of it -------------------------------------------------------------------------- */
 
-static s2a_status describe(bench *b)
+static void describe(bench *b)
 {
     bench_report *r = b->report;
     const char *path = b->engine.model, *slash = path ? strrchr(path, '/') : NULL;
@@ -388,12 +393,10 @@ static s2a_status describe(bench *b)
         if (r->plan.blocks[i].concurrency > r->slots)
             r->slots = r->plan.blocks[i].concurrency;
     if (!path)
-        return S2A_OK;
+        return;
     snprintf(r->model_file, sizeof r->model_file, "%s", slash ? slash + 1 : path);
     if (stat(path, &info) == 0)
         r->model_bytes = (uint64_t)info.st_size;
-    say(b, "reading the model's sha256");
-    return sha256_file(path, b->o->cancel, NULL, NULL, r->model_sha256, b->err);
 }
 
 static s2a_status measure(bench *b)
@@ -403,6 +406,9 @@ static s2a_status measure(bench *b)
     s2a_status status = bench_micro_run(MICRO_PASSES, b->o->cancel, &r->micro, b->err);
     if (status == S2A_OK)
         status = open_workers(b);
+    say(b, "reading the model's sha256");
+    if (status == S2A_OK) /* the model has been opened: it is there */
+        status = sha256_file(b->engine.model, b->o->cancel, NULL, NULL, r->model_sha256, b->err);
     if (status == S2A_OK)
         status = open_servers(b);
     if (status == S2A_OK)
@@ -424,18 +430,17 @@ s2a_status bench_run(const bench_options *o, bench_report *report, s2a_error *er
                     o->repetitions, o->quick, &report->plan);
     if (b->engine.ctx_tokens == 0)
         b->engine.ctx_tokens = bench_plan_ctx_tokens(&report->plan, o->max_tokens);
-    s2a_status status = describe(b);
-    if (status == S2A_OK && b->engine.threads == 0)
+    describe(b);
+    if (b->engine.threads == 0)
         b->engine.threads = report->threads = report->machine.cores;
-    if (status == S2A_OK)
-        status = measure(b);
+    s2a_status status = measure(b);
     for (int i = 0; i < BENCH_PEERS; i++)
         bench_peer_close(&b->peers[i]);
     report->minutes = (clock_ms() - b->start_ms) / 60e3;
     bench_figures_compute(&report->samples, &report->skips, o->lengths[0], report->figures);
     if (status == S2A_OK && report->samples.count == 0)
         status = error_set(err, S2A_BACKEND, "nothing could be measured: %s",
-                           report->skips.count > 0 ? report->skips.items[0].reason : "no run ended");
+                           report->figures[BENCH_FIGURE_SELECT_TOTAL].reason);
     free(b);
     return status;
 }

@@ -19,7 +19,7 @@ const char help_main[] =
     "  pull [MODEL]   download a model\n"
     "  models         list the models that can be downloaded, and which are here\n"
     "  eval TASK      the paper's experiments; s2a eval report makes a page of them\n"
-    "  bench          how fast this is here, against llama-server\n"
+    "  bench          how fast it is on this machine, beside what it would cost without\n"
     "\n"
     "  --help         this text; s2a COMMAND --help says more\n"
     "  --version      print the version\n"
