@@ -125,10 +125,16 @@ bool bench_process_ended(bench_process *p)
     return true;
 }
 
+void bench_process_ask_to_stop(const bench_process *p)
+{
+    if (p->pid > 0)
+        kill(p->pid, SIGTERM);
+}
+
 void bench_process_stop(bench_process *p)
 {
     if (p->pid > 0) {
-        kill(p->pid, SIGTERM);
+        bench_process_ask_to_stop(p);
         double start = clock_ms();
         while (!bench_process_ended(p)) {
             if (clock_ms() - start > STOP_MS) {

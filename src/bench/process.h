@@ -23,6 +23,8 @@ s2a_status bench_process_start(const char *const *argv, bool pipes, bench_proces
 /* True once it has ended by itself. */
 bool bench_process_ended(bench_process *p);
 
+/* Asks it to end. None is fine. */
+void bench_process_ask_to_stop(const bench_process *p);
 /* Asks it to end, waits three seconds at most, then kills it; closes what belongs to it. None is
  * fine. */
 void bench_process_stop(bench_process *p);

@@ -125,7 +125,14 @@ static s2a_status run_once(bench *b, bench_peer *peer, bench_arm arm, char **tex
     return S2A_OK;
 }
 
-/* How long the next run of an arm may take, from its last one, as if all were linear; 0 = no idea. */
+/* What a run has to do, for guessing: linear in length; requests at once share the reading of the
+ * weights, so that each further one costs about half. */
+static uint64_t work_of(const bench_block *block)
+{
+    return (uint64_t)block->length * (1 + block->concurrency) / 2;
+}
+
+/* How long the next run of an arm may take, from its last one; 0 = no idea. */
 static double guess_ms(const bench *b, bench_arm arm, uint64_t work)
 {
     return b->last_work[arm] ? b->last_ms[arm] * (double)work / (double)b->last_work[arm] : 0;
@@ -166,6 +173,8 @@ static s2a_status open_workers(bench *b)
     status = open_worker(b, BENCH_PEER_REWRITE, true, b->err);
     if (status != S2A_OK)
         return status;
+    if (b->o->quick)
+        return skip_peer(b, BENCH_PEER_REWRITE_OFF, "left out with --quick");
     if (!b->peers[BENCH_PEER_REWRITE].drafts)
         return skip_peer(b, BENCH_PEER_REWRITE_OFF,
                          "this engine does not draft: it is the same as rewrite");
@@ -175,7 +184,7 @@ static s2a_status open_workers(bench *b)
 /* Kinds of llama-server's n-gram speculation (common/arg.cpp of the pinned source), likeliest
  * first; --quick tries QUICK_TRIALS of them. The defaults look up 12 or 24 tokens and draft 48,
  * which suits a GPU; with the short ones a rewrite that skips a sentence is found again sooner. */
-#define QUICK_TRIALS 3
+#define QUICK_TRIALS 2
 #define TRIALS_SHARE 0.2 /* of the minutes: then no further kind is tried */
 static const struct speculation {
     const char *about;
@@ -286,14 +295,14 @@ static s2a_status open_servers(bench *b)
     return open_server(b, BENCH_PEER_SERVER_SPEC, best);
 }
 
-/* Every arm once, on one prompt: then select's examples and the instructions of all the others are
+/* Every arm once, on one short prompt: then select's examples and the instructions of all the others are
  * in their caches, as they are in any process that has served before. What this takes is the cold
  * start, and no measurement. */
 static s2a_status warm(bench *b)
 {
     char **texts = NULL;
     uint64_t tokens = 0;
-    s2a_status status = texts_make(b, WARM_SEED, b->o->lengths[0], 1, &texts, &tokens);
+    s2a_status status = texts_make(b, WARM_SEED, BENCH_PROMPT_TOKENS_MIN, 1, &texts, &tokens);
     for (int arm = 0; arm < BENCH_ARMS && status == S2A_OK; arm++) {
         bench_peer_id id = bench_arms[arm].peer;
         bench_cold *cold = &b->report->cold[id];
@@ -309,7 +318,7 @@ static s2a_status warm(bench *b)
             status = skip(b, (bench_arm)arm, 0, 0, why.message);
             continue;
         }
-        remember(b, (bench_arm)arm, b->o->lengths[0], sample.wall_ms);
+        remember(b, (bench_arm)arm, BENCH_PROMPT_TOKENS_MIN, sample.wall_ms);
         if (cold->first_ms <= 0)
             cold->first_ms = sample.total_ms;
     }
@@ -324,7 +333,7 @@ static s2a_status cell_run(bench *b, const bench_block *block, bench_arm arm, ui
 {
     bench_peer *peer = &b->peers[bench_arms[arm].peer];
     uint32_t length = block->length, at_once = block->concurrency;
-    uint64_t work = (uint64_t)length * at_once;
+    uint64_t work = work_of(block);
     if (!peer->open || bench_skips_find(&b->report->skips, arm, length, at_once))
         return S2A_OK;
     if (too_late(b, arm, work)) {
@@ -434,6 +443,8 @@ s2a_status bench_run(const bench_options *o, bench_report *report, s2a_error *er
     if (b->engine.threads == 0)
         b->engine.threads = report->threads = report->machine.cores;
     s2a_status status = measure(b);
+    for (int i = 0; i < BENCH_PEERS; i++) /* all at once: a server takes its time */
+        bench_process_ask_to_stop(&b->peers[i].process);
     for (int i = 0; i < BENCH_PEERS; i++)
         bench_peer_close(&b->peers[i]);
     report->minutes = (clock_ms() - b->start_ms) / 60e3;

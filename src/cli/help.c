@@ -162,7 +162,7 @@ const char help_bench[] =
     "                         1,8)\n"
     "      --repeat N         runs of each (default 5; with --quick 3)\n"
     "      --minutes X        begin nothing that would take longer (default: no limit; with\n"
-    "                         --quick 13)\n"
+    "                         --quick 14)\n"
     "      --max-tokens N     of the answers (default 64)\n"
     "      --seed N           of the prompts (default 0); all generation is greedy\n"
     "\n"

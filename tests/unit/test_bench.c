@@ -169,10 +169,15 @@ static void test_plan(void **state)
     }
     assert_in_range(bench_plan_ctx_tokens(&plan, 64), 9000, 10240); /* 2 x 4000 and 8 x 2 x 200 */
     bench_plan_make(lengths, 3, at_once, 3, 3, true, &plan);
-    assert_int_equal(plan.blocks[0].arm_count, BENCH_ARMS);
-    assert_int_equal(plan.blocks[3].arm_count, 2);
-    assert_int_equal(plan.blocks[3].repetitions, 3);
-    assert_int_equal(plan.blocks[4].repetitions, 1);
+    static const uint32_t quick[][4] = { { 200, 1, 3, 6 }, { 1000, 1, 1, 2 }, { 200, 8, 1, 4 },
+                                         { 200, 4, 1, 4 }, { 4000, 1, 1, 2 } };
+    assert_int_equal(plan.count, 5);
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(plan.blocks[i].length, quick[i][0]);
+        assert_int_equal(plan.blocks[i].concurrency, quick[i][1]);
+        assert_int_equal(plan.blocks[i].repetitions, quick[i][2]);
+        assert_int_equal(plan.blocks[i].arm_count, quick[i][3]);
+    }
 }
 
 /* In as many repetitions as there are arms each arm is once at each place. */
