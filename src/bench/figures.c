@@ -195,7 +195,8 @@ static void growth(const figuring *f, bench_figure *out)
             known = seen[k] == s->length;
         if (known)
             continue;
-        bench_spread step1 = bench_spread_of(f->samples, BENCH_SELECT, s->length, 1, BENCH_STEP1_MS);
+        bench_spread step1 =
+            bench_spread_of(f->samples, BENCH_SELECT, s->length, 1, BENCH_STEP1_MS);
         out->n = n == 0 || step1.n < out->n ? step1.n : out->n;
         seen[n] = s->length;
         x[n] = s->input_tokens > 0 ? (double)s->input_tokens : s->length;

@@ -4,9 +4,10 @@
 
 #include "bench/arms.h"
 
-/* id, name in the JSON, the goal's side, the goal, what it is in words. FREE: no goal of its own. */
+/* id, name in the JSON, the goal's side, the goal, what it is in words. FREE: has none. */
 #define BENCH_FIGURE_MAP(X)                                                                      \
-    X(SELECT_STEP1, "select_step1_speedup", AT_LEAST, 5, "select, step 1: times faster than naive") \
+    X(SELECT_STEP1, "select_step1_speedup", AT_LEAST, 5,                                         \
+      "select, step 1: times faster than naive")                                                 \
     X(SELECT_TOTAL, "select_total_over_plain", AT_MOST, 1.25,                                    \
       "select, both steps: times one plain call")                                                \
     X(REWRITE, "rewrite_speedup", FREE, 0, "rewrite, step 1: times faster than naive")           \

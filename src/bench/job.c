@@ -227,7 +227,8 @@ s2a_status bench_done_sum(const bench_done *done, bench_sample *sample, s2a_erro
         const s2a_usage *u = &t->step2;
         if (t->first_ms > 0 && t->last_ms > t->first_ms && u->completion_tokens > 1) {
             read[rates] = ((double)u->prompt_tokens - (double)u->cached_tokens) / t->first_ms * 1e3;
-            written[rates++] = (double)(u->completion_tokens - 1) / (t->last_ms - t->first_ms) * 1e3;
+            written[rates++] =
+                (double)(u->completion_tokens - 1) / (t->last_ms - t->first_ms) * 1e3;
         }
     }
     sample->step1_ms = stats_quantile(step1, done->count, 0.5);

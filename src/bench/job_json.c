@@ -14,8 +14,8 @@ json_t *bench_engine_json(const bench_engine *e)
 {
     const s2a_calibration *c = &e->calibration;
     return json_pack("{s:s?,s:s?,s:s?,s:I,s:I,s:I,s:I,s:[f,f,f,f],s:b}", "backend",
-                     e->backend, "model", e->model, "url", e->url, "ctx", (json_int_t)e->ctx_tokens, "threads",
-                     (json_int_t)e->threads, "timeout_ms", (json_int_t)e->timeout_ms, "gpu_layers",
+                     e->backend, "model", e->model, "url", e->url, "ctx",
+                     (json_int_t)e->ctx_tokens, "threads", (json_int_t)e->threads, "timeout_ms", (json_int_t)e->timeout_ms, "gpu_layers",
                      (json_int_t)e->gpu_layers, "calibration", c->relevance_border,
                      c->relevance_ratio, c->relevance_cap, c->opinion_border, "draft",
                      (int)e->draft);

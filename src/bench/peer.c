@@ -88,8 +88,8 @@ static s2a_status ask(bench_peer *peer, const char *name, json_t *value, uint32_
     const char *error = json_string_value(json_object_get(*out, "error"));
     if (status == S2A_OK && error) {
         json_int_t code = json_integer_value(json_object_get(*out, "status"));
-        status = error_set(err, code > S2A_OK && code <= S2A_INTERNAL ? (s2a_status)code : S2A_BACKEND,
-                           "%s", error);
+        bool known = code > S2A_OK && code <= S2A_INTERNAL;
+        status = error_set(err, known ? (s2a_status)code : S2A_BACKEND, "%s", error);
     }
     if (status != S2A_OK) {
         json_decref(*out);
@@ -162,7 +162,8 @@ static s2a_status ready(bench_peer *peer, int port, s2a_error *err)
                              *line ? "; it said: " : "", line);
         }
         if (clock_ms() > until)
-            return error_set(err, S2A_TIMEOUT, "llama-server was not ready in %d s", OPEN_MS / 1000);
+            return error_set(err, S2A_TIMEOUT, "llama-server was not ready in %d s",
+                             OPEN_MS / 1000);
         struct timespec pause = { 0, LOOK_MS * 1000000L };
         nanosleep(&pause, NULL);
     }

@@ -21,9 +21,9 @@ typedef struct bench_plan {
 
 /* What decides most comes first: all arms at the first length, alone; then the other numbers of
  * requests at once, the most first, at that length; then the other lengths, alone. quick: less of
- * it, and all but the first block once. No draft-off arm; the second length before the crowd; of several
- * at once only the arms that are compared there, the cheapest first; at other lengths only select
- * and plain, whose growth is a figure. */
+ * it, and all but the first block once. No draft-off arm; the second length before the crowd; of
+ * several at once only the arms that are compared there, the cheapest first; at other lengths only
+ * select and plain, whose growth is a figure. */
 void bench_plan_make(const uint32_t *lengths, size_t length_count, const uint32_t *concurrency,
                      size_t concurrency_count, uint32_t repetitions, bool quick, bench_plan *out);
 

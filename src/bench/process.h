@@ -12,7 +12,7 @@
 typedef struct bench_process {
     pid_t pid;    /* 0 = none */
     int to, from; /* its standard input and output; -1 = it has none */
-    int log;      /* what it wrote to standard error (and output, without pipes); an unlinked file */
+    int log;      /* what it wrote to standard error (and output, without pipes), in memory */
 } bench_process;
 
 /* argv[0] is the path of the program. S2A_UNAVAILABLE (it cannot be run), S2A_IO, S2A_NOMEM; then

@@ -81,8 +81,10 @@ static void seconds(buf *out, double ms)
 
 static void cell_line(const bench_report *r, bench_arm arm, const bench_block *b, buf *out)
 {
-    bench_spread step1 = bench_spread_of(&r->samples, arm, b->length, b->concurrency, BENCH_STEP1_MS);
-    bench_spread total = bench_spread_of(&r->samples, arm, b->length, b->concurrency, BENCH_TOTAL_MS);
+    bench_spread step1 =
+        bench_spread_of(&r->samples, arm, b->length, b->concurrency, BENCH_STEP1_MS);
+    bench_spread total =
+        bench_spread_of(&r->samples, arm, b->length, b->concurrency, BENCH_TOTAL_MS);
     bench_spread rate =
         bench_spread_of(&r->samples, arm, b->length, b->concurrency, BENCH_TOKENS_PER_S);
     if (total.n == 0)
@@ -210,8 +212,8 @@ void bench_report_figures_csv(const bench_report *r, buf *out)
         buf_addf(out, "%s,", bench_figures[i].name);
         if (isfinite(f->value))
             buf_addf(out, "%.4f", f->value);
-        buf_addf(out, ",%s,%s,%zu,", goal, words[bench_figure_verdict((bench_figure_id)i, f->value)],
-                 f->n);
+        buf_addf(out, ",%s,%s,%zu,", goal,
+                 words[bench_figure_verdict((bench_figure_id)i, f->value)], f->n);
         text_add_csv(out, f->reason);
         buf_adds(out, "\n");
     }

@@ -295,9 +295,9 @@ static s2a_status open_servers(bench *b)
     return open_server(b, BENCH_PEER_SERVER_SPEC, best);
 }
 
-/* Every arm once, on one short prompt: then select's examples and the instructions of all the others are
- * in their caches, as they are in any process that has served before. What this takes is the cold
- * start, and no measurement. */
+/* Every arm once, on one short prompt: then select's examples and the instructions of all the
+ * others are in their caches, as they are in any process that has served before. What this takes
+ * is the cold start, and no measurement. */
 static s2a_status warm(bench *b)
 {
     char **texts = NULL;

@@ -126,7 +126,8 @@ static s2a_status value_take(bench_command *c, int code, const char *value, s2a_
         return S2A_OK;
     case OPTION_OUT:
         c->out = value;
-        return *value ? S2A_OK : error_set(err, S2A_ARGUMENT, "--out: it is empty; name a directory");
+        return *value ? S2A_OK
+                      : error_set(err, S2A_ARGUMENT, "--out: it is empty; name a directory");
     default: {
         settings_id id = (settings_id)(code - SETTING_BASE);
         snprintf(where, sizeof where, "--%s", settings_name(id));
@@ -224,8 +225,9 @@ static s2a_status options_take(bench_command *c, int argc, char **argv, s2a_erro
     if (status == S2A_OK)
         status = settings_settle(set, err);
     if (status == S2A_OK && !strcmp(set->backend, "http"))
-        status = error_set(err, S2A_ARGUMENT, "bench: it measures this machine, not a server; leave "
-                                              "the URL out, or give --backend llama");
+        status = error_set(err, S2A_ARGUMENT,
+                           "bench: it measures this machine, not a server; leave the URL out, or "
+                           "give --backend llama");
     if (set->from[SETTING_MAX_TOKENS] == SETTINGS_DEFAULT)
         set->max_tokens = MAX_TOKENS_DEFAULT;
     return status;
@@ -254,7 +256,8 @@ static bool build_script(const char *program, char *path, size_t size)
 
 static bool built_server(char *path, size_t size)
 {
-    const char *cache = getenv("S2A_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    const char *cache = getenv("S2A_CACHE"), *xdg = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME");
     int n = cache && *cache     ? snprintf(path, size, "%s", cache)
             : xdg && *xdg == '/' ? snprintf(path, size, "%s/s2a", xdg)
                                  : snprintf(path, size, "%s/.cache/s2a", home ? home : "");
@@ -270,7 +273,7 @@ static s2a_status server_build(bench_command *c, const char *script, s2a_error *
     bench_process p;
     int code = 0;
     if (!c->base.quiet)
-        term_say("note: building llama-server; this takes minutes, once (--no-server goes without)");
+        term_say("note: building llama-server; this takes minutes, once (or give --no-server)");
     s2a_status status = bench_process_start(argv, false, &p, err);
     if (status != S2A_OK)
         return status;

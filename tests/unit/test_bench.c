@@ -214,9 +214,9 @@ static void add(bench_report *r, bench_sample s)
 /* At 200 tokens, one at a time, medians of three (the other two are 0.5 and 3 times as long):
  *     naive 20 s, select 2 s, rewrite 10 s, with speculation 12 s; plain 4 s, select in all 5 s;
  *     prefill 100, generation 40 tokens a second
- * so 10, 1.25, 2, 2 / (100 / 40) = 0.8, 1.2. At 8: rewrite 80 tokens in 10 s, naive 80 in 20 s; plain
- * 300 and plain-server 400 in 10 s: the lower of 2 and 0.75. Memory: 900 and 1100 over 1000. Select's
- * step 1 at 400 tokens 4 s, at 800 8 s: exponent 1. */
+ * so 10, 1.25, 2, 2 / (100 / 40) = 0.8, 1.2. At 8: rewrite 80 tokens in 10 s, naive 80 in 20 s;
+ * plain 300 and plain-server 400 in 10 s: the lower of 2 and 0.75. Memory: 900 and 1100 over 1000.
+ * Select's step 1 at 400 tokens 4 s, at 800 8 s: exponent 1. */
 static void fixture(bench_report *r)
 {
     static const double times[] = { 0.5, 1, 3 };
