@@ -3,6 +3,8 @@
 # refused, and that nothing is left behind by an interrupt.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 test="s2a bench"
+# cairo's fonts leak; the sanitizer need not say that it looks away.
+export LSAN_OPTIONS=${LSAN_OPTIONS:+$LSAN_OPTIONS:}print_suppressions=0
 printf '%s\n' '@sleep 3' '@score -0.1 -3 -3' 'Unbiased text context: The bridge was opened in 1850.' '' \
     'Question/Query: In which year was the bridge opened?' >"$work/replay"
 bench() { run bench --backend script --model "$work/replay" "$@" </dev/null; }
@@ -189,13 +191,13 @@ refused 1 'nothing could be measured: select: script: the prompt does not fit' b
     --model "$work/limit" --lengths 64 --repeat 1 --no-server
 
 # ---- time is short
-bench --lengths 64,128 --concurrency 1 --repeat 500 --minutes 0.02 --json --quiet --no-server
+bench --lengths 64,128 --concurrency 1 --repeat 1000 --minutes 0.1 --json --quiet --no-server
 want_status 0
 want_out_has 'left out: '
 checks=$((checks + 1))
 python3 -c '
 import json, sys
-assert len(json.load(open(sys.argv[1]))["detail"]["runs"]) < 900' "$work/out" || fail "it did not stop in time"
+assert len(json.load(open(sys.argv[1]))["detail"]["runs"]) < 5900' "$work/out" || fail "it did not stop in time"
 
 # ---- an interrupt: the status, no process, what there was
 # begun TEXT ARGUMENT...: in the background, until its notes have TEXT
