@@ -211,6 +211,13 @@ begun() {
     done
     fail "no \"$1\""
 }
+served() { # until the server runs: before, it may still be on its way to it
+    for _ in {1..600}; do
+        [[ ! -s $LOG.pid ]] || return
+        sleep 0.05
+    done
+    fail "no server was started"
+}
 interrupt() { # SIGNAL STATUS
     test="s2a bench and $1"
     kill -s "$1" "$tool"
@@ -228,10 +235,12 @@ begun "run 3 of" --no-server
 interrupt TERM 143
 export SLOW=30
 begun "with ngram-simple" --server "$work/llama-server" # its first answer will not come
+served
 interrupt INT 130
 # and when the tool is killed, nothing outlives it
 test="s2a bench, killed"
 begun "with ngram-simple" --server "$work/llama-server"
+served
 kill -KILL "$tool"
 wait "$tool" 2>/dev/null
 sleep 0.3
