@@ -176,12 +176,20 @@ static void *cancel_later(void *ctx)
     return NULL;
 }
 
+/* Shown from a little before the place where the two part. */
 static void fault(const char *what, size_t request, const char *got, const char *want)
 {
+    size_t same = 0;
+    while (got[same] && got[same] == want[same])
+        same++;
+    size_t from = same > 40 ? same - 40 : 0;
+    while (from > 0 && ((unsigned char)got[from] & 0xC0) == 0x80)
+        from--;
     pthread_mutex_lock(&s.lock);
     if (!s.first_fault[0])
-        snprintf(s.first_fault, sizeof s.first_fault, "request %zu: %s: \"%.200s\", not \"%.200s\"",
-                 request, what, got, want);
+        snprintf(s.first_fault, sizeof s.first_fault,
+                 "request %zu: %s, from byte %zu: \"%.120s\", not \"%.120s\"", request, what, from,
+                 got + from, want + from);
     pthread_mutex_unlock(&s.lock);
 }
 
