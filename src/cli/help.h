@@ -7,6 +7,7 @@ extern const char help_ask[];
 extern const char help_attend[];
 extern const char help_eval[];
 extern const char help_calibrate[];
+extern const char help_bench[];
 
 void help_version(void);
 

@@ -22,8 +22,8 @@ static const struct command {
     { "help", cmd_help },  { "--help", cmd_help },
     { "-h", cmd_help },    { "--version", cmd_version },
     { "-V", cmd_version }, { "serve", NULL },
-    { "probe", cmd_probe }, { "eval", cmd_eval },  { "bench", NULL },
-    { "calibrate", cmd_calibrate },
+    { "probe", cmd_probe }, { "eval", cmd_eval }, { "calibrate", cmd_calibrate },
+    { "bench", cmd_bench }, { "bench-worker", cmd_bench_worker },
 };
 
 static int cmd_version(int argc, char **argv)

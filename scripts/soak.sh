@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Many mixed requests with random cancels against one engine; tests/live/test_soak.c says what must hold.
+#
+#   scripts/soak.sh [REQUESTS [PRESET]]      default: 2000 release; asan and tsan are the others
+#   S2A_SOAK_SEED=N                          other requests (default 1)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+requests=${1:-2000} preset=${2:-release}
+case $requests in '' | 0 | *[!0-9]*) echo "soak.sh: \"$requests\" is no number of requests" >&2; exit 2 ;; esac
+scripts/configure.sh "$preset"
+cmake --build --preset "$preset" --target test_soak
+run=()
+# As in check.sh: thread sanitizer and the placing of memory.
+if [[ $preset == tsan ]] && setarch -R true 2>/dev/null; then
+    run=(setarch -R)
+fi
+export S2A_SOAK_REQUESTS=$requests S2A_REQUIRE_LIVE=0
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1}
+export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$PWD/tests/lsan.supp}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$PWD/tests/tsan.supp halt_on_error=1}
+exec "${run[@]}" scripts/with-live.sh "build/$preset/tests/live/test_soak"
