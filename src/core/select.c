@@ -228,7 +228,7 @@ static s2a_status plan_fill(const select_input *in, const select_unit *units, bo
     if (limit > 0 && limit < fixed + WINDOW_LEAST && can.counts_tokens)
         return error_set(err, S2A_LIMIT,
                          "the instruction and the question are %zu tokens, the context of select "
-                         "holds %zu; raise --ctx, shorten the question, or use mode rewrite",
+                         "holds %zu; shorten the question, or use mode rewrite",
                          fixed, limit);
     size_t room = limit == 0 ? most : limit > fixed ? limit - fixed : 0;
     most = room < most ? room : most;

@@ -163,7 +163,7 @@ echo "error: no such model format" >&2
 exit 1
 P
 chmod +x "$work/broken"
-bench --quick --lengths 64,128 --concurrency 1 --repeat 1 --json --quiet --server "$work/broken"
+bench --quick --lengths 64,128 --concurrency 1 --repeat 1 --ctx 8192 --json --quiet --server "$work/broken"
 want_status 0
 want_out_has "llama-server ended before it was ready; it said: error: no such model format"
 check "select over plain is there" python3 -c '

@@ -429,20 +429,40 @@ static void test_cache_file(void **state)
     rmdir(prompts);
 }
 
-/* A context without room for the examples is an error of step 1 and no more. */
-static void test_too_long(void **state)
+/* The context of the answers may be as small as it likes. */
+static void test_small_context(void **state)
 {
     (void)state;
     s2a_engine *small = live_engine(256);
     s2a_request *request = request_on(X);
     s2a_result *result = NULL;
     s2a_error err;
-    assert_int_equal(s2a_attend(small, request, &result, &err), S2A_LIMIT);
     assert_int_equal(s2a_answer(small, request, &result, &err), S2A_OK);
-    assert_int_equal(s2a_result_fallback(result), S2A_FALLBACK_STEP1_FAILED);
+    assert_int_equal(s2a_result_fallback(result), S2A_FALLBACK_NONE);
     s2a_result_free(result);
     s2a_request_free(request);
     s2a_engine_close(small);
+}
+
+/* A question without room for a text beside it is an error of step 1. */
+static void test_too_long(void **state)
+{
+    (void)state;
+    enum { WORDS = 4000 };
+    s2a_request *request = s2a_request_new();
+    char *asked = malloc(5 * WORDS + 8);
+    assert_true(request && asked);
+    for (size_t i = 0; i < WORDS; i++)
+        memcpy(asked + 5 * i, "much ", 5);
+    strcpy(asked + 5 * WORDS, "is it?");
+    assert_int_equal(s2a_request_set_parts(request, X, strlen(X), asked, strlen(asked), NULL),
+                     S2A_OK);
+    s2a_result *result = NULL;
+    s2a_error err;
+    assert_int_equal(s2a_attend(engine, request, &result, &err), S2A_LIMIT);
+    assert_non_null(strstr(err.message, "shorten the question"));
+    free(asked);
+    s2a_request_free(request);
 }
 
 int main(void)
@@ -452,7 +472,8 @@ int main(void)
         cmocka_unit_test(test_trunk),
         cmocka_unit_test(test_score_faults), cmocka_unit_test(test_attend),
         cmocka_unit_test(test_keep),   cmocka_unit_test(test_answer),
-        cmocka_unit_test(test_windows), cmocka_unit_test(test_cache_file), cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_windows), cmocka_unit_test(test_cache_file), cmocka_unit_test(test_small_context),
+        cmocka_unit_test(test_too_long),
     };
     if (!live_model())
         return 77; /* ctest: skipped */

@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define JUDGE_CTX_TOKENS 8192u
+/* Room for the examples, a question, a window of select, and the branches of one decode: what one
+ * judgement takes, however large the context of the answers is. */
+#define JUDGE_CTX_TOKENS 4608u
 #define JUDGE_BRANCHES 64 /* sequences beside the prefix; each gives a row of logits at least */
 #define JUDGE_OUTPUTS 96
 #define COMMON_LEAST 128 /* tokens: fewer are decoded sooner than a file is read */
@@ -109,7 +111,9 @@ void judge_free(embedded *e)
 
 uint32_t judge_tokens(const embedded *e)
 {
-    return e->ctx_tokens < JUDGE_CTX_TOKENS ? e->ctx_tokens : JUDGE_CTX_TOKENS;
+    int32_t trained = llama_model_n_ctx_train(e->model);
+    return trained > 0 && (uint32_t)trained < JUDGE_CTX_TOKENS ? (uint32_t)trained
+                                                               : JUDGE_CTX_TOKENS;
 }
 
 static s2a_status judge_open(embedded *e, s2a_error *err)
@@ -548,7 +552,7 @@ static s2a_status score_call(scoring *s, const backend_message *messages, size_t
     if (status == S2A_OK && prefix.count >= judge_tokens(e))
         status = error_set(err, S2A_LIMIT,
                            "the text and its instruction are %zu tokens, the context of select holds "
-                           "%u; raise --ctx, shorten the text, or use mode rewrite",
+                           "%u; shorten the text, or use mode rewrite",
                            prefix.count, judge_tokens(e));
     size_t common = 0, common_messages = s->c->params->common_messages;
     if (status == S2A_OK && e->cache_dir && common_messages < count)
@@ -693,7 +697,7 @@ s2a_status judge_attention(backend *self, const char *text, size_t len, const s2
     usage->tokens.prompt_tokens = r.text.count;
     if (status == S2A_OK && r.text.count >= judge_tokens(e))
         status = error_set(err, S2A_LIMIT,
-                           "the text is %zu tokens, the context of select holds %u; raise --ctx or "
+                           "the text is %zu tokens, the context of select holds %u; "
                            "shorten the text",
                            r.text.count, judge_tokens(e));
     if (status == S2A_OK && (status = enter(&c, err)) == S2A_OK) {
