@@ -16,6 +16,7 @@ int cmd_attend(int argc, char **argv);
 int cmd_pull(int argc, char **argv);
 int cmd_models(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
 int cmd_probe(int argc, char **argv);
 
 #endif

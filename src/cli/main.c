@@ -21,7 +21,7 @@ static const struct command {
     { "pull", cmd_pull },  { "models", cmd_models },
     { "help", cmd_help },  { "--help", cmd_help },
     { "-h", cmd_help },    { "--version", cmd_version },
-    { "-V", cmd_version }, { "serve", NULL },
+    { "-V", cmd_version }, { "serve", cmd_serve },
     { "probe", cmd_probe }, { "eval", cmd_eval },  { "bench", NULL },
 };
 
