@@ -4,7 +4,7 @@
  * that take too long over a request.
  *
  * Locks: server->lock guards the table of connections, call->lock the answer; the first is never
- * taken while the second is held. No handler function is called with a lock held. A call is
+ * taken while the second is held. No handler function is called with one of them held. A call is
  * suspended exactly when its flag says so: both change under its lock. */
 #include "serve/http_server.h"
 
@@ -46,6 +46,7 @@ typedef struct conn {
     double since; /* clock_ms() when the phase began */
     struct call *call;
     bool over; /* one too many: it gets 503 */
+    double hung_up; /* clock_ms() when the client ended its side; 0 = it did not */
 } conn;
 
 typedef struct call {
@@ -55,12 +56,12 @@ typedef struct call {
     atomic_int refs;
     buf body;
     body_mode mode;
-    bool head_seen, body_done, close_early; /* MHD's thread only, the last under lock */
+    bool head_seen, body_done; /* MHD's thread only */
     pthread_mutex_t lock;
     /* under lock */
     struct MHD_Connection *connection; /* NULL once it is done with the call */
     struct MHD_Response *response;
-    bool suspended, begun, queued, ended, cut, gone, gone_told, wants_room, more, close;
+    bool suspended, begun, queued, ended, cut, gone, gone_told, known, wants_room, more, close;
     int status;
     int64_t length; /* -1 = not known */
     double head_ms;
@@ -79,7 +80,7 @@ struct http_server {
     pthread_t watch;
     bool watching;
     atomic_bool stopping, quiesced;
-    pthread_mutex_t lock;
+    pthread_mutex_t lock, gone_lock; /* gone_lock is taken before all others */
     conn **slots;
     uint32_t slot_count, slot_cap, generation;
     size_t connections, active;
@@ -191,9 +192,12 @@ bool http_call_is_gone(http_call *pub)
     return gone;
 }
 
-/* The client is gone, or will not get a whole answer: tells the handler, once. */
+/* The client is gone, or will not get a whole answer: tells the handler, once. The lock of the
+ * server's is held until it knows, so that on_done comes after. */
 static void call_gone(call *c)
 {
+    http_server *server = c->server;
+    pthread_mutex_lock(&server->gone_lock);
     pthread_mutex_lock(&c->lock);
     bool tell = !c->ended && !c->gone_told;
     if (tell) {
@@ -201,10 +205,12 @@ static void call_gone(call *c)
         buf_free(&c->out);
         c->out_at = 0;
         call_resume(c);
+        tell = c->known; /* otherwise it is told when it knows the call: see call_head */
     }
     pthread_mutex_unlock(&c->lock);
-    if (tell && c->head_seen)
-        c->server->handler.on_gone(c->server->handler.ctx, &c->pub);
+    if (tell)
+        server->handler.on_gone(server->handler.ctx, &c->pub);
+    pthread_mutex_unlock(&server->gone_lock);
 }
 
 /* ---- answering -------------------------------------------------------------------------- */
@@ -501,8 +507,11 @@ static enum MHD_Result call_head(call *c, struct MHD_Connection *connection, con
     }
     server->handler.on_head(server->handler.ctx, &c->pub);
     pthread_mutex_lock(&c->lock);
-    bool begun = c->begun, close = c->close;
+    bool begun = c->begun, close = c->close, gone = c->gone;
+    c->known = true;
     pthread_mutex_unlock(&c->lock);
+    if (gone)
+        server->handler.on_gone(server->handler.ctx, &c->pub);
     if (!begun && too_large(c)) {
         reply_error(&c->pub, 413, "the request's body is too large", true);
         return call_queue(c);
@@ -670,28 +679,23 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     return *len > 0 ? call_body(c, data, len) : call_work(c);
 }
 
-static void on_completed(void *ctx, struct MHD_Connection *connection, void **ctx_of_call,
-                         enum MHD_RequestTerminationCode how)
+/* MHD is done with the call. */
+static void call_finish(call *c, bool complete)
 {
-    (void)connection;
-    http_server *server = ctx;
-    call *c = *ctx_of_call;
-    *ctx_of_call = NULL;
-    if (!c)
-        return;
+    http_server *server = c->server;
     pthread_mutex_lock(&server->lock);
     c->conn->call = NULL;
     c->conn->phase = PHASE_IDLE;
     c->conn->since = clock_ms();
     server->active--;
     pthread_mutex_unlock(&server->lock);
-    bool complete = how == MHD_REQUEST_TERMINATED_COMPLETED_OK;
     pthread_mutex_lock(&c->lock);
     c->suspended = false;
     pthread_mutex_unlock(&c->lock);
     call_gone(c); /* no effect if the answer is whole */
     pthread_mutex_lock(&c->lock);
     c->connection = NULL;
+    c->gone_told = true;
     http_outcome o = { .status = c->status, .complete = complete && c->ended && !c->cut,
                        .head_ms = c->head_ms, .bytes_in = c->bytes_in, .bytes_out = c->bytes_out };
     struct MHD_Response *r = c->response;
@@ -701,6 +705,17 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **ct
     if (r)
         MHD_destroy_response(r);
     http_call_unref(&c->pub);
+}
+
+static void on_completed(void *ctx, struct MHD_Connection *connection, void **ctx_of_call,
+                         enum MHD_RequestTerminationCode how)
+{
+    (void)ctx;
+    (void)connection;
+    call *c = *ctx_of_call;
+    *ctx_of_call = NULL;
+    if (c)
+        call_finish(c, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 }
 
 /* ---- connections ------------------------------------------------------------------------ */
@@ -762,6 +777,8 @@ static void conn_closed(http_server *server, void **context)
     conn *k = *context;
     if (!k)
         return;
+    if (k->call) /* its head was never whole: MHD has no word on such a request */
+        call_finish(k->call, false);
     pthread_mutex_lock(&server->lock);
     epoll_ctl(server->epoll, EPOLL_CTL_DEL, k->socket, NULL);
     server->slots[k->slot] = NULL;
@@ -790,9 +807,11 @@ static void hang_up(http_server *server, uint64_t id)
     call *c = NULL;
     pthread_mutex_lock(&server->lock);
     conn *k = slot < server->slot_count ? server->slots[slot] : NULL;
-    if (k && k->generation == generation && k->call) {
+    if (k && k->generation == generation) {
+        k->hung_up = clock_ms();
         c = k->call;
-        http_call_ref(&c->pub);
+        if (c)
+            http_call_ref(&c->pub);
     }
     pthread_mutex_unlock(&server->lock);
     if (c) {
@@ -819,6 +838,15 @@ static void conn_expire(const http_server *server, const conn *k)
     shutdown(k->socket, SHUT_RDWR);
 }
 
+static bool conn_is_due(http_server *server, const conn *k, double now)
+{
+    uint32_t limit = k->phase == PHASE_FIRST  ? server->options.head_ms
+                     : k->phase == PHASE_BODY ? server->options.body_ms
+                                              : SERVE_IDLE_MS;
+    bool drained = k->phase == PHASE_IDLE && !k->call && atomic_load(&server->quiesced);
+    return now - k->since > (drained ? TICK_MS : limit);
+}
+
 static void expire(http_server *server)
 {
     double now = clock_ms();
@@ -827,11 +855,10 @@ static void expire(http_server *server)
         conn *k = server->slots[i];
         if (!k || k->phase == PHASE_WORK)
             continue;
-        uint32_t limit = k->phase == PHASE_FIRST  ? server->options.head_ms
-                         : k->phase == PHASE_BODY ? server->options.body_ms
-                                                  : SERVE_IDLE_MS;
-        bool drained = k->phase == PHASE_IDLE && !k->call && atomic_load(&server->quiesced);
-        if (now - k->since > limit || (drained && now - k->since > TICK_MS))
+        /* A client that left in the middle of a request: MHD does not always see that. */
+        if (k->hung_up > 0 && now - k->hung_up > TICK_MS)
+            shutdown(k->socket, SHUT_RDWR);
+        else if (conn_is_due(server, k, now))
             conn_expire(server, k);
     }
     pthread_mutex_unlock(&server->lock);
@@ -961,6 +988,7 @@ s2a_status http_server_start(const http_server_options *options, const http_hand
     server->handler = *handler;
     server->tls = options->tls_cert != NULL;
     pthread_mutex_init(&server->lock, NULL);
+    pthread_mutex_init(&server->gone_lock, NULL);
     server->epoll = epoll_create1(EPOLL_CLOEXEC);
     server->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct epoll_event event = { .events = EPOLLIN, .data.u64 = WAKE };
@@ -1067,6 +1095,7 @@ void http_server_free(http_server *server)
     if (server->wake >= 0)
         close(server->wake);
     pthread_mutex_destroy(&server->lock);
+    pthread_mutex_destroy(&server->gone_lock);
     free(server->slots);
     free(server);
 }
