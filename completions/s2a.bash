@@ -12,7 +12,7 @@ _s2a() {
     local words=
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        words='ask attend pull models eval help --help --version'
+        words='ask attend serve pull models eval help --help --version'
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
         return
     fi
@@ -68,6 +68,30 @@ _s2a() {
         eval:--timeout | eval:--temperature | eval:--top-p | eval:--seed | eval:--max-tokens)
         return
         ;;
+    serve:--mode) words='select rewrite' ;;
+    serve:--preset)
+        words='auto opinion relevance single keep-original not-instructed
+            plain instructed instructed-math'
+        ;;
+    serve:--show) words='none reasoning_content reasoning both think' ;;
+    serve:--backend) words='llama script' ;;
+    serve:--model | serve:--prompts | serve:--api-keys | \
+        serve:-m | serve:--tls-cert | serve:--tls-key | serve:--access-log)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(
+            [[ $prev != *model && $prev != -m ]] || compgen -W "$(_s2a_models)" -- "$cur"
+            compgen -f -- "$cur"
+        )
+        return
+        ;;
+    serve:--host | serve:--port | serve:--upstream | serve:--prefix | \
+        serve:--step1-budget-ms | serve:--threads | serve:--ctx | serve:--gpu-layers | \
+        serve:--temperature | serve:--top-p | serve:--seed | serve:--max-tokens | \
+        serve:--timeout | serve:--max-body | serve:--max-connections | serve:--workers | \
+        serve:--queue | serve:--head-timeout-ms | serve:--body-timeout-ms | \
+        serve:--upstream-timeout-ms | serve:--drain-ms)
+        return
+        ;;
     pull:--source) words='url wheels any' ;;
     *)
         case $command in
@@ -75,6 +99,14 @@ _s2a() {
         attend) words=$common ;;
         pull) words='--source --verify --force --json --quiet --help' ;;
         models) words='--json --help' ;;
+        serve)
+            words='--host --port --upstream --prefix --mode --preset --show --step1-budget-ms
+            --strict --model --backend --threads --ctx --gpu-layers --prompts --temperature
+            --top-p --seed --max-tokens --timeout --api-keys --forward-authorization
+            --tls-cert --tls-key --max-body --max-connections --workers --queue
+            --head-timeout-ms --body-timeout-ms --upstream-timeout-ms --drain-ms
+            --access-log --log-prompts --quiet --verbose --version --help'
+            ;;
         eval)
             words='--data --arms --limit --seeds --k --bad-rows --judge-model --judge-url --no-judge
             --concurrency --store --json --out --command --model --backend --url --prompts
@@ -82,7 +114,7 @@ _s2a() {
             --no-color --quiet --verbose --help'
             [[ $cur == -* ]] || words='qa argument math math-hard rag clean report'
             ;;
-        help) words='ask attend pull models eval' ;;
+        help) words='ask attend serve pull models eval' ;;
         esac
         [[ $command != pull || $cur == -* ]] || words=$(_s2a_models)
         [[ $command == help || $cur == -* || $command == pull || $command == eval ]] || words=
