@@ -16,6 +16,7 @@ enum {
     OPTION_STRICT,
     OPTION_BUDGET,
     OPTION_KEYS,
+    OPTION_KEY, /* so that it is not taken for the beginning of --api-keys */
     OPTION_FORWARD,
     OPTION_TLS_CERT,
     OPTION_TLS_KEY,
@@ -53,6 +54,7 @@ static const struct option longs[] = {
     { "show", required_argument, NULL, OPTION_SHOW },
     { "strict", no_argument, NULL, OPTION_STRICT },
     { "step1-budget-ms", required_argument, NULL, OPTION_BUDGET },
+    { "api-key", optional_argument, NULL, OPTION_KEY },
     { "api-keys", required_argument, NULL, OPTION_KEYS },
     { "forward-authorization", no_argument, NULL, OPTION_FORWARD },
     { "tls-cert", required_argument, NULL, OPTION_TLS_CERT },
@@ -210,11 +212,6 @@ static s2a_status wrong(int code, const char *word, s2a_error *err)
     given[strcspn(given, "=")] = '\0'; /* what follows may be a key */
     if (code == ':')
         return error_set(err, S2A_ARGUMENT, "%s: its value is missing; see s2a serve --help", given);
-    if (!strcmp(given, "--api-key"))
-        return error_set(err, S2A_ARGUMENT,
-                         "%s: no such option; put the keys of clients into a file for --api-keys, "
-                         "and that of upstream into the environment, S2A_API_KEY",
-                         given);
     return error_set(err, S2A_ARGUMENT, "%s: no such option, or it takes no value; see s2a serve "
                                         "--help",
                      given);
@@ -261,6 +258,10 @@ s2a_status serve_flags_read(serve_flags *f, int argc, char **argv, s2a_error *er
             break;
         if (code == '?' || code == ':')
             status = wrong(code, argv[optind - 1], err);
+        else if (code == OPTION_KEY)
+            status = error_set(err, S2A_ARGUMENT,
+                               "--api-key: no such option; put the keys of clients into a file for "
+                               "--api-keys, and that of upstream into the environment, S2A_API_KEY");
         else if (code == 'm')
             status = setting(f, SETTING_MODEL, optarg, err);
         else if (optarg)

@@ -211,8 +211,11 @@ answer client_read_answer(int socket, bool head_only)
     double end = clock_ms() + 10000;
     while (!take_apart(&a, head_only)) {
         double left = end - clock_ms();
-        if (left <= 0 || read_more(socket, &a.data, &a.len, (int)left + 1) <= 0)
+        int more = left > 0 ? read_more(socket, &a.data, &a.len, (int)left + 1) : 0;
+        if (more <= 0)
             break;
+        for (int i = 0; i < 64 && more > 0; i++) /* all that is there, before it is looked at */
+            more = read_more(socket, &a.data, &a.len, 0);
     }
     take_apart(&a, head_only);
     return a;

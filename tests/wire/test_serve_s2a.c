@@ -33,7 +33,7 @@ typedef struct rig {
     fake_server *up;
     serve *s;
     int port;
-    char url[64];
+    char *url; /* the server's options point to it */
 } rig;
 
 static rig embedded(const char *replay, void (*change)(serve_options *))
@@ -51,7 +51,7 @@ static rig embedded(const char *replay, void (*change)(serve_options *))
 
 static rig proxy(const char *transcript, void (*change)(serve_options *))
 {
-    rig r = { .up = fake_server_start(transcript) };
+    rig r = { .up = fake_server_start(transcript), .url = malloc(64) };
     serve_options o;
     serve_test_upstream(&o, fake_server_port(r.up), r.url);
     if (change)
@@ -66,6 +66,7 @@ static void rig_stop(rig *r)
     serve_stop(r->s);
     s2a_engine_close(r->engine);
     fake_server_free(r->up);
+    free(r->url);
 }
 
 static json_t *json_of(const answer *a)
