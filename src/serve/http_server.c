@@ -1,5 +1,5 @@
-/* The server over libmicrohttpd (MHD): one thread of its own serves all sockets by epoll, and a
- * connection that waits for its answer is suspended. MHD looks at no socket of a suspended
+/* The server over libmicrohttpd (MHD): a few threads of its own serve all sockets by epoll, each
+ * connection by one of them, and one that waits for its answer is suspended. MHD looks at no socket of a suspended
  * connection, so a second thread, the watch, waits for clients that hang up, and ends connections
  * that take too long over a request.
  *
@@ -28,7 +28,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BLOCK_BYTES = 16384, TICK_MS = 250, WAKE = UINT32_MAX };
+enum { BLOCK_BYTES = 4096, TICK_MS = 250, WAKE = UINT32_MAX };
+/* Threads of MHD. At each event one looks at all its suspended connections: fewer on more threads. */
+enum { THREADS = 4 };
 
 typedef enum phase {
     PHASE_FIRST, /* nothing but a part of the first head came */
@@ -420,10 +422,6 @@ static enum MHD_Result field_read(void *ctx, enum MHD_ValueKind kind, const char
         refuse(h, 400, "a field's name is not a token");
     if (strlen(value) != value_len || strpbrk(value, "\r\n"))
         refuse(h, 400, "a field's value has a control character in it");
-    if (pub->field_count >= SERVE_HEADERS) {
-        refuse(h, 431, "too many fields");
-        return MHD_NO;
-    }
     if (!strcasecmp(name, "Content-Length"))
         length_read(h, value);
     h->hosts += !strcasecmp(name, "Host");
@@ -444,9 +442,14 @@ static enum MHD_Result field_read(void *ctx, enum MHD_ValueKind kind, const char
 static void head_read(head_reader *h, struct MHD_Connection *connection, const char *version)
 {
     http_call *pub = &h->call->pub;
-    pub->fields = calloc(SERVE_HEADERS, sizeof *pub->fields);
+    int count = MHD_get_connection_values_n(connection, MHD_HEADER_KIND, NULL, NULL);
+    pub->fields = calloc(count > 0 ? (size_t)count : 1, sizeof *pub->fields);
     if (!pub->fields) {
         refuse(h, 503, "out of memory");
+        return;
+    }
+    if (count > SERVE_HEADERS) {
+        refuse(h, 431, "too many fields");
         return;
     }
     MHD_get_connection_values_n(connection, MHD_HEADER_KIND, field_read, h);
@@ -964,7 +967,8 @@ static s2a_status daemon_start(http_server *server, int listener, s2a_error *err
     };
     server->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, listener,
-        MHD_OPTION_CONNECTION_LIMIT, o->max_connections + SERVE_CONNECTIONS_SPARE,
+        MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)THREADS, MHD_OPTION_CONNECTION_LIMIT,
+        o->max_connections + SERVE_CONNECTIONS_SPARE,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, SERVE_HEAD_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
         SERVE_STALL_S, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
         server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_URI_LOG_CALLBACK,

@@ -1,8 +1,9 @@
-/* One thread, one epoll, one curl multi handle driven by it (curl_multi_socket_action), so that the
- * cost of an event does not grow with the number of streams that idle. Other threads leave a wish in
- * the flow and wake the thread; only that thread touches curl.
+/* A few lanes: each a thread, an epoll, and a curl multi handle driven by it
+ * (curl_multi_socket_action), so that an event does not look at every stream that idles. curl does,
+ * where it chooses a connection for a request: hence more lanes than one, which flows take in turn.
+ * Other threads leave a wish in the flow and wake its lane; only that thread touches curl.
  *
- * up->lock guards the list of flows with wishes, flow->lock the body on its way up. */
+ * lane->lock guards the list of flows with wishes, flow->lock the body on its way up. */
 #include "serve/upstream.h"
 
 #include "backend/backend.h" /* clock_ms */
@@ -24,10 +25,12 @@
 #include <unistd.h>
 
 enum { WISH_START = 1, WISH_CANCEL = 2, WISH_RESUME = 4, WISH_SEND = 8 };
-enum { FIELDS_MAX = 256, KEPT_CONNECTIONS = 256, BUFFER_BYTES = 16384 };
+enum { LANES = 4, FIELDS_MAX = 256, KEPT_CONNECTIONS = 64, BUFFER_BYTES = 16384 };
+
+typedef struct lane lane;
 
 struct flow {
-    upstream *up;
+    lane *lane;
     flow_handler handler;
     void *ctx;
     atomic_int refs;
@@ -35,8 +38,8 @@ struct flow {
     struct curl_slist *list;
     char origin[300];
     /* the thread's */
-    http_field fields[FIELDS_MAX];
-    size_t field_count;
+    http_field *fields; /* of the head that is being read */
+    size_t field_count, field_cap;
     int status;
     int64_t length;
     bool head_told, running, ended, paused, send_paused;
@@ -52,8 +55,7 @@ struct flow {
     bool up_ended, up_full;
 };
 
-struct upstream {
-    upstream_options options;
+struct lane {
     CURLM *multi;
     int epoll, wake;
     double deadline; /* of curl's timer; < 0 = none */
@@ -65,6 +67,12 @@ struct upstream {
     bool stopping;
 };
 
+struct upstream {
+    upstream_options options;
+    lane lanes[LANES];
+    atomic_uint next;
+};
+
 /* ---- a flow's life ---------------------------------------------------------------------- */
 
 static void fields_clear(flow *f)
@@ -73,7 +81,9 @@ static void fields_clear(flow *f)
         free(f->fields[i].name);
         free(f->fields[i].value);
     }
-    f->field_count = 0;
+    free(f->fields);
+    f->fields = NULL;
+    f->field_count = f->field_cap = 0;
 }
 
 void flow_unref(flow *f)
@@ -91,20 +101,20 @@ void flow_unref(flow *f)
 
 static void wish(flow *f, unsigned int what)
 {
-    upstream *up = f->up;
-    pthread_mutex_lock(&up->lock);
+    lane *l = f->lane;
+    pthread_mutex_lock(&l->lock);
     f->wishes |= what;
     bool add = !f->waiting;
     if (add) {
         f->waiting = true;
         f->next_wish = NULL;
         atomic_fetch_add(&f->refs, 1);
-        *up->wishes_end = f;
-        up->wishes_end = &f->next_wish;
+        *l->wishes_end = f;
+        l->wishes_end = &f->next_wish;
     }
-    pthread_mutex_unlock(&up->lock);
+    pthread_mutex_unlock(&l->lock);
     uint64_t one = 1;
-    ssize_t ignored = add ? write(up->wake, &one, sizeof one) : 0;
+    ssize_t ignored = add ? write(l->wake, &one, sizeof one) : 0;
     (void)ignored;
 }
 
@@ -152,8 +162,11 @@ static bool field_add(flow *f, const char *line, size_t len)
         from++;
     while (to > from && (to[-1] == '\r' || to[-1] == '\n' || to[-1] == ' ' || to[-1] == '\t'))
         to--;
-    if (f->field_count == FIELDS_MAX)
+    void *fields = f->fields;
+    if (f->field_count == FIELDS_MAX ||
+        !array_reserve(&fields, &f->field_cap, f->field_count + 1, sizeof *f->fields))
         return false;
+    f->fields = fields;
     char *name = strndup(line, (size_t)(colon - line)), *value = strndup(from, (size_t)(to - from));
     if (!name || !value) {
         free(name);
@@ -233,24 +246,24 @@ static size_t on_upload(char *data, size_t size, size_t count, void *ctx)
 static int on_socket(CURL *easy, curl_socket_t socket, int what, void *ctx, void *known)
 {
     (void)easy;
-    upstream *up = ctx;
+    lane *l = ctx;
     if (what == CURL_POLL_REMOVE) {
-        epoll_ctl(up->epoll, EPOLL_CTL_DEL, socket, NULL);
+        epoll_ctl(l->epoll, EPOLL_CTL_DEL, socket, NULL);
         return 0;
     }
     struct epoll_event event = { .data.fd = socket };
     event.events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
-    if (!known || epoll_ctl(up->epoll, EPOLL_CTL_MOD, socket, &event) != 0)
-        epoll_ctl(up->epoll, EPOLL_CTL_ADD, socket, &event);
-    curl_multi_assign(up->multi, socket, up);
+    if (!known || epoll_ctl(l->epoll, EPOLL_CTL_MOD, socket, &event) != 0)
+        epoll_ctl(l->epoll, EPOLL_CTL_ADD, socket, &event);
+    curl_multi_assign(l->multi, socket, l);
     return 0;
 }
 
 static int on_timer(CURLM *multi, long ms, void *ctx)
 {
     (void)multi;
-    upstream *up = ctx;
-    up->deadline = ms < 0 ? -1 : clock_ms() + (double)ms;
+    lane *l = ctx;
+    l->deadline = ms < 0 ? -1 : clock_ms() + (double)ms;
     return 0;
 }
 
@@ -322,9 +335,8 @@ static bool body_set(flow *f, const flow_request *q)
            CURLE_OK;
 }
 
-static bool easy_set(flow *f, const flow_request *q)
+static bool easy_set(flow *f, const upstream_options *o, const flow_request *q)
 {
-    const upstream_options *o = &f->up->options;
     CURL *e = f->easy;
     bool ok = true;
 #define SET(option, value) ok = ok && curl_easy_setopt(e, option, value) == CURLE_OK
@@ -359,7 +371,7 @@ flow *flow_start(upstream *up, const flow_request *q, const flow_handler *handle
         free(f);
         return NULL;
     }
-    f->up = up;
+    f->lane = &up->lanes[atomic_fetch_add(&up->next, 1) % LANES];
     f->handler = *handler;
     f->ctx = ctx;
     f->length = -1;
@@ -367,7 +379,7 @@ flow *flow_start(upstream *up, const flow_request *q, const flow_handler *handle
     atomic_init(&f->refs, 2); /* the caller's, and until on_end has come */
     fetch_origin(q->url, f->origin, sizeof f->origin);
     f->easy = curl_easy_init();
-    if (!f->easy || !easy_set(f, q)) {
+    if (!f->easy || !easy_set(f, &up->options, q)) {
         flow_unref(f);
         flow_unref(f);
         return NULL;
@@ -404,14 +416,14 @@ static void flow_end(flow *f, flow_result result, CURLcode code)
 {
     if (f->ended)
         return;
-    upstream *up = f->up;
+    lane *l = f->lane;
     f->ended = true;
     if (f->running) {
-        curl_multi_remove_handle(up->multi, f->easy);
+        curl_multi_remove_handle(l->multi, f->easy);
         if (f->previous)
             f->previous->next = f->next;
         else
-            up->running = f->next;
+            l->running = f->next;
         if (f->next)
             f->next->previous = f->previous;
         f->running = false;
@@ -432,13 +444,13 @@ static void flow_end(flow *f, flow_result result, CURLcode code)
 
 static void flow_run(flow *f)
 {
-    upstream *up = f->up;
+    lane *l = f->lane;
     f->running = true;
-    f->next = up->running;
-    if (up->running)
-        up->running->previous = f;
-    up->running = f;
-    if (curl_multi_add_handle(up->multi, f->easy) != CURLM_OK)
+    f->next = l->running;
+    if (l->running)
+        l->running->previous = f;
+    l->running = f;
+    if (curl_multi_add_handle(l->multi, f->easy) != CURLM_OK)
         flow_end(f, FLOW_NOMEM, CURLE_OUT_OF_MEMORY);
 }
 
@@ -463,33 +475,33 @@ static void wish_grant(flow *f, unsigned int wishes)
     flow_unref(f);
 }
 
-static bool wishes_grant(upstream *up)
+static bool wishes_grant(lane *l)
 {
     for (;;) {
-        pthread_mutex_lock(&up->lock);
-        flow *f = up->wishes;
+        pthread_mutex_lock(&l->lock);
+        flow *f = l->wishes;
         unsigned int wishes = 0;
         if (f) {
-            up->wishes = f->next_wish;
-            if (!up->wishes)
-                up->wishes_end = &up->wishes;
+            l->wishes = f->next_wish;
+            if (!l->wishes)
+                l->wishes_end = &l->wishes;
             wishes = f->wishes;
             f->wishes = 0;
             f->waiting = false;
         }
-        bool stopping = up->stopping;
-        pthread_mutex_unlock(&up->lock);
+        bool stopping = l->stopping;
+        pthread_mutex_unlock(&l->lock);
         if (!f)
             return !stopping;
         wish_grant(f, wishes);
     }
 }
 
-static void flows_ended(upstream *up)
+static void flows_ended(lane *l)
 {
     int left = 0;
     CURLMsg *message;
-    while ((message = curl_multi_info_read(up->multi, &left))) {
+    while ((message = curl_multi_info_read(l->multi, &left))) {
         flow *f = NULL;
         if (message->msg != CURLMSG_DONE)
             continue;
@@ -499,82 +511,109 @@ static void flows_ended(upstream *up)
     }
 }
 
-static int wait_ms(const upstream *up)
+static int wait_ms(const lane *l)
 {
-    if (up->deadline < 0)
+    if (l->deadline < 0)
         return -1;
-    double left = up->deadline - clock_ms();
+    double left = l->deadline - clock_ms();
     return left <= 0 ? 0 : left > 60000 ? 60000 : (int)left + 1;
 }
 
 static void *loop(void *ctx)
 {
-    upstream *up = ctx;
+    lane *l = ctx;
     bool go_on = true;
     while (go_on) {
         struct epoll_event events[64];
-        int running = 0, wait = wait_ms(up);
-        int count = epoll_wait(up->epoll, events, 64, wait);
+        int running = 0, wait = wait_ms(l);
+        int count = epoll_wait(l->epoll, events, 64, wait);
         for (int i = 0; i < count; i++) {
-            if (events[i].data.fd == up->wake) {
+            if (events[i].data.fd == l->wake) {
                 uint64_t ignored;
-                ssize_t n = read(up->wake, &ignored, sizeof ignored);
+                ssize_t n = read(l->wake, &ignored, sizeof ignored);
                 (void)n;
                 continue;
             }
             int what = (events[i].events & EPOLLIN ? CURL_CSELECT_IN : 0) |
                        (events[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
                        (events[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
-            curl_multi_socket_action(up->multi, events[i].data.fd, what, &running);
+            curl_multi_socket_action(l->multi, events[i].data.fd, what, &running);
         }
-        flows_ended(up);
-        go_on = wishes_grant(up);
-        if (up->deadline >= 0 && clock_ms() >= up->deadline) {
-            up->deadline = -1;
-            curl_multi_socket_action(up->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+        flows_ended(l);
+        go_on = wishes_grant(l);
+        if (l->deadline >= 0 && clock_ms() >= l->deadline) {
+            l->deadline = -1;
+            curl_multi_socket_action(l->multi, CURL_SOCKET_TIMEOUT, 0, &running);
         }
-        flows_ended(up);
+        flows_ended(l);
     }
-    while (up->running)
-        flow_end(up->running, FLOW_CANCELLED, CURLE_OK);
-    wishes_grant(up); /* of flows that were only just started: they begin and end here */
-    while (up->running)
-        flow_end(up->running, FLOW_CANCELLED, CURLE_OK);
+    while (l->running)
+        flow_end(l->running, FLOW_CANCELLED, CURLE_OK);
+    wishes_grant(l); /* of flows that were only just started: they begin and end here */
+    while (l->running)
+        flow_end(l->running, FLOW_CANCELLED, CURLE_OK);
     return NULL;
+}
+
+static s2a_status lane_start(lane *l, s2a_error *err)
+{
+    l->deadline = -1;
+    l->wishes_end = &l->wishes;
+    pthread_mutex_init(&l->lock, NULL);
+    l->multi = curl_multi_init();
+    l->epoll = epoll_create1(EPOLL_CLOEXEC);
+    l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct epoll_event event = { .events = EPOLLIN, .data.fd = l->wake };
+    if (!l->multi)
+        return error_nomem(err);
+    if (l->epoll < 0 || l->wake < 0 || epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->wake, &event) != 0)
+        return error_set(err, S2A_IO, "epoll: %s", strerror(errno));
+    curl_multi_setopt(l->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(l->multi, CURLMOPT_SOCKETDATA, l);
+    curl_multi_setopt(l->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(l->multi, CURLMOPT_TIMERDATA, l);
+    curl_multi_setopt(l->multi, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
+    l->started = pthread_create(&l->thread, NULL, loop, l) == 0;
+    return l->started ? S2A_OK : error_set(err, S2A_INTERNAL, "no thread can be started");
+}
+
+static void lane_stop(lane *l)
+{
+    if (l->started) {
+        uint64_t one = 1;
+        pthread_mutex_lock(&l->lock);
+        l->stopping = true;
+        pthread_mutex_unlock(&l->lock);
+        ssize_t ignored = write(l->wake, &one, sizeof one);
+        (void)ignored;
+        pthread_join(l->thread, NULL);
+    }
+    if (l->multi)
+        curl_multi_cleanup(l->multi);
+    if (l->epoll >= 0)
+        close(l->epoll);
+    if (l->wake >= 0)
+        close(l->wake);
+    pthread_mutex_destroy(&l->lock);
 }
 
 s2a_status upstream_start(const upstream_options *options, upstream **out, s2a_error *err)
 {
     *out = NULL;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return error_nomem(err);
     upstream *up = calloc(1, sizeof *up);
     if (!up)
         return error_nomem(err);
     up->options = *options;
-    up->deadline = -1;
-    up->wishes_end = &up->wishes;
-    pthread_mutex_init(&up->lock, NULL);
-    up->multi = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? curl_multi_init() : NULL;
-    up->epoll = epoll_create1(EPOLL_CLOEXEC);
-    up->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    struct epoll_event event = { .events = EPOLLIN, .data.fd = up->wake };
     s2a_status status = S2A_OK;
-    if (!up->multi) {
-        status = error_nomem(err);
-    } else if (up->epoll < 0 || up->wake < 0 ||
-               epoll_ctl(up->epoll, EPOLL_CTL_ADD, up->wake, &event) != 0) {
-        status = error_set(err, S2A_IO, "epoll: %s", strerror(errno));
-    } else {
-        curl_multi_setopt(up->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-        curl_multi_setopt(up->multi, CURLMOPT_SOCKETDATA, up);
-        curl_multi_setopt(up->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-        curl_multi_setopt(up->multi, CURLMOPT_TIMERDATA, up);
-        curl_multi_setopt(up->multi, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
-        up->started = pthread_create(&up->thread, NULL, loop, up) == 0;
-        if (!up->started)
-            status = error_set(err, S2A_INTERNAL, "no thread can be started");
-    }
+    size_t count = 0;
+    while (count < LANES && status == S2A_OK)
+        status = lane_start(&up->lanes[count++], err);
     if (status != S2A_OK) {
-        upstream_stop(up);
+        while (count > 0)
+            lane_stop(&up->lanes[--count]);
+        free(up);
         return status;
     }
     *out = up;
@@ -585,21 +624,7 @@ void upstream_stop(upstream *up)
 {
     if (!up)
         return;
-    if (up->started) {
-        uint64_t one = 1;
-        pthread_mutex_lock(&up->lock);
-        up->stopping = true;
-        pthread_mutex_unlock(&up->lock);
-        ssize_t ignored = write(up->wake, &one, sizeof one);
-        (void)ignored;
-        pthread_join(up->thread, NULL);
-    }
-    if (up->multi)
-        curl_multi_cleanup(up->multi);
-    if (up->epoll >= 0)
-        close(up->epoll);
-    if (up->wake >= 0)
-        close(up->wake);
-    pthread_mutex_destroy(&up->lock);
+    for (size_t i = 0; i < LANES; i++)
+        lane_stop(&up->lanes[i]);
     free(up);
 }
