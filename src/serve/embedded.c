@@ -299,7 +299,7 @@ void embedded_answer(txn *t)
         const char *finish = s2a_result_answer_cut(result) ? "length" : "stop";
         t->usage2 = s2a_result_usage(result, 2);
         t->step2_ms = t->usage2.ms;
-        json_t *object = t->q.wanted ? reply_s2a(&t->s1, &t->q, t->step2_ms) : NULL;
+        json_t *object = t->q.wanted ? reply_s2a(&t->s1, &t->q, t->step2_ms, &t->usage2) : NULL;
         if (t->streaming)
             stream_finish(t, finish, object);
         else

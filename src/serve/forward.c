@@ -15,7 +15,7 @@ static json_t *s2a_object(void *ctx)
 {
     txn *t = ctx;
     t->step2_ms = clock_ms() - t->step2_start;
-    return reply_s2a(&t->s1, &t->q, t->step2_ms);
+    return reply_s2a(&t->s1, &t->q, t->step2_ms, t->filtering ? &t->filter.usage : &t->usage2);
 }
 
 /* Keeps the fields of an answer that is gathered; without memory they are left out. */
@@ -78,13 +78,15 @@ static char *augment(txn *t, json_t *root)
 {
     size_t len = 0;
     const char *shown = serve_step1_rewritten(&t->s1, &len);
-    json_t *usage = json_object_get(root, "usage"), *object = s2a_object(t);
-    bool ok = object && json_object_set(root, "s2a", object) == 0;
-    json_decref(object);
-    if (ok && json_is_object(usage)) {
+    json_t *usage = json_object_get(root, "usage");
+    bool ok = true;
+    if (json_is_object(usage)) {
         reply_usage_read(usage, &t->usage2);
         ok = reply_usage_add(usage, &t->s1.usage);
     }
+    json_t *object = ok ? s2a_object(t) : NULL;
+    ok = object && json_object_set(root, "s2a", object) == 0;
+    json_decref(object);
     ok = ok && reply_show(root, t->q.ask.show, shown, len);
     return ok ? json_dumps(root, JSON_COMPACT) : NULL;
 }

@@ -131,23 +131,23 @@ static bool step1(txn *t)
     return true;
 }
 
-/* x', before the answer. */
+/* x' before the answer, and with explain the s2a object already. */
 static void show(txn *t)
 {
     size_t len = 0;
     bool ok = true;
     const char *shown = serve_step1_rewritten(&t->s1, &len);
     chat_show how = t->q.chat || t->q.ask.show == CHAT_SHOW_THINK ? t->q.ask.show : CHAT_SHOW_NONE;
-    if (!t->streaming || !shown || how == CHAT_SHOW_NONE)
+    json_t *delta = t->streaming ? reply_delta_shown(how, shown, len, &ok) : NULL;
+    if (!t->streaming || !ok || (!delta && !t->q.ask.explain))
         return;
-    json_t *delta = reply_delta_shown(how, shown, len, &ok);
-    if (!t->q.chat) { /* a text completion has no delta: the marked text is its first piece */
-        const char *text = json_string_value(json_object_get(delta, "content"));
-        txn_event(t, reply_chunk(&t->reply, NULL, text, NULL));
-        json_decref(delta);
-    } else if (ok) {
-        txn_event(t, reply_chunk(&t->reply, delta, NULL, NULL));
-    }
+    /* A text completion has no delta: the marked text is its first piece. */
+    const char *text = json_string_value(json_object_get(delta, "content"));
+    json_t *chunk = reply_chunk(&t->reply, t->q.chat ? json_incref(delta) : NULL, text, NULL);
+    if (chunk && t->q.ask.explain)
+        json_object_set_new(chunk, "s2a", reply_s2a(&t->s1, &t->q, -1, NULL));
+    json_decref(delta);
+    txn_event(t, chunk);
 }
 
 /* ---- the job ---------------------------------------------------------------------------- */

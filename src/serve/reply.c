@@ -351,16 +351,24 @@ static json_t *usage_json(const s2a_usage *u)
 static json_t *explain_put(json_t *root, const step1_outcome *s)
 {
     const s2a_result *result = s->count > 0 ? s->results[s->count - 1] : NULL;
-    size_t input_len = 0, rewritten_len = 0;
-    const char *input = result ? s2a_result_input(result, &input_len) : NULL;
-    const char *rewritten = result ? s2a_result_rewritten(result, &rewritten_len) : NULL;
-    put(&root, "input", text_json(input, input_len));
-    put(&root, "rewritten", text_json(rewritten, rewritten_len));
+    static const struct {
+        const char *name;
+        const char *(*get)(const s2a_result *, size_t *);
+    } texts[] = { { "input", s2a_result_input },
+                  { "rewritten", s2a_result_rewritten },
+                  { "context", s2a_result_context },
+                  { "question", s2a_result_question } };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        size_t len = 0;
+        const char *text = result ? texts[i].get(result, &len) : NULL;
+        put(&root, texts[i].name, text_json(text, len));
+    }
     put(&root, "units", units_json(result));
     return root;
 }
 
-json_t *reply_s2a(const step1_outcome *s, const chat_request *q, double ms2)
+json_t *reply_s2a(const step1_outcome *s, const chat_request *q, double ms2,
+                  const s2a_usage *step2)
 {
     json_t *root = json_object(), *ms = json_object(), *usage = json_object();
     put(&root, "mode", json_string(s2a_mode_name(s->mode)));
@@ -373,6 +381,8 @@ json_t *reply_s2a(const step1_outcome *s, const chat_request *q, double ms2)
     put(&ms, "step2", ms_json(ms2));
     put(&root, "ms", ms);
     put(&usage, "step1", usage_json(&s->usage));
+    bool known = step2 && step2->prompt_tokens + step2->completion_tokens > 0;
+    put(&usage, "step2", known ? usage_json(step2) : json_null());
     put(&root, "usage", usage);
     return q->ask.explain ? explain_put(root, s) : root;
 }

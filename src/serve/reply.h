@@ -48,8 +48,10 @@ bool reply_usage_add(json_t *usage, const s2a_usage *step1);
 void reply_usage_read(const json_t *usage, s2a_usage *out);
 
 /* The top-level object "s2a": mode, preset, fallback, removed, ms, usage; with explain also input,
- * rewritten and units. q gives the indexes of messages. ms2 < 0: not known. */
-json_t *reply_s2a(const step1_outcome *s, const chat_request *q, double ms2);
+ * rewritten, context, question and units. q gives the indexes of messages. ms2 < 0, step2 NULL or
+ * without tokens: not known. */
+json_t *reply_s2a(const step1_outcome *s, const chat_request *q, double ms2,
+                  const s2a_usage *step2);
 
 /* The model list, each model followed by the same with the prefix. list is changed. False when it
  * is no list, or memory is out. */

@@ -31,6 +31,8 @@ void serve_options_init(serve_options *o)
         .access_log = "-",
     };
     s2a_engine_options_init(&o->engine_options);
+    /* Who asks may try again; waiting to do so here would only make step 1 late. */
+    o->engine_options.max_retries = 0;
 }
 
 /* ---- a transaction ---------------------------------------------------------------------- */

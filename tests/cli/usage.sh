@@ -8,7 +8,7 @@ run
 want_status 2
 check "usage on stderr" grep -q '^usage: s2a COMMAND' "$work/err"
 want_out ""
-for command in serve bench; do
+for command in bench; do
     refused 2 "$command: not in this version" "$command"
     run --help
     want_out_lacks "$command"
@@ -21,7 +21,7 @@ for flags in "--help" "help"; do
     want_err
     want_out_has "usage: s2a COMMAND"
 done
-for command in ask attend pull models eval; do
+for command in ask attend serve pull models eval; do
     run help "$command"
     want_status 0
     want_err

@@ -238,6 +238,32 @@ static void test_embedded_stream(void **state)
     rig_stop(&r);
 }
 
+/* With explain the object comes right after step 1, and once more at the end. */
+static void test_explain_early(void **state)
+{
+    (void)state;
+    rig r = embedded(PARTS "\n%%\nIt was Whitman.\n", NULL);
+    static const char *const shows[] = { "none", "reasoning_content" };
+    for (size_t i = 0; i < 2; i++) {
+        char body[300];
+        snprintf(body, sizeof body, ASK("\"stream\":true,\"s2a\":{\"explain\":true,\"show\":\"%s\"},"),
+                 shows[i]);
+        answer a = client_post(r.port, CHAT, "", body);
+        bool done;
+        json_t *events = events_of(&a, &done);
+        const json_t *early = json_array_get(events, 1);
+        assert_text(early, "s2a.rewritten", XPRIME);
+        assert_text(early, "s2a.question", "Who wrote it?");
+        assert_text(early, "choices.0.delta.reasoning_content", i ? XPRIME : NULL);
+        assert_true(json_is_null(at(early, "s2a.ms.step2")));
+        const json_t *last = json_array_get(events, json_array_size(events) - 1);
+        assert_count(last, "s2a.usage.step2.completion_tokens", 3);
+        json_decref(events);
+        answer_free(&a);
+    }
+    rig_stop(&r);
+}
+
 static void test_show_think(void **state)
 {
     (void)state;
@@ -439,6 +465,39 @@ static void test_pings(void **state)
     free(request);
     close(s);
     rig_stop(&r);
+}
+
+/* The client's end is the end of the engine's work, too. */
+static void test_embedded_hang_up(void **state)
+{
+    (void)state;
+    for (int stream = 0; stream < 2; stream++) {
+        rig r = embedded("@sleep 20000\nx\n", NULL);
+        char *request = NULL;
+        const char *body = stream ? ASK("\"stream\":true,") : ASK("");
+        assert_true(asprintf(&request,
+                             "POST " CHAT " HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n%s",
+                             strlen(body), body) > 0);
+        int s = client_connect(r.port);
+        client_text(s, request);
+        bool busy = false;
+        for (int i = 0; i < 200 && !busy; i++) {
+            answer a = client_get(r.port, "/metrics", "");
+            busy = answer_has(&a, "\ns2a_workers_busy 1\n");
+            answer_free(&a);
+        }
+        assert_true(busy);
+        double start = clock_ms();
+        close(s);
+        while (busy && clock_ms() - start < 2000) {
+            answer a = client_get(r.port, "/metrics", "");
+            busy = answer_has(&a, "\ns2a_workers_busy 1\n");
+            answer_free(&a);
+        }
+        assert_true(clock_ms() - start < 100);
+        free(request);
+        rig_stop(&r);
+    }
 }
 
 /* ---- in front of a server --------------------------------------------------------------- */
@@ -675,7 +734,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_embedded_whole),
         cmocka_unit_test(test_embedded_plain),
         cmocka_unit_test(test_embedded_stream),
+        cmocka_unit_test(test_explain_early),
         cmocka_unit_test(test_show_think),
+        cmocka_unit_test(test_embedded_hang_up),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_embedded_neutral_fields),
         cmocka_unit_test(test_fail_open),
