@@ -1,5 +1,5 @@
-/* An HTTP/1.1 server: what the rest of serve needs of libmicrohttpd, and no more. http_server.c is
- * the only file that includes microhttpd.h.
+/* An HTTP/1.1 server: what the rest of serve needs of libmicrohttpd, and no more. Of the includes of
+ * serve only http_internal.h has microhttpd.h, for http_call.c, http_request.c and http_server.c.
  *
  * A call is one request and its answer. It is born when the request line is there and is freed when
  * the connection is done with it and nobody holds a reference. The handler's functions run on the
@@ -66,7 +66,7 @@ typedef struct http_server_options {
 } http_server_options;
 
 /* The options are copied but for the TLS texts, which must live as long as the server. S2A_ARGUMENT
- * (address), S2A_IO (cannot bind), S2A_NOMEM, S2A_INTERNAL. */
+ * (address), S2A_IO (cannot bind), S2A_NOMEM, S2A_INTERNAL. *out is set before the first request. */
 s2a_status http_server_start(const http_server_options *options, const http_handler *handler,
                              http_server **out, s2a_error *err);
 uint16_t http_server_port(const http_server *server);
