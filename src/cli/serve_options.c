@@ -211,7 +211,8 @@ static s2a_status wrong(int code, const char *word, s2a_error *err)
     given[n] = '\0';
     given[strcspn(given, "=")] = '\0'; /* what follows may be a key */
     if (code == ':')
-        return error_set(err, S2A_ARGUMENT, "%s: its value is missing; see s2a serve --help", given);
+        return error_set(err, S2A_ARGUMENT, "%s: its value is missing; see s2a serve --help",
+                         given);
     return error_set(err, S2A_ARGUMENT, "%s: no such option, or it takes no value; see s2a serve "
                                         "--help",
                      given);
@@ -260,8 +261,9 @@ s2a_status serve_flags_read(serve_flags *f, int argc, char **argv, s2a_error *er
             status = wrong(code, argv[optind - 1], err);
         else if (code == OPTION_KEY)
             status = error_set(err, S2A_ARGUMENT,
-                               "--api-key: no such option; put the keys of clients into a file for "
-                               "--api-keys, and that of upstream into the environment, S2A_API_KEY");
+                               "--api-key: no such option; put the keys of clients into a file "
+                               "for --api-keys, and that of upstream into the environment, "
+                               "S2A_API_KEY");
         else if (code == 'm')
             status = setting(f, SETTING_MODEL, optarg, err);
         else if (optarg)

@@ -97,7 +97,8 @@ void access_log_write(access_log *log, json_t *line)
     free(text);
     if (out.status == S2A_OK) {
         pthread_mutex_lock(&log->lock);
-        ssize_t ignored = log->fd >= 0 ? write(log->fd, out.data, out.len) : 0; /* one write: whole */
+        /* One write, so that lines stay whole. */
+        ssize_t ignored = log->fd >= 0 ? write(log->fd, out.data, out.len) : 0;
         (void)ignored;
         pthread_mutex_unlock(&log->lock);
     }

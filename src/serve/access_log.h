@@ -10,7 +10,7 @@ typedef struct access_log access_log;
 
 /* path: a file to append to, "-" = standard error, "off". S2A_IO, S2A_NOMEM. */
 s2a_status access_log_open(const char *path, access_log **out, s2a_error *err);
-/* Opens the file again, which somebody may have moved away. What cannot be opened stays as it was. */
+/* Opens the file again, which somebody may have moved away. What cannot be opened stays. */
 void access_log_reopen(access_log *log);
 void access_log_close(access_log *log);
 bool access_log_is_on(const access_log *log);

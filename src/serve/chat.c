@@ -124,7 +124,8 @@ static s2a_status member_read(const char *name, const json_t *value, chat_ask *a
     if (!strcmp(name, "show"))
         return chat_show_from_name(text, &ask->show)
                    ? S2A_OK
-                   : wrong(err, "s2a.show", text, "none, reasoning_content, reasoning, both or think");
+                   : wrong(err, "s2a.show", text,
+                           "none, reasoning_content, reasoning, both or think");
     if (!strcmp(name, "untrusted"))
         return bool_read("s2a.untrusted", value, &ask->untrusted, err);
     if (!strcmp(name, "explain"))
@@ -184,7 +185,8 @@ static s2a_status ask_read(chat_request *q, const char *prefix, const char *head
     if (status == S2A_OK && q->wanted && q->ask.mode == S2A_MODE_SELECT &&
         (q->ask.preset == S2A_PRESET_SINGLE || q->ask.preset == S2A_PRESET_KEEP_ORIGINAL ||
          q->ask.preset == S2A_PRESET_NOT_INSTRUCTED))
-        return error_set(err, S2A_INPUT, "s2a: preset %s is a variant of mode rewrite; use that mode",
+        return error_set(err, S2A_INPUT,
+                         "s2a: preset %s is a variant of mode rewrite; use that mode",
                          s2a_preset_name(q->ask.preset));
     return status;
 }

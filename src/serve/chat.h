@@ -1,5 +1,6 @@
-/* The body of a request to /v1/chat/completions or /v1/completions: whether it asks for S2A and how,
- * which texts of it are judged, and the same body with other texts in their place. Pure: no I/O. */
+/* The body of a request to /v1/chat/completions or /v1/completions: whether it asks for S2A and
+ * how, which texts of it are judged, and the same body with other texts in their place. Pure: no
+ * I/O. */
 #ifndef S2A_SERVE_CHAT_H
 #define S2A_SERVE_CHAT_H
 
@@ -55,9 +56,10 @@ typedef struct chat_request {
  * X-S2A, or NULL. */
 bool chat_may_ask(const char *body, size_t len, const char *prefix, const char *header);
 
-/* *out is filled and chat_free must follow, also on failure. S2A_INPUT with a message for the client
- * (not JSON, too deep, an unknown mode or preset ...), S2A_NOMEM. Where wanted is false a body that
- * is wrong in itself is somebody else's to refuse; not JSON at all is S2A_INPUT and root NULL. */
+/* *out is filled and chat_free must follow, also on failure. S2A_INPUT with a message for the
+ * client (not JSON, too deep, an unknown mode or preset ...), S2A_NOMEM. Where wanted is false a
+ * body that is wrong in itself is somebody else's to refuse; not JSON at all is S2A_INPUT and root
+ * NULL. */
 s2a_status chat_parse(const char *body, size_t len, bool chat, const char *prefix,
                       const char *header, const chat_ask *defaults, chat_request *out,
                       s2a_error *err);

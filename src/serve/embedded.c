@@ -77,8 +77,8 @@ static s2a_status field_check(const char *name, const json_t *value, s2a_error *
         if (!strcmp(fields[i].name, name) && allowed(fields[i].rule, value))
             return S2A_OK;
     return error_set(err, S2A_INPUT,
-                     "%.60s: not supported by the embedded model; leave it out, or put s2a in front "
-                     "of a server that has it with --upstream",
+                     "%.60s: not supported by the embedded model; leave it out, or put s2a in "
+                     "front of a server that has it with --upstream",
                      name);
 }
 
@@ -95,7 +95,8 @@ static s2a_status content_check(const json_t *content, size_t index, s2a_error *
     }
     if (!json_is_string(content) && !json_is_array(content))
         return error_set(err, S2A_INPUT,
-                         "messages[%zu].content: must be a string or an array of text parts", index);
+                         "messages[%zu].content: must be a string or an array of text parts",
+                         index);
     return S2A_OK;
 }
 
@@ -254,8 +255,9 @@ static void whole_finish(txn *t, const s2a_result *result, const char *finish, j
     size_t len = 0, shown_len = 0;
     const char *answer = s2a_result_answer(result, &len);
     const char *shown = t->q.wanted ? serve_step1_rewritten(&t->s1, &shown_len) : NULL;
-    json_t *root = reply_whole(&t->reply, t->q.ask.show, shown, shown_len, answer ? answer : "", len,
-                               finish, reply_usage(&t->s1.usage, &t->usage2));
+    json_t *usage = reply_usage(&t->s1.usage, &t->usage2);
+    json_t *root = reply_whole(&t->reply, t->q.ask.show, shown, shown_len, answer ? answer : "",
+                               len, finish, usage);
     if (root && object)
         json_object_set(root, "s2a", object);
     txn_json(t, 200, root, t->s1.fallback);
@@ -312,8 +314,8 @@ void embedded_answer(txn *t)
 void embedded_models(txn *t)
 {
     const char *model = t->s->o.model;
-    json_t *list = json_pack("{s:s, s:[{s:s, s:s, s:i, s:s}]}", "object", "list", "data", "id", model,
-                             "object", "model", "created", 0, "owned_by", "s2a");
+    json_t *list = json_pack("{s:s, s:[{s:s, s:s, s:i, s:s}]}", "object", "list", "data", "id",
+                             model, "object", "model", "created", 0, "owned_by", "s2a");
     if (list && !reply_models_double(list, t->s->o.prefix)) {
         json_decref(list);
         list = NULL;

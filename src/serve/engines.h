@@ -1,8 +1,8 @@
-/* The engines that step 1 runs on. Embedded: one, opened at the start. In front of a server: one for
- * each pair of model and Authorization, opened when first asked for, so that a client's requests are
- * made with the client's own key and no other's. At most SERVE_ENGINES are remembered; the one that
- * was used longest ago goes. Of a key only its SHA-256 is kept beside the engine itself. Any
- * thread. */
+/* The engines that step 1 runs on. Embedded: one, opened at the start. In front of a server: one
+ * for each pair of model and Authorization, opened when first asked for, so that a client's
+ * requests are made with the client's own key and no other's. At most SERVE_ENGINES are
+ * remembered; the one that was used longest ago goes. Of a key only its SHA-256 is kept beside the
+ * engine itself. Any thread. */
 #ifndef S2A_SERVE_ENGINES_H
 #define S2A_SERVE_ENGINES_H
 

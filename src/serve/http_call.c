@@ -295,7 +295,8 @@ void http_call_error(http_call *pub, int status, const char *why, bool close)
 {
     char body[512];
     int n = snprintf(body, sizeof body,
-                     "{\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"param\":null,\"code\":null}}\n",
+                     "{\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"param\":null,"
+                     "\"code\":null}}\n",
                      why, status >= 500 ? "server_error" : "invalid_request_error");
     http_call_reply(pub, status, "application/json", body, (size_t)n, close);
 }

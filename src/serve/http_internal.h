@@ -1,11 +1,12 @@
-/* What the three files of the HTTP server share: http_call.c, the answer; http_request.c, reading a
- * request; http_server.c, connections, threads, starting and stopping. Nobody else includes it: it
- * brings microhttpd.h (MHD).
+/* What the three files of the HTTP server share: http_call.c, the answer; http_request.c, reading
+ * a request; http_server.c, connections, threads, starting and stopping. Nobody else includes it:
+ * it brings microhttpd.h (MHD).
  *
- * Locks: server->gone_lock is taken before all others; server->lock guards the table of connections,
- * call->lock the answer, and the first is never taken while the second is held. No function of the
- * handler is called with one of these two held. A call is suspended exactly when its flag says so:
- * both change under its lock. "MHD's thread" is the one that the connection belongs to. */
+ * Locks: server->gone_lock is taken before all others; server->lock guards the table of
+ * connections, call->lock the answer, and the first is never taken while the second is held. No
+ * function of the handler is called with one of these two held. A call is suspended exactly when
+ * its flag says so: both change under its lock. "MHD's thread" is the one that the connection
+ * belongs to. */
 #ifndef S2A_SERVE_HTTP_INTERNAL_H
 #define S2A_SERVE_HTTP_INTERNAL_H
 

@@ -167,7 +167,7 @@ static enum MHD_Result body_gather(call *c, const char *data, size_t *len)
     return MHD_YES;
 }
 
-/* A piece that is not taken now comes again once http_call_more was called, which may be at once. */
+/* A piece that is not taken comes again once http_call_more was called, which may be at once. */
 static enum MHD_Result body_piece(call *c, const char *data, size_t *len)
 {
     const http_handler *h = &c->server->handler;

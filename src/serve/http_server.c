@@ -1,7 +1,7 @@
 /* The server over libmicrohttpd (MHD): a few threads of its own serve all sockets by epoll, each
- * connection by one of them, and one that waits for its answer is suspended. MHD looks at no socket
- * of a suspended connection, so one more thread, the watch, waits for clients that hang up, and ends
- * connections that take too long over a request. */
+ * connection by one of them, and one that waits for its answer is suspended. MHD looks at no
+ * socket of a suspended connection, so one more thread, the watch, waits for clients that hang up,
+ * and ends connections that take too long over a request. */
 #include "serve/http_server.h"
 
 #include "backend/backend.h" /* clock_ms */
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 enum { TICK_MS = 250, WAKE = UINT32_MAX };
-/* Threads of MHD. At each event one looks at all its suspended connections: fewer on more of them. */
+/* Threads of MHD. At each event one looks at all its suspended connections: fewer on more. */
 enum { THREADS = 4 };
 
 /* ---- MHD's callbacks -------------------------------------------------------------------- */
@@ -350,8 +350,8 @@ static s2a_status listen_on(const http_server_options *o, int *listener, uint16_
         int reason = errno;
         if (s >= 0)
             close(s);
-        return error_set(err, S2A_IO, "%s port %u: %s; %s", o->host ? o->host : "127.0.0.1", o->port,
-                         strerror(reason),
+        return error_set(err, S2A_IO, "%s port %u: %s; %s", o->host ? o->host : "127.0.0.1",
+                         o->port, strerror(reason),
                          reason == EADDRINUSE ? "choose another with --port"
                                               : "choose others with --host and --port");
     }

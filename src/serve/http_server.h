@@ -1,10 +1,11 @@
-/* An HTTP/1.1 server: what the rest of serve needs of libmicrohttpd, and no more. Of the includes of
- * serve only http_internal.h has microhttpd.h, for http_call.c, http_request.c and http_server.c.
+/* An HTTP/1.1 server: what the rest of serve needs of libmicrohttpd, and no more. Of the includes
+ * of serve only http_internal.h has microhttpd.h, for http_call.c, http_request.c and
+ * http_server.c.
  *
- * A call is one request and its answer. It is born when the request line is there and is freed when
- * the connection is done with it and nobody holds a reference. The handler's functions run on the
- * server's threads and must not block; answers may be written from any thread. A connection that
- * waits for an answer costs no thread. */
+ * A call is one request and its answer. It is born when the request line is there and is freed
+ * when the connection is done with it and nobody holds a reference. The handler's functions run on
+ * the server's threads and must not block; answers may be written from any thread. A connection
+ * that waits for an answer costs no thread. */
 #ifndef S2A_SERVE_HTTP_SERVER_H
 #define S2A_SERVE_HTTP_SERVER_H
 
@@ -16,7 +17,7 @@ typedef struct http_field {
     char *name, *value; /* as they came; no CR, LF or NUL in them */
 } http_field;
 
-/* What is said of a request; set by the server, constant once on_head is called but for the body. */
+/* What is said of a request; constant once on_head is called, but for the body. */
 typedef struct http_call {
     char *method, *target; /* target: as it came, path and query */
     http_field *fields;
@@ -65,8 +66,9 @@ typedef struct http_server_options {
     uint32_t head_ms, body_ms;
 } http_server_options;
 
-/* The options are copied but for the TLS texts, which must live as long as the server. S2A_ARGUMENT
- * (address), S2A_IO (cannot bind), S2A_NOMEM, S2A_INTERNAL. *out is set before the first request. */
+/* The options are copied but for the TLS texts, which must live as long as the server.
+ * S2A_ARGUMENT (address), S2A_IO (cannot bind), S2A_NOMEM, S2A_INTERNAL. *out is set before the
+ * first request. */
 s2a_status http_server_start(const http_server_options *options, const http_handler *handler,
                              http_server **out, s2a_error *err);
 uint16_t http_server_port(const http_server *server);
@@ -98,18 +100,18 @@ void http_call_more(http_call *call);
 void http_call_drop_body(http_call *call);
 
 /* Begins the answer. fields are copied; those of the connection, the length and the date's are the
- * server's own. length -1: it is not known. close: the connection ends with it. In on_head, an answer
- * that is begun goes out once the body was read away, unless close. False: one was begun before, the
- * client is gone, or memory is out: then the connection is cut. */
+ * server's own. length -1: it is not known. close: the connection ends with it. In on_head, an
+ * answer that is begun goes out once the body was read away, unless close. False: one was begun
+ * before, the client is gone, or memory is out: then the connection is cut. */
 bool http_call_begin(http_call *call, int status, const http_field *fields, size_t field_count,
                      int64_t length, bool close);
 /* What is written to a client that has gone is dropped. */
 void http_call_write(http_call *call, const char *data, size_t len);
-/* True while less than SERVE_OUT_HIGH waits to be sent, or the client is gone; otherwise on_room says
- * when that is so again. */
+/* True while less than SERVE_OUT_HIGH waits to be sent, or the client is gone; otherwise on_room
+ * says when that is so again. */
 bool http_call_has_room(http_call *call);
-/* The answer is whole; or, with complete false, it never will be: the connection is cut, so that the
- * client sees that. */
+/* The answer is whole; or, with complete false, it never will be: the connection is cut, so that
+ * the client sees that. */
 void http_call_end(http_call *call, bool complete);
 /* A whole answer with one field "Content-Type". */
 void http_call_reply(http_call *call, int status, const char *type, const char *body, size_t len,

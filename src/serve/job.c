@@ -105,8 +105,8 @@ static bool step1(txn *t)
     step_begin(t);
     s2a_status status = engines_get(s->engines, chat_model(&t->q), t->bearer, &ref, &err);
     if (status == S2A_OK)
-        serve_step1_run(engines_engine(ref), &t->q, s->o.temperature, s->o.top_p, s->o.seed, t->cancel[0],
-                  &t->late, &t->s1);
+        serve_step1_run(engines_engine(ref), &t->q, s->o.temperature, s->o.top_p, s->o.seed,
+                        t->cancel[0], &t->late, &t->s1);
     else
         open_failed(t, &err);
     engines_put(s->engines, ref);
@@ -175,7 +175,8 @@ static bool read_body(txn *t)
     s2a_status status = chat_parse(call->body, call->body_len, t->route == METRICS_CHAT,
                                    s->o.prefix, header, &s->o.ask, &t->q, &err);
     /* What is no JSON at all is upstream's to refuse, unless S2A was asked for. */
-    if (status == S2A_INPUT && s->up && !t->q.root && !header && chat_depth_ok(call->body, call->body_len)) {
+    bool deep = !chat_depth_ok(call->body, call->body_len);
+    if (status == S2A_INPUT && s->up && !t->q.root && !header && !deep) {
         pass_start(t);
         return false;
     }

@@ -77,8 +77,8 @@ s2a_status keys_parse(const char *path, const char *text, size_t len, keys **out
     }
     /* An empty list would let nobody in, or, worse, be taken for none at all. */
     if (status == S2A_OK && k->count == 0)
-        status = error_set(err, S2A_ARGUMENT, "%s: no key in it; add a line, or leave the option out",
-                           path);
+        status = error_set(err, S2A_ARGUMENT,
+                           "%s: no key in it; add a line, or leave the option out", path);
     if (status != S2A_OK) {
         keys_free(k);
         return status;

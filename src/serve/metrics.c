@@ -94,8 +94,8 @@ static void requests_write(const metrics *m, buf *out)
         for (size_t s = 0; s < METRICS_STATUSES; s++) {
             unsigned long long n = atomic_load(&m->requests[r][s]);
             if (n)
-                buf_addf(out, "s2a_requests_total{route=\"%s\",status=\"%zu\"} %llu\n", routes[r], s,
-                         n);
+                buf_addf(out, "s2a_requests_total{route=\"%s\",status=\"%zu\"} %llu\n",
+                         routes[r], s, n);
         }
 }
 

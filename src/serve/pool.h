@@ -9,7 +9,7 @@
 typedef struct pool pool;
 typedef void (*pool_fn)(void *job);
 
-/* queued and working, which may be NULL, are kept up to date. NULL when no thread can be started. */
+/* queued and working, which may be NULL, are kept up to date. NULL when no thread starts. */
 pool *pool_start(size_t threads, size_t queue, pool_fn run, atomic_int *queued,
                  atomic_int *working);
 /* False: the queue is full, or the pool is ending; the job stays the caller's. */

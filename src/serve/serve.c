@@ -393,7 +393,8 @@ static void health(txn *t)
     int up = atomic_load(&s->metrics.upstream_up);
     json_t *value = json_pack("{s:s}", "status", draining ? "draining" : "ok");
     if (value && s->up)
-        json_object_set_new(value, "upstream", json_string(up < 0 ? "unknown" : up ? "up" : "down"));
+        json_object_set_new(value, "upstream",
+                            json_string(up < 0 ? "unknown" : up ? "up" : "down"));
     txn_json(t, draining ? 503 : 200, value, NULL);
 }
 
@@ -634,7 +635,8 @@ s2a_status serve_start(const serve_options *options, serve **out, s2a_error *err
                                      .max_body = s->o.max_body,
                                      .max_connections = s->o.max_connections,
                                      .head_ms = s->o.head_ms, .body_ms = s->o.body_ms };
-        http_handler handler = { s, on_head, on_body, on_piece, on_room, on_gone, on_done, on_tick };
+        http_handler handler = { s,       on_head, on_body, on_piece,
+                                 on_room, on_gone, on_done, on_tick };
         status = http_server_start(&http, &handler, &s->http, err);
     }
     if (status != S2A_OK) {

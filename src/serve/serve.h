@@ -14,7 +14,7 @@ typedef struct serve_options {
     const char *host; /* NULL: 127.0.0.1 */
     uint16_t port;    /* 0 = any */
     const char *upstream;     /* base URL; NULL: the engine answers */
-    const char *upstream_key; /* sent upstream in place of the clients' Authorization; NULL = none */
+    const char *upstream_key; /* sent upstream in place of clients' Authorization; NULL = none */
     bool forward_authorization; /* the clients' own goes upstream though keys are checked here */
     s2a_engine *engine;       /* without upstream; stays the caller's */
     const char *model;        /* its name for clients */

@@ -20,7 +20,7 @@
 #define SERVE_UPSTREAM_CONNECT_MS 10000u     /* 502 */
 #define SERVE_DRAIN_MS 30000u                /* --drain */
 #define SERVE_PING_MS 5000u                  /* between two comments while step 1 runs */
-#define SERVE_OUT_HIGH ((size_t)256 << 10)   /* of an answer that the client does not take: wait ... */
+#define SERVE_OUT_HIGH ((size_t)256 << 10)   /* of an answer a client does not take: wait ... */
 #define SERVE_OUT_LOW ((size_t)64 << 10)     /* ... until no more than this is left */
 #define SERVE_UPLOAD_HIGH ((size_t)256 << 10) /* of a body that upstream does not take */
 #define SERVE_REPLY_BYTES ((size_t)64 << 20) /* an answer that is gathered whole: 502 */

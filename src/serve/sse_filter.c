@@ -114,7 +114,8 @@ static s2a_status event(sse_filter *f, const sse_event *e, buf *out)
     }
     held_pass(f, out);
     /* Only few chunks have to be looked into. */
-    bool look = memmem(e->data, e->len, "\"usage\"", 7) || memmem(e->data, e->len, "\"error\"", 7) ||
+    bool look = memmem(e->data, e->len, "\"usage\"", 7) ||
+                memmem(e->data, e->len, "\"error\"", 7) ||
                 memmem(e->data, e->len, "\"finish_reason\"", 15);
     json_t *root = look ? http_parse_json(e->data, e->len) : NULL;
     const json_t *error = json_object_get(root, "error");

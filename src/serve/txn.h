@@ -43,7 +43,7 @@ struct txn {
     atomic_int refs;
     metrics_route route;
     char id[HEADERS_ID_SIZE];
-    const char *bearer; /* what goes upstream as Authorization: of the call's own, or the server's */
+    const char *bearer; /* what goes upstream as Authorization: the call's own, or the server's */
     bool own_authorization; /* the call's Authorization may go upstream */
     bool model_by_id;   /* GET /v1/models/ID */
     pthread_mutex_t lock;
@@ -111,7 +111,7 @@ int job_tick(serve *s);
 /* forward.c */
 void forward_start(txn *t);
 void forward_models(txn *t);
-/* embedded.c: S2A_INPUT with a message where the request has something that the engine cannot do. */
+/* embedded.c: S2A_INPUT or S2A_MODEL where the request has what the engine cannot do. */
 s2a_status embedded_check(const chat_request *q, const char *model, s2a_error *err);
 void embedded_answer(txn *t);
 void embedded_models(txn *t);

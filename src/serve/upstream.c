@@ -317,7 +317,7 @@ static bool body_set(flow *f, const flow_request *q)
 {
     CURL *e = f->easy;
     if (q->streamed) {
-        /* A body cannot be sent twice, so the connection must not be one that may have gone stale. */
+        /* A body cannot be sent twice: the connection must not be one that may be stale. */
         bool ok = curl_easy_setopt(e, CURLOPT_UPLOAD, 1L) == CURLE_OK &&
                   curl_easy_setopt(e, CURLOPT_READFUNCTION, on_upload) == CURLE_OK &&
                   curl_easy_setopt(e, CURLOPT_READDATA, f) == CURLE_OK &&
