@@ -537,12 +537,29 @@ static void on_gone(void *ctx, http_call *call)
     pthread_mutex_unlock(&t->lock);
 }
 
+/* A request that was refused in its head, or never had one. */
+static void refused(serve *s, const http_call *call, const http_outcome *o)
+{
+    double ms = clock_ms() - call->start_ms;
+    metrics_request(&s->metrics, METRICS_OTHER, o->status, ms, -1);
+    if (!access_log_is_on(s->log))
+        return;
+    json_t *line = json_object();
+    put(line, "client", json_string(call->client));
+    put(line, "method", call->method ? json_string(call->method) : json_null());
+    put(line, "path", json_stringn(call->target, path_len(call->target)));
+    put(line, "status", json_integer(o->status));
+    put(line, "complete", json_boolean(o->complete));
+    put(line, "ms", ms_json(ms));
+    access_log_write(s->log, line);
+}
+
 static void on_done(void *ctx, http_call *call, const http_outcome *o)
 {
     serve *s = ctx;
     txn *t = call->user;
-    if (!t) { /* refused in its head, or before */
-        metrics_request(&s->metrics, METRICS_OTHER, o->status, clock_ms() - call->start_ms, -1);
+    if (!t) {
+        refused(s, call, o);
         return;
     }
     t->outcome = *o;
@@ -609,6 +626,11 @@ static s2a_status parts_start(serve *s, s2a_error *err)
         return status;
     s->o.engine_options.backend = "http";
     s->o.engine_options.url = o->upstream;
+    /* What asks the server for its models does not know of the budget's handle. */
+    uint32_t *timeout_ms = &s->o.engine_options.request_timeout_ms;
+    uint64_t enough = (uint64_t)o->step1_budget_ms + 250; /* the handle is to come first */
+    if (o->step1_budget_ms > 0 && enough < *timeout_ms)
+        *timeout_ms = (uint32_t)enough;
     s->engines = engines_new(&s->o.engine_options, o->upstream ? NULL : o->engine);
     s->pool = pool_start(o->workers, o->queue, job_run, &s->metrics.queued, &s->metrics.working);
     return s->engines && s->pool ? S2A_OK : error_nomem(err);

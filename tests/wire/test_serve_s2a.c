@@ -654,6 +654,31 @@ static void test_proxy_fail_open(void **state)
     rig_stop(&r);
 }
 
+static void have_budget_and_no_context(serve_options *o)
+{
+    o->step1_budget_ms = 150;
+    o->engine_options.ctx_tokens = 0; /* so that the server is asked for its models first */
+}
+
+/* A server that keeps silent, about its models or in step 1: the budget ends it. */
+static void test_proxy_budget(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        rig r = proxy("@sleep 5000\n@next\n" CLOSED("application/json") WHOLE("Poe", TEN) "\n",
+                      i ? have_budget : have_budget_and_no_context);
+        double start = clock_ms();
+        answer a = client_post(r.port, CHAT, "", ASK(""));
+        assert_true(clock_ms() - start < 2000);
+        json_t *root = json_of(&a);
+        assert_text(root, "s2a.fallback", "budget");
+        assert_text(root, "choices.0.message.content", "Poe");
+        json_decref(root);
+        answer_free(&a);
+        rig_stop(&r);
+    }
+}
+
 /* A clean prompt, and a request without text, go on byte for byte but for what is ours. */
 static void test_proxy_no_text(void **state)
 {
@@ -746,6 +771,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_proxy_stream),
         cmocka_unit_test(test_proxy_faults),
         cmocka_unit_test(test_proxy_fail_open),
+        cmocka_unit_test(test_proxy_budget),
         cmocka_unit_test(test_proxy_no_text),
         cmocka_unit_test(test_untrusted),
         cmocka_unit_test(test_hang_up),
