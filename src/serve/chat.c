@@ -33,6 +33,14 @@ bool chat_may_ask(const char *body, size_t len, const char *prefix, const char *
            memmem(body, len, "\\u00", 4);
 }
 
+json_t *chat_load(const char *text, size_t len, json_error_t *fault, bool *nomem)
+{
+    json_t *root = json_loadb(text, len, JSON_ALLOW_NUL, fault);
+    /* Where not even its reader could be made, jansson says nothing at all. */
+    *nomem = !root && (json_error_code(fault) == json_error_out_of_memory || !fault->text[0]);
+    return root;
+}
+
 bool chat_depth_ok(const char *text, size_t len)
 {
     size_t depth = 0;
@@ -307,8 +315,11 @@ static s2a_status messages_read(chat_request *q, s2a_error *err)
     if (status != S2A_OK || last == count)
         return status;
     json_t *message = json_array_get(messages, last);
-    json_t *rest = without_targets(q, json_object_get(message, "content"));
-    if (rest)
+    json_t *content = json_object_get(message, "content");
+    json_t *rest = without_targets(q, content);
+    if (content && !rest)
+        status = error_nomem(err);
+    else if (rest)
         status = target_add(q, last, message, NULL, rest, false, err);
     json_decref(rest);
     return status;
@@ -337,12 +348,12 @@ s2a_status chat_parse(const char *body, size_t len, bool chat, const char *prefi
     if (!chat_depth_ok(body, len))
         return error_set(err, S2A_INPUT, "the body is nested deeper than %d", LIMIT_JSON_DEPTH);
     json_error_t fault;
-    out->root = json_loadb(body, len, JSON_ALLOW_NUL, &fault);
+    bool nomem = false;
+    out->root = chat_load(body, len, &fault, &nomem);
     if (!out->root)
-        return json_error_code(&fault) == json_error_out_of_memory
-                   ? error_nomem(err)
-                   : error_set(err, S2A_INPUT, "the body is not JSON: %s at line %d, column %d",
-                               fault.text, fault.line, fault.column);
+        return nomem ? error_nomem(err)
+                     : error_set(err, S2A_INPUT, "the body is not JSON: %s at line %d, column %d",
+                                 fault.text, fault.line, fault.column);
     if (!json_is_object(out->root))
         return error_set(err, S2A_INPUT, "the body is not a JSON object");
     s2a_status status = ask_read(out, prefix, header, err);

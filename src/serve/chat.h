@@ -73,6 +73,10 @@ bool chat_put(chat_request *q, size_t target, const char *text, size_t len);
  * memory. */
 char *chat_dump(const chat_request *q, size_t *len);
 
+/* The value of text, NUL in strings allowed; the caller has the reference. NULL: *nomem says whether
+ * memory was out; otherwise it is not JSON, and *fault says why. */
+json_t *chat_load(const char *text, size_t len, json_error_t *fault, bool *nomem);
+
 /* Nesting is at most LIMIT_JSON_DEPTH; strings are skipped. */
 bool chat_depth_ok(const char *text, size_t len);
 

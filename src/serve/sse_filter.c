@@ -83,7 +83,9 @@ static s2a_status hold(sse_filter *f, json_t *root)
 /* The last chunk, with the s2a object. */
 static s2a_status last(sse_filter *f, buf *out)
 {
-    json_t *root = f->held ? http_parse_json(f->held, f->held_len)
+    json_error_t fault;
+    bool nomem = false;
+    json_t *root = f->held ? chat_load(f->held, f->held_len, &fault, &nomem)
                            : reply_chunk(&f->reply, NULL, NULL, NULL);
     json_t *object = f->s2a(f->ctx);
     bool ok = root && object && json_object_set(root, "s2a", object) == 0;
@@ -117,7 +119,11 @@ static s2a_status event(sse_filter *f, const sse_event *e, buf *out)
     bool look = memmem(e->data, e->len, "\"usage\"", 7) ||
                 memmem(e->data, e->len, "\"error\"", 7) ||
                 memmem(e->data, e->len, "\"finish_reason\"", 15);
-    json_t *root = look ? http_parse_json(e->data, e->len) : NULL;
+    json_error_t fault;
+    bool nomem = false;
+    json_t *root = look ? chat_load(e->data, e->len, &fault, &nomem) : NULL;
+    if (nomem)
+        return S2A_NOMEM;
     const json_t *error = json_object_get(root, "error");
     f->failed |= !strcmp(e->type, "error") || (error && !json_is_null(error));
     s2a_status status = S2A_OK;
