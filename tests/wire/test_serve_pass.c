@@ -261,6 +261,34 @@ static void test_slow_reader(void **state)
     rig_stop(&r);
 }
 
+static size_t resident_kib(void)
+{
+    size_t pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%*u %zu", &pages), 1);
+    fclose(f);
+    return pages * (size_t)sysconf(_SC_PAGESIZE) / 1024;
+}
+
+/* What a client does not take is not taken from upstream: it is kept by nobody. */
+static void test_memory_of_slow_reader(void **state)
+{
+    (void)state;
+    char transcript[1400] = "HTTP/1.1 200 OK\\r\\nContent-Length: 67108864\\r\\n\\r\\n\n@repeat 65536 ";
+    memset(transcript + strlen(transcript), 'x', 1024);
+    strcat(transcript, "\n");
+    rig r = rig_start(transcript);
+    int s = client_connect(r.port);
+    setsockopt(s, SOL_SOCKET, SO_RCVBUF, &(int){ 65536 }, sizeof(int));
+    size_t before = resident_kib();
+    client_text(s, "GET /big HTTP/1.1\r\nHost: h\r\n\r\n");
+    usleep(1500000);
+    assert_true(resident_kib() < before + 16384);
+    close(s);
+    rig_stop(&r);
+}
+
 static void test_upstream_faults(void **state)
 {
     (void)state;
@@ -440,6 +468,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_upload),
         cmocka_unit_test(test_chunked_upload),
         cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_memory_of_slow_reader),
         cmocka_unit_test(test_upstream_faults),
         cmocka_unit_test(test_old_and_careful_clients),
         cmocka_unit_test(test_no_upstream),

@@ -561,6 +561,30 @@ static void test_proxy_whole(void **state)
     rig_stop(&r);
 }
 
+/* Each client's step 1 is made with that client's key. */
+static void test_proxy_keys_apart(void **state)
+{
+    (void)state;
+    rig r = proxy(STEP1 CLOSED("application/json") WHOLE("x", TEN) "\n@next\n" STEP1
+                      CLOSED("application/json") WHOLE("x", TEN) "\n@next\n" STEP1
+                          CLOSED("application/json") WHOLE("x", TEN) "\n",
+                  NULL);
+    static const char *const keys[] = { "Authorization: Bearer one\r\n",
+                                        "Authorization: Bearer two\r\n", "" };
+    for (size_t i = 0; i < 3; i++) {
+        answer a = client_post(r.port, CHAT, keys[i], ASK(""));
+        assert_int_equal(a.status, 200);
+        answer_free(&a);
+    }
+    fake_server_stop(r.up);
+    for (size_t i = 0; i < 6; i++) {
+        const char *seen = fake_server_request(r.up, i);
+        assert_int_equal(strstr(seen, "Bearer one") != NULL, i / 2 == 0);
+        assert_int_equal(strstr(seen, "Bearer two") != NULL, i / 2 == 1);
+    }
+    rig_stop(&r);
+}
+
 #define CHUNK(rest) "@chunk data: {\"id\":\"c\",\"choices\":[{\"index\":0," rest "}]}\\n\\n\n"
 #define STREAM "HTTP/1.1 200 OK\\r\\nContent-Type: text/event-stream\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n\n"
 
@@ -768,6 +792,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_step2_fails),
         cmocka_unit_test(test_pings),
         cmocka_unit_test(test_proxy_whole),
+        cmocka_unit_test(test_proxy_keys_apart),
         cmocka_unit_test(test_proxy_stream),
         cmocka_unit_test(test_proxy_faults),
         cmocka_unit_test(test_proxy_fail_open),
