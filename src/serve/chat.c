@@ -41,9 +41,9 @@ json_t *chat_load(const char *text, size_t len, json_error_t *fault, bool *nomem
     return root;
 }
 
-bool chat_depth_ok(const char *text, size_t len)
+s2a_status chat_shape(const char *text, size_t len, s2a_error *err)
 {
-    size_t depth = 0;
+    size_t depth = 0, values = 0;
     for (size_t i = 0; i < len; i++) {
         char c = text[i];
         if (c == '"') {
@@ -51,12 +51,16 @@ bool chat_depth_ok(const char *text, size_t len)
                 i += text[i] == '\\';
         } else if (c == '{' || c == '[') {
             if (++depth > LIMIT_JSON_DEPTH)
-                return false;
+                return error_set(err, S2A_LIMIT, "the body is nested deeper than %d",
+                                 LIMIT_JSON_DEPTH);
         } else if ((c == '}' || c == ']') && depth > 0) {
             depth--;
+        } else if (c == ',' && ++values > SERVE_JSON_VALUES) {
+            return error_set(err, S2A_LIMIT, "the body has more than %u values",
+                             SERVE_JSON_VALUES);
         }
     }
-    return true;
+    return S2A_OK;
 }
 
 /* ---- how S2A is asked for --------------------------------------------------------------- */
@@ -345,8 +349,9 @@ s2a_status chat_parse(const char *body, size_t len, bool chat, const char *prefi
                       s2a_error *err)
 {
     *out = (chat_request){ .chat = chat, .ask = *defaults };
-    if (!chat_depth_ok(body, len))
-        return error_set(err, S2A_INPUT, "the body is nested deeper than %d", LIMIT_JSON_DEPTH);
+    s2a_status status = chat_shape(body, len, err);
+    if (status != S2A_OK)
+        return status;
     json_error_t fault;
     bool nomem = false;
     out->root = chat_load(body, len, &fault, &nomem);
@@ -356,7 +361,7 @@ s2a_status chat_parse(const char *body, size_t len, bool chat, const char *prefi
                                  fault.text, fault.line, fault.column);
     if (!json_is_object(out->root))
         return error_set(err, S2A_INPUT, "the body is not a JSON object");
-    s2a_status status = ask_read(out, prefix, header, err);
+    status = ask_read(out, prefix, header, err);
     const json_t *options = json_object_get(out->root, "stream_options");
     out->stream = json_is_true(json_object_get(out->root, "stream"));
     out->include_usage = json_is_true(json_object_get(options, "include_usage"));

@@ -57,9 +57,9 @@ typedef struct chat_request {
 bool chat_may_ask(const char *body, size_t len, const char *prefix, const char *header);
 
 /* *out is filled and chat_free must follow, also on failure. S2A_INPUT with a message for the
- * client (not JSON, too deep, an unknown mode or preset ...), S2A_NOMEM. Where wanted is false a
- * body that is wrong in itself is somebody else's to refuse; not JSON at all is S2A_INPUT and root
- * NULL. */
+ * client (not JSON, an unknown mode or preset ...), S2A_LIMIT (chat_shape), S2A_NOMEM. Where wanted
+ * is false a body that is wrong in itself is somebody else's to refuse; not JSON at all is
+ * S2A_INPUT and root NULL. */
 s2a_status chat_parse(const char *body, size_t len, bool chat, const char *prefix,
                       const char *header, const chat_ask *defaults, chat_request *out,
                       s2a_error *err);
@@ -73,11 +73,12 @@ bool chat_put(chat_request *q, size_t target, const char *text, size_t len);
  * memory. */
 char *chat_dump(const chat_request *q, size_t *len);
 
-/* The value of text, NUL in strings allowed; the caller has the reference. NULL: *nomem says whether
- * memory was out; otherwise it is not JSON, and *fault says why. */
+/* The value of text, NUL in strings allowed; the caller has the reference. NULL: *nomem tells
+ * whether memory was out; otherwise it is not JSON, and *fault says why. */
 json_t *chat_load(const char *text, size_t len, json_error_t *fault, bool *nomem);
 
-/* Nesting is at most LIMIT_JSON_DEPTH; strings are skipped. */
-bool chat_depth_ok(const char *text, size_t len);
+/* Whether a body may be parsed: nested at most LIMIT_JSON_DEPTH, with at most SERVE_JSON_VALUES
+ * commas, so that what comes of it has a size; strings are skipped. S2A_LIMIT. */
+s2a_status chat_shape(const char *text, size_t len, s2a_error *err);
 
 #endif

@@ -175,8 +175,7 @@ static bool read_body(txn *t)
     s2a_status status = chat_parse(call->body, call->body_len, t->route == METRICS_CHAT,
                                    s->o.prefix, header, &s->o.ask, &t->q, &err);
     /* What is no JSON at all is upstream's to refuse, unless S2A was asked for. */
-    bool deep = !chat_depth_ok(call->body, call->body_len);
-    if (status == S2A_INPUT && s->up && !t->q.root && !header && !deep) {
+    if (status == S2A_INPUT && s->up && !t->q.root && !header) {
         pass_start(t);
         return false;
     }

@@ -25,6 +25,7 @@
 #define SERVE_UPLOAD_HIGH ((size_t)256 << 10) /* of a body that upstream does not take */
 #define SERVE_REPLY_BYTES ((size_t)64 << 20) /* an answer that is gathered whole: 502 */
 #define SERVE_ID_BYTES 128                   /* X-Request-Id: others get one of ours */
+#define SERVE_JSON_VALUES 262144u             /* commas of a body, each some 50 bytes: 400 */
 #define SERVE_TARGETS 64                     /* texts of one request that are judged */
 #define SERVE_ENGINES 64                     /* pairs of model and key that are remembered */
 #define SERVE_KEYS 4096                      /* lines of the file of keys */

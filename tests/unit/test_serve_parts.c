@@ -186,18 +186,24 @@ static void test_target_limit(void **state)
     }
 }
 
-static void test_depth(void **state)
+static void test_shape(void **state)
 {
     (void)state;
     char text[600] = "";
+    s2a_error err;
     memset(text, '[', LIMIT_JSON_DEPTH);
-    assert_true(chat_depth_ok(text, strlen(text)));
+    assert_int_equal(chat_shape(text, strlen(text), &err), S2A_OK);
     strcat(text, "{");
-    assert_false(chat_depth_ok(text, strlen(text)));
+    assert_int_equal(chat_shape(text, strlen(text), &err), S2A_LIMIT);
     char quoted[600] = "\"\\\"";
     memset(quoted + 3, '[', 400);
-    assert_true(chat_depth_ok(quoted, strlen(quoted)));
-    assert_true(chat_depth_ok("\"\\", 2));
+    assert_int_equal(chat_shape(quoted, strlen(quoted), &err), S2A_OK);
+    assert_int_equal(chat_shape("\"\\", 2, &err), S2A_OK);
+    char *commas = malloc(SERVE_JSON_VALUES + 1);
+    memset(commas, ',', SERVE_JSON_VALUES + 1);
+    assert_int_equal(chat_shape(commas, SERVE_JSON_VALUES, &err), S2A_OK);
+    assert_int_equal(chat_shape(commas, SERVE_JSON_VALUES + 1, &err), S2A_LIMIT);
+    free(commas);
 }
 
 /* ---- fields ----------------------------------------------------------------------------- */
@@ -453,7 +459,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_asked),   cmocka_unit_test(test_how),
         cmocka_unit_test(test_wrong),   cmocka_unit_test(test_targets),
-        cmocka_unit_test(test_target_limit), cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_target_limit), cmocka_unit_test(test_shape),
         cmocka_unit_test(test_headers), cmocka_unit_test(test_ids),
         cmocka_unit_test(test_keys),    cmocka_unit_test(test_filter),
         cmocka_unit_test(test_filter_no_last_chunk), cmocka_unit_test(test_models),
