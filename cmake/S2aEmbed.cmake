@@ -22,3 +22,23 @@ function(s2a_embed_file output symbol file)
         DEPENDS ${file} ${S2A_EMBED_SCRIPT}
         COMMENT "Embedding ${symbol}" VERBATIM)
 endfunction()
+
+# s2a_embed_page(DIRECTORY FILE...): each file of the page, and the table that
+# src/serve/page_files.h declares. S2A_PAGE_SOURCES is what is to be compiled.
+function(s2a_embed_page directory)
+    set(sources ${directory}/page_files.c)
+    set(declarations "")
+    set(rows "")
+    foreach(file IN LISTS ARGN)
+        get_filename_component(name ${file} NAME)
+        string(MAKE_C_IDENTIFIER page_${name} symbol)
+        s2a_embed_file(${directory}/${symbol}.c ${symbol} ${file})
+        list(APPEND sources ${directory}/${symbol}.c)
+        string(APPEND declarations
+            "extern const char ${symbol}[];\nextern const size_t ${symbol}_len;\n")
+        string(APPEND rows "    { \"${name}\", ${symbol}, &${symbol}_len },\n")
+    endforeach()
+    file(CONFIGURE OUTPUT ${directory}/page_files.c CONTENT
+        "#include \"serve/page_files.h\"\n\n${declarations}\nconst page_file page_files[] = {\n${rows}    { NULL, NULL, NULL },\n};\n")
+    set(S2A_PAGE_SOURCES ${sources} PARENT_SCOPE)
+endfunction()

@@ -21,6 +21,9 @@ install(FILES completions/_s2a OPTIONAL
 install(FILES completions/s2a.fish OPTIONAL
     DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 install(DIRECTORY prompts DESTINATION ${CMAKE_INSTALL_DATADIR}/s2a FILES_MATCHING PATTERN "*.txt")
+configure_file(packaging/s2a.service.in ${CMAKE_CURRENT_BINARY_DIR}/generated/s2a.service @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/generated/s2a.service
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/s2a)
 install(FILES models/manifest.json DESTINATION ${CMAKE_INSTALL_DATADIR}/s2a OPTIONAL)
 
 set(S2A_PC_REQUIRES_PRIVATE "libcurl jansson icu-uc")

@@ -12,7 +12,7 @@ _s2a() {
     local words=
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        words='ask attend pull models calibrate eval bench help --help --version'
+        words='ask attend serve pull models calibrate eval bench help --help --version'
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
         return
     fi
@@ -70,9 +70,16 @@ _s2a() {
         return
         ;;
     calibrate:--backend) words='llama http script' ;;
-    bench:--backend) words='llama script' ;;
+    bench:--backend | serve:--backend) words='llama script' ;;
+    serve:--mode) words='select rewrite' ;;
+    serve:--preset)
+        words='auto opinion relevance single keep-original not-instructed
+            plain instructed instructed-math'
+        ;;
+    serve:--show) words='none reasoning_content reasoning both think' ;;
     calibrate:--model | calibrate:-m | calibrate:--out | calibrate:--prompts | bench:--model | \
-        bench:-m | bench:--server | bench:--out)
+        bench:-m | bench:--server | bench:--out | serve:--model | serve:--prompts | \
+        serve:--api-keys | serve:-m | serve:--tls-cert | serve:--tls-key | serve:--access-log)
         compopt -o filenames
         mapfile -t COMPREPLY < <(
             [[ $prev != *model && $prev != -m ]] || compgen -W "$(_s2a_models)" -- "$cur"
@@ -83,7 +90,13 @@ _s2a() {
     calibrate:--url | calibrate:--threads | calibrate:--ctx | calibrate:--gpu-layers | \
         calibrate:--timeout | bench:--lengths | bench:--concurrency | bench:--repeat | \
         bench:--minutes | bench:--max-tokens | bench:--seed | bench:--threads | bench:--ctx | \
-        bench:--gpu-layers | bench:--timeout)
+        bench:--gpu-layers | bench:--timeout | \
+        serve:--host | serve:--port | serve:--upstream | serve:--prefix | \
+        serve:--step1-budget-ms | serve:--threads | serve:--ctx | serve:--gpu-layers | \
+        serve:--temperature | serve:--top-p | serve:--seed | serve:--max-tokens | \
+        serve:--timeout | serve:--max-body | serve:--max-connections | serve:--workers | \
+        serve:--queue | serve:--head-timeout-ms | serve:--body-timeout-ms | \
+        serve:--upstream-timeout-ms | serve:--drain-ms)
         return
         ;;
     pull:--source) words='url wheels any' ;;
@@ -97,6 +110,14 @@ _s2a() {
             words='--show --reset --json --out --model --backend --url --prompts --threads --ctx
             --gpu-layers --timeout --quiet --verbose --help'
             ;;
+        serve)
+            words='--host --port --upstream --prefix --mode --preset --show --step1-budget-ms
+            --strict --model --backend --threads --ctx --gpu-layers --prompts --temperature
+            --top-p --seed --max-tokens --timeout --api-keys --forward-authorization
+            --tls-cert --tls-key --max-body --max-connections --workers --queue
+            --head-timeout-ms --body-timeout-ms --upstream-timeout-ms --drain-ms
+            --access-log --log-prompts --quiet --verbose --version --help'
+            ;;
         eval)
             words='--data --arms --limit --seeds --k --bad-rows --judge-model --judge-url --no-judge
             --concurrency --store --json --out --command --model --backend --url --prompts
@@ -109,10 +130,10 @@ _s2a() {
             --server --no-server --backend --threads --ctx --gpu-layers --timeout --json --out
             --quiet --verbose --help'
             ;;
-        help) words='ask attend pull models calibrate eval bench' ;;
+        help) words='ask attend serve pull models calibrate eval bench' ;;
         esac
         case $command:$cur in
-        *:-* | help:* | eval:* | bench:*) ;;
+        *:-* | help:* | eval:* | bench:* | serve:*) ;;
         pull:*) words=$(_s2a_models) ;;
         calibrate:*)
             compopt -o filenames

@@ -282,6 +282,9 @@ S2A_API const char *s2a_result_rewritten(const s2a_result *result, size_t *len);
 S2A_API const char *s2a_result_context(const s2a_result *result, size_t *len);
 S2A_API const char *s2a_result_question(const s2a_result *result, size_t *len);
 S2A_API const char *s2a_result_answer(const s2a_result *result, size_t *len);
+/* What step 2 gives the model as the user's turn, for who sends step 2 by other ways: x', or the
+ * preset's prompt with x' in it; the original prompt after a fallback. */
+S2A_API const char *s2a_result_prompt(const s2a_result *result, size_t *len);
 /* What the model wrote in step 1, unparsed. */
 S2A_API const char *s2a_result_step1_text(const s2a_result *result, size_t *len);
 

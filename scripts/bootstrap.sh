@@ -51,6 +51,7 @@ libcurl4-openssl-dev has_module libcurl
 libjansson-dev has_module jansson
 libicu-dev has_module icu-uc
 libarchive-dev has_module libarchive
+libmicrohttpd-dev has_module libmicrohttpd
 libssl-dev has_module libcrypto
 libsqlite3-dev has_module sqlite3
 libcairo2-dev has_module cairo
@@ -65,7 +66,6 @@ END
     done <<END
 g++ have g++
 clang have clang
-libmicrohttpd-dev has_module libmicrohttpd
 libcmocka-dev has_module cmocka
 valgrind have valgrind
 gcovr have gcovr

@@ -20,6 +20,7 @@ int cmd_eval(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 /* A process of cmd_bench's; see bench/worker.h. Not for people. */
 int cmd_bench_worker(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
 int cmd_probe(int argc, char **argv);
 
 #endif

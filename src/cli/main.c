@@ -15,13 +15,13 @@ static int cmd_version(int argc, char **argv);
 
 static const struct command {
     const char *name;
-    int (*run)(int argc, char **argv); /* NULL: comes in a later version */
+    int (*run)(int argc, char **argv);
 } commands[] = {
     { "ask", cmd_ask },    { "attend", cmd_attend },
     { "pull", cmd_pull },  { "models", cmd_models },
     { "help", cmd_help },  { "--help", cmd_help },
     { "-h", cmd_help },    { "--version", cmd_version },
-    { "-V", cmd_version }, { "serve", NULL },
+    { "-V", cmd_version }, { "serve", cmd_serve },
     { "probe", cmd_probe }, { "eval", cmd_eval }, { "calibrate", cmd_calibrate },
     { "bench", cmd_bench }, { "bench-worker", cmd_bench_worker },
 };
@@ -36,14 +36,9 @@ static int cmd_version(int argc, char **argv)
 
 static int command_run(const char *name, int argc, char **argv)
 {
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-        if (strcmp(name, commands[i].name) != 0)
-            continue;
-        if (commands[i].run)
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (!strcmp(name, commands[i].name))
             return commands[i].run(argc, argv);
-        term_say("%s: not in this version; see s2a --help for what is", name);
-        return EXIT_USAGE;
-    }
     term_say("%.100s: no such command; see s2a --help, or ask with s2a ask \"...\"", name);
     return EXIT_USAGE;
 }

@@ -485,15 +485,24 @@ static void step2_prompt(const run *r, buf *out)
     buf_add(out, "", 0);
 }
 
+/* The user's turn of step 2, kept in the result. */
+static s2a_status step2_prepare(run *r)
+{
+    buf prompt;
+    buf_init(&prompt, 2 * LIMIT_INPUT_BYTES + LIMIT_OUTPUT_BYTES);
+    step2_prompt(r, &prompt);
+    r->result->prompt.data = buf_take(&prompt, &r->result->prompt.len);
+    buf_free(&prompt);
+    return r->result->prompt.data ? S2A_OK : error_nomem(r->err);
+}
+
 static s2a_status step2(run *r)
 {
     const s2a_request *q = r->request;
     size_t count = q->form == REQUEST_MESSAGES ? q->message_count : 1;
     backend_message *messages = calloc(count, sizeof *messages);
-    buf prompt;
-    buf_init(&prompt, 2 * LIMIT_INPUT_BYTES + LIMIT_OUTPUT_BYTES);
-    step2_prompt(r, &prompt);
-    s2a_status status = messages && prompt.status == S2A_OK ? S2A_OK : error_nomem(r->err);
+    const text *prompt = &r->result->prompt;
+    s2a_status status = messages ? S2A_OK : error_nomem(r->err);
     if (status == S2A_OK) {
         for (size_t i = 0; i + 1 < count; i++)
             messages[i] = (backend_message){ q->messages[i].role, q->messages[i].content,
@@ -503,13 +512,12 @@ static s2a_status step2(run *r)
             messages[t->index].content = t->rewritten.data;
             messages[t->index].len = t->rewritten.len;
         }
-        messages[count - 1] = (backend_message){ "user", prompt.data, prompt.len };
+        messages[count - 1] = (backend_message){ "user", prompt->data, prompt->len };
         backend_finish finish = BACKEND_FINISH_STOP;
         status = generate(r, 2, messages, count, q->max_tokens, LIMIT_OUTPUT_BYTES,
                           &r->result->answer, &finish);
         r->result->answer_cut = finish == BACKEND_FINISH_LENGTH;
     }
-    buf_free(&prompt);
     free(messages);
     return status;
 }
@@ -590,6 +598,8 @@ s2a_status s2a_attend(s2a_engine *engine, const s2a_request *request, s2a_result
     s2a_status status = run_begin(&r);
     if (status == S2A_OK)
         status = step1(&r);
+    if (status == S2A_OK)
+        status = step2_prepare(&r);
     return run_end(&r, status, out);
 }
 
@@ -619,6 +629,8 @@ s2a_status s2a_answer(s2a_engine *engine, const s2a_request *request, s2a_result
             *err = step1_err;
         }
     }
+    if (status == S2A_OK)
+        status = step2_prepare(&r);
     if (status == S2A_OK)
         status = step2(&r);
     return run_end(&r, status, out);

@@ -84,6 +84,7 @@ void s2a_result_free(s2a_result *result)
     free(result->question.data);
     free(result->answer.data);
     free(result->step1_text.data);
+    free(result->prompt.data);
     free(result->units);
     free(result->removed);
     free(result->added);
@@ -136,6 +137,11 @@ const char *s2a_result_question(const s2a_result *result, size_t *len)
 const char *s2a_result_answer(const s2a_result *result, size_t *len)
 {
     return text_get(&result->answer, len);
+}
+
+const char *s2a_result_prompt(const s2a_result *result, size_t *len)
+{
+    return text_get(&result->prompt, len);
 }
 
 const char *s2a_result_step1_text(const s2a_result *result, size_t *len)

@@ -22,7 +22,7 @@ struct s2a_result {
     s2a_mode mode;
     s2a_preset preset;
     char *model;
-    text input, rewritten, context, question, answer, step1_text;
+    text input, rewritten, context, question, answer, step1_text, prompt;
     s2a_fallback fallback;
     char detail[200];
     bool answer_cut;

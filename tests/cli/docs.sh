@@ -12,7 +12,7 @@ has() {
     grep -qE -e "$3" "$top/$1" || fail "$1 does not have $2"
 }
 
-for command in ask attend pull models calibrate eval bench; do
+for command in ask attend serve pull models calibrate eval bench; do
     for option in $(options $command); do
         name=${option#--}
         has completions/s2a.bash "$option" "(^|[ '|:])$option\b"
@@ -24,7 +24,7 @@ for command in ask attend pull models calibrate eval bench; do
 done
 # and no options that are gone
 checks=$((checks + 1))
-known=" $(for c in ask attend pull models calibrate eval bench; do options $c; done | sort -u | paste -sd' ') "
+known=" $(for c in ask attend serve pull models calibrate eval bench; do options $c; done | sort -u | paste -sd' ') "
 for option in $(grep -oh -e "--[a-z][a-z0-9-]*" "$top"/completions/s2a.bash "$top"/completions/_s2a |
     sort -u); do
     [[ $known == *" $option "* ]] || fail "completions: $option is no option"
@@ -59,7 +59,7 @@ for name in $(sed -n '/define SETTINGS_MAP/,/^$/s/^ *X([A-Z0-9_]*, "\([a-z0-9_]*
 done
 
 # Helps fit a terminal; completions and the manual are well formed, where that can be told.
-for command in ask attend pull models calibrate eval bench; do
+for command in ask attend serve pull models calibrate eval bench; do
     "$bin" "$command" --help >"$work/out"
     checks=$((checks + 1))
     (($(awk '{ if (length($0) > w) w = length($0) } END { print w }' "$work/out") <= 100)) ||

@@ -8,11 +8,6 @@ run
 want_status 2
 check "usage on stderr" grep -q '^usage: s2a COMMAND' "$work/err"
 want_out ""
-for command in serve; do
-    refused 2 "$command: not in this version" "$command"
-    run --help
-    want_out_lacks "$command"
-done
 refused 2 'frobnicate: no such command' frobnicate
 for flags in "--help" "help"; do
     # shellcheck disable=SC2086
@@ -21,7 +16,7 @@ for flags in "--help" "help"; do
     want_err
     want_out_has "usage: s2a COMMAND"
 done
-for command in ask attend pull models eval bench; do
+for command in ask attend serve pull models calibrate eval bench; do
     run help "$command"
     want_status 0
     want_err

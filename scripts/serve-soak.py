@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+"""serve-soak.py TOOL [SECONDS [CLIENTS]]: mixed load on `s2a serve` in front of a server that stalls,
+resets, lies and answers, with clients that read slowly and hang up. Every answer that is read to its
+end must be the right one; when all is over nothing may be in flight, and the tool must end with 0.
+Give a tool that was built with a sanitizer to find more."""
+import asyncio
+import json
+import random
+import re
+import sys
+import urllib.request
+
+PARTS = "Unbiased text context: The mill is old.\n\nQuestion/Query: What is {}?"
+counts = {}
+
+
+def count(what):
+    counts[what] = counts.get(what, 0) + 1
+
+
+# ---- the server behind ---------------------------------------------------------------------------
+
+async def read_request(reader):
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    body = await reader.readexactly(int(length.group(1))) if length else b""
+    return head, body
+
+
+def chunk(data):
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def event(value):
+    return b"data: " + json.dumps(value).encode() + b"\n\n"
+
+
+async def send_stream(writer, text, usage, fault):
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                 b"Transfer-Encoding: chunked\r\n\r\n")
+    pieces = [text[i:i + 5] for i in range(0, len(text), 5)]
+    for i, piece in enumerate(pieces):
+        if fault and i == len(pieces) // 2:
+            return False
+        writer.write(chunk(event({"choices": [{"index": 0, "delta": {"content": piece}}]})))
+        await writer.drain()
+        await asyncio.sleep(random.random() * 0.01)
+    writer.write(chunk(event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})))
+    if usage:
+        writer.write(chunk(event({"choices": [], "usage": {
+            "prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}})))
+    writer.write(chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n")
+    return True
+
+
+async def answer(writer, head, body):
+    fault = random.random()
+    if fault < 0.03:
+        await asyncio.sleep(3)  # stalls, longer than the soak's --upstream-timeout-ms
+        return False
+    if fault < 0.06:
+        writer.transport.abort()
+        return False
+    if fault < 0.08:
+        writer.write(b"nonsense\r\n\r\n")
+        return False
+    if fault < 0.11:
+        writer.write(b"HTTP/1.1 429 No\r\nContent-Length: 33\r\n\r\n{\"error\":{\"message\":\"too often\"}}")
+        return True
+    if not body:
+        data = head.split(b" ")[1]
+        wrong = 7 if fault < 0.13 else 0
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(data) + wrong, data))
+        return not wrong
+    request = json.loads(body)
+    asked = request["messages"][-1]["content"]
+    number = re.findall(r"What is (\d+)\?", asked)[-1]
+    step1 = "Given the following text" in asked
+    text = PARTS.format(number) if step1 else f"It is {number}. " * 20
+    if request.get("stream"):
+        usage = request.get("stream_options", {}).get("include_usage")
+        return await send_stream(writer, text, usage, fault < 0.15)
+    data = json.dumps({"choices": [{"index": 0, "message": {"role": "assistant", "content": text},
+                                    "finish_reason": "stop"}]}).encode()
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(data), data))
+    return True
+
+
+async def upstream(reader, writer):
+    try:
+        while await answer(writer, *await read_request(reader)):
+            await writer.drain()
+    except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
+        pass
+    writer.close()
+
+
+# ---- clients -------------------------------------------------------------------------------------
+
+async def read_body(reader, head, slow):
+    async def pause():
+        if slow:
+            await asyncio.sleep(random.random() * 0.02)
+    if b"chunked" in head:
+        body = b""
+        while True:
+            size = int(await reader.readuntil(b"\r\n"), 16)
+            body += await reader.readexactly(size)
+            await reader.readexactly(2)
+            if size == 0:
+                return body
+            await pause()
+    length = re.search(rb"(?i)content-length: *(\d+)", head)
+    await pause()
+    return await reader.readexactly(int(length.group(1)))
+
+
+def check(status, body, kind, number, stream):
+    text = body.decode()
+    if status != 200:
+        assert status in (429, 502, 504), (status, text)
+        count(f"{kind} {status}")
+    elif kind == "path":
+        assert text == f"/p/{number}", text
+        count("path right")
+    elif '"error"' in text:
+        assert "[DONE]" not in text, text
+        count(f"{kind} error event")
+    else:
+        right = f"It is {number}. " * 20
+        if stream:
+            got = "".join(re.findall(r'"content": ?"([^"]*)"', text))
+            assert text.endswith("data: [DONE]\n\n"), text
+        else:
+            got = json.loads(text)["choices"][0]["message"]["content"]
+        assert got == right, text
+        if kind == "s2a":
+            assert '"s2a"' in text, text
+        count(f"{kind} right")
+
+
+async def one(port):
+    number, kind = random.randrange(10**6), random.choice(("path", "chat", "s2a"))
+    stream, hang_up = random.random() < 0.5, random.random() < 0.2
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    if kind == "path":
+        writer.write(b"GET /p/%d HTTP/1.1\r\nHost: h\r\n\r\n" % number)
+    else:
+        body = json.dumps({
+            "model": ("s2a-" if kind == "s2a" else "") + "m", "stream": stream,
+            "messages": [{"role": "user", "content": f"I like it. The mill is old. What is {number}?"}],
+        }).encode()
+        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%s"
+                     % (len(body), body))
+    try:
+        if hang_up:
+            await asyncio.sleep(random.random() * 0.2)
+            writer.transport.abort() if random.random() < 0.5 else writer.close()
+            count("hung up")
+            return
+        head = await reader.readuntil(b"\r\n\r\n")
+        body = await read_body(reader, head, random.random() < 0.1)
+        check(int(head.split(b" ")[1]), body, kind, number, stream)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        count(f"{kind} cut")
+    finally:
+        writer.close()
+
+
+async def client(port, end):
+    while asyncio.get_running_loop().time() < end:
+        await asyncio.wait_for(one(port), 30)
+
+
+def metric(port, name):
+    text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+    return int(re.search(rf"^{name} (\d+)$", text, re.M).group(1))
+
+
+async def main():
+    tool = sys.argv[1]
+    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 600
+    clients = int(sys.argv[3]) if len(sys.argv) > 3 else 32
+    listener = await asyncio.start_server(upstream, "127.0.0.1", 0, backlog=500)
+    server = await asyncio.create_subprocess_exec(
+        tool, "serve", "--port", "0", "--quiet", "--access-log", "off", "--upstream-timeout-ms",
+        "1000", "--upstream", f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1",
+        stdout=asyncio.subprocess.PIPE)
+    port = int((await server.stdout.readline()).decode().rsplit(":", 1)[1].split("/")[0])
+    end = asyncio.get_running_loop().time() + seconds
+    await asyncio.gather(*(client(port, end) for _ in range(clients)))
+    loop = asyncio.get_running_loop()
+    for _ in range(100):
+        left = await loop.run_in_executor(None, metric, port, "s2a_in_flight")
+        if left == 1:  # the question itself
+            break
+        await asyncio.sleep(0.1)
+    assert left == 1, f"{left - 1} requests are in flight"
+    assert await loop.run_in_executor(None, metric, port, "s2a_workers_busy") == 0
+    status = open(f"/proc/{server.pid}/status").read()
+    print("memory:", status.split("VmRSS:")[1].split("\n")[0].strip())
+    server.terminate()
+    code = await asyncio.wait_for(server.wait(), 60)
+    for what in sorted(counts):
+        print(f"{counts[what]:8} {what}")
+    assert code == 0, f"the tool ended with {code}"
+
+asyncio.run(main())

@@ -1,0 +1,19 @@
+/* The command line of `s2a serve`. One thread. */
+#ifndef S2A_CLI_SERVE_OPTIONS_H
+#define S2A_CLI_SERVE_OPTIONS_H
+
+#include "cli/options.h"
+#include "serve/serve.h"
+
+typedef struct serve_flags {
+    options base; /* settings, strict, quiet, verbose, help, version */
+    serve_options serve;
+    const char *tls_cert, *tls_key; /* paths */
+    uint32_t drain_ms;
+} serve_flags;
+
+/* Reads argv, the environment and the configuration file. S2A_ARGUMENT, S2A_NOMEM. options_free on
+ * base also after a failure. */
+s2a_status serve_flags_read(serve_flags *f, int argc, char **argv, s2a_error *err);
+
+#endif

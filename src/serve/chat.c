@@ -1,0 +1,443 @@
+#include "serve/chat.h"
+
+#include "core/ascii.h"
+#include "core/buf.h"
+#include "core/error.h"
+#include "core/limits.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+static const char *const shows[] = { "none", "reasoning_content", "reasoning", "both", "think" };
+
+bool chat_show_from_name(const char *name, chat_show *out)
+{
+    for (size_t i = 0; name && i < COUNT(shows); i++) {
+        if (!strcmp(shows[i], name)) {
+            *out = (chat_show)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- a first look ----------------------------------------------------------------------- */
+
+bool chat_may_ask(const char *body, size_t len, const char *prefix, const char *header)
+{
+    /* An escape could hide either name; bodies that have one are read in full. */
+    return header || memmem(body, len, "\"s2a\"", 5) || memmem(body, len, prefix, strlen(prefix)) ||
+           memmem(body, len, "\\u00", 4);
+}
+
+json_t *chat_load(const char *text, size_t len, json_error_t *fault, bool *nomem)
+{
+    json_t *root = json_loadb(text, len, JSON_ALLOW_NUL, fault);
+    /* Where not even its reader could be made, jansson says nothing at all. */
+    *nomem = !root && (json_error_code(fault) == json_error_out_of_memory || !fault->text[0]);
+    return root;
+}
+
+s2a_status chat_shape(const char *text, size_t len, s2a_error *err)
+{
+    size_t depth = 0, values = 0;
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        if (c == '"') {
+            for (i++; i < len && text[i] != '"'; i++)
+                i += text[i] == '\\';
+        } else if (c == '{' || c == '[') {
+            if (++depth > LIMIT_JSON_DEPTH)
+                return error_set(err, S2A_LIMIT, "the body is nested deeper than %d",
+                                 LIMIT_JSON_DEPTH);
+        } else if ((c == '}' || c == ']') && depth > 0) {
+            depth--;
+        } else if (c == ',' && ++values > SERVE_JSON_VALUES) {
+            return error_set(err, S2A_LIMIT, "the body has more than %u values",
+                             SERVE_JSON_VALUES);
+        }
+    }
+    return S2A_OK;
+}
+
+/* ---- how S2A is asked for --------------------------------------------------------------- */
+
+static s2a_status wrong(s2a_error *err, const char *what, const char *value, const char *use)
+{
+    return error_set(err, S2A_INPUT, "%s: \"%.*s\" is unknown; use %s", what,
+                     value ? (int)utf8_cut(value, 40) : 0, value ? value : "", use);
+}
+
+static const char preset_names[] = ""
+#define PRESET_NAME(id, name) name ", "
+    S2A_PRESET_MAP(PRESET_NAME)
+#undef PRESET_NAME
+    "";
+
+static s2a_status preset_read(const char *what, const char *name, s2a_preset *out, s2a_error *err)
+{
+    if (s2a_preset_from_name(name, out))
+        return S2A_OK;
+    char names[sizeof preset_names];
+    memcpy(names, preset_names, sizeof names);
+    names[sizeof names - 3] = '\0'; /* the last comma */
+    return wrong(err, what, name, names);
+}
+
+/* none: as if S2A was not there; low: one prefill; high: the prompt is written anew. */
+static s2a_status effort_read(const char *name, chat_ask *ask, s2a_error *err)
+{
+    if (name && !strcmp(name, "none"))
+        ask->preset = S2A_PRESET_PLAIN;
+    else if (name && !strcmp(name, "low"))
+        ask->mode = S2A_MODE_SELECT;
+    else if (name && !strcmp(name, "high"))
+        ask->mode = S2A_MODE_REWRITE;
+    else if (!name || strcmp(name, "medium") != 0)
+        return wrong(err, "s2a.effort", name, "none, low, medium or high");
+    return S2A_OK;
+}
+
+static s2a_status bool_read(const char *what, const json_t *value, bool *out, s2a_error *err)
+{
+    if (!json_is_boolean(value))
+        return error_set(err, S2A_INPUT, "%s: must be true or false", what);
+    *out = json_is_true(value);
+    return S2A_OK;
+}
+
+static s2a_status number_read(const char *what, const json_t *value, double low, double high,
+                              double *out, s2a_error *err)
+{
+    double number = json_number_value(value);
+    if (!json_is_number(value) || !isfinite(number) || number < low || number > high)
+        return error_set(err, S2A_INPUT, "%s: must be a number from %g to %g", what, low, high);
+    *out = number;
+    return S2A_OK;
+}
+
+static s2a_status member_read(const char *name, const json_t *value, chat_ask *ask, s2a_error *err)
+{
+    const char *text = json_string_value(value);
+    if (!strcmp(name, "mode")) {
+        s2a_mode mode;
+        if (!s2a_mode_from_name(text, &mode) || mode == S2A_MODE_NONE)
+            return wrong(err, "s2a.mode", text, "select, rewrite or default");
+        ask->mode = mode;
+        return S2A_OK;
+    }
+    if (!strcmp(name, "preset"))
+        return preset_read("s2a.preset", text, &ask->preset, err);
+    if (!strcmp(name, "effort"))
+        return S2A_OK; /* was read before, so that mode and preset count more */
+    if (!strcmp(name, "show"))
+        return chat_show_from_name(text, &ask->show)
+                   ? S2A_OK
+                   : wrong(err, "s2a.show", text,
+                           "none, reasoning_content, reasoning, both or think");
+    if (!strcmp(name, "untrusted"))
+        return bool_read("s2a.untrusted", value, &ask->untrusted, err);
+    if (!strcmp(name, "explain"))
+        return bool_read("s2a.explain", value, &ask->explain, err);
+    if (!strcmp(name, "threshold"))
+        return number_read("s2a.threshold", value, -1e6, 1e6, &ask->threshold, err);
+    if (!strcmp(name, "keep"))
+        return number_read("s2a.keep", value, 0, 1, &ask->keep, err);
+    return wrong(err, "s2a", name,
+                 "mode, preset, effort, show, untrusted, explain, threshold and keep");
+}
+
+static s2a_status object_read(const json_t *object, chat_ask *ask, s2a_error *err)
+{
+    if (!json_is_object(object))
+        return error_set(err, S2A_INPUT, "s2a: must be an object, such as {\"preset\": \"auto\"}");
+    const json_t *effort = json_object_get(object, "effort");
+    s2a_status status = effort ? effort_read(json_string_value(effort), ask, err) : S2A_OK;
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)object, name, value)
+    {
+        if (status == S2A_OK)
+            status = member_read(name, value, ask, err);
+    }
+    return status;
+}
+
+/* Takes the prefix off the model's name. */
+static bool prefix_strip(chat_request *q, const char *prefix)
+{
+    const char *model = json_string_value(json_object_get(q->root, "model"));
+    size_t n = strlen(prefix);
+    if (!model || strncmp(model, prefix, n) != 0)
+        return true;
+    q->prefixed = q->changed = true;
+    json_t *name = json_string(model + n);
+    return name && json_object_set_new(q->root, "model", name) == 0;
+}
+
+static s2a_status ask_read(chat_request *q, const char *prefix, const char *header, s2a_error *err)
+{
+    json_t *object = json_object_get(q->root, "s2a");
+    if (!prefix_strip(q, prefix))
+        return error_nomem(err);
+    q->wanted = q->prefixed || object || header;
+    s2a_status status = S2A_OK;
+    if (object) {
+        status = object_read(object, &q->ask, err);
+        json_object_del(q->root, "s2a");
+        q->changed = true;
+    }
+    if (header && !strcmp(header, "off"))
+        q->wanted = false;
+    else if (status == S2A_OK && header)
+        status = preset_read("X-S2A", header, &q->ask.preset, err);
+    if (status == S2A_OK && q->wanted && q->ask.mode == S2A_MODE_SELECT &&
+        (q->ask.preset == S2A_PRESET_SINGLE || q->ask.preset == S2A_PRESET_KEEP_ORIGINAL ||
+         q->ask.preset == S2A_PRESET_NOT_INSTRUCTED))
+        return error_set(err, S2A_INPUT,
+                         "s2a: preset %s is a variant of mode rewrite; use that mode",
+                         s2a_preset_name(q->ask.preset));
+    return status;
+}
+
+/* ---- what is judged --------------------------------------------------------------------- */
+
+static bool part_is_text(const json_t *part)
+{
+    const char *type = json_string_value(json_object_get(part, "type"));
+    return type && !strcmp(type, "text") && json_is_string(json_object_get(part, "text"));
+}
+
+/* Adds a target whose text is part's, or all of content's that has no target of its own. */
+static s2a_status target_add(chat_request *q, size_t index, json_t *message, json_t *part,
+                             const json_t *content, bool context, s2a_error *err)
+{
+    if (q->target_count == SERVE_TARGETS)
+        return error_set(err, S2A_INPUT, "messages: more than %d texts to judge", SERVE_TARGETS);
+    buf text;
+    buf_init(&text, LIMIT_INPUT_BYTES);
+    const json_t *only = part ? json_object_get(part, "text") : content;
+    if (json_is_string(only)) {
+        buf_add(&text, json_string_value(only), json_string_length(only));
+    } else {
+        for (size_t i = 0; i < json_array_size(content); i++) {
+            const json_t *piece = json_array_get(content, i), *t = json_object_get(piece, "text");
+            if (!part_is_text(piece))
+                continue;
+            if (text.len > 0)
+                buf_adds(&text, "\n");
+            buf_add(&text, json_string_value(t), json_string_length(t));
+        }
+    }
+    buf_add(&text, "", 0);
+    if (text.status == S2A_LIMIT) {
+        buf_free(&text);
+        return error_set(err, S2A_INPUT, "messages: a text of more than %zu bytes",
+                         LIMIT_INPUT_BYTES);
+    }
+    chat_target *t = &q->targets[q->target_count];
+    *t = (chat_target){ .message = message, .part = part, .index = index, .context = context };
+    t->text = buf_take(&text, &t->len);
+    buf_free(&text);
+    if (!t->text)
+        return error_nomem(err);
+    q->target_count++;
+    return S2A_OK;
+}
+
+/* The marked parts of a message; the marks are ours and go. */
+static s2a_status marked_add(chat_request *q, size_t index, json_t *message, s2a_error *err)
+{
+    json_t *content = json_object_get(message, "content");
+    s2a_status status = S2A_OK;
+    for (size_t i = 0; i < json_array_size(content) && status == S2A_OK; i++) {
+        json_t *part = json_array_get(content, i), *mark = json_object_get(part, "untrusted");
+        if (!mark || !part_is_text(part))
+            continue;
+        bool marked = json_is_true(mark);
+        json_object_del(part, "untrusted");
+        q->changed = true;
+        if (marked && q->ask.untrusted)
+            status = target_add(q, index, message, part, NULL, true, err);
+    }
+    return status;
+}
+
+static bool has_role(const json_t *message, const char *role)
+{
+    const char *is = json_string_value(json_object_get(message, "role"));
+    return is && !strcmp(is, role);
+}
+
+/* Whether the part is a target of its own. */
+static bool is_target(const chat_request *q, const json_t *part)
+{
+    for (size_t i = 0; i < q->target_count; i++)
+        if (q->targets[i].part == part)
+            return true;
+    return false;
+}
+
+static json_t *without_targets(const chat_request *q, json_t *content)
+{
+    if (!json_is_array(content))
+        return json_incref(content);
+    json_t *rest = json_array();
+    for (size_t i = 0; rest && i < json_array_size(content); i++) {
+        json_t *part = json_array_get(content, i);
+        if (!is_target(q, part) && json_array_append(rest, part) != 0) {
+            json_decref(rest);
+            rest = NULL;
+        }
+    }
+    return rest;
+}
+
+static s2a_status messages_read(chat_request *q, s2a_error *err)
+{
+    json_t *messages = json_object_get(q->root, "messages");
+    if (!json_is_array(messages))
+        return error_set(err, S2A_INPUT, "messages: must be an array");
+    size_t count = json_array_size(messages), last = count;
+    s2a_status status = S2A_OK;
+    for (size_t i = 0; i < count && status == S2A_OK; i++) {
+        json_t *message = json_array_get(messages, i);
+        if (!json_is_object(message))
+            return error_set(err, S2A_INPUT, "messages[%zu]: must be an object", i);
+        const json_t *content = json_object_get(message, "content");
+        if (has_role(message, "user"))
+            last = i;
+        bool tool = has_role(message, "tool") || has_role(message, "function");
+        if (tool && q->ask.untrusted && (json_is_string(content) || json_is_array(content)))
+            status = target_add(q, i, message, NULL, content, true, err);
+        else if (has_role(message, "user"))
+            status = marked_add(q, i, message, err);
+    }
+    if (status != S2A_OK || last == count)
+        return status;
+    json_t *message = json_array_get(messages, last);
+    json_t *content = json_object_get(message, "content");
+    json_t *rest = without_targets(q, content);
+    if (content && !rest)
+        status = error_nomem(err);
+    else if (rest)
+        status = target_add(q, last, message, NULL, rest, false, err);
+    json_decref(rest);
+    return status;
+}
+
+static s2a_status targets_read(chat_request *q, s2a_error *err)
+{
+    q->targets = calloc(SERVE_TARGETS, sizeof *q->targets);
+    if (!q->targets)
+        return error_nomem(err);
+    if (q->chat)
+        return messages_read(q, err);
+    json_t *prompt = json_object_get(q->root, "prompt");
+    if (json_is_array(prompt) && json_array_size(prompt) == 1 &&
+        json_is_string(json_array_get(prompt, 0)))
+        prompt = json_array_get(prompt, 0);
+    /* Several prompts at once, and tokens, are nothing that could be judged. */
+    return json_is_string(prompt) ? target_add(q, 0, NULL, NULL, prompt, false, err) : S2A_OK;
+}
+
+s2a_status chat_parse(const char *body, size_t len, bool chat, const char *prefix,
+                      const char *header, const chat_ask *defaults, chat_request *out,
+                      s2a_error *err)
+{
+    *out = (chat_request){ .chat = chat, .ask = *defaults };
+    s2a_status status = chat_shape(body, len, err);
+    if (status != S2A_OK)
+        return status;
+    json_error_t fault;
+    bool nomem = false;
+    out->root = chat_load(body, len, &fault, &nomem);
+    if (!out->root)
+        return nomem ? error_nomem(err)
+                     : error_set(err, S2A_INPUT, "the body is not JSON: %s at line %d, column %d",
+                                 fault.text, fault.line, fault.column);
+    if (!json_is_object(out->root))
+        return error_set(err, S2A_INPUT, "the body is not a JSON object");
+    status = ask_read(out, prefix, header, err);
+    const json_t *options = json_object_get(out->root, "stream_options");
+    out->stream = json_is_true(json_object_get(out->root, "stream"));
+    out->include_usage = json_is_true(json_object_get(options, "include_usage"));
+    if (status == S2A_OK && out->wanted)
+        status = targets_read(out, err);
+    return status;
+}
+
+void chat_free(chat_request *q)
+{
+    for (size_t i = 0; i < q->target_count; i++)
+        free(q->targets[i].text);
+    free(q->targets);
+    json_decref(q->root);
+    *q = (chat_request){ .chat = false };
+}
+
+const char *chat_model(const chat_request *q)
+{
+    const char *model = json_string_value(json_object_get(q->root, "model"));
+    return model ? model : "";
+}
+
+/* ---- putting texts in place ------------------------------------------------------------- */
+
+static bool part_put(json_t *part, const char *text, size_t len)
+{
+    json_t *value = json_stringn(text, len);
+    return value && json_object_set_new(part, "text", value) == 0;
+}
+
+/* Into the first of the text parts; the others, whose text is in it, go. */
+static bool parts_put(chat_request *q, json_t *content, const char *text, size_t len)
+{
+    bool done = false;
+    for (size_t i = 0; i < json_array_size(content);) {
+        json_t *part = json_array_get(content, i);
+        if (!part_is_text(part) || is_target(q, part)) {
+            i++;
+        } else if (done) {
+            json_array_remove(content, i);
+        } else {
+            done = true;
+            i++;
+            if (!part_put(part, text, len))
+                return false;
+        }
+    }
+    return true;
+}
+
+bool chat_put(chat_request *q, size_t target, const char *text, size_t len)
+{
+    const chat_target *t = &q->targets[target];
+    q->changed = true;
+    if (t->part)
+        return part_put(t->part, text, len);
+    json_t *content = t->message ? json_object_get(t->message, "content") : NULL;
+    if (json_is_array(content))
+        return parts_put(q, content, text, len);
+    json_t *value = json_stringn(text, len);
+    return value && json_object_set_new(t->message ? t->message : q->root,
+                                        t->message ? "content" : "prompt", value) == 0;
+}
+
+char *chat_dump(const chat_request *q, size_t *len)
+{
+    size_t size = json_dumpb(q->root, NULL, 0, JSON_COMPACT);
+    char *text = size ? malloc(size + 1) : NULL;
+    if (!text)
+        return NULL;
+    *len = json_dumpb(q->root, text, size, JSON_COMPACT);
+    text[size] = '\0';
+    if (*len != size) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}

@@ -1,0 +1,251 @@
+/* Step 2 on the server behind: the request that came, with what step 1 gave in it. A stream goes on
+ * as it comes, through the filter; a whole answer is gathered, and gets x' and the s2a object. */
+#include "serve/txn.h"
+
+#include "backend/backend.h" /* clock_ms */
+#include "backend/http_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- what both share -------------------------------------------------------------------- */
+
+static json_t *s2a_object(void *ctx)
+{
+    txn *t = ctx;
+    t->step2_ms = clock_ms() - t->step2_start;
+    return reply_s2a(&t->s1, &t->q, t->step2_ms, t->filtering ? &t->filter.usage : &t->usage2);
+}
+
+/* Keeps the fields of an answer that is gathered; without memory they are left out. */
+static void fields_keep(txn *t, const http_field *fields, size_t count)
+{
+    http_field back[SERVE_HEADERS * 3];
+    size_t n = headers_back(fields, count, back, sizeof back / sizeof back[0]);
+    t->up_fields = calloc(n + 2, sizeof *t->up_fields);
+    for (size_t i = 0; t->up_fields && i < n; i++) {
+        http_field copy = { strdup(back[i].name), strdup(back[i].value) };
+        if (copy.name && copy.value) {
+            t->up_fields[t->up_field_count++] = copy;
+        } else {
+            free(copy.name);
+            free(copy.value);
+        }
+    }
+}
+
+static void on_head(void *ctx, int status, const http_field *fields, size_t count, int64_t length)
+{
+    (void)length;
+    txn *t = ctx;
+    t->up_status = status;
+    fields_keep(t, fields, count);
+}
+
+static bool gather(void *ctx, const char *data, size_t len)
+{
+    txn *t = ctx;
+    buf_add(&t->whole, data, len);
+    return true;
+}
+
+static void nothing_sent(void *ctx)
+{
+    (void)ctx;
+}
+
+/* The gathered answer, with upstream's own fields. */
+static void whole_send(txn *t, const char *body, size_t len, const char *fallback)
+{
+    http_field fields[SERVE_HEADERS * 3 + 2];
+    size_t n = 0;
+    for (; n < t->up_field_count && n < SERVE_HEADERS * 3; n++)
+        fields[n] = t->up_fields[n];
+    fields[n++] = (http_field){ (char *)"X-Request-Id", t->id };
+    if (fallback)
+        fields[n++] = (http_field){ (char *)"X-S2A-Fallback", (char *)fallback };
+    if (!http_call_begin(t->call, t->up_status, fields, n, (int64_t)len, false))
+        return;
+    http_call_write(t->call, body, len);
+    http_call_end(t->call, true);
+}
+
+/* ---- a whole answer --------------------------------------------------------------------- */
+
+/* Puts in what is ours; NULL when memory is out. */
+static char *augment(txn *t, json_t *root)
+{
+    size_t len = 0;
+    const char *shown = serve_step1_rewritten(&t->s1, &len);
+    json_t *usage = json_object_get(root, "usage");
+    bool ok = true;
+    if (json_is_object(usage)) {
+        reply_usage_read(usage, &t->usage2);
+        ok = reply_usage_add(usage, &t->s1.usage);
+    }
+    json_t *object = ok ? s2a_object(t) : NULL;
+    ok = object && json_object_set(root, "s2a", object) == 0;
+    json_decref(object);
+    ok = ok && reply_show(root, t->q.ask.show, shown, len);
+    return ok ? json_dumps(root, JSON_COMPACT) : NULL;
+}
+
+static void whole_end(void *ctx, flow_result result, const char *why)
+{
+    txn *t = ctx;
+    if (result != FLOW_DONE) {
+        txn_error(t, txn_flow_status(result), why, "upstream_failed");
+    } else if (t->whole.status != S2A_OK) {
+        txn_error(t, 502, "the answer of upstream is too large", "upstream_failed");
+    } else {
+        json_t *root = t->up_status == 200 ? http_parse_json(t->whole.data, t->whole.len) : NULL;
+        char *text = json_is_object(root) ? augment(t, root) : NULL;
+        if (text)
+            whole_send(t, text, strlen(text), t->s1.fallback);
+        else
+            whole_send(t, t->whole.data ? t->whole.data : "", t->whole.len, t->s1.fallback);
+        free(text);
+        json_decref(root);
+    }
+    txn_flow_ended(t, result);
+}
+
+static const flow_handler whole_handler = { on_head, gather, whole_end, nothing_sent };
+
+/* ---- a stream --------------------------------------------------------------------------- */
+
+static bool stream_data(void *ctx, const char *data, size_t len)
+{
+    txn *t = ctx;
+    if (t->up_status != 200)
+        return gather(ctx, data, len);
+    if (!http_call_has_room(t->call))
+        return false;
+    buf out;
+    buf_init(&out, SIZE_MAX / 2);
+    s2a_status status = sse_filter_feed(&t->filter, data, len, &out);
+    if (out.len > 0)
+        http_call_write(t->call, out.data, out.len);
+    buf_free(&out);
+    if (status != S2A_OK) {
+        txn_fail(t, 502, "upstream sends what is no event stream", "upstream_failed");
+        http_call_end(t->call, true);
+        pthread_mutex_lock(&t->lock);
+        if (t->flow)
+            flow_cancel(t->flow);
+        pthread_mutex_unlock(&t->lock);
+    }
+    return true;
+}
+
+/* Upstream refused: its words, as an event. */
+static void stream_refused(txn *t)
+{
+    json_t *root = http_parse_json(t->whole.data ? t->whole.data : "", t->whole.len);
+    json_t *error = json_object_get(root, "error");
+    if (json_is_object(error)) {
+        json_object_set_new(error, "status", json_integer(t->up_status));
+        txn_event(t, json_incref(root));
+        http_call_end(t->call, true);
+    } else {
+        char said[HTTP_QUOTE_MAX + 1];
+        http_quote(root, t->whole.data, t->whole.len, t->bearer, said);
+        txn_fail(t, t->up_status, said, "upstream_refused");
+    }
+    json_decref(root);
+}
+
+static void stream_end(void *ctx, flow_result result, const char *why)
+{
+    txn *t = ctx;
+    buf out;
+    buf_init(&out, SIZE_MAX / 2);
+    if (result != FLOW_DONE) {
+        txn_fail(t, txn_flow_status(result), why, "upstream_failed");
+    } else if (t->up_status != 200) {
+        stream_refused(t);
+    } else {
+        s2a_status status = sse_filter_end(&t->filter, &out);
+        if (out.len > 0)
+            http_call_write(t->call, out.data, out.len);
+        if (status != S2A_OK)
+            txn_fail(t, 502, "the answer of upstream ended early", "upstream_failed");
+        http_call_end(t->call, true);
+    }
+    t->usage2 = t->filter.usage;
+    t->step2_ms = clock_ms() - t->step2_start;
+    buf_free(&out);
+    txn_flow_ended(t, result);
+}
+
+static const flow_handler stream_handler = { on_head, stream_data, stream_end, nothing_sent };
+
+void forward_start(txn *t)
+{
+    t->step2_start = clock_ms();
+    free(t->body);
+    t->body = chat_dump(&t->q, &t->body_len);
+    if (!t->body) {
+        txn_fail(t, 500, "out of memory", NULL);
+        return;
+    }
+    if (t->streaming) {
+        sse_filter_init(&t->filter, &t->reply, &t->s1.usage, s2a_object, t);
+        t->filtering = true;
+    }
+    txn_flow(t, NULL, t->body, t->body_len, false, true,
+             t->streaming ? &stream_handler : &whole_handler);
+}
+
+/* ---- models ----------------------------------------------------------------------------- */
+
+static void models_end(void *ctx, flow_result result, const char *why)
+{
+    txn *t = ctx;
+    if (result != FLOW_DONE || t->whole.status != S2A_OK) {
+        txn_error(t, result == FLOW_DONE ? 502 : txn_flow_status(result),
+                  result == FLOW_DONE ? "the model list of upstream is too large" : why,
+                  "upstream_failed");
+    } else {
+        const char *body = t->whole.data ? t->whole.data : "";
+        json_t *root = t->up_status == 200 ? http_parse_json(body, t->whole.len) : NULL;
+        char *text = NULL;
+        if (t->model_by_id && root) {
+            const char *id = json_string_value(json_object_get(root, "id"));
+            buf name;
+            buf_init(&name, SIZE_MAX / 2);
+            buf_addf(&name, "%s%s", t->s->o.prefix, id ? id : "");
+            if (id && name.status == S2A_OK &&
+                json_object_set_new(root, "id", json_string(name.data)) == 0)
+                text = json_dumps(root, JSON_COMPACT);
+            buf_free(&name);
+        } else if (root && reply_models_double(root, t->s->o.prefix)) {
+            text = json_dumps(root, JSON_COMPACT);
+        }
+        whole_send(t, text ? text : body, text ? strlen(text) : t->whole.len, NULL);
+        free(text);
+        json_decref(root);
+    }
+    txn_flow_ended(t, result);
+}
+
+static const flow_handler models_handler = { on_head, gather, models_end, nothing_sent };
+
+void forward_models(txn *t)
+{
+    const char *target = t->call->target;
+    char *shorter = NULL;
+    if (t->model_by_id) { /* /v1/models/PREFIX-NAME is upstream's /v1/models/NAME */
+        size_t at = strlen("/v1/models/"), n = strlen(t->s->o.prefix);
+        shorter = strdup(target);
+        if (!shorter) {
+            txn_error(t, 500, "out of memory", NULL);
+            return;
+        }
+        memmove(shorter + at, shorter + at + n, strlen(shorter + at + n) + 1);
+        target = shorter;
+    }
+    txn_flow(t, target, NULL, 0, false, true, &models_handler);
+    free(shorter);
+}

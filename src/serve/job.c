@@ -1,0 +1,231 @@
+/* What a worker does with a request to a model: reads its body, runs step 1, and hands over to
+ * step 2. The tick, on the server's own thread, keeps streams alive meanwhile and looks after the
+ * budget. */
+#include "serve/txn.h"
+
+#include "backend/backend.h" /* clock_ms */
+#include "core/error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- the tick --------------------------------------------------------------------------- */
+
+static void step_begin(txn *t)
+{
+    serve *s = t->s;
+    double now = clock_ms();
+    pthread_mutex_lock(&s->lock);
+    t->step_deadline = s->o.step1_budget_ms > 0 ? now + s->o.step1_budget_ms : -1;
+    t->ping_at = t->streaming ? now + SERVE_PING_MS * 0.8 : -1;
+    t->stepping = true;
+    t->step_next = s->steps;
+    s->steps = t;
+    pthread_mutex_unlock(&s->lock);
+    http_server_wake(s->http);
+}
+
+static void step_end(txn *t)
+{
+    serve *s = t->s;
+    pthread_mutex_lock(&s->lock);
+    for (txn **at = &s->steps; *at; at = &(*at)->step_next) {
+        if (*at == t) {
+            *at = t->step_next;
+            break;
+        }
+    }
+    t->stepping = false;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static double sooner(double a, double b)
+{
+    return b >= 0 && (a < 0 || b < a) ? b : a;
+}
+
+int job_tick(serve *s)
+{
+    static const char comment[] = ": s2a: step 1\n\n";
+    double now = clock_ms(), next = -1;
+    pthread_mutex_lock(&s->lock);
+    for (txn *t = s->steps; t; t = t->step_next) {
+        if (t->ping_at >= 0 && now >= t->ping_at) {
+            http_call_write(t->call, comment, sizeof comment - 1);
+            t->ping_at = now + SERVE_PING_MS * 0.8; /* at least every SERVE_PING_MS */
+        }
+        if (t->step_deadline >= 0 && now >= t->step_deadline) {
+            t->step_deadline = -1;
+            atomic_store(&t->late, true);
+            s2a_cancel_fire(t->cancel[0]);
+        }
+        next = sooner(sooner(next, t->ping_at), t->step_deadline);
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (next < 0)
+        return -1;
+    return next <= now ? 0 : (int)(next - now) + 1;
+}
+
+/* ---- step 1 ----------------------------------------------------------------------------- */
+
+static void count(txn *t)
+{
+    metrics *m = &t->s->metrics;
+    const step1_outcome *s1 = &t->s1;
+    atomic_fetch_add(&m->s2a_requests, 1);
+    metrics_observe(&m->step1, s1->ms);
+    atomic_fetch_add(&m->prompt_tokens[0], s1->usage.prompt_tokens);
+    atomic_fetch_add(&m->completion_tokens[0], s1->usage.completion_tokens);
+    atomic_fetch_add(&m->cached_tokens[0], s1->usage.cached_tokens);
+    atomic_fetch_add(&m->judged_bytes, s1->bytes);
+    if (!s1->fallback)
+        atomic_fetch_add(&m->removed_bytes, s1->removed);
+    else if (!s1->cancelled)
+        metrics_fallback(m, s1->fallback);
+}
+
+static void open_failed(txn *t, const s2a_error *err)
+{
+    t->s1 = (step1_outcome){ .fallback = s2a_fallback_name(S2A_FALLBACK_STEP1_FAILED),
+                             .status = err->status, .mode = t->q.ask.mode,
+                             .preset = t->q.ask.preset };
+    snprintf(t->s1.detail, sizeof t->s1.detail, "%.*s",
+             (int)utf8_cut(err->message, sizeof t->s1.detail - 1), err->message);
+}
+
+/* False: the request does not go on. */
+static bool step1(txn *t)
+{
+    serve *s = t->s;
+    engine_ref *ref = NULL;
+    s2a_error err = { .status = S2A_OK };
+    step_begin(t);
+    s2a_status status = engines_get(s->engines, chat_model(&t->q), t->bearer, &ref, &err);
+    if (status == S2A_OK)
+        serve_step1_run(engines_engine(ref), &t->q, s->o.temperature, s->o.top_p, s->o.seed,
+                        t->cancel[0], &t->late, &t->s1);
+    else
+        open_failed(t, &err);
+    engines_put(s->engines, ref);
+    step_end(t);
+    t->s1_ran = true;
+    count(t);
+    if (t->s1.cancelled || atomic_load(&t->gone)) {
+        http_call_end(t->call, false);
+        return false;
+    }
+    if (t->s1.fallback && s->o.strict) {
+        char message[420];
+        snprintf(message, sizeof message, "step 1 was not used (%s): %s", t->s1.fallback,
+                 t->s1.detail);
+        txn_fail(t, 502, message, t->s1.fallback);
+        return false;
+    }
+    if (!serve_step1_put(&t->s1, &t->q)) {
+        txn_fail(t, 500, "out of memory", NULL);
+        return false;
+    }
+    return true;
+}
+
+/* x' before the answer, and with explain the s2a object already. */
+static void show(txn *t)
+{
+    size_t len = 0;
+    bool ok = true;
+    const char *shown = serve_step1_rewritten(&t->s1, &len);
+    chat_show how = t->q.chat || t->q.ask.show == CHAT_SHOW_THINK ? t->q.ask.show : CHAT_SHOW_NONE;
+    json_t *delta = t->streaming ? reply_delta_shown(how, shown, len, &ok) : NULL;
+    if (!t->streaming || !ok || (!delta && !t->q.ask.explain))
+        return;
+    /* A text completion has no delta: the marked text is its first piece. */
+    const char *text = json_string_value(json_object_get(delta, "content"));
+    json_t *chunk = reply_chunk(&t->reply, t->q.chat ? json_incref(delta) : NULL, text, NULL);
+    if (chunk && t->q.ask.explain)
+        json_object_set_new(chunk, "s2a", reply_s2a(&t->s1, &t->q, -1, NULL));
+    json_decref(delta);
+    txn_event(t, chunk);
+}
+
+/* ---- the job ---------------------------------------------------------------------------- */
+
+/* A body that is not for step 1 goes upstream: as it came, or without what is ours in it. */
+static void not_wanted(txn *t)
+{
+    if (t->q.changed) {
+        t->body = chat_dump(&t->q, &t->body_len);
+        if (!t->body) {
+            txn_error(t, 500, "out of memory", NULL);
+            return;
+        }
+    }
+    pass_start(t);
+}
+
+/* False: it was answered, or goes another way. */
+static bool read_body(txn *t)
+{
+    serve *s = t->s;
+    const http_call *call = t->call;
+    const char *header = http_call_field(call, "X-S2A");
+    s2a_error err = { .status = S2A_OK };
+    s2a_status status = chat_parse(call->body, call->body_len, t->route == METRICS_CHAT,
+                                   s->o.prefix, header, &s->o.ask, &t->q, &err);
+    /* What is no JSON at all is upstream's to refuse, unless S2A was asked for. */
+    if (status == S2A_INPUT && s->up && !t->q.root && !header) {
+        pass_start(t);
+        return false;
+    }
+    if (status == S2A_OK && !s->up)
+        status = embedded_check(&t->q, s->o.model, &err);
+    if (status != S2A_OK) {
+        int code = status == S2A_NOMEM ? 500 : status == S2A_MODEL ? 404 : 400;
+        txn_error(t, code, err.message, status == S2A_MODEL ? "model_not_found" : NULL);
+        return false;
+    }
+    if (!t->q.wanted && s->up) {
+        not_wanted(t);
+        return false;
+    }
+    return true;
+}
+
+static void reply_prepare(txn *t)
+{
+    serve *s = t->s;
+    snprintf(t->reply.id, sizeof t->reply.id, "%s-%s", t->q.chat ? "chatcmpl" : "cmpl", t->id);
+    t->reply.model = s->up ? chat_model(&t->q) : s->o.model;
+    t->reply.created = (int64_t)time(NULL);
+    t->reply.chat = t->q.chat;
+}
+
+static void run(txn *t)
+{
+    if (atomic_load(&t->gone) || !read_body(t))
+        return;
+    http_call_drop_body(t->call);
+    reply_prepare(t);
+    if (t->q.stream && !txn_stream_begin(t))
+        return;
+    if (t->streaming && t->q.chat && (t->q.wanted || !t->s->up))
+        txn_event(t, reply_chunk(&t->reply, reply_delta_role(), NULL, NULL));
+    if (t->q.wanted) {
+        if (!step1(t))
+            return;
+        show(t);
+    }
+    if (t->s->up)
+        forward_start(t);
+    else
+        embedded_answer(t);
+}
+
+void job_run(void *ctx)
+{
+    txn *t = ctx;
+    run(t);
+    txn_unref(t);
+}

@@ -1,0 +1,159 @@
+#include "serve/metrics.h"
+
+#include <string.h>
+
+static const char *const routes[] = {
+#define ROUTE_NAME(id, name) name,
+    METRICS_ROUTE_MAP(ROUTE_NAME)
+#undef ROUTE_NAME
+};
+
+static const char *const reasons[] = {
+#define REASON_NAME(id, name) name,
+    S2A_FALLBACK_MAP(REASON_NAME)
+#undef REASON_NAME
+    "budget", "no_text", "other",
+};
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+_Static_assert(COUNT(reasons) <= METRICS_REASONS, "METRICS_REASONS is too small");
+
+static const double bounds_ms[METRICS_BUCKETS] = { 1,   2.5,  5,    10,   25,   50,    100,  250,
+                                                   500, 1000, 2500, 5000, 10000, 30000, 60000 };
+
+const char *metrics_route_name(metrics_route route)
+{
+    return routes[route];
+}
+
+void metrics_init(metrics *m)
+{
+    memset(m, 0, sizeof *m);
+    atomic_init(&m->upstream_up, -1);
+}
+
+void metrics_observe(metrics_histogram *h, double ms)
+{
+    size_t i = 0;
+    while (i < METRICS_BUCKETS && ms > bounds_ms[i])
+        i++;
+    atomic_fetch_add(&h->buckets[i], 1);
+    atomic_fetch_add(&h->count, 1);
+    atomic_fetch_add(&h->sum_us, ms > 0 ? (unsigned long long)(ms * 1e3) : 0);
+}
+
+void metrics_request(metrics *m, metrics_route route, int status, double ms, double first_ms)
+{
+    size_t at = status >= 0 && status < METRICS_STATUSES ? (size_t)status : 0;
+    atomic_fetch_add(&m->requests[route][at], 1);
+    metrics_observe(&m->total, ms);
+    if (first_ms >= 0)
+        metrics_observe(&m->first_byte, first_ms);
+}
+
+void metrics_fallback(metrics *m, const char *reason)
+{
+    size_t i = 0;
+    while (i + 1 < COUNT(reasons) && strcmp(reasons[i], reason) != 0)
+        i++;
+    atomic_fetch_add(&m->fallbacks[i], 1);
+}
+
+/* ---- writing ---------------------------------------------------------------------------- */
+
+static void family(buf *out, const char *name, const char *type, const char *help)
+{
+    buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void one(buf *out, const char *name, const char *type, const char *help,
+                unsigned long long value)
+{
+    family(out, name, type, help);
+    buf_addf(out, "%s %llu\n", name, value);
+}
+
+static void histogram(buf *out, const char *name, const char *help, const metrics_histogram *h)
+{
+    family(out, name, "histogram", help);
+    unsigned long long sum = 0;
+    for (size_t i = 0; i < METRICS_BUCKETS; i++) {
+        sum += atomic_load(&h->buckets[i]);
+        buf_addf(out, "%s_bucket{le=\"%g\"} %llu\n", name, bounds_ms[i] / 1e3, sum);
+    }
+    sum += atomic_load(&h->buckets[METRICS_BUCKETS]);
+    buf_addf(out, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.6f\n%s_count %llu\n", name, sum, name,
+             (double)atomic_load(&h->sum_us) / 1e6, name, sum);
+}
+
+static void requests_write(const metrics *m, buf *out)
+{
+    family(out, "s2a_requests_total", "counter",
+           "Requests by route and status; status 0: the connection ended before an answer.");
+    for (size_t r = 0; r < METRICS_ROUTES; r++)
+        for (size_t s = 0; s < METRICS_STATUSES; s++) {
+            unsigned long long n = atomic_load(&m->requests[r][s]);
+            if (n)
+                buf_addf(out, "s2a_requests_total{route=\"%s\",status=\"%zu\"} %llu\n",
+                         routes[r], s, n);
+        }
+}
+
+static void tokens_write(const metrics *m, buf *out)
+{
+    family(out, "s2a_tokens_total", "counter", "Tokens of requests with S2A, by step and kind.");
+    for (int step = 0; step < 2; step++)
+        buf_addf(out,
+                 "s2a_tokens_total{step=\"%d\",kind=\"prompt\"} %llu\n"
+                 "s2a_tokens_total{step=\"%d\",kind=\"cached\"} %llu\n"
+                 "s2a_tokens_total{step=\"%d\",kind=\"completion\"} %llu\n",
+                 step + 1, atomic_load(&m->prompt_tokens[step]), step + 1,
+                 atomic_load(&m->cached_tokens[step]), step + 1,
+                 atomic_load(&m->completion_tokens[step]));
+    unsigned long long judged = atomic_load(&m->judged_bytes);
+    unsigned long long removed = atomic_load(&m->removed_bytes);
+    one(out, "s2a_judged_bytes_total", "counter", "Bytes of text that step 1 has judged.", judged);
+    one(out, "s2a_removed_bytes_total", "counter", "Bytes of text that step 2 did not get.",
+        removed);
+    one(out, "s2a_saved_tokens_estimated_total", "counter",
+        "Tokens that step 2 did not read: removed bytes at four bytes a token.", removed / 4);
+    family(out, "s2a_removed_share", "gauge", "Removed bytes to judged bytes since the start.");
+    buf_addf(out, "s2a_removed_share %.6f\n", judged ? (double)removed / (double)judged : 0.0);
+}
+
+void metrics_write(const metrics *m, const metrics_gauges *g, buf *out)
+{
+    requests_write(m, out);
+    histogram(out, "s2a_request_seconds", "From the request line to the end of the answer.",
+              &m->total);
+    histogram(out, "s2a_first_byte_seconds", "From the request line to the head of the answer.",
+              &m->first_byte);
+    histogram(out, "s2a_step1_seconds", "Step 1 of requests with S2A.", &m->step1);
+    histogram(out, "s2a_step2_seconds", "Step 2 of requests with S2A.", &m->step2);
+    one(out, "s2a_s2a_requests_total", "counter", "Requests that went through step 1.",
+        atomic_load(&m->s2a_requests));
+    tokens_write(m, out);
+    family(out, "s2a_fallbacks_total", "counter",
+           "Requests that went on as they were, by the reason why step 1 was not used.");
+    for (size_t i = 1; i < COUNT(reasons); i++)
+        buf_addf(out, "s2a_fallbacks_total{reason=\"%s\"} %llu\n", reasons[i],
+                 atomic_load(&m->fallbacks[i]));
+    one(out, "s2a_hang_ups_total", "counter", "Clients that went before their answer was whole.",
+        atomic_load(&m->hang_ups));
+    one(out, "s2a_rejected_total", "counter", "Requests refused because the queue was full.",
+        atomic_load(&m->rejected));
+    one(out, "s2a_upstream_failures_total", "counter", "Requests that upstream did not answer.",
+        atomic_load(&m->upstream_failures));
+    int up = atomic_load(&m->upstream_up);
+    if (up >= 0)
+        one(out, "s2a_upstream_up", "gauge", "Whether upstream answered last time.",
+            (unsigned long long)up);
+    int queued = atomic_load(&m->queued), working = atomic_load(&m->working);
+    one(out, "s2a_queue_length", "gauge", "Requests that wait for a worker.",
+        (unsigned long long)(queued > 0 ? queued : 0));
+    one(out, "s2a_workers_busy", "gauge", "Workers at work.",
+        (unsigned long long)(working > 0 ? working : 0));
+    one(out, "s2a_connections", "gauge", "Open connections of clients.", g->connections);
+    one(out, "s2a_in_flight", "gauge", "Requests whose answer is not whole.", g->active);
+    one(out, "s2a_draining", "gauge", "Whether the server is about to end.", g->draining);
+}

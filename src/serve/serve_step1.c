@@ -1,0 +1,142 @@
+#include "serve/serve_step1.h"
+
+#include "backend/backend.h" /* clock_ms */
+#include "core/ascii.h"
+#include "core/error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void fail(step1_outcome *out, const char *fallback, const char *detail)
+{
+    out->fallback = fallback;
+    snprintf(out->detail, sizeof out->detail, "%.*s", (int)utf8_cut(detail, sizeof out->detail - 1),
+             detail);
+}
+
+static void usage_sum(s2a_usage *sum, s2a_usage u)
+{
+    sum->prompt_tokens += u.prompt_tokens;
+    sum->cached_tokens += u.cached_tokens;
+    sum->completion_tokens += u.completion_tokens;
+    sum->drafted_tokens += u.drafted_tokens;
+    sum->accepted_tokens += u.accepted_tokens;
+    sum->ms += u.ms;
+}
+
+static s2a_status request_fill(s2a_request *r, const chat_request *q, const chat_target *t,
+                               s2a_error *err)
+{
+    const chat_target *last = &q->targets[q->target_count - 1];
+    s2a_request_set_mode(r, q->ask.mode);
+    s2a_request_set_preset(r, q->ask.preset);
+    s2a_status status = s2a_request_set_threshold(r, q->ask.threshold, err);
+    if (status == S2A_OK)
+        status = s2a_request_set_keep(r, q->ask.keep, err);
+    if (status != S2A_OK)
+        return status;
+    return t->context ? s2a_request_set_parts(r, t->text, t->len, last->text, last->len, err)
+                      : s2a_request_set_text(r, t->text, t->len, err);
+}
+
+static void note(step1_outcome *out, const chat_target *t, const s2a_result *result)
+{
+    s2a_fallback fallback = s2a_result_fallback(result);
+    usage_sum(&out->usage, s2a_result_usage(result, 1));
+    out->mode = s2a_result_mode(result);
+    out->bytes += t->len;
+    for (size_t i = 0; i < s2a_result_removed_count(result); i++) {
+        s2a_span span = s2a_result_removed(result, i);
+        out->removed += span.end - span.start;
+    }
+    /* A text that is only context may stay as it is; the question's decides for the whole. */
+    if (fallback != S2A_FALLBACK_NONE && !t->context)
+        fail(out, s2a_fallback_name(fallback), s2a_result_fallback_detail(result));
+}
+
+static void failed(step1_outcome *out, const s2a_error *err, const atomic_bool *late)
+{
+    out->status = err->status;
+    if (err->status == S2A_CANCELLED && atomic_load(late)) {
+        fail(out, "budget", "step 1 took longer than its budget");
+    } else {
+        out->cancelled = err->status == S2A_CANCELLED;
+        fail(out, s2a_fallback_name(S2A_FALLBACK_STEP1_FAILED), err->message);
+    }
+}
+
+void serve_step1_run(s2a_engine *engine, const chat_request *q, double temperature, double top_p,
+               uint32_t seed, s2a_cancel *cancel, const atomic_bool *late, step1_outcome *out)
+{
+    double start = clock_ms();
+    *out = (step1_outcome){ .mode = q->ask.mode, .preset = q->ask.preset,
+                            .count = q->target_count };
+    const chat_target *last = q->target_count ? &q->targets[q->target_count - 1] : NULL;
+    if (!last || last->context || ascii_blank(last->text, last->len)) {
+        fail(out, "no_text", "the request has no text of a user");
+        return;
+    }
+    s2a_error err = { .status = S2A_OK };
+    for (size_t i = 0; i < q->target_count && !out->fallback; i++) {
+        const chat_target *t = &q->targets[i];
+        if (ascii_blank(t->text, t->len))
+            continue;
+        s2a_request *r = s2a_request_new();
+        s2a_status status = r ? request_fill(r, q, t, &err) : error_nomem(&err);
+        if (status == S2A_OK)
+            status = s2a_request_set_sampling(r, temperature, top_p, seed, &err);
+        if (status == S2A_OK) {
+            s2a_request_set_cancel(r, cancel);
+            status = s2a_attend(engine, r, &out->results[i], &err);
+        }
+        s2a_request_free(r);
+        if (status == S2A_OK)
+            note(out, t, out->results[i]);
+        else
+            failed(out, &err, late);
+    }
+    out->ms = clock_ms() - start;
+}
+
+void serve_step1_free(step1_outcome *out)
+{
+    for (size_t i = 0; i < out->count; i++)
+        s2a_result_free(out->results[i]);
+    out->count = 0;
+}
+
+static const s2a_result *question_of(const step1_outcome *s)
+{
+    return s->count > 0 ? s->results[s->count - 1] : NULL;
+}
+
+const char *serve_step1_rewritten(const step1_outcome *s, size_t *len)
+{
+    const s2a_result *result = question_of(s);
+    *len = 0;
+    return result && !s->fallback ? s2a_result_rewritten(result, len) : NULL;
+}
+
+const char *serve_step1_prompt(const step1_outcome *s, size_t *len)
+{
+    const s2a_result *result = question_of(s);
+    *len = 0;
+    return result && !s->fallback ? s2a_result_prompt(result, len) : NULL;
+}
+
+bool serve_step1_put(const step1_outcome *s, chat_request *q)
+{
+    for (size_t i = 0; i < s->count && !s->fallback; i++) {
+        const s2a_result *result = s->results[i];
+        size_t len = 0;
+        const chat_target *t = &q->targets[i];
+        if (!result || (t->context && s2a_result_removed_count(result) == 0))
+            continue;
+        const char *text =
+            t->context ? s2a_result_context(result, &len) : s2a_result_prompt(result, &len);
+        bool same = text && len == t->len && !memcmp(text, t->text, len);
+        if (text && !same && !chat_put(q, i, text, len))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,206 @@
+#include "serve/sse_filter.h"
+
+#include "backend/http_text.h"
+#include "core/limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void sse_filter_init(sse_filter *f, const reply *r, const s2a_usage *step1,
+                     json_t *(*s2a)(void *ctx), void *ctx)
+{
+    *f = (sse_filter){ .step1 = step1, .s2a = s2a, .ctx = ctx, .reply = *r };
+    sse_init(&f->parser, LIMIT_SSE_LINE_BYTES);
+    buf_init(&f->whole, SERVE_REPLY_BYTES);
+}
+
+void sse_filter_free(sse_filter *f)
+{
+    sse_free(&f->parser);
+    buf_free(&f->whole);
+    free(f->held);
+    f->held = NULL;
+}
+
+/* An event as it came: its lines again with "data: " before each. */
+static void pass(buf *out, const char *type, const char *data, size_t len)
+{
+    if (*type) {
+        buf_adds(out, "event: ");
+        buf_adds(out, type);
+        buf_adds(out, "\n");
+    }
+    do {
+        const char *newline = memchr(data, '\n', len);
+        size_t n = newline ? (size_t)(newline - data) : len;
+        buf_adds(out, "data: ");
+        buf_add(out, data, n);
+        buf_adds(out, "\n");
+        data += n + (newline != NULL);
+        len -= n + (newline != NULL);
+        if (newline && len == 0) { /* the data ended with a newline: an empty line follows */
+            buf_adds(out, "data: \n");
+            break;
+        }
+    } while (len > 0);
+    buf_adds(out, "\n");
+}
+
+static void held_pass(sse_filter *f, buf *out)
+{
+    if (f->held)
+        pass(out, "", f->held, f->held_len);
+    free(f->held);
+    f->held = NULL;
+}
+
+/* Whether a chunk may be the last one: it has a finish_reason, or the usage. */
+static bool may_be_last(const json_t *root)
+{
+    const json_t *choices = json_object_get(root, "choices");
+    for (size_t i = 0; i < json_array_size(choices); i++) {
+        const json_t *choice = json_array_get(choices, i);
+        if (json_is_string(json_object_get(choice, "finish_reason")))
+            return true;
+    }
+    return json_is_object(json_object_get(root, "usage"));
+}
+
+/* The chunk with step 1 in its usage, held back until what follows it is known. */
+static s2a_status hold(sse_filter *f, json_t *root)
+{
+    json_t *usage = json_object_get(root, "usage");
+    if (json_is_object(usage)) {
+        reply_usage_read(usage, &f->usage);
+        if (!reply_usage_add(usage, f->step1))
+            return S2A_NOMEM;
+    }
+    f->held = json_dumps(root, JSON_COMPACT);
+    f->held_len = f->held ? strlen(f->held) : 0;
+    return f->held ? S2A_OK : S2A_NOMEM;
+}
+
+/* The last chunk, with the s2a object. */
+static s2a_status last(sse_filter *f, buf *out)
+{
+    json_error_t fault;
+    bool nomem = false;
+    json_t *root = f->held ? chat_load(f->held, f->held_len, &fault, &nomem)
+                           : reply_chunk(&f->reply, NULL, NULL, NULL);
+    json_t *object = f->s2a(f->ctx);
+    bool ok = root && object && json_object_set(root, "s2a", object) == 0;
+    json_decref(object);
+    free(f->held);
+    f->held = NULL;
+    if (!ok) {
+        json_decref(root);
+        return S2A_NOMEM;
+    }
+    return reply_event(out, root) ? S2A_OK : S2A_NOMEM;
+}
+
+static s2a_status event(sse_filter *f, const sse_event *e, buf *out)
+{
+    size_t len = e->len;
+    while (len > 0 && (e->data[len - 1] == ' ' || e->data[len - 1] == '\n'))
+        len--;
+    if (f->done)
+        return S2A_OK;
+    if (len == 6 && !memcmp(e->data, "[DONE]", 6)) {
+        s2a_status status = f->failed ? S2A_OK : last(f, out);
+        held_pass(f, out);
+        if (!f->failed)
+            buf_adds(out, "data: [DONE]\n\n");
+        f->done = true;
+        return status;
+    }
+    held_pass(f, out);
+    /* Only few chunks have to be looked into. */
+    bool look = memmem(e->data, e->len, "\"usage\"", 7) ||
+                memmem(e->data, e->len, "\"error\"", 7) ||
+                memmem(e->data, e->len, "\"finish_reason\"", 15);
+    json_error_t fault;
+    bool nomem = false;
+    json_t *root = look ? chat_load(e->data, e->len, &fault, &nomem) : NULL;
+    if (nomem)
+        return S2A_NOMEM;
+    const json_t *error = json_object_get(root, "error");
+    f->failed |= !strcmp(e->type, "error") || (error && !json_is_null(error));
+    s2a_status status = S2A_OK;
+    if (root && !f->failed && may_be_last(root))
+        status = hold(f, root);
+    else
+        pass(out, e->type, e->data, e->len);
+    json_decref(root);
+    return status;
+}
+
+s2a_status sse_filter_feed(sse_filter *f, const char *data, size_t len, buf *out)
+{
+    while (!f->began && len > 0) {
+        if (*data == '{' || *data == '<') {
+            f->began = f->is_json = true;
+        } else if (memchr(" \t\r\n", *data, 4)) {
+            data++;
+            len--;
+        } else {
+            f->began = true;
+        }
+    }
+    if (f->is_json) {
+        buf_add(&f->whole, data, len);
+        return f->whole.status == S2A_LIMIT ? S2A_BACKEND : f->whole.status;
+    }
+    sse_event e;
+    sse_result result;
+    s2a_status status = S2A_OK;
+    while (status == S2A_OK && (result = sse_next(&f->parser, &data, &len, &e)) != SSE_MORE) {
+        if (result == SSE_LIMIT)
+            return S2A_BACKEND;
+        status = result == SSE_NOMEM ? S2A_NOMEM : event(f, &e, out);
+    }
+    return status == S2A_OK ? out->status : status;
+}
+
+/* A server that answered a request for a stream with a whole body: an error, mostly. */
+static s2a_status whole_end(sse_filter *f, buf *out)
+{
+    json_t *root = http_parse_json(f->whole.data, f->whole.len);
+    const json_t *error = json_object_get(root, "error");
+    f->failed = !json_is_object(root) || (error && !json_is_null(error));
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return S2A_BACKEND;
+    }
+    json_t *object = f->failed ? NULL : f->s2a(f->ctx);
+    bool ok = f->failed || (object && json_object_set(root, "s2a", object) == 0);
+    json_decref(object);
+    if (!ok) {
+        json_decref(root);
+        return S2A_NOMEM;
+    }
+    if (!reply_event(out, root))
+        return S2A_NOMEM;
+    if (!f->failed)
+        buf_adds(out, "data: [DONE]\n\n");
+    f->done = !f->failed;
+    return out->status;
+}
+
+s2a_status sse_filter_end(sse_filter *f, buf *out)
+{
+    if (f->is_json)
+        return whole_end(f, out);
+    sse_event e;
+    s2a_status status = S2A_OK;
+    if (!f->done && sse_finish(&f->parser, &e) == SSE_EVENT)
+        status = event(f, &e, out);
+    if (f->done || f->failed || status != S2A_OK)
+        return status;
+    if (!f->held) /* no finish_reason came: the answer is not whole */
+        return S2A_BACKEND;
+    status = last(f, out);
+    buf_adds(out, "data: [DONE]\n\n");
+    f->done = true;
+    return status == S2A_OK ? out->status : status;
+}

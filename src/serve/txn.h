@@ -1,0 +1,121 @@
+/* What the files of serve share: the server, and one request on its way through it. Nobody else
+ * includes this. */
+#ifndef S2A_SERVE_TXN_H
+#define S2A_SERVE_TXN_H
+
+#include "serve/access_log.h"
+#include "serve/engines.h"
+#include "serve/headers.h"
+#include "serve/http_server.h"
+#include "serve/keys.h"
+#include "serve/metrics.h"
+#include "serve/pool.h"
+#include "serve/reply.h"
+#include "serve/serve.h"
+#include "serve/sse_filter.h"
+#include "serve/upstream.h"
+
+#include <pthread.h>
+
+typedef struct txn txn;
+
+struct serve {
+    serve_options o;
+    char *origin;    /* of upstream: scheme, host and port */
+    char *base_path; /* what stands for /v1 there; "" or "/v1" ... */
+    char *root_path; /* what other paths are put after */
+    http_server *http;
+    upstream *up;
+    pool *pool;
+    engines *engines;
+    access_log *log;
+    metrics metrics;
+    pthread_mutex_t lock; /* keys and steps */
+    keys *keys;
+    txn *steps; /* in step 1: for pings and the budget */
+    atomic_bool draining;
+};
+
+/* One request. References: the call's, until on_done; one of a job, one of a flow. */
+struct txn {
+    serve *s;
+    http_call *call;
+    atomic_int refs;
+    metrics_route route;
+    char id[HEADERS_ID_SIZE];
+    const char *bearer; /* what goes upstream as Authorization: the call's own, or the server's */
+    bool own_authorization; /* the call's Authorization may go upstream */
+    bool model_by_id;   /* GET /v1/models/ID */
+    pthread_mutex_t lock;
+    flow *flow; /* under lock; the one that runs */
+    atomic_bool gone, late;
+    s2a_cancel *cancel[2]; /* of the steps: the budget ends the first one only */
+    /* in s->steps, under s->lock */
+    bool stepping;
+    txn *step_next;
+    double step_deadline, ping_at; /* < 0 = none */
+    /* a request with S2A, or one that the engine answers */
+    chat_request q;
+    bool streaming; /* the head of an event stream has gone out */
+    step1_outcome s1;
+    bool s1_ran;
+    char *body; /* what is sent upstream in place of the call's */
+    size_t body_len;
+    double step2_start, step2_ms; /* step2_ms < 0: not known */
+    s2a_usage usage2;
+    reply reply;
+    sse_filter filter;
+    bool filtering;
+    /* an answer of upstream that is gathered */
+    int up_status;
+    http_field *up_fields;
+    size_t up_field_count;
+    buf whole;
+    /* once the call is done; the last reference logs it */
+    bool done;
+    http_outcome outcome;
+    double done_ms;
+};
+
+void txn_ref(txn *t);
+void txn_unref(txn *t);
+
+/* An error of ours as JSON; the status of the answer. Nothing if an answer was begun. */
+void txn_error(txn *t, int status, const char *message, const char *code);
+/* JSON; takes value over. fallback NULL: no field X-S2A-Fallback. */
+void txn_json(txn *t, int status, json_t *value, const char *fallback);
+/* Begins an event stream. False when the client is gone. */
+bool txn_stream_begin(txn *t);
+/* An event; takes value over. */
+void txn_event(txn *t, json_t *value);
+/* Ends the answer with an error: of the status where the head has not gone, else as an event. */
+void txn_fail(txn *t, int status, const char *message, const char *code);
+/* Builds the path of upstream for a target of ours. malloc'ed. */
+char *txn_upstream_target(const serve *s, const char *target);
+/* Starts a flow as the one of the transaction, which gets a reference; false: none was started, and
+ * the answer is an error. body NULL: none; target NULL: the call's own. */
+bool txn_flow(txn *t, const char *target, const char *body, size_t body_len, bool streamed,
+              bool parsed, const flow_handler *handler);
+/* The flow has ended: to be called in on_end, last. */
+void txn_flow_ended(txn *t, flow_result result);
+/* The status for a flow that gave no answer. */
+int txn_flow_status(flow_result result);
+
+/* pass.c: the request as it came, or with t->body in place of its body. */
+void pass_start(txn *t);
+void pass_start_streamed(txn *t);
+bool pass_piece(txn *t, const char *data, size_t len);
+/* job.c: runs on a worker; has a reference, which it gives back. */
+void job_run(void *ctx);
+int job_tick(serve *s);
+/* forward.c */
+void forward_start(txn *t);
+void forward_models(txn *t);
+/* embedded.c: S2A_INPUT or S2A_MODEL where the request has what the engine cannot do. */
+s2a_status embedded_check(const chat_request *q, const char *model, s2a_error *err);
+void embedded_answer(txn *t);
+void embedded_models(txn *t);
+/* page.c: false when the path is none of the page's. */
+bool page_reply(http_call *call, const char *path, size_t len);
+
+#endif

@@ -1,0 +1,213 @@
+/* Allocation failures in the pure parts of serve, as in test_oom.c: the n-th allocation fails, for
+ * every n. Each is said, and leaves nothing behind. Where bodies are read those of jansson fail too;
+ * not where events are written: json_dumps of 2.14 then leaves out what it had no room for. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "serve/chat.h"
+#include "serve/keys.h"
+#include "serve/sse_filter.h"
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+char *__real_strdup(const char *text);
+char *__real_strndup(const char *text, size_t len);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t len);
+
+static long fail_at; /* 0 = never; otherwise counts down to the failing one */
+static bool failed;
+
+static bool fails(void)
+{
+    if (fail_at == 0 || --fail_at > 0)
+        return false;
+    failed = true;
+    return true;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+    return fails() ? NULL : __real_realloc(old, size);
+}
+
+char *__wrap_strdup(const char *text)
+{
+    return fails() ? NULL : __real_strdup(text);
+}
+
+char *__wrap_strndup(const char *text, size_t len)
+{
+    return fails() ? NULL : __real_strndup(text, len);
+}
+
+/* Runs it with the first, the second ... allocation failing until none does; it returns whether all
+ * went well, which must be so exactly where none has failed. */
+static void sweep(bool (*run)(void), bool jansson)
+{
+    if (jansson)
+        json_set_alloc_funcs(__wrap_malloc, free);
+    long n = 1;
+    for (bool more = true; more; n++) {
+        assert_true(n < 100000);
+        failed = false;
+        fail_at = n;
+        bool ok = run();
+        more = failed;
+        fail_at = 0;
+        if (ok != !failed)
+            print_error("allocation %ld\n", n);
+        assert_int_equal(ok, !failed);
+    }
+    assert_true(n > 5);
+    json_set_alloc_funcs(__real_malloc, free);
+}
+
+static bool run_chat(void)
+{
+    static const char body[] =
+        "{\"model\":\"s2a-m\",\"s2a\":{\"untrusted\":true,\"mode\":\"select\"},\"x\":[1,2.5,null],"
+        "\"messages\":[{\"role\":\"tool\",\"content\":\"t\"},{\"role\":\"user\",\"content\":[{\"type\":"
+        "\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"d\",\"untrusted\":true},{\"type\":\"text\","
+        "\"text\":\"b\"}]}]}";
+    chat_ask ask = { .mode = S2A_MODE_DEFAULT };
+    chat_request q;
+    s2a_error err;
+    s2a_status status = chat_parse(body, sizeof body - 1, true, "s2a-", NULL, &ask, &q, &err);
+    bool ok = status == S2A_OK;
+    assert_true(ok || status == S2A_NOMEM || failed);
+    for (size_t i = 0; ok && i < q.target_count; i++)
+        ok = chat_put(&q, i, "put", 3);
+    size_t len = 0;
+    char *text = ok ? chat_dump(&q, &len) : NULL;
+    ok = text != NULL;
+    free(text);
+    chat_free(&q);
+    return ok;
+}
+
+static json_t *object(void *ctx)
+{
+    (void)ctx;
+    return json_pack("{s:i}", "x", 1);
+}
+
+static bool run_filter(void)
+{
+    static const char stream[] =
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n"
+        "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\ndata: [DONE]\n\n";
+    reply r = { .id = "i", .model = "m", .chat = true };
+    s2a_usage step1 = { .prompt_tokens = 1, .completion_tokens = 1, .cached_tokens = 1 };
+    sse_filter f;
+    buf out;
+    buf_init(&out, 1 << 20);
+    sse_filter_init(&f, &r, &step1, object, NULL);
+    s2a_status status = sse_filter_feed(&f, stream, sizeof stream - 1, &out);
+    if (status == S2A_OK)
+        status = sse_filter_end(&f, &out);
+    sse_filter_free(&f);
+    bool ok = status == S2A_OK && strstr(out.data, "\"s2a\":{\"x\":1}") != NULL;
+    buf_free(&out);
+    return ok;
+}
+
+static bool run_reply(void)
+{
+    reply r = { .id = "i", .model = "m", .chat = true };
+    s2a_usage u = { .prompt_tokens = 1 };
+    bool shown = true;
+    buf out;
+    buf_init(&out, 1 << 20);
+    bool ok = reply_event(&out, reply_error("m", "t", "c"));
+    ok = reply_event(&out, reply_chunk(&r, reply_delta_role(), NULL, NULL)) && ok;
+    json_t *delta = reply_delta_shown(CHAT_SHOW_BOTH, "x", 1, &shown);
+    ok = shown && ok;
+    if (shown)
+        ok = reply_event(&out, reply_chunk(&r, delta, NULL, NULL)) && ok;
+    ok = reply_event(&out, reply_usage_chunk(&r, reply_usage(&u, &u))) && ok;
+    ok = reply_event(&out, reply_whole(&r, CHAT_SHOW_THINK, "x", 1, "y", 1, "stop",
+                                       reply_usage(&u, &u))) &&
+         ok;
+    step1_outcome s1 = { .mode = S2A_MODE_SELECT, .fallback = "budget", .detail = "d" };
+    chat_request q = { .ask.explain = true };
+    ok = reply_event(&out, reply_s2a(&s1, &q, 1, &u)) && ok;
+    buf_free(&out);
+    return ok;
+}
+
+static bool run_keys(void)
+{
+    static const char text[] = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n"
+                               "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n";
+    keys *k = NULL;
+    s2a_error err;
+    s2a_status status = keys_parse("f", text, sizeof text - 1, &k, &err);
+    assert_true(status == S2A_OK || status == S2A_NOMEM);
+    assert_int_equal(k != NULL, status == S2A_OK);
+    keys_free(k);
+    return status == S2A_OK;
+}
+
+static void test_chat(void **state)
+{
+    (void)state;
+    sweep(run_chat, true);
+}
+
+static void test_filter(void **state)
+{
+    (void)state;
+    sweep(run_filter, false);
+}
+
+static void test_reply(void **state)
+{
+    (void)state;
+    sweep(run_reply, false);
+}
+
+static void test_keys(void **state)
+{
+    (void)state;
+    failed = false;
+    for (fail_at = 1; fail_at < 3;) {
+        long n = fail_at;
+        run_keys();
+        fail_at = n + 1;
+    }
+    fail_at = 0;
+    assert_true(run_keys());
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_chat),
+        cmocka_unit_test(test_filter),
+        cmocka_unit_test(test_reply),
+        cmocka_unit_test(test_keys),
+    };
+    return cmocka_run_group_tests_name("oom_serve", tests, NULL, NULL);
+}

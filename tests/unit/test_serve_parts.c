@@ -1,0 +1,469 @@
+/* The pure parts of serve: bodies, fields, keys, the filter of streams, metrics. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/limits.h"
+#include "serve/chat.h"
+#include "serve/headers.h"
+#include "serve/keys.h"
+#include "serve/metrics.h"
+#include "serve/sse_filter.h"
+
+static const chat_ask defaults = { .mode = S2A_MODE_DEFAULT, .preset = S2A_PRESET_AUTO,
+                                   .show = CHAT_SHOW_REASONING_CONTENT };
+
+static s2a_status parse(const char *body, const char *header, chat_request *q)
+{
+    s2a_error err = { .status = S2A_OK };
+    s2a_status status =
+        chat_parse(body, strlen(body), true, "s2a-", header, &defaults, q, &err);
+    if (status != S2A_OK)
+        assert_true(err.message[0]);
+    return status;
+}
+
+static void assert_dump(const chat_request *q, const char *text)
+{
+    size_t len = 0;
+    char *dump = chat_dump(q, &len);
+    assert_non_null(dump);
+    assert_string_equal(dump, text);
+    assert_int_equal(len, strlen(text));
+    free(dump);
+}
+
+#define M(content) "\"messages\":[{\"role\":\"user\",\"content\":" content "}]"
+
+static void test_asked(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body, *header;
+        bool may, wanted;
+        const char *left;
+    } rows[] = {
+        { "{\"model\":\"m\"," M("\"x\"") "}", NULL, false, false, "{\"model\":\"m\"," M("\"x\"") "}" },
+        { "{\"model\":\"s2a-m\"," M("\"x\"") "}", NULL, true, true, "{\"model\":\"m\"," M("\"x\"") "}" },
+        { "{\"model\":\"s2a-m\"," M("\"x\"") "}", "off", true, false,
+          "{\"model\":\"m\"," M("\"x\"") "}" },
+        { "{\"model\":\"m\"," M("\"x\"") "}", "opinion", true, true,
+          "{\"model\":\"m\"," M("\"x\"") "}" },
+        { "{\"s2a\":{},\"model\":\"m\"," M("\"x\"") "}", NULL, true, true,
+          "{\"model\":\"m\"," M("\"x\"") "}" },
+        { "{\"s2a\":{},\"model\":\"m\"," M("\"x\"") "}", "off", true, false,
+          "{\"model\":\"m\"," M("\"x\"") "}" },
+        /* exact: the prefix is a beginning, not a part, and letter case counts */
+        { "{\"model\":\"xs2a-m\"," M("\"x\"") "}", NULL, true, false,
+          "{\"model\":\"xs2a-m\"," M("\"x\"") "}" },
+        { "{\"model\":\"S2A-m\"," M("\"x\"") "}", NULL, false, false,
+          "{\"model\":\"S2A-m\"," M("\"x\"") "}" },
+        { "{\"model\":\"s2a-s2a-m\"," M("\"x\"") "}", NULL, true, true,
+          "{\"model\":\"s2a-m\"," M("\"x\"") "}" },
+        { "{\"model\":\"\\u0073\\u0032a-m\"," M("\"x\"") "}", NULL, true, true,
+          "{\"model\":\"m\"," M("\"x\"") "}" },
+        { "{\"\\u00732a\":{},\"model\":\"m\"," M("\"x\"") "}", NULL, true, true,
+          "{\"model\":\"m\"," M("\"x\"") "}" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        chat_request q;
+        assert_int_equal(
+            chat_may_ask(rows[i].body, strlen(rows[i].body), "s2a-", rows[i].header), rows[i].may);
+        assert_int_equal(parse(rows[i].body, rows[i].header, &q), S2A_OK);
+        assert_int_equal(q.wanted, rows[i].wanted);
+        assert_dump(&q, rows[i].left);
+        chat_free(&q);
+    }
+}
+
+static void test_how(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *object;
+        s2a_mode mode;
+        s2a_preset preset;
+    } rows[] = {
+        { "{}", S2A_MODE_DEFAULT, S2A_PRESET_AUTO },
+        { "{\"mode\":\"select\"}", S2A_MODE_SELECT, S2A_PRESET_AUTO },
+        { "{\"effort\":\"low\"}", S2A_MODE_SELECT, S2A_PRESET_AUTO },
+        { "{\"effort\":\"medium\"}", S2A_MODE_DEFAULT, S2A_PRESET_AUTO },
+        { "{\"effort\":\"high\"}", S2A_MODE_REWRITE, S2A_PRESET_AUTO },
+        { "{\"effort\":\"none\"}", S2A_MODE_DEFAULT, S2A_PRESET_PLAIN },
+        { "{\"mode\":\"select\",\"effort\":\"high\"}", S2A_MODE_SELECT, S2A_PRESET_AUTO },
+        { "{\"preset\":\"single\",\"effort\":\"high\"}", S2A_MODE_REWRITE, S2A_PRESET_SINGLE },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char body[300];
+        chat_request q;
+        snprintf(body, sizeof body, "{\"s2a\":%s," M("\"x\"") "}", rows[i].object);
+        assert_int_equal(parse(body, NULL, &q), S2A_OK);
+        assert_int_equal(q.ask.mode, rows[i].mode);
+        assert_int_equal(q.ask.preset, rows[i].preset);
+        chat_free(&q);
+    }
+    chat_request q;
+    assert_int_equal(parse("{\"s2a\":{\"threshold\":-1.5,\"keep\":0.5,\"show\":\"none\",\"explain\":true,"
+                           "\"untrusted\":true}," M("\"x\"") "}",
+                           "relevance", &q),
+                     S2A_OK);
+    assert_true(q.ask.threshold < -1.4 && q.ask.keep > 0.4 && q.ask.explain && q.ask.untrusted);
+    assert_int_equal(q.ask.show, CHAT_SHOW_NONE);
+    assert_int_equal(q.ask.preset, S2A_PRESET_RELEVANCE);
+    chat_free(&q);
+}
+
+static void test_wrong(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {
+        "", "x", "[]", "{\"s2a\":null," M("\"x\"") "}", "{\"s2a\":{\"keep\":2}," M("\"x\"") "}",
+        "{\"s2a\":{\"keep\":\"1\"}," M("\"x\"") "}", "{\"s2a\":{\"mode\":1}," M("\"x\"") "}",
+        "{\"s2a\":{\"mode\":\"none\"}," M("\"x\"") "}", "{\"s2a\":{}}", "{\"s2a\":{},\"messages\":[1]}",
+        "{\"s2a\":{},\"messages\":{}}", "{\"a\":\"\xff\"}", "{\"a\":99999999999999999999999}",
+    };
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        chat_request q;
+        assert_int_equal(parse(bodies[i], NULL, &q), S2A_INPUT);
+        chat_free(&q);
+    }
+}
+
+static void test_targets(void **state)
+{
+    (void)state;
+    static const char body[] =
+        "{\"model\":\"s2a-m\",\"s2a\":{\"untrusted\":true},\"messages\":["
+        "{\"role\":\"system\",\"content\":\"sys\"},{\"role\":\"user\",\"content\":\"early\"},"
+        "{\"role\":\"tool\",\"content\":[{\"type\":\"text\",\"text\":\"t1\"},{\"type\":\"text\",\"text\":\"t2\"}]},"
+        "{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"k\":1},{\"type\":\"text\",\"text\":\"a\"},"
+        "{\"type\":\"text\",\"text\":\"doc\",\"untrusted\":true},{\"type\":\"text\",\"text\":\"b\"}]},"
+        "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[]},{\"role\":\"tool\",\"content\":\"t3\"}]}";
+    chat_request q;
+    assert_int_equal(parse(body, NULL, &q), S2A_OK);
+    static const struct {
+        const char *text;
+        size_t index;
+        bool context;
+    } rows[] = { { "t1\nt2", 2, true }, { "doc", 3, true }, { "t3", 5, true }, { "a\nb", 3, false } };
+    assert_int_equal(q.target_count, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_string_equal(q.targets[i].text, rows[i].text);
+        assert_int_equal(q.targets[i].index, rows[i].index);
+        assert_int_equal(q.targets[i].context, rows[i].context);
+        char put[10];
+        snprintf(put, sizeof put, "<%zu>", i);
+        assert_true(chat_put(&q, i, put, 3));
+    }
+    assert_dump(&q, "{\"model\":\"m\",\"messages\":["
+                    "{\"role\":\"system\",\"content\":\"sys\"},{\"role\":\"user\",\"content\":\"early\"},"
+                    "{\"role\":\"tool\",\"content\":[{\"type\":\"text\",\"text\":\"<0>\"}]},"
+                    "{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"k\":1},{\"type\":\"text\","
+                    "\"text\":\"<3>\"},{\"type\":\"text\",\"text\":\"<1>\"}]},{\"role\":\"assistant\","
+                    "\"content\":null,\"tool_calls\":[]},{\"role\":\"tool\",\"content\":\"<2>\"}]}");
+    chat_free(&q);
+}
+
+static void test_target_limit(void **state)
+{
+    (void)state;
+    for (size_t extra = 0; extra < 2; extra++) {
+        buf body;
+        buf_init(&body, 1 << 20);
+        buf_adds(&body, "{\"s2a\":{\"untrusted\":true},\"messages\":[");
+        for (size_t i = 0; i + 1 < SERVE_TARGETS + extra; i++)
+            buf_adds(&body, "{\"role\":\"tool\",\"content\":\"x\"},");
+        buf_adds(&body, "{\"role\":\"user\",\"content\":\"x\"}]}");
+        chat_request q;
+        assert_int_equal(parse(body.data, NULL, &q), extra ? S2A_INPUT : S2A_OK);
+        chat_free(&q);
+        buf_free(&body);
+    }
+}
+
+static void test_shape(void **state)
+{
+    (void)state;
+    char text[600] = "";
+    s2a_error err;
+    memset(text, '[', LIMIT_JSON_DEPTH);
+    assert_int_equal(chat_shape(text, strlen(text), &err), S2A_OK);
+    strcat(text, "{");
+    assert_int_equal(chat_shape(text, strlen(text), &err), S2A_LIMIT);
+    char quoted[600] = "\"\\\"";
+    memset(quoted + 3, '[', 400);
+    assert_int_equal(chat_shape(quoted, strlen(quoted), &err), S2A_OK);
+    assert_int_equal(chat_shape("\"\\", 2, &err), S2A_OK);
+    char *commas = malloc(SERVE_JSON_VALUES + 1);
+    memset(commas, ',', SERVE_JSON_VALUES + 1);
+    assert_int_equal(chat_shape(commas, SERVE_JSON_VALUES, &err), S2A_OK);
+    assert_int_equal(chat_shape(commas, SERVE_JSON_VALUES + 1, &err), S2A_LIMIT);
+    free(commas);
+}
+
+/* ---- fields ----------------------------------------------------------------------------- */
+
+static void test_headers(void **state)
+{
+    (void)state;
+    const http_field fields[] = {
+        { (char *)"Host", (char *)"h" },          { (char *)"connection", (char *)"close, X-A ,x-b" },
+        { (char *)"X-A", (char *)"1" },           { (char *)"X-B", (char *)"2" },
+        { (char *)"X-C", (char *)"3" },           { (char *)"Authorization", (char *)"Bearer k" },
+        { (char *)"Content-Length", (char *)"3" }, { (char *)"transfer-encoding", (char *)"chunked" },
+        { (char *)"X-S2A", (char *)"off" },       { (char *)"Cookie", (char *)"c" },
+        { (char *)"TE", (char *)"trailers" },     { (char *)"Upgrade", (char *)"h2c" },
+        { (char *)"Expect", (char *)"100-continue" },
+    };
+    http_field out[20];
+    assert_int_equal(headers_forward(fields, 13, true, out, 20), 3);
+    assert_string_equal(out[0].name, "X-C");
+    assert_string_equal(out[1].name, "Authorization");
+    assert_string_equal(out[2].name, "Cookie");
+    assert_int_equal(headers_forward(fields, 13, false, out, 20), 2);
+    assert_int_equal(headers_forward(fields, 13, false, out, 1), 1);
+    assert_int_equal(headers_back(fields, 13, out, 20), 6); /* Host and the like mean nothing there */
+}
+
+static void test_ids(void **state)
+{
+    (void)state;
+    char id[HEADERS_ID_SIZE], other[HEADERS_ID_SIZE], longest[HEADERS_ID_SIZE + 1];
+    memset(longest, 'x', sizeof longest);
+    longest[SERVE_ID_BYTES] = '\0';
+    headers_request_id(longest, id);
+    assert_string_equal(id, longest);
+    longest[SERVE_ID_BYTES] = 'x';
+    longest[SERVE_ID_BYTES + 1] = '\0';
+    headers_request_id(longest, id);
+    assert_memory_equal(id, "s2a-", 4);
+    static const char *const bad[] = { NULL, "", "a b", "a\r\nX: 1", "a\"b", "caf\xc3\xa9", "a\x7f" };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        headers_request_id(bad[i], id);
+        headers_request_id(bad[i], other);
+        assert_int_equal(strlen(id), 28);
+        assert_string_not_equal(id, other);
+    }
+    assert_null(headers_bearer(NULL));
+    assert_null(headers_bearer("Basic x"));
+    assert_string_equal(headers_bearer("bearer  x"), "x");
+}
+
+/* ---- keys ------------------------------------------------------------------------------- */
+
+#define ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" /* of "abc": FIPS 180-2 */
+
+static void test_keys(void **state)
+{
+    (void)state;
+    keys *k = NULL;
+    s2a_error err;
+    static const char text[] = "# two\n\n  " ABC "  name\r\n"
+                               "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855";
+    assert_int_equal(keys_parse("f", text, sizeof text - 1, &k, &err), S2A_OK);
+    assert_int_equal(keys_count(k), 2);
+    assert_true(keys_allow(k, "abc"));
+    assert_true(keys_allow(k, "")); /* its hash is there */
+    assert_false(keys_allow(k, "abcd"));
+    assert_false(keys_allow(k, ABC));
+    assert_false(keys_allow(k, NULL));
+    keys_free(k);
+    static const char *const bad[] = { "", "# none\n", "abc\n", ABC "0\n", ABC ":x\n", ABC "\nx\n" };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(keys_parse("f", bad[i], strlen(bad[i]), &k, &err), S2A_ARGUMENT);
+        assert_null(k);
+    }
+    assert_non_null(strstr(err.message, "f:2:"));
+    for (size_t extra = 0; extra < 2; extra++) {
+        buf many;
+        buf_init(&many, 1 << 20);
+        for (size_t i = 0; i < SERVE_KEYS + extra; i++)
+            buf_adds(&many, ABC "\n");
+        assert_int_equal(keys_parse("f", many.data, many.len, &k, &err),
+                         extra ? S2A_LIMIT : S2A_OK);
+        keys_free(k);
+        buf_free(&many);
+    }
+}
+
+/* ---- streams ---------------------------------------------------------------------------- */
+
+static json_t *object(void *ctx)
+{
+    ++*(int *)ctx;
+    return json_pack("{s:i}", "ours", 1);
+}
+
+#define CHUNK(rest) "data: {\"choices\":[{\"index\":0," rest "}]}\n\n"
+#define STOP CHUNK("\"delta\":{},\"finish_reason\":\"stop\"")
+
+static void filter(const char *in, size_t piece, buf *out, s2a_status *status, int *asked)
+{
+    reply r = { .id = "i", .model = "m", .created = 1, .chat = true };
+    s2a_usage step1 = { .prompt_tokens = 10, .completion_tokens = 5, .cached_tokens = 2 };
+    sse_filter f;
+    buf_init(out, 1 << 20);
+    *asked = 0;
+    sse_filter_init(&f, &r, &step1, object, asked);
+    *status = S2A_OK;
+    size_t len = strlen(in);
+    for (size_t at = 0; at < len && *status == S2A_OK; at += piece)
+        *status = sse_filter_feed(&f, in + at, piece < len - at ? piece : len - at, out);
+    if (*status == S2A_OK)
+        *status = sse_filter_end(&f, out);
+    buf_add(out, "", 0);
+    sse_filter_free(&f);
+}
+
+static void test_filter(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in, *out;
+        s2a_status status;
+    } rows[] = {
+        { CHUNK("\"delta\":{\"content\":\"a\"},\"x\":0.10") STOP "data: [DONE]\n\n",
+          CHUNK("\"delta\":{\"content\":\"a\"},\"x\":0.10")
+          "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"s2a\":{\"ours\":1}}"
+          "\n\ndata: [DONE]\n\n",
+          S2A_OK },
+        { STOP "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,"
+               "\"total_tokens\":3}}\n\ndata: [DONE]\n\n",
+          STOP "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":7,"
+               "\"total_tokens\":18,\"prompt_tokens_details\":{\"cached_tokens\":2},"
+               "\"completion_tokens_details\":{\"reasoning_tokens\":5}},\"s2a\":{\"ours\":1}}\n\n"
+               "data: [DONE]\n\n",
+          S2A_OK },
+        /* comments go, other events stay, and a stream may end without [DONE] */
+        { ": hello\n\nevent: x\ndata: 1\ndata: 2\n\n" STOP, "event: x\ndata: 1\ndata: 2\n\n"
+          "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"s2a\":{\"ours\":1}}"
+          "\n\ndata: [DONE]\n\n",
+          S2A_OK },
+        { CHUNK("\"delta\":{\"content\":\"a\"}"), CHUNK("\"delta\":{\"content\":\"a\"}"), S2A_BACKEND },
+        { "", "", S2A_BACKEND },
+        { "data: {\"error\":{\"message\":\"x\"}}\n\ndata: [DONE]\n\n", "data: {\"error\":{\"message\":\"x\"}}\n\n",
+          S2A_OK },
+        { "{\"error\":\"x\"}", "data: {\"error\":\"x\"}\n\n", S2A_OK },
+        { "<html>", "", S2A_BACKEND },
+        { STOP "data: [DONE]\n\ndata: more\n\n",
+          "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"s2a\":{\"ours\":1}}"
+          "\n\ndata: [DONE]\n\n",
+          S2A_OK },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (size_t piece = 1; piece < 200; piece += 33) {
+            buf out;
+            s2a_status status;
+            int asked;
+            filter(rows[i].in, piece, &out, &status, &asked);
+            if (strcmp(out.data, rows[i].out) != 0)
+                print_error("row %zu\n", i);
+            assert_string_equal(out.data, rows[i].out);
+            assert_int_equal(status, rows[i].status);
+            assert_int_equal(asked, strstr(rows[i].out, "ours") != NULL);
+            buf_free(&out);
+        }
+}
+
+static void test_filter_no_last_chunk(void **state)
+{
+    (void)state;
+    buf out;
+    s2a_status status;
+    int asked;
+    filter("data: [DONE]\n\n", 100, &out, &status, &asked);
+    assert_int_equal(status, S2A_OK);
+    assert_non_null(strstr(out.data, "\"choices\":[{\"index\":0,\"delta\":{},"));
+    assert_non_null(strstr(out.data, "\"s2a\":{\"ours\":1}}\n\ndata: [DONE]\n\n"));
+    buf_free(&out);
+}
+
+/* ---- models, metrics -------------------------------------------------------------------- */
+
+static void test_models(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in, *out;
+    } rows[] = {
+        { "{\"data\":[]}", "{\"data\":[]}" },
+        { "{\"data\":[{\"id\":\"a\",\"k\":{}}]}",
+          "{\"data\":[{\"id\":\"a\",\"k\":{}},{\"id\":\"s2a-a\",\"k\":{}}]}" },
+        { "{\"data\":[{\"id\":1}]}", NULL },
+        { "{\"data\":{}}", NULL },
+        { "[]", NULL },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        json_t *root = json_loads(rows[i].in, 0, NULL);
+        bool ok = reply_models_double(root, "s2a-");
+        assert_int_equal(ok, rows[i].out != NULL);
+        if (ok) {
+            char *text = json_dumps(root, JSON_COMPACT);
+            assert_string_equal(text, rows[i].out);
+            free(text);
+        }
+        json_decref(root);
+    }
+}
+
+static void test_metrics(void **state)
+{
+    (void)state;
+    metrics *m = malloc(sizeof *m);
+    metrics_init(m);
+    metrics_request(m, METRICS_CHAT, 200, 3, 2);
+    metrics_request(m, METRICS_CHAT, 200, 70000, -1);
+    metrics_request(m, METRICS_OTHER, 12345, 1, 1);
+    metrics_fallback(m, "budget");
+    metrics_fallback(m, "of no name");
+    atomic_store(&m->judged_bytes, 200);
+    atomic_store(&m->removed_bytes, 50);
+    buf out;
+    buf_init(&out, 1 << 20);
+    metrics_gauges g = { 3, 2, true };
+    metrics_write(m, &g, &out);
+    assert_int_equal(out.status, S2A_OK);
+    static const char *const lines[] = {
+        "\ns2a_requests_total{route=\"chat_completions\",status=\"200\"} 2\n",
+        "\ns2a_requests_total{route=\"other\",status=\"0\"} 1\n",
+        "\ns2a_request_seconds_bucket{le=\"0.0025\"} 1\n",
+        "\ns2a_request_seconds_bucket{le=\"0.005\"} 2\n",
+        "\ns2a_request_seconds_bucket{le=\"+Inf\"} 3\n",
+        "\ns2a_request_seconds_count 3\n",
+        "\ns2a_first_byte_seconds_count 2\n",
+        "\ns2a_fallbacks_total{reason=\"budget\"} 1\n",
+        "\ns2a_fallbacks_total{reason=\"other\"} 1\n",
+        "\ns2a_fallbacks_total{reason=\"new_code\"} 0\n",
+        "\ns2a_removed_share 0.250000\n",
+        "\ns2a_saved_tokens_estimated_total 12\n",
+        "\ns2a_connections 3\n",
+        "\ns2a_draining 1\n",
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        if (!strstr(out.data, lines[i]))
+            print_error("%s", lines[i]);
+        assert_non_null(strstr(out.data, lines[i]));
+    }
+    assert_null(strstr(out.data, "s2a_upstream_up")); /* not known yet */
+    buf_free(&out);
+    free(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_asked),   cmocka_unit_test(test_how),
+        cmocka_unit_test(test_wrong),   cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_target_limit), cmocka_unit_test(test_shape),
+        cmocka_unit_test(test_headers), cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_keys),    cmocka_unit_test(test_filter),
+        cmocka_unit_test(test_filter_no_last_chunk), cmocka_unit_test(test_models),
+        cmocka_unit_test(test_metrics),
+    };
+    return cmocka_run_group_tests_name("serve_parts", tests, NULL, NULL);
+}

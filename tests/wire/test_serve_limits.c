@@ -1,0 +1,604 @@
+/* s2a serve and requests that are too much, too slow, or not what they seem: sent as raw bytes. */
+#include "serve_client.h"
+
+#include "backend/backend.h"
+#include "digest/sha256.h"
+#include "fake_server.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define CHAT "/v1/chat/completions"
+#define BODY "{\"model\":\"tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}"
+
+typedef struct rig {
+    s2a_engine *engine;
+    serve_options o;
+    serve *s;
+    int port;
+} rig;
+
+static rig rig_start(const char *replay, void (*change)(serve_options *))
+{
+    rig r = { .engine = serve_test_engine(replay) };
+    serve_test_options(&r.o);
+    r.o.engine = r.engine;
+    if (change)
+        change(&r.o);
+    r.s = serve_test_start(&r.o);
+    r.port = serve_port(r.s);
+    return r;
+}
+
+static void rig_stop(rig *r)
+{
+    serve_stop(r->s);
+    s2a_engine_close(r->engine);
+}
+
+static int status_of(int port, const char *request, size_t len)
+{
+    answer a = client_ask(port, request, len);
+    int status = a.status;
+    answer_free(&a);
+    return status;
+}
+
+/* The server still works. */
+static void assert_alive(int port)
+{
+    answer a = client_post(port, CHAT, "", BODY);
+    assert_int_equal(a.status, 200);
+    answer_free(&a);
+}
+
+#define HEAD "POST " CHAT " HTTP/1.1\r\nHost: h\r\n"
+
+static void test_raw_list(void **state)
+{
+    (void)state;
+    rig r = rig_start("x\n", NULL);
+    static const struct {
+        const char *name, *request;
+        int status;
+    } rows[] = {
+        { "length and chunked", HEAD "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+          400 },
+        { "chunked and length", HEAD "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
+          400 },
+        { "two lengths", HEAD "Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcde", 400 },
+        { "the same length twice", HEAD "Content-Length: 4\r\nContent-Length: 4\r\n\r\nabcd", 400 },
+        { "a list of lengths", HEAD "Content-Length: 4, 4\r\n\r\nabcd", 400 },
+        { "a negative length", HEAD "Content-Length: -5\r\n\r\nabcde", 400 },
+        { "a signed length", HEAD "Content-Length: +5\r\n\r\nabcde", 400 },
+        { "a length in hexadecimal", HEAD "Content-Length: 0x5\r\n\r\nabcde", 400 },
+        { "a length of words", HEAD "Content-Length: five\r\n\r\nabcde", 400 },
+        { "a length without end", HEAD "Content-Length: 99999999999999999999999999\r\n\r\nabcde", 413 },
+        { "an unknown coding", HEAD "Transfer-Encoding: gzip\r\n\r\nabcde", 501 },
+        { "two codings", HEAD "Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", 501 },
+        { "chunked twice",
+          HEAD "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400 },
+        { "identity", HEAD "Transfer-Encoding: identity\r\n\r\n0\r\n\r\n", 501 },
+        { "a chunk of no size", HEAD "Transfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n0\r\n\r\n", 400 },
+        { "a chunk of negative size", HEAD "Transfer-Encoding: chunked\r\n\r\n-1\r\nab\r\n0\r\n\r\n",
+          400 },
+        { "a chunk of endless size",
+          HEAD "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nab\r\n0\r\n\r\n", 413 },
+        { "a chunk longer than its size",
+          HEAD "Transfer-Encoding: chunked\r\n\r\n2\r\nabcd\r\n0\r\n\r\n", 400 },
+        { "a space before the colon", HEAD "Content-Length : 4\r\n\r\nabcd", 400 },
+        { "a name that is no token", HEAD "X(y): 1\r\nContent-Length: 0\r\n\r\n", 400 },
+        { "a length and a space", HEAD "Content-Length: 4 \r\n\r\nabcd", 400 },
+        { "a length that is empty", HEAD "Content-Length:\r\n\r\nabcd", 400 },
+        { "a line without a colon", HEAD "nonsense\r\n\r\n", 400 },
+        { "a carriage return in a value", HEAD "X: a\rb\r\nContent-Length: 0\r\n\r\n", 400 },
+        { "a fold before all", "GET /health HTTP/1.1\r\n X: 1\r\nHost: h\r\n\r\n", 400 },
+        { "almost chunked", HEAD "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501 },
+        { "two hosts", "GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400 },
+        { "no host", "GET /health HTTP/1.1\r\n\r\n", 400 },
+        { "a target that is no path", "GET http://evil/health HTTP/1.1\r\nHost: h\r\n\r\n", 400 },
+        { "chunked in 1.0", "POST " CHAT " HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+          400 },
+        { "a method that is no token", "G(T /health HTTP/1.1\r\nHost: h\r\n\r\n", 400 },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int status = status_of(r.port, rows[i].request, strlen(rows[i].request));
+        if (status != rows[i].status)
+            print_error("%s: %d, not %d\n", rows[i].name, status, rows[i].status);
+        assert_int_equal(status, rows[i].status);
+    }
+    assert_alive(r.port);
+    rig_stop(&r);
+}
+
+/* What is no HTTP ends the connection, with 400 or without a word; never in silence and open. */
+static void test_garbage(void **state)
+{
+    (void)state;
+    rig r = rig_start("x\n", NULL);
+    static const char *const lines[] = { "\x16\x03\x01\x02garbage\r\n\r\n", "GET\r\n\r\n",
+                                         "GET /health HTTP/9.9\r\nHost: h\r\n\r\n",
+                                         "HELO there\r\n\r\n", "GET /health\r\n\r\n" };
+    for (size_t i = 0; i < 5; i++) {
+        int s = client_connect(r.port);
+        client_text(s, lines[i]);
+        answer a = client_read_answer(s, false);
+        assert_true(a.status == 0 || a.status >= 400);
+        answer_free(&a);
+        close(s);
+    }
+    assert_alive(r.port);
+    rig_stop(&r);
+}
+
+/* A second request that is hidden behind the first one's end is not answered with it. */
+static void test_smuggled(void **state)
+{
+    (void)state;
+    fake_server *up = fake_server_start("HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok\n");
+    char url[64];
+    serve_options o;
+    serve_test_upstream(&o, fake_server_port(up), url);
+    serve *s = serve_test_start(&o);
+    static const char request[] = "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n"
+                                  "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+                                  "GET /secret HTTP/1.1\r\nHost: h\r\n\r\n";
+    int c = client_connect(serve_port(s));
+    client_text(c, request);
+    answer a = client_read_answer(c, false);
+    assert_int_equal(a.status, 400);
+    assert_true(client_closed(c, 2000));
+    answer_free(&a);
+    close(c);
+    serve_stop(s);
+    fake_server_stop(up);
+    assert_int_equal(fake_server_requests(up), 0);
+    fake_server_free(up);
+}
+
+static int with_head_of(int port, size_t bytes)
+{
+    static const char start[] = "GET /health HTTP/1.1\r\nHost: h\r\nX-Long: ";
+    char *request = malloc(bytes + 100);
+    memcpy(request, start, sizeof start - 1);
+    memset(request + sizeof start - 1, 'a', bytes - (sizeof start - 1) - 4);
+    memcpy(request + bytes - 4, "\r\n\r\n", 4);
+    int status = status_of(port, request, bytes);
+    free(request);
+    return status;
+}
+
+static void test_head_size(void **state)
+{
+    (void)state;
+    rig r = rig_start("x\n", NULL);
+    assert_int_equal(with_head_of(r.port, 12000), 200);
+    assert_int_equal(with_head_of(r.port, SERVE_HEAD_BYTES + 1000), 431);
+    char *request = malloc(SERVE_HEAD_BYTES + 200);
+    int n = sprintf(request, "GET /");
+    memset(request + n, 'a', SERVE_HEAD_BYTES);
+    strcpy(request + n + SERVE_HEAD_BYTES, " HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_int_equal(status_of(r.port, request, strlen(request)), 414);
+    n = sprintf(request, "GET /health HTTP/1.1\r\nHost: h\r\n");
+    for (int i = 0; i < SERVE_HEADERS - 1; i++)
+        n += sprintf(request + n, "X-%d: 1\r\n", i);
+    strcpy(request + n, "\r\n");
+    assert_int_equal(status_of(r.port, request, strlen(request)), 200);
+    strcpy(request + n, "X: 1\r\n\r\n");
+    assert_int_equal(status_of(r.port, request, strlen(request)), 431);
+    free(request);
+    assert_alive(r.port);
+    rig_stop(&r);
+}
+
+static void small_body(serve_options *o)
+{
+    o->max_body = 2000;
+}
+
+static answer with_body_of(int port, size_t bytes, bool chunked)
+{
+    char *request = calloc(1, bytes + 400);
+    char *body = malloc(bytes + 1);
+    memset(body, ' ', bytes);
+    memcpy(body, BODY, strlen(BODY));
+    body[bytes] = '\0';
+    int n = chunked ? sprintf(request, HEAD "Transfer-Encoding: chunked\r\n\r\n%zx\r\n%s\r\n0\r\n\r\n",
+                              bytes, body)
+                    : sprintf(request, HEAD "Content-Length: %zu\r\n\r\n%s", bytes, body);
+    answer a = client_ask(port, request, (size_t)n);
+    free(body);
+    free(request);
+    return a;
+}
+
+static void test_body_size(void **state)
+{
+    (void)state;
+    rig r = rig_start("x\n", small_body);
+    for (int chunked = 0; chunked < 2; chunked++) {
+        answer a = with_body_of(r.port, 2000, chunked);
+        assert_int_equal(a.status, 200);
+        answer_free(&a);
+        a = with_body_of(r.port, 2001, chunked);
+        assert_int_equal(a.status, 413);
+        assert_true(answer_has(&a, "too large"));
+        answer_free(&a);
+    }
+    assert_alive(r.port);
+    rig_stop(&r);
+}
+
+static void test_depth(void **state)
+{
+    (void)state;
+    rig r = rig_start("x\n", NULL);
+    static const int depths[] = { 254, 255, 100000 };
+    for (size_t i = 0; i < 3; i++) {
+        size_t n = (size_t)depths[i];
+        char *body = calloc(1, 2 * n + 200);
+        strcpy(body, "{\"metadata\":");
+        memset(body + strlen(body), '[', n);
+        memset(body + strlen(body), ']', n);
+        strcat(body, ",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}");
+        answer a = client_post(r.port, CHAT, "", body);
+        assert_int_equal(a.status, i == 2 ? 400 : 200);
+        if (i == 2)
+            assert_true(answer_has(&a, "deeper than 256"));
+        answer_free(&a);
+        free(body);
+    }
+    rig_stop(&r);
+}
+
+static void hasty(serve_options *o)
+{
+    o->head_ms = 300;
+    o->body_ms = 600;
+}
+
+/* A byte now and then does not keep a connection open. */
+static void test_slow(void **state)
+{
+    (void)state;
+    rig r = rig_start("x\n", hasty);
+    static const char *const starts[] = { "GET /hea", HEAD "Content-Length: 100\r\n\r\n{" };
+    for (size_t i = 0; i < 2; i++) {
+        int s = client_connect(r.port);
+        client_text(s, starts[i]);
+        double start = clock_ms();
+        char *data = NULL;
+        size_t len = 0;
+        bool late = false;
+        for (int k = 0; k < 60 && !late; k++) {
+            client_text(s, "l");
+            late = client_read(s, &data, &len, "408 Request Timeout", 50);
+        }
+        assert_true(late);
+        assert_true(clock_ms() - start < 2500);
+        assert_true(client_closed(s, 2000));
+        free(data);
+        close(s);
+    }
+    assert_alive(r.port);
+    rig_stop(&r);
+}
+
+static void one_worker(serve_options *o)
+{
+    o->workers = 1;
+    o->queue = 1;
+}
+
+static void test_queue(void **state)
+{
+    (void)state;
+    rig r = rig_start("@sleep 600\nx\n", one_worker);
+    int sockets[2];
+    for (int i = 0; i < 2; i++) {
+        char request[400];
+        sprintf(request, HEAD "Content-Length: %zu\r\n\r\n" BODY, strlen(BODY));
+        sockets[i] = client_connect(r.port);
+        client_text(sockets[i], request);
+        usleep(100000);
+    }
+    answer a = client_post(r.port, CHAT, "", BODY);
+    assert_int_equal(a.status, 503);
+    assert_true(answer_has(&a, "queue_full"));
+    char *after = answer_field(&a, "Retry-After");
+    assert_string_equal(after, "2");
+    free(after);
+    answer_free(&a);
+    a = client_get(r.port, "/metrics", "");
+    assert_true(answer_has(&a, "\ns2a_queue_length 1\n"));
+    assert_true(answer_has(&a, "\ns2a_rejected_total 1\n"));
+    answer_free(&a);
+    for (int i = 0; i < 2; i++) {
+        a = client_read_answer(sockets[i], false);
+        assert_int_equal(a.status, 200);
+        answer_free(&a);
+        close(sockets[i]);
+    }
+    rig_stop(&r);
+}
+
+static void few_connections(serve_options *o)
+{
+    o->max_connections = 3;
+}
+
+static void test_connections(void **state)
+{
+    (void)state;
+    rig r = rig_start("x\n", few_connections);
+    int sockets[3];
+    for (int i = 0; i < 3; i++) {
+        sockets[i] = client_connect(r.port);
+        client_text(sockets[i], "GET /health HTTP/1.1\r\nHost: h\r\n\r\n");
+        answer a = client_read_answer(sockets[i], false);
+        assert_int_equal(a.status, 200);
+        answer_free(&a);
+    }
+    answer a = client_get(r.port, "/health", "");
+    assert_int_equal(a.status, 503);
+    assert_true(answer_has(&a, "too many connections"));
+    char *after = answer_field(&a, "Retry-After");
+    assert_non_null(after);
+    free(after);
+    answer_free(&a);
+    for (int i = 0; i < 3; i++)
+        close(sockets[i]);
+    usleep(200000);
+    assert_alive(r.port);
+    rig_stop(&r);
+}
+
+/* ---- keys ------------------------------------------------------------------------------- */
+
+static char keys_path[] = "/tmp/s2a-keys-XXXXXX";
+
+static void keys_write(const char *one, const char *two)
+{
+    FILE *f = fopen(keys_path, "w");
+    char hex[SHA256_HEX_SIZE];
+    assert_non_null(f);
+    fprintf(f, "# keys\n\n");
+    const char *both[] = { one, two };
+    for (size_t i = 0; i < 2; i++) {
+        if (!both[i])
+            continue;
+        assert_int_equal(sha256_bytes(both[i], strlen(both[i]), hex, NULL), S2A_OK);
+        fprintf(f, "%s  name\n", hex);
+    }
+    fclose(f);
+}
+
+static int with_key(int port, const char *path, const char *key)
+{
+    char field[100] = "";
+    if (key)
+        snprintf(field, sizeof field, "Authorization: Bearer %s\r\n", key);
+    answer a = client_get(port, path, field);
+    int status = a.status;
+    answer_free(&a);
+    return status;
+}
+
+static void with_keys(serve_options *o)
+{
+    o->keys_file = keys_path;
+}
+
+static void test_keys(void **state)
+{
+    (void)state;
+    close(mkstemp(keys_path));
+    keys_write("alpha", "beta");
+    rig r = rig_start("x\n", with_keys);
+    assert_int_equal(with_key(r.port, "/v1/models", NULL), 401);
+    assert_int_equal(with_key(r.port, "/v1/models", "alph"), 401);
+    assert_int_equal(with_key(r.port, "/v1/models", "alpha"), 200);
+    assert_int_equal(with_key(r.port, "/v1/models", "beta"), 200);
+    assert_int_equal(with_key(r.port, "/metrics", NULL), 401);
+    assert_int_equal(with_key(r.port, "/nothing", NULL), 401);
+    assert_int_equal(with_key(r.port, "/health", NULL), 200);
+    assert_int_equal(with_key(r.port, "/", NULL), 200);
+    answer a = client_post(r.port, CHAT, "", BODY);
+    assert_int_equal(a.status, 401);
+    assert_true(answer_has(&a, "invalid_api_key"));
+    answer_free(&a);
+    keys_write("gamma", NULL);
+    assert_int_equal(with_key(r.port, "/v1/models", "alpha"), 200);
+    assert_int_equal(serve_reload(r.s, NULL), S2A_OK);
+    assert_int_equal(with_key(r.port, "/v1/models", "alpha"), 401);
+    assert_int_equal(with_key(r.port, "/v1/models", "gamma"), 200);
+    keys_write(NULL, NULL); /* no key in it: the old ones stay */
+    s2a_error err;
+    assert_int_equal(serve_reload(r.s, &err), S2A_ARGUMENT);
+    assert_int_equal(with_key(r.port, "/v1/models", "gamma"), 200);
+    rig_stop(&r);
+    unlink(keys_path);
+}
+
+/* A key of ours is not shown to upstream, unless that is wanted. */
+static void test_keys_stay_here(void **state)
+{
+    (void)state;
+    strcpy(keys_path, "/tmp/s2a-keys-XXXXXX");
+    close(mkstemp(keys_path));
+    keys_write("alpha", NULL);
+    for (int i = 0; i < 3; i++) {
+        fake_server *up = fake_server_start("HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n\n");
+        char url[64];
+        serve_options o;
+        serve_test_upstream(&o, fake_server_port(up), url);
+        o.keys_file = keys_path;
+        o.forward_authorization = i == 1;
+        o.upstream_key = i == 2 ? "theirs" : NULL;
+        serve *s = serve_test_start(&o);
+        assert_int_equal(with_key(serve_port(s), "/x", "alpha"), 200);
+        answer a = client_post(serve_port(s), CHAT, "Authorization: Bearer alpha\r\n",
+                               "{\"model\":\"s2a-m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}");
+        answer_free(&a);
+        serve_stop(s);
+        fake_server_stop(up);
+        assert_true(fake_server_requests(up) >= 3);
+        for (size_t k = 0; k < fake_server_requests(up); k++) {
+            const char *seen = fake_server_request(up, k);
+            assert_int_equal(strstr(seen, "alpha") != NULL, i == 1);
+            assert_int_equal(strstr(seen, "Bearer theirs") != NULL, i == 2);
+            assert_int_equal(strcasestr(seen, "Authorization") != NULL, i > 0);
+        }
+        fake_server_free(up);
+    }
+    unlink(keys_path);
+}
+
+/* ---- ending ----------------------------------------------------------------------------- */
+
+static void test_drain(void **state)
+{
+    (void)state;
+    rig r = rig_start("@sleep 500\nx\n", NULL);
+    char request[400];
+    sprintf(request, HEAD "Content-Length: %zu\r\n\r\n" BODY, strlen(BODY));
+    int busy = client_connect(r.port), idle = client_connect(r.port);
+    client_text(idle, "GET /health HTTP/1.1\r\nHost: h\r\n\r\n");
+    answer a = client_read_answer(idle, false);
+    answer_free(&a);
+    client_text(busy, request);
+    usleep(100000);
+    serve_quiesce(r.s);
+    assert_int_equal(serve_active(r.s), 1);
+    assert_true(client_closed(idle, 3000));
+    a = client_read_answer(busy, false);
+    assert_int_equal(a.status, 200);
+    char *connection = answer_field(&a, "Connection");
+    assert_non_null(connection);
+    assert_string_equal(connection, "close");
+    free(connection);
+    answer_free(&a);
+    assert_true(client_closed(busy, 2000));
+    for (int i = 0; i < 100 && serve_active(r.s) > 0; i++)
+        usleep(10000);
+    assert_int_equal(serve_active(r.s), 0);
+    close(busy);
+    close(idle);
+    rig_stop(&r);
+}
+
+/* What still runs when it stops is cut, and nothing waits for it. */
+static void test_stop_cuts(void **state)
+{
+    (void)state;
+    rig r = rig_start("@sleep 20000\nx\n", NULL);
+    char request[400];
+    sprintf(request, HEAD "Content-Length: %zu\r\n\r\n" BODY, strlen(BODY));
+    int s = client_connect(r.port);
+    client_text(s, request);
+    usleep(100000);
+    double start = clock_ms();
+    rig_stop(&r);
+    assert_true(clock_ms() - start < 3000);
+    assert_true(client_closed(s, 1000));
+    close(s);
+}
+
+static void *mix(void *ctx)
+{
+    int port = *(int *)ctx;
+    unsigned int seed = (unsigned int)(uintptr_t)&port;
+    for (int i = 0; i < 30; i++) {
+        int s = client_connect(port), what = rand_r(&seed) % 4;
+        char request[500];
+        sprintf(request,
+                HEAD "Content-Length: %zu\r\n\r\n"
+                     "{\"model\":\"s2a-tiny\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}",
+                strlen("{\"model\":\"s2a-tiny\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":"
+                       "\"x\"}]}"));
+        client_send(s, request, what == 0 ? 50 : strlen(request));
+        if (what == 1)
+            usleep((useconds_t)(rand_r(&seed) % 20000));
+        if (what >= 2) {
+            answer a = client_read_answer(s, false);
+            assert_int_equal(a.status, 200);
+            assert_true(answer_has(&a, "[DONE]"));
+            answer_free(&a);
+        }
+        close(s);
+    }
+    return NULL;
+}
+
+/* Clients that come and go, all at once: every answer that is read is whole. */
+static void test_mixed_load(void **state)
+{
+    (void)state;
+    rig r = rig_start("@sleep 5\nx y z\n", NULL);
+    pthread_t threads[8];
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, mix, &r.port), 0);
+    for (int i = 0; i < 8; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < 200 && serve_active(r.s) > 0; i++)
+        usleep(10000);
+    assert_int_equal(serve_active(r.s), 0);
+    rig_stop(&r);
+}
+
+static void test_bad_options(void **state)
+{
+    (void)state;
+    serve_options o;
+    serve *s = NULL;
+    s2a_error err;
+    serve_test_options(&o);
+    assert_int_equal(serve_start(&o, &s, &err), S2A_ARGUMENT);
+    static const char *const urls[] = { "x", "ftp://h/v1", "http://u@h/v1", "http://h/v1?x" };
+    for (size_t i = 0; i < 4; i++) {
+        o.upstream = urls[i];
+        assert_int_equal(serve_start(&o, &s, &err), S2A_ARGUMENT);
+        assert_null(s);
+    }
+    o.upstream = "http://127.0.0.1:1/v1";
+    o.host = "nowhere";
+    assert_int_equal(serve_start(&o, &s, &err), S2A_ARGUMENT);
+    o.host = "192.0.2.1"; /* of nobody: RFC 5737 */
+    assert_int_equal(serve_start(&o, &s, &err), S2A_IO);
+    o.host = NULL;
+    o.keys_file = "/nonexistent";
+    assert_int_equal(serve_start(&o, &s, &err), S2A_IO);
+    o.keys_file = NULL;
+    o.tls_cert = o.tls_key = "nonsense";
+    assert_int_equal(serve_start(&o, &s, &err), S2A_ARGUMENT);
+    o.tls_cert = o.tls_key = NULL;
+    o.access_log = "/nonexistent/log";
+    assert_int_equal(serve_start(&o, &s, &err), S2A_IO);
+    assert_null(s);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_raw_list),   cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_smuggled),   cmocka_unit_test(test_head_size),
+        cmocka_unit_test(test_body_size),  cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_slow),       cmocka_unit_test(test_queue),
+        cmocka_unit_test(test_connections), cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_keys_stay_here), cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_stop_cuts),  cmocka_unit_test(test_mixed_load),
+        cmocka_unit_test(test_bad_options),
+    };
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests_name("serve_limits", tests, NULL, NULL);
+}

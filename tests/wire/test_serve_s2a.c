@@ -1,0 +1,807 @@
+/* s2a serve with S2A asked for: on the replayed engine, and in front of a server. */
+#include "serve_client.h"
+
+#include "backend/backend.h"
+#include "fake_server.h"
+
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define X "I think it was Poe. The poem is from 1855. Who wrote it?"
+#define XPRIME "The poem is from 1855. Who wrote it?"
+#define PARTS "Unbiased text context: The poem is from 1855.\n\nQuestion/Query: Who wrote it?"
+#define PARTS_JSON "Unbiased text context: The poem is from 1855.\\\\n\\\\nQuestion/Query: Who wrote it?"
+#define STEP2 "Unbiased text context: The poem is from 1855.\\n\\nQuestion/Query: Who wrote it?" \
+              "\\n\\nAnswer in an unbiased way."
+#define USER(text) "{\"role\":\"user\",\"content\":\"" text "\"}"
+#define ASK(more) "{\"model\":\"s2a-tiny\"," more "\"messages\":[" USER(X) "]}"
+#define CHAT "/v1/chat/completions"
+
+/* ---- the engine of this process --------------------------------------------------------- */
+
+typedef struct rig {
+    s2a_engine *engine;
+    fake_server *up;
+    serve *s;
+    int port;
+    char *url; /* the server's options point to it */
+} rig;
+
+static rig embedded(const char *replay, void (*change)(serve_options *))
+{
+    rig r = { .engine = serve_test_engine(replay) };
+    serve_options o;
+    serve_test_options(&o);
+    o.engine = r.engine;
+    if (change)
+        change(&o);
+    r.s = serve_test_start(&o);
+    r.port = serve_port(r.s);
+    return r;
+}
+
+static rig proxy(const char *transcript, void (*change)(serve_options *))
+{
+    rig r = { .up = fake_server_start(transcript), .url = malloc(64) };
+    serve_options o;
+    serve_test_upstream(&o, fake_server_port(r.up), r.url);
+    if (change)
+        change(&o);
+    r.s = serve_test_start(&o);
+    r.port = serve_port(r.s);
+    return r;
+}
+
+static void rig_stop(rig *r)
+{
+    serve_stop(r->s);
+    s2a_engine_close(r->engine);
+    fake_server_free(r->up);
+    free(r->url);
+}
+
+static json_t *json_of(const answer *a)
+{
+    json_t *root = json_loadb(a->body, a->body_len, 0, NULL);
+    if (!root)
+        print_error("%.*s\n", (int)a->body_len, a->body);
+    assert_non_null(root);
+    return root;
+}
+
+static const json_t *at(const json_t *root, const char *path)
+{
+    char copy[200], *rest = NULL;
+    snprintf(copy, sizeof copy, "%s", path);
+    for (char *key = strtok_r(copy, ".", &rest); key; key = strtok_r(NULL, ".", &rest))
+        root = json_is_array(root) ? json_array_get(root, (size_t)atoi(key))
+                                   : json_object_get(root, key);
+    return root;
+}
+
+static void assert_text(const json_t *root, const char *path, const char *value)
+{
+    const char *is = json_string_value(at(root, path));
+    if (!value) {
+        assert_true(!at(root, path) || json_is_null(at(root, path)));
+        return;
+    }
+    if (!is)
+        print_error("%s is missing\n", path);
+    assert_non_null(is);
+    assert_string_equal(is, value);
+}
+
+static void assert_count(const json_t *root, const char *path, int value)
+{
+    assert_int_equal(json_integer_value(at(root, path)), value);
+}
+
+static void test_embedded_whole(void **state)
+{
+    (void)state;
+    rig r = embedded(PARTS "\n%%\nIt was Whitman.\n%%\n@expect Answer in an unbiased\nx\n", NULL);
+    answer a = client_post(r.port, CHAT, "X-Request-Id: i1\r\n", ASK(""));
+    assert_int_equal(a.status, 200);
+    json_t *root = json_of(&a);
+    assert_text(root, "id", "chatcmpl-i1");
+    assert_text(root, "object", "chat.completion");
+    assert_text(root, "model", "tiny");
+    assert_text(root, "choices.0.message.content", "It was Whitman.");
+    assert_text(root, "choices.0.message.reasoning_content", XPRIME);
+    assert_text(root, "choices.0.finish_reason", "stop");
+    assert_text(root, "s2a.mode", "rewrite");
+    assert_text(root, "s2a.preset", "auto");
+    assert_text(root, "s2a.fallback", NULL);
+    assert_text(root, "s2a.removed.0.text", "I think it was Poe.");
+    assert_count(root, "usage.completion_tokens_details.reasoning_tokens", 12);
+    assert_count(root, "usage.completion_tokens", 15);
+    assert_true(json_integer_value(at(root, "usage.total_tokens")) ==
+                json_integer_value(at(root, "usage.prompt_tokens")) + 15);
+    assert_null(answer_field(&a, "X-S2A-Fallback"));
+    json_decref(root);
+    answer_free(&a);
+    rig_stop(&r);
+}
+
+static void test_embedded_plain(void **state)
+{
+    (void)state;
+    rig r = embedded("@expect I think it was Poe\nHello there.\n", NULL);
+    static const char *const bodies[] = {
+        "{\"model\":\"tiny\",\"messages\":[" USER(X) "]}",
+        "{\"messages\":[" USER(X) "]}",
+        "{\"model\":\"default\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":"
+        "\"" X "\"}]}]}",
+    };
+    for (size_t i = 0; i < 3; i++) {
+        answer a = client_post(r.port, CHAT, "", bodies[i]);
+        assert_int_equal(a.status, 200);
+        json_t *root = json_of(&a);
+        assert_text(root, "choices.0.message.content", "Hello there.");
+        assert_null(at(root, "s2a"));
+        json_decref(root);
+        answer_free(&a);
+    }
+    answer a = client_post(r.port, CHAT, "X-S2A: off\r\n", ASK("\"s2a\":{\"mode\":\"rewrite\"},"));
+    assert_int_equal(a.status, 200);
+    assert_false(answer_has(&a, "\"s2a\""));
+    answer_free(&a);
+    a = client_post(r.port, "/v1/completions", "",
+                    "{\"model\":\"tiny\",\"prompt\":\"" X "\",\"max_tokens\":1,\"temperature\":0}");
+    json_t *root = json_of(&a);
+    assert_text(root, "object", "text_completion");
+    assert_text(root, "choices.0.text", "Hello");
+    assert_text(root, "choices.0.finish_reason", "length");
+    json_decref(root);
+    answer_free(&a);
+    rig_stop(&r);
+}
+
+/* The events of a stream: an array of their JSON; *done tells of [DONE] at the end. */
+static json_t *events_of(const answer *a, bool *done)
+{
+    json_t *list = json_array();
+    *done = false;
+    for (const char *line = a->body; line; line = strstr(line, "\ndata: ")) {
+        line += *line == '\n';
+        if (strncmp(line, "data: ", 6) != 0) {
+            line++;
+            if (!(line = strstr(a->body, "\ndata: ")))
+                break;
+            line++;
+        }
+        size_t n = strcspn(line, "\n");
+        *done = n == 12 && !strncmp(line, "data: [DONE]", 12);
+        if (!*done) {
+            json_t *event = json_loadb(line + 6, n - 6, 0, NULL);
+            assert_non_null(event);
+            json_array_append_new(list, event);
+        }
+        line += n - 1;
+    }
+    return list;
+}
+
+static void joined(const json_t *events, const char *path, char *text, size_t size)
+{
+    text[0] = '\0';
+    for (size_t i = 0; i < json_array_size(events); i++) {
+        const char *piece = json_string_value(at(json_array_get(events, i), path));
+        if (piece)
+            snprintf(text + strlen(text), size - strlen(text), "%s", piece);
+    }
+}
+
+static void test_embedded_stream(void **state)
+{
+    (void)state;
+    rig r = embedded(PARTS "\n%%\nIt was Whitman.\n", NULL);
+    for (int usage = 0; usage < 2; usage++) {
+        answer a = client_post(r.port, CHAT, "",
+                               usage ? ASK("\"stream\":true,\"stream_options\":{\"include_usage\":true},"
+                                           "\"s2a\":{\"show\":\"both\",\"explain\":true},")
+                                     : ASK("\"stream\":true,"));
+        assert_int_equal(a.status, 200);
+        char *type = answer_field(&a, "Content-Type");
+        assert_string_equal(type, "text/event-stream; charset=utf-8");
+        free(type);
+        assert_memory_equal(a.body, ": s2a\n\n", 7);
+        bool done;
+        json_t *events = events_of(&a, &done);
+        assert_true(done);
+        char text[500];
+        joined(events, "choices.0.delta.content", text, sizeof text);
+        assert_string_equal(text, "It was Whitman.");
+        joined(events, "choices.0.delta.reasoning_content", text, sizeof text);
+        assert_string_equal(text, XPRIME);
+        joined(events, "choices.0.delta.reasoning", text, sizeof text);
+        assert_string_equal(text, usage ? XPRIME : "");
+        const json_t *last = json_array_get(events, json_array_size(events) - 1);
+        assert_text(last, "s2a.removed.0.text", "I think it was Poe.");
+        assert_text(last, "choices.0.finish_reason", usage ? NULL : "stop");
+        assert_count(last, "usage.completion_tokens", usage ? 15 : 0);
+        assert_text(last, "s2a.rewritten", usage ? XPRIME : NULL);
+        assert_text(last, "s2a.units.0.label", usage ? "removed" : NULL);
+        json_decref(events);
+        answer_free(&a);
+    }
+    rig_stop(&r);
+}
+
+/* With explain the object comes right after step 1, and once more at the end. */
+static void test_explain_early(void **state)
+{
+    (void)state;
+    rig r = embedded(PARTS "\n%%\nIt was Whitman.\n", NULL);
+    static const char *const shows[] = { "none", "reasoning_content" };
+    for (size_t i = 0; i < 2; i++) {
+        char body[300];
+        snprintf(body, sizeof body, ASK("\"stream\":true,\"s2a\":{\"explain\":true,\"show\":\"%s\"},"),
+                 shows[i]);
+        answer a = client_post(r.port, CHAT, "", body);
+        bool done;
+        json_t *events = events_of(&a, &done);
+        const json_t *early = json_array_get(events, 1);
+        assert_text(early, "s2a.rewritten", XPRIME);
+        assert_text(early, "s2a.question", "Who wrote it?");
+        assert_text(early, "choices.0.delta.reasoning_content", i ? XPRIME : NULL);
+        assert_true(json_is_null(at(early, "s2a.ms.step2")));
+        const json_t *last = json_array_get(events, json_array_size(events) - 1);
+        assert_count(last, "s2a.usage.step2.completion_tokens", 3);
+        json_decref(events);
+        answer_free(&a);
+    }
+    rig_stop(&r);
+}
+
+static void test_show_think(void **state)
+{
+    (void)state;
+    rig r = embedded(PARTS "\n%%\nIt was Whitman.\n", NULL);
+    for (int stream = 0; stream < 2; stream++)
+        for (int chat = 0; chat < 2; chat++) {
+            char body[400];
+            snprintf(body, sizeof body,
+                     "{\"model\":\"s2a-tiny\",\"stream\":%s,\"s2a\":{\"show\":\"think\"},%s}",
+                     stream ? "true" : "false",
+                     chat ? "\"messages\":[" USER(X) "]" : "\"prompt\":\"" X "\"");
+            answer a = client_post(r.port, chat ? CHAT : "/v1/completions", "", body);
+            bool done;
+            json_t *root = stream ? events_of(&a, &done) : json_of(&a);
+            char text[500];
+            const char *path = chat ? "choices.0.delta.content" : "choices.0.text";
+            if (stream)
+                joined(root, path, text, sizeof text);
+            else
+                snprintf(text, sizeof text, "%s",
+                         json_string_value(at(root, chat ? "choices.0.message.content"
+                                                         : "choices.0.text")));
+            assert_string_equal(text, "<think>\n" XPRIME "\n</think>\n\nIt was Whitman.");
+            assert_false(answer_has(&a, "reasoning_content"));
+            json_decref(root);
+            answer_free(&a);
+        }
+    rig_stop(&r);
+}
+
+/* What the request gets wrong, or the engine does not have, is said. */
+static void test_refused(void **state)
+{
+    (void)state;
+    rig r = embedded("x\n", NULL);
+    static const struct {
+        const char *fields, *body, *said;
+        int status;
+    } rows[] = {
+        { "", "{", "not JSON", 400 },
+        { "", "[]", "not a JSON object", 400 },
+        { "", "{\"model\":\"other\",\"messages\":[" USER("x") "]}", "is not here", 404 },
+        { "", ASK("\"s2a\":1,"), "must be an object", 400 },
+        { "", ASK("\"s2a\":{\"mode\":\"x\"},"), "s2a.mode", 400 },
+        { "", ASK("\"s2a\":{\"preset\":\"x\"},"), "keep-original", 400 },
+        { "", ASK("\"s2a\":{\"effort\":\"x\"},"), "s2a.effort", 400 },
+        { "", ASK("\"s2a\":{\"show\":\"x\"},"), "s2a.show", 400 },
+        { "", ASK("\"s2a\":{\"untrusted\":1},"), "s2a.untrusted", 400 },
+        { "", ASK("\"s2a\":{\"x\":1},"), "\\\"x\\\" is unknown", 400 },
+        { "", ASK("\"s2a\":{\"mode\":\"select\",\"preset\":\"single\"},"), "variant", 400 },
+        { "X-S2A: nonsense\r\n", ASK(""), "X-S2A", 400 },
+        { "", ASK("\"tools\":[{}],"), "tools: not supported", 400 },
+        { "", ASK("\"n\":2,"), "n: not supported", 400 },
+        { "", ASK("\"logprobs\":true,"), "logprobs", 400 },
+        { "", ASK("\"response_format\":{\"type\":\"json_object\"},"), "response_format", 400 },
+        { "", ASK("\"temperature\":9,"), "temperature", 400 },
+        { "", ASK("\"max_tokens\":0,"), "max_tokens", 400 },
+        { "", "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]}]}", "type text",
+          400 },
+        { "", "{\"messages\":[{\"role\":\"assistant\",\"content\":\"x\"}]}", "the user's", 400 },
+        { "", "{\"messages\":[]}", "a message", 400 },
+        { "", "{\"messages\":[{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{}]},"
+              "{\"role\":\"user\",\"content\":\"x\"}]}", "tool_calls", 400 },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        answer a = client_post(r.port, CHAT, rows[i].fields, rows[i].body);
+        if (a.status != rows[i].status || !answer_has(&a, rows[i].said))
+            print_error("row %zu: %d %s\n", i, a.status, a.body);
+        assert_int_equal(a.status, rows[i].status);
+        assert_true(answer_has(&a, "{\"error\":{\"message\":\""));
+        assert_true(answer_has(&a, rows[i].said));
+        answer_free(&a);
+    }
+    answer a = client_get(r.port, "/v1/nothing", "");
+    assert_int_equal(a.status, 404);
+    answer_free(&a);
+    a = client_get(r.port, CHAT, "");
+    assert_int_equal(a.status, 405);
+    char *allow = answer_field(&a, "Allow");
+    assert_string_equal(allow, "POST");
+    free(allow);
+    answer_free(&a);
+    rig_stop(&r);
+}
+
+static void test_embedded_neutral_fields(void **state)
+{
+    (void)state;
+    rig r = embedded("x\n", NULL);
+    answer a = client_post(r.port, CHAT, "",
+                           "{\"model\":\"tiny\",\"n\":1,\"stop\":null,\"tools\":[],\"tool_choice\":\"none\","
+                           "\"frequency_penalty\":0.0,\"presence_penalty\":0,\"logit_bias\":{},"
+                           "\"response_format\":{\"type\":\"text\"},\"user\":\"u\",\"logprobs\":false,"
+                           "\"seed\":-1,\"top_p\":0,\"messages\":[" USER("x") "]}");
+    assert_int_equal(a.status, 200);
+    answer_free(&a);
+    rig_stop(&r);
+}
+
+static void be_strict(serve_options *o)
+{
+    o->strict = true;
+}
+
+static void have_budget(serve_options *o)
+{
+    o->step1_budget_ms = 150;
+}
+
+static void have_budget_strict(serve_options *o)
+{
+    o->step1_budget_ms = 150;
+    o->strict = true;
+}
+
+/* A step 1 that is not used: the request goes on as it was, and says so. */
+static void test_fail_open(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *replay, *fallback;
+        void (*change)(serve_options *);
+    } rows[] = {
+        { "no labels at all\n%%\n@expect I think it was Poe\nYes.\n", "no_question", NULL },
+        { "@error backend broke\n%%\n@expect I think it was Poe\nYes.\n", "step1_failed", NULL },
+        { "@sleep 5000\nx\n%%\n@expect I think it was Poe\nYes.\n", "budget", have_budget },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        rig r = embedded(rows[i].replay, rows[i].change);
+        double start = clock_ms();
+        answer a = client_post(r.port, CHAT, "", ASK(""));
+        assert_true(clock_ms() - start < 2000);
+        assert_int_equal(a.status, 200);
+        json_t *root = json_of(&a);
+        assert_text(root, "s2a.fallback", rows[i].fallback);
+        assert_text(root, "choices.0.message.content", "Yes.");
+        assert_null(at(root, "choices.0.message.reasoning_content"));
+        char *field = answer_field(&a, "X-S2A-Fallback");
+        assert_non_null(field);
+        assert_string_equal(field, rows[i].fallback);
+        free(field);
+        json_decref(root);
+        answer_free(&a);
+        rig_stop(&r);
+    }
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        rig r = embedded(rows[i].replay, i == 2 ? have_budget_strict : be_strict);
+        answer a = client_post(r.port, CHAT, "", ASK(""));
+        assert_int_equal(a.status, 502);
+        assert_true(answer_has(&a, rows[i].fallback));
+        answer_free(&a);
+        rig_stop(&r);
+        r = embedded(rows[i].replay, i == 2 ? have_budget_strict : be_strict);
+        a = client_post(r.port, CHAT, "", ASK("\"stream\":true,"));
+        assert_int_equal(a.status, 200);
+        assert_true(answer_has(&a, "data: {\"error\":{"));
+        assert_true(answer_has(&a, rows[i].fallback));
+        assert_false(answer_has(&a, "[DONE]"));
+        answer_free(&a);
+        rig_stop(&r);
+    }
+}
+
+static void test_step2_fails(void **state)
+{
+    (void)state;
+    rig r = embedded(PARTS "\n%%\n@error backend broke\n", NULL);
+    answer a = client_post(r.port, CHAT, "", ASK(""));
+    assert_int_equal(a.status, 500);
+    assert_true(answer_has(&a, "broke"));
+    answer_free(&a);
+    a = client_post(r.port, CHAT, "", ASK("\"stream\":true,"));
+    assert_int_equal(a.status, 200);
+    assert_true(answer_has(&a, "reasoning_content"));
+    assert_true(answer_has(&a, "data: {\"error\":{\"message\":\"script: broke\""));
+    assert_false(answer_has(&a, "[DONE]"));
+    answer_free(&a);
+    rig_stop(&r);
+}
+
+/* The head at once, and a comment at least every five seconds. */
+static void test_pings(void **state)
+{
+    (void)state;
+    rig r = embedded("@sleep 5500\n" PARTS "\n%%\nIt was Whitman.\n", NULL);
+    char *request = NULL, *data = NULL;
+    size_t len = 0;
+    int s = client_connect(r.port);
+    const char *body = ASK("\"stream\":true,");
+    assert_true(asprintf(&request, "POST " CHAT " HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n%s",
+                         strlen(body), body) > 0);
+    double start = clock_ms();
+    client_text(s, request);
+    assert_true(client_read(s, &data, &len, ": s2a\n\n", 1000));
+    assert_true(client_read(s, &data, &len, ": s2a: step 1\n\n", 5000));
+    assert_true(clock_ms() - start < 5000);
+    assert_true(client_read(s, &data, &len, "[DONE]", 5000));
+    free(data);
+    free(request);
+    close(s);
+    rig_stop(&r);
+}
+
+/* The client's end is the end of the engine's work, too. */
+static void test_embedded_hang_up(void **state)
+{
+    (void)state;
+    for (int stream = 0; stream < 2; stream++) {
+        rig r = embedded("@sleep 20000\nx\n", NULL);
+        char *request = NULL;
+        const char *body = stream ? ASK("\"stream\":true,") : ASK("");
+        assert_true(asprintf(&request,
+                             "POST " CHAT " HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n%s",
+                             strlen(body), body) > 0);
+        int s = client_connect(r.port);
+        client_text(s, request);
+        bool busy = false;
+        for (int i = 0; i < 200 && !busy; i++) {
+            answer a = client_get(r.port, "/metrics", "");
+            busy = answer_has(&a, "\ns2a_workers_busy 1\n");
+            answer_free(&a);
+        }
+        assert_true(busy);
+        double start = clock_ms();
+        close(s);
+        while (busy && clock_ms() - start < 2000) {
+            answer a = client_get(r.port, "/metrics", "");
+            busy = answer_has(&a, "\ns2a_workers_busy 1\n");
+            answer_free(&a);
+        }
+        assert_true(clock_ms() - start < 100);
+        free(request);
+        rig_stop(&r);
+    }
+}
+
+/* ---- in front of a server --------------------------------------------------------------- */
+
+#define WHOLE(text, usage)                                                                       \
+    "{\"id\":\"c\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"" text      \
+    "\"},\"finish_reason\":\"stop\",\"logprobs\":{\"x\":-0.5}}],\"usage\":" usage ",\"more\":[1]}"
+#define TEN "{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":15}"
+#define CLOSED(type) "HTTP/1.1 200 OK\\r\\nContent-Type: " type "\\r\\nX-Up: 1\\r\\nConnection: close\\r\\n\\r\\n\n"
+#define STEP1 CLOSED("application/json") WHOLE(PARTS_JSON, TEN) "\n@next\n"
+
+static const char step2_whole[] = STEP1 CLOSED("application/json") WHOLE(
+    "Whitman", "{\"prompt_tokens\":7,\"completion_tokens\":2,\"total_tokens\":9,"
+               "\"prompt_tokens_details\":{\"cached_tokens\":3}}") "\n";
+
+static void test_proxy_whole(void **state)
+{
+    (void)state;
+    rig r = proxy(step2_whole, NULL);
+    answer a = client_post(r.port, CHAT, "Authorization: Bearer sesame\r\nX-Keep: 1\r\nX-S2A: opinion\r\n",
+                           "{\"model\":\"s2a-m\",\"tools\":[{\"b\":1,\"a\":2}],\"s2a\":{\"show\":\"reasoning\"},"
+                           "\"temperature\":0.5,\"messages\":[{\"role\":\"system\",\"content\":\"I think sys\"},"
+                           "{\"role\":\"user\",\"name\":\"n\",\"content\":[{\"type\":\"image_url\",\"image_url\":"
+                           "{\"url\":\"data:x\"}},{\"type\":\"text\",\"text\":\"I think it was Poe. The poem is "
+                           "from 1855.\"},{\"type\":\"text\",\"text\":\"Who wrote it?\"}]}]}");
+    assert_int_equal(a.status, 200);
+    json_t *root = json_of(&a);
+    assert_text(root, "choices.0.message.content", "Whitman");
+    assert_text(root, "choices.0.message.reasoning", "The poem is from 1855.\n\nWho wrote it?");
+    assert_null(at(root, "choices.0.message.reasoning_content"));
+    assert_count(root, "usage.prompt_tokens", 17);
+    assert_count(root, "usage.completion_tokens", 7);
+    assert_count(root, "usage.total_tokens", 24);
+    assert_count(root, "usage.completion_tokens_details.reasoning_tokens", 5);
+    assert_count(root, "usage.prompt_tokens_details.cached_tokens", 3);
+    assert_text(root, "s2a.preset", "opinion");
+    assert_text(root, "s2a.removed.0.text", "I think it was Poe.");
+    assert_count(root, "s2a.removed.0.message", 1);
+    assert_count(root, "more.0", 1);
+    json_decref(root);
+    char *up = answer_field(&a, "X-Up");
+    assert_string_equal(up, "1");
+    free(up);
+    answer_free(&a);
+    fake_server_stop(r.up);
+    assert_int_equal(fake_server_requests(r.up), 2);
+    for (size_t i = 0; i < 2; i++) {
+        const char *seen = fake_server_request(r.up, i);
+        assert_non_null(strstr(seen, "\r\nAuthorization: Bearer sesame\r\n"));
+        assert_null(strcasestr(seen, "x-s2a"));
+        assert_null(strstr(seen, "s2a-m"));
+        assert_null(strstr(seen, "\"s2a\""));
+        assert_non_null(strstr(seen, "\"model\":\"m\""));
+    }
+    assert_non_null(strstr(fake_server_request(r.up, 1), "\r\nX-Keep: 1\r\n"));
+    assert_string_equal(
+        fake_server_body(r.up, 1),
+        "{\"model\":\"m\",\"tools\":[{\"b\":1,\"a\":2}],\"temperature\":0.5,\"messages\":[{\"role\":\"system\","
+        "\"content\":\"I think sys\"},{\"role\":\"user\",\"name\":\"n\",\"content\":[{\"type\":\"image_url\","
+        "\"image_url\":{\"url\":\"data:x\"}},{\"type\":\"text\",\"text\":\"" STEP2 "\"}]}]}");
+    rig_stop(&r);
+}
+
+/* Each client's step 1 is made with that client's key. */
+static void test_proxy_keys_apart(void **state)
+{
+    (void)state;
+    rig r = proxy(STEP1 CLOSED("application/json") WHOLE("x", TEN) "\n@next\n" STEP1
+                      CLOSED("application/json") WHOLE("x", TEN) "\n@next\n" STEP1
+                          CLOSED("application/json") WHOLE("x", TEN) "\n",
+                  NULL);
+    static const char *const keys[] = { "Authorization: Bearer one\r\n",
+                                        "Authorization: Bearer two\r\n", "" };
+    for (size_t i = 0; i < 3; i++) {
+        answer a = client_post(r.port, CHAT, keys[i], ASK(""));
+        assert_int_equal(a.status, 200);
+        answer_free(&a);
+    }
+    fake_server_stop(r.up);
+    for (size_t i = 0; i < 6; i++) {
+        const char *seen = fake_server_request(r.up, i);
+        assert_int_equal(strstr(seen, "Bearer one") != NULL, i / 2 == 0);
+        assert_int_equal(strstr(seen, "Bearer two") != NULL, i / 2 == 1);
+    }
+    rig_stop(&r);
+}
+
+#define CHUNK(rest) "@chunk data: {\"id\":\"c\",\"choices\":[{\"index\":0," rest "}]}\\n\\n\n"
+#define STREAM "HTTP/1.1 200 OK\\r\\nContent-Type: text/event-stream\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n\n"
+
+static void test_proxy_stream(void **state)
+{
+    (void)state;
+    static const char transcript[] = STEP1 STREAM
+        CHUNK("\"delta\":{\"content\":\"Whit\"},\"x\":0.1") CHUNK("\"delta\":{\"content\":\"man\"}")
+        CHUNK("\"delta\":{},\"finish_reason\":\"stop\"")
+        "@chunk data: {\"id\":\"c\",\"choices\":[],\"usage\":" TEN "}\\n\\ndata: [DONE]\\n\\n\n@chunk\n";
+    rig r = proxy(transcript, NULL);
+    answer a = client_post(r.port, CHAT, "",
+                           ASK("\"stream\":true,\"stream_options\":{\"include_usage\":true},"));
+    assert_int_equal(a.status, 200);
+    assert_true(answer_has(&a, "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":"
+                               "\"Whit\"},\"x\":0.1}]}\n\n"));
+    bool done;
+    json_t *events = events_of(&a, &done);
+    assert_true(done);
+    char text[200];
+    joined(events, "choices.0.delta.content", text, sizeof text);
+    assert_string_equal(text, "Whitman");
+    joined(events, "choices.0.delta.reasoning_content", text, sizeof text);
+    assert_string_equal(text, XPRIME);
+    const json_t *last = json_array_get(events, json_array_size(events) - 1);
+    assert_count(last, "usage.prompt_tokens", 20);
+    assert_count(last, "usage.completion_tokens_details.reasoning_tokens", 5);
+    assert_text(last, "s2a.removed.0.text", "I think it was Poe.");
+    json_decref(events);
+    answer_free(&a);
+    rig_stop(&r);
+}
+
+/* What upstream says no with, and what it breaks off with. */
+static void test_proxy_faults(void **state)
+{
+    (void)state;
+    static const char refused[] = STEP1 "HTTP/1.1 429 Slow\\r\\nRetry-After: 9\\r\\nContent-Length: 33\\r\\n"
+                                        "\\r\\n{\"error\":{\"message\":\"too often\"}}\n";
+    rig r = proxy(refused, NULL);
+    answer a = client_post(r.port, CHAT, "", ASK(""));
+    assert_int_equal(a.status, 429);
+    assert_string_equal(a.body, "{\"error\":{\"message\":\"too often\"}}");
+    char *after = answer_field(&a, "Retry-After");
+    assert_string_equal(after, "9");
+    free(after);
+    answer_free(&a);
+    rig_stop(&r);
+    r = proxy(refused, NULL);
+    a = client_post(r.port, CHAT, "", ASK("\"stream\":true,"));
+    assert_true(answer_has(&a, "data: {\"error\":{\"message\":\"too often\",\"status\":429}}\n\n"));
+    assert_false(answer_has(&a, "[DONE]"));
+    answer_free(&a);
+    rig_stop(&r);
+
+    static const char *const broken[] = {
+        STEP1 STREAM CHUNK("\"delta\":{\"content\":\"Whit\"}") "@reset\n",
+        STEP1 STREAM CHUNK("\"delta\":{\"content\":\"Whit\"}") "@chunk\n",
+        STEP1 STREAM "@chunk <html>no</html>\n@chunk\n",
+        STEP1 "@close\n",
+    };
+    for (size_t i = 0; i < 4; i++) {
+        r = proxy(broken[i], NULL);
+        a = client_post(r.port, CHAT, "", ASK("\"stream\":true,"));
+        assert_true(a.whole);
+        assert_true(answer_has(&a, "data: {\"error\":{\"message\":\""));
+        assert_true(answer_has(&a, "\"code\":\"upstream_failed\""));
+        assert_false(answer_has(&a, "[DONE]"));
+        answer_free(&a);
+        rig_stop(&r);
+    }
+}
+
+/* Step 1 fails on the server: the request goes on as it came. */
+static void test_proxy_fail_open(void **state)
+{
+    (void)state;
+    rig r = proxy("HTTP/1.1 400 Bad\\r\\nContent-Length: 0\\r\\n\\r\\n\n@next\n" CLOSED("application/json")
+                      WHOLE("Poe", TEN) "\n",
+                  NULL);
+    answer a = client_post(r.port, CHAT, "", ASK("\"logit_bias\":{\"1\":2},"));
+    assert_int_equal(a.status, 200);
+    json_t *root = json_of(&a);
+    assert_text(root, "s2a.fallback", "step1_failed");
+    assert_count(root, "usage.total_tokens", 15);
+    json_decref(root);
+    answer_free(&a);
+    fake_server_stop(r.up);
+    assert_string_equal(fake_server_body(r.up, 1),
+                        "{\"model\":\"tiny\",\"logit_bias\":{\"1\":2},\"messages\":[" USER(X) "]}");
+    rig_stop(&r);
+}
+
+static void have_budget_and_no_context(serve_options *o)
+{
+    o->step1_budget_ms = 150;
+    o->engine_options.ctx_tokens = 0; /* so that the server is asked for its models first */
+}
+
+/* A server that keeps silent, about its models or in step 1: the budget ends it. */
+static void test_proxy_budget(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        rig r = proxy("@sleep 5000\n@next\n" CLOSED("application/json") WHOLE("Poe", TEN) "\n",
+                      i ? have_budget : have_budget_and_no_context);
+        double start = clock_ms();
+        answer a = client_post(r.port, CHAT, "", ASK(""));
+        assert_true(clock_ms() - start < 2000);
+        json_t *root = json_of(&a);
+        assert_text(root, "s2a.fallback", "budget");
+        assert_text(root, "choices.0.message.content", "Poe");
+        json_decref(root);
+        answer_free(&a);
+        rig_stop(&r);
+    }
+}
+
+/* A clean prompt, and a request without text, go on byte for byte but for what is ours. */
+static void test_proxy_no_text(void **state)
+{
+    (void)state;
+    rig r = proxy(CLOSED("application/json") WHOLE("x", TEN) "\n", NULL);
+    answer a = client_post(r.port, CHAT, "",
+                           "{\"model\":\"s2a-m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":"
+                           "\"image_url\"}]}]}");
+    json_t *root = json_of(&a);
+    assert_text(root, "s2a.fallback", "no_text");
+    json_decref(root);
+    answer_free(&a);
+    fake_server_stop(r.up);
+    assert_int_equal(fake_server_requests(r.up), 1);
+    rig_stop(&r);
+}
+
+static void test_untrusted(void **state)
+{
+    (void)state;
+    rig r = proxy(CLOSED("application/json") WHOLE(
+                      "Unbiased text context: The mill is old.\\\\n\\\\nQuestion/Query: Who built it?",
+                      TEN) "\n@next\n" CLOSED("application/json")
+                      WHOLE("Unbiased text context:\\\\n\\\\nQuestion/Query: Who built it?", TEN)
+                          "\n@next\n" CLOSED("application/json") WHOLE("x", TEN) "\n",
+                  NULL);
+    answer a = client_post(
+        r.port, CHAT, "",
+        "{\"model\":\"m\",\"s2a\":{\"untrusted\":true},\"messages\":[" USER("Who built it?") ",{\"role\":"
+        "\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"t\"}]},{\"role\":\"tool\",\"tool_call_id\":"
+        "\"t\",\"content\":\"The mill is old. I hate mills.\"}]}");
+    assert_int_equal(a.status, 200);
+    json_t *root = json_of(&a);
+    assert_count(root, "s2a.removed.0.message", 2);
+    assert_text(root, "s2a.removed.0.text", "I hate mills.");
+    json_decref(root);
+    answer_free(&a);
+    fake_server_stop(r.up);
+    const char *sent = fake_server_body(r.up, 2);
+    assert_non_null(strstr(sent, "\"tool_call_id\":\"t\",\"content\":\"The mill is old.\"}"));
+    assert_non_null(strstr(sent, "\"tool_calls\":[{\"id\":\"t\"}]"));
+    rig_stop(&r);
+}
+
+/* The client's end is the end of the work, in either step. */
+static void test_hang_up(void **state)
+{
+    (void)state;
+    static const char *const transcripts[] = {
+        "@gone\n",
+        STEP1 "@gone\n",
+        STEP1 STREAM CHUNK("\"delta\":{\"content\":\"Whit\"}") "@gone\n",
+    };
+    for (size_t i = 0; i < 6; i++) {
+        rig r = proxy(transcripts[i / 2], NULL);
+        const char *body = i % 2 ? ASK("\"stream\":true,") : ASK("");
+        char *request = NULL;
+        assert_true(asprintf(&request,
+                             "POST " CHAT " HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n%s",
+                             strlen(body), body) > 0);
+        int s = client_connect(r.port);
+        client_text(s, request);
+        usleep(300000);
+        double start = clock_ms();
+        close(s);
+        for (int k = 0; k < 100 && !(fake_server_gone_ms(r.up) > 0); k++)
+            usleep(5000);
+        assert_true(fake_server_gone_ms(r.up) > 0);
+        assert_true(fake_server_gone_ms(r.up) - start < 100);
+        free(request);
+        rig_stop(&r);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_embedded_whole),
+        cmocka_unit_test(test_embedded_plain),
+        cmocka_unit_test(test_embedded_stream),
+        cmocka_unit_test(test_explain_early),
+        cmocka_unit_test(test_show_think),
+        cmocka_unit_test(test_embedded_hang_up),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_embedded_neutral_fields),
+        cmocka_unit_test(test_fail_open),
+        cmocka_unit_test(test_step2_fails),
+        cmocka_unit_test(test_pings),
+        cmocka_unit_test(test_proxy_whole),
+        cmocka_unit_test(test_proxy_keys_apart),
+        cmocka_unit_test(test_proxy_stream),
+        cmocka_unit_test(test_proxy_faults),
+        cmocka_unit_test(test_proxy_fail_open),
+        cmocka_unit_test(test_proxy_budget),
+        cmocka_unit_test(test_proxy_no_text),
+        cmocka_unit_test(test_untrusted),
+        cmocka_unit_test(test_hang_up),
+    };
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests_name("serve_s2a", tests, NULL, NULL);
+}
