@@ -7,6 +7,18 @@ start() {
     test="s2a $* and a signal"
     "$bin" "$@" <&0 >"$work/out" 2>"$work/err" & # <&0: or it would be /dev/null
     tool=$!
+    armed
+}
+# Until the tool has its handlers: a shell starts what is in the background with SIGINT ignored, and a
+# busy machine takes its time.
+armed() {
+    for ((i = 0; i < 3000; i++)); do
+        mask=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$tool/status" 2>/dev/null) || return 0
+        [[ -n $mask ]] || return 0
+        ((0x$mask & 2)) && return
+        sleep 0.01
+    done
+    fail "no handler for SIGINT"
 }
 ended() { # STATUS
     status=0
@@ -76,6 +88,7 @@ exec {hold}<>"$work/stuck"
 test="s2a ask and two signals"
 "$bin" ask --max-tokens 60000 "$x" </dev/null >"$work/stuck" 2>"$work/err" &
 tool=$!
+armed
 sleep 0.5
 kill -s INT "$tool"
 sleep 0.2
