@@ -446,7 +446,7 @@ static void test_huge_prompt(void **state)
     assert_int_equal(run.status, S2A_LIMIT);
     check_line(run.err.message, "the context holds 2048; raise --ctx");
     assert_true(clock_ms() - start < 5000); /* it is not tokenised */
-    /* By the public functions: step 1 falls back, step 2 has the error. */
+    /* By the public functions: select judges it in windows, rewrite falls back, step 2 has the error. */
     s2a_request *request = s2a_request_new();
     s2a_result *result = NULL;
     s2a_error err;
@@ -455,9 +455,13 @@ static void test_huge_prompt(void **state)
     for (size_t i = 20; i + 2 < 40000; i += 2)
         text[i] = 'a';
     assert_int_equal(s2a_request_set_text(request, text, 40000, NULL), S2A_OK);
+    assert_int_equal(s2a_attend(shared.engine, request, &result, &err), S2A_OK);
+    s2a_result_free(result);
+    s2a_request_set_mode(request, S2A_MODE_REWRITE);
     assert_int_equal(s2a_attend(shared.engine, request, &result, &err), S2A_LIMIT);
     check_line(err.message, "raise --ctx");
     assert_null(result);
+    s2a_request_set_mode(request, S2A_MODE_DEFAULT);
     assert_int_equal(s2a_answer(shared.engine, request, &result, &err), S2A_LIMIT);
     check_line(err.message, "raise --ctx");
     assert_null(result);
