@@ -4,6 +4,7 @@
 #include "bench/run.h"
 #include "bench/worker.h"
 #include "cli/commands.h"
+#include "cli/getopt_exact.h"
 #include "cli/help.h"
 #include "cli/session.h"
 #include "cli/signals.h"
@@ -12,7 +13,6 @@
 #include "core/error.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -168,7 +168,7 @@ static s2a_status flags_take(bench_command *c, int argc, char **argv, s2a_error 
     opterr = 0;
     optind = 1;
     while (status == S2A_OK && !c->base.help) {
-        int code = getopt_long(argc, argv, ":m:qvh", longs, NULL);
+        int code = getopt_exact(argc, argv, ":m:qvh", longs);
         if (code == -1)
             break;
         if (code == '?' || code == ':')

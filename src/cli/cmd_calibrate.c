@@ -4,6 +4,7 @@
 #include "cli/calibration.h"
 #include "cli/calibration_set.h"
 #include "cli/commands.h"
+#include "cli/getopt_exact.h"
 #include "cli/help.h"
 #include "cli/session.h"
 #include "cli/signals.h"
@@ -12,7 +13,6 @@
 #include "eval/outfile.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
@@ -133,7 +133,7 @@ static s2a_status options_take(calibrate_options *o, int argc, char **argv, s2a_
     opterr = 0;
     optind = 1;
     while (status == S2A_OK && !o->base.help) {
-        int code = getopt_long(argc, argv, ":m:qvh", longs, NULL);
+        int code = getopt_exact(argc, argv, ":m:qvh", longs);
         if (code == -1)
             break;
         status = option_take(o, code, argv, err);

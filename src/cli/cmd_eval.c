@@ -1,6 +1,7 @@
 /* s2a eval TASK: the paper's experiments; s2a eval report: what they gave, as a page. */
 #include "backend/backend.h"
 #include "cli/commands.h"
+#include "cli/getopt_exact.h"
 #include "cli/help.h"
 #include "cli/session.h"
 #include "cli/signals.h"
@@ -13,7 +14,6 @@
 #include "eval/runner.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -260,7 +260,7 @@ static s2a_status options_take(eval_options *o, int argc, char **argv, s2a_error
     opterr = 0;
     optind = 1;
     while (status == S2A_OK && !o->base.help) {
-        int code = getopt_long(argc, argv, ":m:qvh", longs, NULL);
+        int code = getopt_exact(argc, argv, ":m:qvh", longs);
         if (code == -1)
             break;
         if (code == '?' || code == ':')

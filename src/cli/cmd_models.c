@@ -1,11 +1,11 @@
 /* s2a models: what can be pulled, and what is here. */
 #include "cli/commands.h"
+#include "cli/getopt_exact.h"
 #include "cli/meter.h"
 #include "cli/store.h"
 #include "cli/term.h"
 #include "core/error.h"
 
-#include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,7 +122,7 @@ int cmd_models(int argc, char **argv)
     int option;
     optind = 0;
     opterr = 0;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+    while ((option = getopt_exact(argc, argv, "h", options)) != -1) {
         if (option == 'h') {
             fputs(help, stdout);
             return EXIT_DONE;

@@ -1,13 +1,13 @@
 /* s2a pull: gets a model file into the store, and says where it is. */
 #include "cli/commands.h"
 #include "cli/download.h"
+#include "cli/getopt_exact.h"
 #include "cli/signals.h"
 #include "cli/store.h"
 #include "cli/term.h"
 #include "core/error.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -77,7 +77,7 @@ static int parse_options(int argc, char **argv, pull_options *o)
     *o = (pull_options){ .any_source = true };
     optind = 0; /* main may have used getopt before */
     opterr = 0;
-    while ((option = getopt_long(argc, argv, ":qh", options, NULL)) != -1) {
+    while ((option = getopt_exact(argc, argv, ":qh", options)) != -1) {
         switch (option) {
         case SOURCE:
             o->any_source = strcmp(optarg, "any") == 0;

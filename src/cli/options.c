@@ -1,9 +1,9 @@
 #include "cli/options.h"
 
+#include "cli/getopt_exact.h"
 #include "core/buf.h"
 #include "core/error.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,7 +201,7 @@ static s2a_status flags_read(parse *p, int argc, char **argv)
     opterr = 0;
     optind = 1;
     for (;;) {
-        int code = getopt_long(argc, argv, shorts, longs, NULL);
+        int code = getopt_exact(argc, argv, shorts, longs);
         if (code == -1)
             return S2A_OK;
         s2a_status status;

@@ -1,8 +1,8 @@
 #include "cli/serve_options.h"
 
+#include "cli/getopt_exact.h"
 #include "core/error.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -254,7 +254,7 @@ s2a_status serve_flags_read(serve_flags *f, int argc, char **argv, s2a_error *er
     optind = 1;
     s2a_status status = S2A_OK;
     while (status == S2A_OK && !f->base.help && !f->base.version) {
-        int code = getopt_long(argc, argv, ":m:qvhV", longs, NULL);
+        int code = getopt_exact(argc, argv, ":m:qvhV", longs);
         if (code == -1)
             break;
         if (code == '?' || code == ':')

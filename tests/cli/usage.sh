@@ -9,6 +9,11 @@ want_status 2
 check "usage on stderr" grep -q '^usage: s2a COMMAND' "$work/err"
 want_out ""
 refused 2 'frobnicate: no such command' frobnicate
+# no abbreviations: one of today is another option tomorrow
+refused 2 '--mod: no such option' ask --mod select "$x"
+refused 2 '--mode: no such option' eval qa --mode select
+refused 2 '--temp: no such option' attend --temp=0 "$x"
+refused 2 '--js' models --js
 for flags in "--help" "help"; do
     # shellcheck disable=SC2086
     run $flags
