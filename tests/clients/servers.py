@@ -32,6 +32,10 @@ def clean_environment(**more):
     return {**env, **more}
 
 
+# `timeout` ends a run by SIGTERM: the servers are to be stopped then, too.
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
 class Process:
     """A server: url is its base, such as http://127.0.0.1:1234/v1."""
 
