@@ -146,7 +146,7 @@ static ssize_t read_out(void *ctx, uint64_t position, char *data, size_t max)
     ssize_t result = 0;
     pthread_mutex_lock(&c->lock);
     size_t left = c->out.len - c->out_at;
-    if (c->gone || c->cut) {
+    if (c->gone || (c->cut && left == 0)) { /* what came before the cut still goes out */
         result = MHD_CONTENT_READER_END_WITH_ERROR;
     } else if (left > 0) {
         size_t n = left < max ? left : max;
@@ -230,7 +230,7 @@ void http_call_write(http_call *pub, const char *data, size_t len)
 {
     call *c = (call *)pub;
     pthread_mutex_lock(&c->lock);
-    if (c->begun && !c->gone && !c->ended && c->connection) {
+    if (c->begun && !c->gone && !c->ended && !c->cut && c->connection) {
         if (c->out_at > 65536) { /* what was sent goes, not at each write */
             memmove(c->out.data, c->out.data + c->out_at, c->out.len - c->out_at);
             c->out.len -= c->out_at;
