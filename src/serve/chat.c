@@ -35,8 +35,9 @@ bool chat_may_ask(const char *body, size_t len, const char *prefix, const char *
 
 json_t *chat_load(const char *text, size_t len, json_error_t *fault, bool *nomem)
 {
-    json_t *root = json_loadb(text, len, JSON_ALLOW_NUL, fault);
     /* Where not even its reader could be made, jansson says nothing at all. */
+    *fault = (json_error_t){ .line = 0 };
+    json_t *root = json_loadb(text, len, JSON_ALLOW_NUL, fault);
     *nomem = !root && (json_error_code(fault) == json_error_out_of_memory || !fault->text[0]);
     return root;
 }
