@@ -320,6 +320,24 @@ static void test_upstream_faults(void **state)
     }
 }
 
+/* A server that breaks off right after some events: they still reach the client, and then the cut. */
+static void test_cut_stream(void **state)
+{
+    (void)state;
+    rig r = rig_start("HTTP/1.1 200 OK\\r\\nContent-Type: text/event-stream\\r\\n"
+                      "Transfer-Encoding: chunked\\r\\n\\r\\n\n@chunk data: 1\\n\\n\n"
+                      "@chunk data: 2\\n\\n\n@close\n");
+    for (size_t i = 0; i < 40; i++) {
+        answer a = client_get(r.port, "/v1/stream", "");
+        assert_int_equal(a.status, 200);
+        assert_false(a.whole);
+        assert_non_null(strstr(a.data, "data: 1\n\n"));
+        assert_non_null(strstr(a.data, "data: 2\n\n"));
+        answer_free(&a);
+    }
+    rig_stop(&r);
+}
+
 /* A client of 1.0 knows no chunks: the end of the connection is the end. 100-continue is answered
  * here, and does not reach upstream. */
 static void test_old_and_careful_clients(void **state)
@@ -470,6 +488,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_slow_reader),
         cmocka_unit_test(test_memory_of_slow_reader),
         cmocka_unit_test(test_upstream_faults),
+        cmocka_unit_test(test_cut_stream),
         cmocka_unit_test(test_old_and_careful_clients),
         cmocka_unit_test(test_no_upstream),
         cmocka_unit_test(test_hang_up),
