@@ -2,6 +2,7 @@
 
 #include "core/buf.h"
 #include "core/error.h"
+#include "core/fnv.h"
 #include "core/limits.h"
 
 #include <dirent.h>
@@ -35,15 +36,6 @@ typedef struct head {
 
 static const char magic[8] = "s2akept1";
 
-static uint64_t hash(const void *data, size_t len)
-{
-    const unsigned char *bytes = data; /* FNV-1a */
-    uint64_t h = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ bytes[i]) * UINT64_C(1099511628211);
-    return h;
-}
-
 /* ---- keys --------------------------------------------------------------------------------- */
 
 static void key_bytes(buf *key, const void *data, size_t len)
@@ -75,7 +67,8 @@ static void key_begin(const kept *k, const char *what, const backend_message *me
 
 static bool file_path(const kept *k, const buf *key, char *path)
 {
-    int n = snprintf(path, PATH_SIZE, "%s/%016" PRIx64 SUFFIX, k->dir, hash(key->data, key->len));
+    int n = snprintf(path, PATH_SIZE, "%s/%016" PRIx64 SUFFIX, k->dir,
+                     fnv_add(FNV_START, key->data, key->len));
     return n > 0 && n < PATH_SIZE - 32;
 }
 
@@ -101,7 +94,7 @@ static char *file_read(int fd, const buf *key, head *h)
     char *of_file = malloc(key->len + 1), *payload = malloc(h->payload_len + 1);
     bool ok = of_file && payload && read_all(fd, of_file, key->len) &&
               memcmp(of_file, key->data, key->len) == 0 && read_all(fd, payload, h->payload_len) &&
-              hash(payload, h->payload_len) == h->check;
+              fnv_add(FNV_START, payload, h->payload_len) == h->check;
     free(of_file);
     if (!ok) {
         free(payload);
@@ -188,7 +181,8 @@ static void keep(kept *k, const buf *key, const void *payload, size_t len, const
     snprintf(partial, sizeof partial, "%.*s.%ld-%u", PATH_SIZE - 64, path, (long)getpid(), number);
     int fd = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     FILE *file = fd >= 0 ? fdopen(fd, "wb") : NULL;
-    head h = { .key_len = key->len, .payload_len = len, .check = hash(payload, len),
+    head h = { .key_len = key->len, .payload_len = len,
+               .check = fnv_add(FNV_START, payload, len),
                .prompt_tokens = usage->prompt_tokens,
                .completion_tokens = usage->completion_tokens };
     memcpy(h.magic, magic, sizeof magic);
@@ -211,6 +205,21 @@ static void usage_of(const head *h, double start, backend_usage *usage)
     *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
     usage->tokens.prompt_tokens = usage->tokens.cached_tokens = h->prompt_tokens;
     usage->tokens.ms = clock_ms() - start;
+}
+
+/* A judgement: len bytes of figures. False when they are not there. */
+static bool figures_find(const kept *k, const buf *key, void *out, size_t len, double start,
+                         backend_usage *usage)
+{
+    head h;
+    char *payload = find(k, key, &h);
+    bool found = payload && h.payload_len == len;
+    if (found) {
+        memcpy(out, payload, len);
+        usage_of(&h, start, usage);
+    }
+    free(payload);
+    return found;
 }
 
 /* ---- the vtable --------------------------------------------------------------------------- */
@@ -274,7 +283,6 @@ static s2a_status kept_score(backend *self, const backend_message *messages, siz
                             params, logprob, usage, err);
     double start = clock_ms();
     size_t rows = 0;
-    head h;
     buf key;
     key_begin(k, "score", messages, count, params, &key);
     for (size_t i = 0; i < branch_count; i++) {
@@ -285,18 +293,13 @@ static s2a_status kept_score(backend *self, const backend_message *messages, siz
     for (size_t i = 0; i < label_count; i++)
         key_bytes(&key, labels[i], strlen(labels[i]));
     size_t len = rows * label_count * sizeof *logprob;
-    char *payload = find(k, &key, &h);
     s2a_status status = S2A_OK;
-    if (payload && h.payload_len == len) {
-        memcpy(logprob, payload, len);
-        usage_of(&h, start, usage);
-    } else {
+    if (!figures_find(k, &key, logprob, len, start, usage)) {
         status = inner->score(k->inner, messages, count, branches, branch_count, labels,
                               label_count, params, logprob, usage, err);
         if (status == S2A_OK)
             keep(k, &key, logprob, len, &usage->tokens);
     }
-    free(payload);
     buf_free(&key);
     return status;
 }
@@ -314,25 +317,19 @@ static s2a_status kept_attention(backend *self, const char *text, size_t len, co
     double start = clock_ms();
     size_t heads = inner->capabilities(k->inner).attention_heads;
     size_t bytes = question_count * unit_count * heads * sizeof *mass;
-    head h;
     buf key;
     backend_message message = { "text", text, len };
     key_begin(k, "attention", &message, 1, params, &key);
     key_bytes(&key, units, unit_count * sizeof *units);
     for (size_t i = 0; i < question_count; i++)
         key_bytes(&key, questions[i], strlen(questions[i]));
-    char *payload = find(k, &key, &h);
     s2a_status status = S2A_OK;
-    if (payload && h.payload_len == bytes) {
-        memcpy(mass, payload, bytes);
-        usage_of(&h, start, usage);
-    } else {
+    if (!figures_find(k, &key, mass, bytes, start, usage)) {
         status = inner->attention(k->inner, text, len, units, unit_count, questions,
                                   question_count, params, mass, usage, err);
         if (status == S2A_OK)
             keep(k, &key, mass, bytes, &usage->tokens);
     }
-    free(payload);
     buf_free(&key);
     return status;
 }

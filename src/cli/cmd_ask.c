@@ -130,17 +130,11 @@ static int run(int argc, char **argv, bool answer)
     } else if (o.version) {
         help_version();
     } else {
-        s.cancel = s2a_cancel_new();
-        s.request = s2a_request_new();
-        if (!s.cancel || !s.request || !signals_install(s.cancel)) {
-            term_say("%s", s.cancel && s.request ? strerror(errno) : "out of memory");
-            code = EXIT_FAILED;
-        } else {
+        code = EXIT_FAILED;
+        if (session_begin(&s))
             code = o.jsonl ? jsonl_run(&s) : run_one(&s);
-        }
     }
-    s2a_engine_close(s.engine);
-    s2a_request_free(s.request);
+    session_end(&s);
     options_free(&o);
     return code;
 }

@@ -106,7 +106,6 @@ static s2a_status value_take(bench_command *c, int code, const char *value, s2a_
 {
     int64_t n = 0;
     s2a_status status = S2A_OK;
-    char where[32];
     switch (code) {
     case OPTION_LENGTHS:
         return list_read("--lengths", value, BENCH_PROMPT_TOKENS_MIN, BENCH_PROMPT_TOKENS_MAX,
@@ -128,13 +127,9 @@ static s2a_status value_take(bench_command *c, int code, const char *value, s2a_
         c->out = value;
         return *value ? S2A_OK
                       : error_set(err, S2A_ARGUMENT, "--out: it is empty; name a directory");
-    default: {
-        settings_id id = (settings_id)(code - SETTING_BASE);
-        snprintf(where, sizeof where, "--%s", settings_name(id));
-        for (char *p = where; *p; p++)
-            *p = *p == '_' ? '-' : *p;
-        return settings_apply(&c->base.settings, id, value, SETTINGS_FLAG, where, err);
-    }
+    default:
+        return settings_apply_flag(&c->base.settings, (settings_id)(code - SETTING_BASE), value,
+                                   err);
     }
 }
 
@@ -219,11 +214,7 @@ static s2a_status options_take(bench_command *c, int argc, char **argv, s2a_erro
     defaults_fill(c);
     if (c->server && c->no_server)
         return error_set(err, S2A_ARGUMENT, "--server and --no-server: give one of them");
-    status = settings_from_environment(set, err);
-    if (status == S2A_OK)
-        status = settings_from_file(set, err);
-    if (status == S2A_OK)
-        status = settings_settle(set, err);
+    status = settings_complete(set, err);
     if (status == S2A_OK && !strcmp(set->backend, "http"))
         status = error_set(err, S2A_ARGUMENT,
                            "bench: it measures this machine, not a server; leave the URL out, or "

@@ -67,16 +67,6 @@ typedef struct calibrating {
 
 /* ---- options ---------------------------------------------------------------------------- */
 
-static s2a_status setting_take(calibrate_options *o, settings_id id, const char *value,
-                               s2a_error *err)
-{
-    char where[32];
-    snprintf(where, sizeof where, "--%s", settings_name(id));
-    for (char *c = where; *c; c++)
-        *c = *c == '_' ? '-' : *c;
-    return settings_apply(&o->base.settings, id, value, SETTINGS_FLAG, where, err);
-}
-
 static s2a_status option_take(calibrate_options *o, int code, char **argv, s2a_error *err)
 {
     switch (code) {
@@ -85,7 +75,7 @@ static s2a_status option_take(calibrate_options *o, int code, char **argv, s2a_e
         return error_set(err, S2A_ARGUMENT, "%.60s: %s; see s2a calibrate --help", argv[optind - 1],
                          code == ':' ? "its value is missing" : "no such option");
     case 'm':
-        return setting_take(o, SETTING_MODEL, optarg, err);
+        return settings_apply_flag(&o->base.settings, SETTING_MODEL, optarg, err);
     case OPTION_SHOW:
         o->show = true;
         return S2A_OK;
@@ -108,7 +98,7 @@ static s2a_status option_take(calibrate_options *o, int code, char **argv, s2a_e
         o->base.help = true;
         return S2A_OK;
     default:
-        return setting_take(o, (settings_id)(code - SETTING_BASE), optarg, err);
+        return settings_apply_flag(&o->base.settings, (settings_id)(code - SETTING_BASE), optarg, err);
     }
 }
 
@@ -124,7 +114,7 @@ static s2a_status model_take(calibrate_options *o, int argc, char **argv, s2a_er
     if (o->base.settings.from[SETTING_MODEL] == SETTINGS_FLAG)
         return error_set(err, S2A_ARGUMENT, "calibrate: \"%.40s\" beside --model; give one model",
                          argv[optind]);
-    return setting_take(o, SETTING_MODEL, argv[optind], err);
+    return settings_apply_flag(&o->base.settings, SETTING_MODEL, argv[optind], err);
 }
 
 static s2a_status options_take(calibrate_options *o, int argc, char **argv, s2a_error *err)
@@ -142,11 +132,7 @@ static s2a_status options_take(calibrate_options *o, int argc, char **argv, s2a_
         return status;
     status = model_take(o, argc, argv, err);
     if (status == S2A_OK)
-        status = settings_from_environment(&o->base.settings, err);
-    if (status == S2A_OK)
-        status = settings_from_file(&o->base.settings, err);
-    if (status == S2A_OK)
-        status = settings_settle(&o->base.settings, err);
+        status = settings_complete(&o->base.settings, err);
     if (status == S2A_OK && o->show && o->reset)
         return error_set(err, S2A_ARGUMENT, "--show and --reset: give one of them");
     if (status == S2A_OK && o->out && (o->show || o->reset))
@@ -427,17 +413,9 @@ int cmd_calibrate(int argc, char **argv)
     } else if (o.base.help) {
         fputs(help_calibrate, stdout);
     } else {
-        s.cancel = s2a_cancel_new();
-        s.request = s2a_request_new();
-        if (!s.cancel || !s.request || !signals_install(s.cancel)) {
-            term_say("%s", s.cancel && s.request ? strerror(errno) : "out of memory");
-            code = EXIT_FAILED;
-        } else {
-            code = run(&o, &s);
-        }
+        code = session_begin(&s) ? run(&o, &s) : EXIT_FAILED;
     }
-    s2a_engine_close(s.engine);
-    s2a_request_free(s.request);
+    session_end(&s);
     settings_free(&o.base.settings);
     return code;
 }

@@ -190,14 +190,9 @@ static s2a_status value_take(eval_options *o, int code, const char *value, s2a_e
     case OPTION_COMMAND:
         o->command = value;
         break;
-    default: {
-        char where[32];
-        settings_id id = (settings_id)(code - SETTING_BASE);
-        snprintf(where, sizeof where, "--%s", settings_name(id));
-        for (char *c = where; *c; c++)
-            *c = *c == '_' ? '-' : *c;
-        return settings_apply(&o->base.settings, id, value, SETTINGS_FLAG, where, err);
-    }
+    default:
+        return settings_apply_flag(&o->base.settings, (settings_id)(code - SETTING_BASE), value,
+                                   err);
     }
     return status;
 }
@@ -596,17 +591,9 @@ int cmd_eval(int argc, char **argv)
     } else if (!strcmp(o.what, "report")) {
         code = run_report(&o);
     } else {
-        s.cancel = s2a_cancel_new();
-        s.request = s2a_request_new();
-        if (!s.cancel || !s.request || !signals_install(s.cancel)) {
-            term_say("%s", s.cancel && s.request ? strerror(errno) : "out of memory");
-            code = EXIT_FAILED;
-        } else {
-            code = run_task(&o, &s);
-        }
+        code = session_begin(&s) ? run_task(&o, &s) : EXIT_FAILED;
     }
-    s2a_engine_close(s.engine);
-    s2a_request_free(s.request);
+    session_end(&s);
     settings_free(&o.base.settings);
     return code;
 }

@@ -76,12 +76,7 @@ typedef struct parse {
 
 static s2a_status setting_flag(parse *p, settings_id id, const char *text)
 {
-    char where[32] = "--";
-    size_t n = 2;
-    for (const char *c = settings_name(id); *c && n + 1 < sizeof where; c++)
-        where[n++] = (char)(*c == '_' ? '-' : *c);
-    where[n] = '\0';
-    return settings_apply(&p->o->settings, id, text, SETTINGS_FLAG, where, p->err);
+    return settings_apply_flag(&p->o->settings, id, text, p->err);
 }
 
 static s2a_status once(parse *p, const char *flag, const char **slot, const char *value)
@@ -310,11 +305,7 @@ s2a_status options_read(options *o, bool answer, int argc, char **argv, s2a_erro
     s2a_status status = flags_read(&p, argc, argv);
     if (status != S2A_OK || o->help || o->version)
         return status;
-    status = settings_from_environment(&o->settings, err);
-    if (status == S2A_OK)
-        status = settings_from_file(&o->settings, err);
-    if (status == S2A_OK)
-        status = settings_settle(&o->settings, err);
+    status = settings_complete(&o->settings, err);
     if (status == S2A_OK)
         status = text_take(&p, argc, argv);
     if (status == S2A_OK)

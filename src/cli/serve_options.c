@@ -121,11 +121,9 @@ static s2a_status prefix(serve_options *o, const char *text, s2a_error *err)
 
 static s2a_status setting(serve_flags *f, settings_id id, const char *text, s2a_error *err)
 {
-    char where[32];
-    snprintf(where, sizeof where, "--%s", id == SETTING_URL ? "upstream" : settings_name(id));
-    for (char *c = where; *c; c++)
-        *c = *c == '_' ? '-' : *c;
-    return settings_apply(&f->base.settings, id, text, SETTINGS_FLAG, where, err);
+    settings *s = &f->base.settings;
+    return id == SETTING_URL ? settings_apply(s, id, text, SETTINGS_FLAG, "--upstream", err)
+                             : settings_apply_flag(s, id, text, err);
 }
 
 static s2a_status limit(serve_flags *f, int code, const char *value, s2a_error *err)
@@ -276,10 +274,6 @@ s2a_status serve_flags_read(serve_flags *f, int argc, char **argv, s2a_error *er
     if (optind < argc)
         return error_set(err, S2A_ARGUMENT, "%.*s: serve takes options only; see s2a serve --help",
                          (int)utf8_cut(argv[optind], 40), argv[optind]);
-    status = settings_from_environment(&f->base.settings, err);
-    if (status == S2A_OK)
-        status = settings_from_file(&f->base.settings, err);
-    if (status == S2A_OK)
-        status = settings_settle(&f->base.settings, err);
+    status = settings_complete(&f->base.settings, err);
     return status == S2A_OK ? check(f, err) : status;
 }

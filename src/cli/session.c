@@ -6,6 +6,7 @@
 #include "cli/store.h"
 #include "core/error.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,22 @@ static s2a_status request_settings(session *s, s2a_error *err)
     if (status == S2A_OK)
         status = s2a_request_set_threshold(s->request, s->o->threshold, err);
     return status == S2A_OK ? s2a_request_set_keep(s->request, s->o->keep, err) : status;
+}
+
+bool session_begin(session *s)
+{
+    s->cancel = s2a_cancel_new();
+    s->request = s2a_request_new();
+    if (s->cancel && s->request && signals_install(s->cancel))
+        return true;
+    term_say("%s", s->cancel && s->request ? strerror(errno) : "out of memory");
+    return false;
+}
+
+void session_end(session *s)
+{
+    s2a_engine_close(s->engine);
+    s2a_request_free(s->request);
 }
 
 int session_open(session *s)

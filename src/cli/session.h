@@ -20,6 +20,11 @@ typedef struct session {
 /* The exit status for a failure. */
 int session_exit(s2a_status status);
 
+/* Makes what a session needs before its engine, o and the terminal being set, and installs the
+ * handlers of signals. False after a line on stderr. session_end in any case. */
+bool session_begin(session *s);
+void session_end(session *s);
+
 /* Finds the model and opens the engine. On failure the exit status, after a line on stderr; 0
  * otherwise. From then on signals end what runs in order. */
 int session_open(session *s);

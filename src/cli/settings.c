@@ -260,6 +260,15 @@ s2a_status settings_apply(settings *s, settings_id id, const char *text, setting
     return status;
 }
 
+s2a_status settings_apply_flag(settings *s, settings_id id, const char *text, s2a_error *err)
+{
+    char where[32];
+    snprintf(where, sizeof where, "--%s", settings_name(id));
+    for (char *c = where; *c; c++)
+        *c = *c == '_' ? '-' : *c;
+    return settings_apply(s, id, text, SETTINGS_FLAG, where, err);
+}
+
 s2a_status settings_from_environment(settings *s, s2a_error *err)
 {
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -300,4 +309,12 @@ s2a_status settings_settle(settings *s, s2a_error *err)
         return error_set(err, S2A_ARGUMENT,
                          "backend script: no replay file; give its path with --model");
     return S2A_OK;
+}
+
+s2a_status settings_complete(settings *s, s2a_error *err)
+{
+    s2a_status status = settings_from_environment(s, err);
+    if (status == S2A_OK)
+        status = settings_from_file(s, err);
+    return status == S2A_OK ? settings_settle(s, err) : status;
 }

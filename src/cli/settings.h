@@ -69,6 +69,9 @@ bool settings_is_number(settings_id id);
 s2a_status settings_apply(settings *s, settings_id id, const char *text, settings_source source,
                           const char *where, s2a_error *err);
 
+/* The same for a flag: "--name", with '-' for '_'. */
+s2a_status settings_apply_flag(settings *s, settings_id id, const char *text, s2a_error *err);
+
 /* All variables S2A_NAME that are set and not empty; others that begin with S2A_ are let be. */
 s2a_status settings_from_environment(settings *s, s2a_error *err);
 
@@ -82,6 +85,9 @@ s2a_status settings_from_json(settings *s, const char *path, const char *text, s
 
 /* Once all sources are read: which backend is meant, and what cannot go together. S2A_ARGUMENT. */
 s2a_status settings_settle(settings *s, s2a_error *err);
+
+/* After the flags: the environment, the file, and settings_settle. */
+s2a_status settings_complete(settings *s, s2a_error *err);
 
 /* Strict readings of a whole text, in decimal; where and the range go into the message.
  * above_low: the lowest value itself is out of range. S2A_ARGUMENT. */

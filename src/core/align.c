@@ -4,6 +4,7 @@
 #include "core/ascii.h"
 #include "core/buf.h"
 #include "core/error.h"
+#include "core/fnv.h"
 #include "core/limits.h"
 
 #include <stdlib.h>
@@ -52,9 +53,7 @@ static void key_normalise(const char *text, s2a_span span, buf *key)
 
 static uint64_t hash_bytes(const char *data, size_t len)
 {
-    uint64_t h = 1469598103934665603u; /* FNV-1a */
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ (unsigned char)data[i]) * 1099511628211u;
+    uint64_t h = fnv_add(FNV_START, data, len);
     return h ^ (h >> 32);
 }
 

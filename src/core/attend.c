@@ -157,12 +157,13 @@ static s2a_status generate(run *r, int step, const backend_message *messages, si
     backend_params params = { .temperature = r->request->temperature, .top_p = r->request->top_p,
                               .seed = r->request->seed, .max_tokens = max_tokens,
                               .cancel = r->request->cancel, .keep_result = step == 1 };
-    size_t *starts = calloc(r->unit_count + 1, sizeof *starts);
+    size_t start_count = step == 1 ? r->unit_count : 0; /* step 2 copies nothing */
+    size_t *starts = calloc(start_count + 1, sizeof *starts);
     if (!starts)
         return error_nomem(r->err);
-    for (size_t i = 0; i < r->unit_count; i++)
+    for (size_t i = 0; i < start_count; i++)
         starts[i] = r->units[i].start;
-    backend_draft draft = { r->result->input.data, r->result->input.len, starts, r->unit_count };
+    backend_draft draft = { r->result->input.data, r->result->input.len, starts, start_count };
     backend_usage usage = { .finish = BACKEND_FINISH_STOP };
     s2a_status status =
         vtable_of(r)->generate(r->engine->backend, messages, count, &params,

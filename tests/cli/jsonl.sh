@@ -111,22 +111,28 @@ want_out_has '{"id":2,"line":2,"error":{"status":"backend","message":"script: on
 
 # ---- a result is there before the next line is
 replay "$work/replay" "$parts" "Walt."
-mkfifo "$work/to" "$work/from"
-"$bin" ask --jsonl <"$work/to" >"$work/from" 2>"$work/err" &
-tool=$!
-exec {to}>"$work/to" {from}<"$work/from"
-for id in 1 2 3; do
-    line $id >&"$to"
-    checks=$((checks + 1))
-    reply=
-    read -r -t 20 reply <&"$from"
-    [[ $reply == "{\"id\":$id,"* ]] || fail "no answer to line $id: $reply"
-done
-exec {to}>&-
-wait "$tool"
-status=$?
-want_status 0
-exec {from}<&-
+# answers_at_once FLAG...: a result is there before anybody sends the next line.
+answers_at_once() {
+    local tool to from id reply
+    rm -f "$work/to" "$work/from"
+    mkfifo "$work/to" "$work/from"
+    "$bin" ask --jsonl "$@" <"$work/to" >"$work/from" 2>"$work/err" &
+    tool=$!
+    exec {to}>"$work/to" {from}<"$work/from"
+    for id in 1 2 3; do
+        line $id >&"$to"
+        checks=$((checks + 1))
+        reply=
+        read -r -t 20 reply <&"$from"
+        [[ $reply == "{\"id\":$id,"* ]] || fail "no answer to line $id: $reply"
+    done
+    exec {to}>&-
+    wait "$tool"
+    status=$?
+    want_status 0
+    exec {from}<&-
+}
+answers_at_once
 
 # ---- resuming
 line 1 >"$work/in"
@@ -199,23 +205,7 @@ want_field id '50 100 150 200 250 300'
 refused 2 '--concurrency: 0 is out of range; give one from 1 to 256' ask --jsonl --concurrency 0
 refused 2 '--concurrency: it needs --jsonl' ask --concurrency 2 "a?"
 # a result does not wait for a line that nobody has sent yet
-rm "$work/to" "$work/from"
-mkfifo "$work/to" "$work/from"
-"$bin" ask --jsonl --preset plain --concurrency 4 <"$work/to" >"$work/from" 2>"$work/err" &
-tool=$!
-exec {to}>"$work/to" {from}<"$work/from"
-for id in 1 2 3; do
-    line $id >&"$to"
-    checks=$((checks + 1))
-    reply=
-    read -r -t 20 reply <&"$from"
-    [[ $reply == "{\"id\":$id,"* ]] || fail "no answer to line $id: $reply"
-done
-exec {to}>&-
-wait "$tool"
-status=$?
-want_status 0
-exec {from}<&-
+answers_at_once --preset plain --concurrency 4
 # nobody reads the results
 checks=$((checks + 1))
 "$bin" ask --jsonl --preset plain --quiet --concurrency 8 <"$work/in" 2>"$work/err" >/dev/full

@@ -3,6 +3,7 @@
  * reads the file; its tokens are compared, so that a stale file is found out. Nothing here is an
  * error: without a file the tokens are decoded. */
 #include "backend/llama/embedded.h"
+#include "core/fnv.h"
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -14,15 +15,6 @@
 
 #define PATH_SIZE 4096
 
-/* FNV-1a; what it maps to the same name is told apart by its tokens. */
-static uint64_t hash(uint64_t h, const void *data, size_t len)
-{
-    const unsigned char *bytes = data;
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ bytes[i]) * UINT64_C(1099511628211);
-    return h;
-}
-
 bool judge_cache_init(embedded *e, const char *dir, const char *model_path)
 {
     struct stat info;
@@ -31,14 +23,14 @@ bool judge_cache_init(embedded *e, const char *dir, const char *model_path)
     int64_t facts[] = { info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec,
                         (int64_t)info.st_ino, (int64_t)llama_model_size(e->model),
                         llama_model_n_layer(e->model) };
-    e->cache_id = hash(UINT64_C(14695981039346656037), facts, sizeof facts);
+    e->cache_id = fnv_add(FNV_START, facts, sizeof facts);
     e->cache_dir = bytes_dup(dir, strlen(dir));
     return e->cache_dir != NULL;
 }
 
 static bool file_path(const embedded *e, const int32_t *tokens, size_t count, char *path)
 {
-    uint64_t of_tokens = hash(e->cache_id, tokens, count * sizeof *tokens);
+    uint64_t of_tokens = fnv_add(e->cache_id, tokens, count * sizeof *tokens);
     int n = snprintf(path, PATH_SIZE, "%s/%016" PRIx64 "-%016" PRIx64 ".kv", e->cache_dir,
                      e->cache_id, of_tokens);
     return n > 0 && n < PATH_SIZE - 32;

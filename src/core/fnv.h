@@ -1,0 +1,19 @@
+/* FNV-1a of 64 bits: to find things by, never to trust alone. */
+#ifndef S2A_FNV_H
+#define S2A_FNV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FNV_START UINT64_C(14695981039346656037)
+
+/* Goes on from h, which is FNV_START or what an earlier call returned. */
+static inline uint64_t fnv_add(uint64_t h, const void *data, size_t len)
+{
+    const unsigned char *bytes = data;
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ bytes[i]) * UINT64_C(1099511628211);
+    return h;
+}
+
+#endif
