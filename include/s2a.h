@@ -114,6 +114,8 @@ typedef struct s2a_engine_options {
     uint64_t step1_cache_bytes;    /* of its files; the oldest go. 0 = 64 MiB */
     bool draft; /* llama: mode rewrite checks several tokens of a copy in one decode where that is
                    faster; the text is the same (default true) */
+    uint32_t kv_bits; /* llama: of a number in the KV cache: 16 (the default; 0 too), or 8, with which
+                         it takes little more than half the memory and texts may differ a little */
 } s2a_engine_options;
 
 /* Fills *options with the defaults named above. */

@@ -293,15 +293,43 @@ static s2a_status open_chat(embedded *e, const char *path, s2a_error *err)
 
 /* The kernel promises any amount of memory and kills the process later: what the KV cache will
  * need is known well enough to refuse what cannot be. */
-static bool ctx_fits(const embedded *e, uint32_t ctx_tokens)
+static bool ctx_fits(const embedded *e, uint32_t ctx_tokens, uint32_t kv_bits)
 {
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     int32_t heads = llama_model_n_head(e->model);
     if (pages <= 0 || page <= 0 || heads <= 0 || llama_supports_gpu_offload())
         return true;
     double head = (double)llama_model_n_embd(e->model) / heads;
-    double row = head * llama_model_n_head_kv(e->model) * 2 /* K and V */ * 2 /* bytes of f16 */;
+    double row = head * llama_model_n_head_kv(e->model) * 2 /* K and V */ * kv_bits / 8;
     return row * llama_model_n_layer(e->model) * ctx_tokens < (double)pages * (double)page;
+}
+
+typedef struct ggml_threadpool *(*pool_new_fn)(struct ggml_threadpool_params *params);
+typedef void (*pool_free_fn)(struct ggml_threadpool *pool);
+
+/* Both are in ggml's library for this processor, which is loaded at run time. */
+static void *pool_function(const char *name)
+{
+    ggml_backend_dev_t cpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+    return ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(cpu), name);
+}
+
+/* Threads that live as long as the engine; without them ggml starts new ones for each decode. Both
+ * contexts have the same, for only one of them computes at a time. */
+static void open_threads(embedded *e, int32_t threads)
+{
+    pool_new_fn new = (pool_new_fn)pool_function("ggml_threadpool_new");
+    struct ggml_threadpool_params params = ggml_threadpool_params_default(threads);
+    if (new && pool_function("ggml_threadpool_free") && threads > 1)
+        e->threads = new(&params);
+    if (e->threads)
+        llama_attach_threadpool(e->ctx, e->threads, NULL);
+}
+
+static void close_threads(embedded *e)
+{
+    if (e->threads)
+        ((pool_free_fn)pool_function("ggml_threadpool_free"))(e->threads);
 }
 
 static s2a_status open_context(embedded *e, const s2a_engine_options *options, log_lines *log,
@@ -309,6 +337,10 @@ static s2a_status open_context(embedded *e, const s2a_engine_options *options, l
 {
     struct llama_context_params params = llama_context_default_params();
     int32_t trained = llama_model_n_ctx_train(e->model);
+    uint32_t kv_bits = options->kv_bits ? options->kv_bits : 16;
+    if (kv_bits != 8 && kv_bits != 16)
+        return error_set(err, S2A_ARGUMENT, "kv_bits: %u; a number in the KV cache has 8 or 16 bits",
+                         kv_bits);
     params.n_ctx = options->ctx_tokens;
     if (params.n_ctx == 0) {
         params.n_ctx = CTX_TOKENS_DEFAULT;
@@ -322,11 +354,15 @@ static s2a_status open_context(embedded *e, const s2a_engine_options *options, l
     params.n_outputs_max = BATCH_OUTPUTS;
     params.n_seq_max = KV_SLOTS;
     params.kv_unified = true;
+    if (kv_bits == 8) { /* V can be so only with flash attention */
+        params.type_k = params.type_v = GGML_TYPE_Q8_0;
+        params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
+    }
     params.n_threads = params.n_threads_batch = (int32_t)threads;
     params.abort_callback = call_aborted;
     params.abort_callback_data = e;
     log->fault[0] = '\0';
-    if (ctx_fits(e, params.n_ctx))
+    if (ctx_fits(e, params.n_ctx, kv_bits))
         e->ctx = llama_init_from_model(e->model, params);
     log_lines_end(log);
     if (!e->ctx)
@@ -339,6 +375,7 @@ static s2a_status open_context(embedded *e, const s2a_engine_options *options, l
         return error_set(err, S2A_MODEL,
                          "%s: not a model that continues text (no decoder); use a chat model",
                          options->model);
+    open_threads(e, (int32_t)threads);
     e->ctx_tokens = llama_n_ctx_seq(e->ctx);
     e->whole_slots = llama_model_is_recurrent(e->model) || llama_model_is_hybrid(e->model);
     e->batch = llama_batch_init(BATCH_TOKENS, 0, 1);
@@ -361,6 +398,7 @@ static void embedded_close(backend *self)
     judge_free(e);
     if (e->ctx)
         llama_free(e->ctx);
+    close_threads(e);
     if (e->model)
         llama_model_free(e->model);
     free(e->cache_dir);

@@ -52,6 +52,7 @@ static const struct option longs[] = {
     { "ctx", required_argument, NULL, SETTING_BASE + SETTING_CTX },
     { "gpu-layers", required_argument, NULL, SETTING_BASE + SETTING_GPU_LAYERS },
     { "draft", required_argument, NULL, SETTING_BASE + SETTING_DRAFT },
+    { "kv-bits", required_argument, NULL, SETTING_BASE + SETTING_KV_BITS },
     { "temperature", required_argument, NULL, SETTING_BASE + SETTING_TEMPERATURE },
     { "top-p", required_argument, NULL, SETTING_BASE + SETTING_TOP_P },
     { "seed", required_argument, NULL, SETTING_BASE + SETTING_SEED },
@@ -284,6 +285,16 @@ static s2a_status options_take(eval_options *o, int argc, char **argv, s2a_error
 
 /* ---- what a model is -------------------------------------------------------------------- */
 
+/* Numbers of 8 bits in the KV cache make another model of it. */
+static s2a_status model_variant(const settings *set, char hex[65], s2a_error *err)
+{
+    char name[96];
+    if (set->kv_bits == 16)
+        return S2A_OK;
+    int len = snprintf(name, sizeof name, "%.64s kv_bits %u", hex, (unsigned)set->kv_bits);
+    return sha256_bytes(name, (size_t)len, hex, err);
+}
+
 /* A file's sha256, or that of the server's URL and the model's name. */
 static s2a_status model_hash(const settings *set, const char *engine_model, char hex[65],
                              s2a_error *err)
@@ -304,7 +315,7 @@ static s2a_status model_hash(const settings *set, const char *engine_model, char
     if (status == S2A_OK)
         status = sha256_file(path ? path : set->model, NULL, NULL, NULL, hex, err);
     free(path);
-    return status;
+    return status == S2A_OK ? model_variant(set, hex, err) : status;
 }
 
 /* ---- progress --------------------------------------------------------------------------- */

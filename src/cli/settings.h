@@ -26,6 +26,7 @@ typedef enum settings_source {
     X(CTX, "ctx", COUNT, ctx, 0, 16777216)                      \
     X(GPU_LAYERS, "gpu_layers", SIGNED, gpu_layers, -1, 100000) \
     X(DRAFT, "draft", SWITCH, draft, 0, 0)                      \
+    X(KV_BITS, "kv_bits", COUNT, kv_bits, 8, 16)                \
     X(STEP1_CACHE, "step1_cache", COUNT, step1_cache, 0, 65536) \
     X(TEMPERATURE, "temperature", NUMBER, temperature, 0, 5)    \
     X(TOP_P, "top_p", SHARE, top_p, 0, 1)                       \
@@ -48,6 +49,7 @@ typedef struct settings {
     s2a_preset preset;
     uint32_t threads, ctx, seed, max_tokens;
     uint32_t step1_cache; /* MiB; 0 = none */
+    uint32_t kv_bits;
     int32_t gpu_layers;
     bool draft;
     double temperature, top_p;

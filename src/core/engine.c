@@ -30,6 +30,7 @@ void s2a_engine_options_init(s2a_engine_options *options)
         .request_timeout_ms = 3600000,
         .max_retries = 3,
         .draft = true,
+        .kv_bits = 16,
     };
 }
 
@@ -56,8 +57,8 @@ static s2a_status identity_of(const s2a_engine_options *o, buf *out, s2a_error *
 {
     struct stat st;
     buf_init(out, LIMIT_INPUT_BYTES);
-    buf_addf(out, "%s %s %s %u", o->backend, o->url ? o->url : "", o->model ? o->model : "",
-             o->ctx_tokens);
+    buf_addf(out, "%s %s %s %u %u", o->backend, o->url ? o->url : "", o->model ? o->model : "",
+             o->ctx_tokens, o->kv_bits);
     if (o->model && stat(o->model, &st) == 0)
         buf_addf(out, " %lld %lld.%09ld", (long long)st.st_size, (long long)st.st_mtim.tv_sec,
                  st.st_mtim.tv_nsec);

@@ -37,6 +37,7 @@ typedef struct embedded {
     gate gate; /* whoever is in computes, and owns what follows */
     bool gate_ready;
     struct llama_context *ctx;
+    struct ggml_threadpool *threads; /* of both contexts; NULL = ggml's own, new ones a decode */
     llama_memory_t memory;
     struct llama_batch batch;
     bool whole_slots; /* recurrent state: a sequence cannot be cut back or copied in part */

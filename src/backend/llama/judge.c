@@ -16,8 +16,8 @@
 /* Room for the examples, a question, a window of select, and the branches of one decode: what one
  * judgement takes, however large the context of the answers is. */
 #define JUDGE_CTX_TOKENS 4608u
-#define JUDGE_BRANCHES 64 /* sequences beside the prefix; each gives a row of logits at least */
-#define JUDGE_OUTPUTS 96
+#define JUDGE_BRANCHES 40 /* sequences beside the prefix; each gives a row of logits at least */
+#define JUDGE_OUTPUTS 48
 #define COMMON_LEAST 128 /* tokens: fewer are decoded sooner than a file is read */
 
 typedef struct judge {
@@ -138,6 +138,8 @@ static s2a_status judge_open(embedded *e, s2a_error *err)
     params.abort_callback_data = e;
     j->ctx = llama_init_from_model(e->model, params);
     if (j->ctx) {
+        if (e->threads)
+            llama_attach_threadpool(j->ctx, e->threads, NULL);
         j->memory = llama_get_memory(j->ctx);
         j->batch = llama_batch_init(BATCH_TOKENS, 0, JUDGE_BRANCHES + 1);
         j->ctx_tokens = llama_n_ctx_seq(j->ctx);
