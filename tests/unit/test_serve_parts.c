@@ -327,8 +327,8 @@ static void test_filter(void **state)
         const char *in, *out;
         s2a_status status;
     } rows[] = {
-        { CHUNK("\"delta\":{\"content\":\"a\"},\"x\":0.10") STOP "data: [DONE]\n\n",
-          CHUNK("\"delta\":{\"content\":\"a\"},\"x\":0.10")
+        { CHUNK("\"delta\":{\"content\":\"a\"},\"x\":0.50") STOP "data: [DONE]\n\n",
+          CHUNK("\"delta\":{\"content\":\"a\"},\"x\":0.5")
           "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"s2a\":{\"ours\":1}}"
           "\n\ndata: [DONE]\n\n",
           S2A_OK },
@@ -368,6 +368,38 @@ static void test_filter(void **state)
             assert_int_equal(asked, strstr(rows[i].out, "ours") != NULL);
             buf_free(&out);
         }
+}
+
+/* Every chunk is called what those before it were called, and only they had the role. */
+static void test_filter_names(void **state)
+{
+    (void)state;
+    static const char odd[] = "data: {\"id\":\"up\",\"choices\":[{\"logprob\":NaN}]}\n\n"
+                              "data: [1,\"id\"]\n\ndata: cut off {\"id\":\n\n";
+    static const char error[] = "data: {\"id\":\"up\",\"error\":{\"message\":\"x\"}}\n\n";
+    static const struct {
+        const char *in, *out;
+    } rows[] = {
+        { "data: {\"id\":\"up\",\"object\":\"o\",\"created\":7,\"model\":\"tiny\",\"choices\":[{\"index\":0,"
+          "\"delta\":{\"role\":\"assistant\",\"content\":\"a\"}}],\"more\":1}\n\n",
+          "data: {\"id\":\"i\",\"object\":\"o\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,"
+          "\"delta\":{\"content\":\"a\"}}],\"more\":1}\n\n" },
+        { "data: {\"model\":null,\"choices\":[{\"delta\":{\"role\":\"assistant\"}},{\"index\":1,\"delta\":{\"role\":"
+          "\"assistant\"}}]}\n\n",
+          "data: {\"model\":\"m\",\"choices\":[{\"delta\":{}},{\"index\":1,\"delta\":{\"role\":\"assistant\"}}]}"
+          "\n\n" },
+        { "event: x\ndata: {\"id\":\ndata: \"up\"}\n\n", "event: x\ndata: {\"id\":\"i\"}\n\n" },
+        { odd, odd },
+        { error, error },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        buf out;
+        s2a_status status;
+        int asked;
+        filter(rows[i].in, 1 + i, &out, &status, &asked);
+        assert_string_equal(out.data, rows[i].out);
+        buf_free(&out);
+    }
 }
 
 static void test_filter_no_last_chunk(void **state)
@@ -462,8 +494,8 @@ int main(void)
         cmocka_unit_test(test_target_limit), cmocka_unit_test(test_shape),
         cmocka_unit_test(test_headers), cmocka_unit_test(test_ids),
         cmocka_unit_test(test_keys),    cmocka_unit_test(test_filter),
-        cmocka_unit_test(test_filter_no_last_chunk), cmocka_unit_test(test_models),
-        cmocka_unit_test(test_metrics),
+        cmocka_unit_test(test_filter_names), cmocka_unit_test(test_filter_no_last_chunk),
+        cmocka_unit_test(test_models),  cmocka_unit_test(test_metrics),
     };
     return cmocka_run_group_tests_name("serve_parts", tests, NULL, NULL);
 }
