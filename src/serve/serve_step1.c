@@ -25,14 +25,20 @@ static void usage_sum(s2a_usage *sum, s2a_usage u)
 }
 
 static s2a_status request_fill(s2a_request *r, const chat_request *q, const chat_target *t,
-                               s2a_error *err)
+                               const step1_settings *settings, s2a_error *err)
 {
     const chat_target *last = &q->targets[q->target_count - 1];
     s2a_request_set_mode(r, q->ask.mode);
     s2a_request_set_preset(r, q->ask.preset);
+    s2a_request_set_cancel(r, settings->cancel);
     s2a_status status = s2a_request_set_threshold(r, q->ask.threshold, err);
     if (status == S2A_OK)
         status = s2a_request_set_keep(r, q->ask.keep, err);
+    if (status == S2A_OK)
+        status = s2a_request_set_sampling(r, settings->temperature, settings->top_p,
+                                          settings->seed, err);
+    if (status == S2A_OK)
+        status = s2a_request_set_id(r, settings->request_id, err);
     if (status != S2A_OK)
         return status;
     return t->context ? s2a_request_set_parts(r, t->text, t->len, last->text, last->len, err)
@@ -65,8 +71,8 @@ static void failed(step1_outcome *out, const s2a_error *err, const atomic_bool *
     }
 }
 
-void serve_step1_run(s2a_engine *engine, const chat_request *q, double temperature, double top_p,
-               uint32_t seed, s2a_cancel *cancel, const atomic_bool *late, step1_outcome *out)
+void serve_step1_run(s2a_engine *engine, const chat_request *q, const step1_settings *settings,
+                     step1_outcome *out)
 {
     double start = clock_ms();
     *out = (step1_outcome){ .mode = q->ask.mode, .preset = q->ask.preset,
@@ -82,18 +88,14 @@ void serve_step1_run(s2a_engine *engine, const chat_request *q, double temperatu
         if (ascii_blank(t->text, t->len))
             continue;
         s2a_request *r = s2a_request_new();
-        s2a_status status = r ? request_fill(r, q, t, &err) : error_nomem(&err);
+        s2a_status status = r ? request_fill(r, q, t, settings, &err) : error_nomem(&err);
         if (status == S2A_OK)
-            status = s2a_request_set_sampling(r, temperature, top_p, seed, &err);
-        if (status == S2A_OK) {
-            s2a_request_set_cancel(r, cancel);
             status = s2a_attend(engine, r, &out->results[i], &err);
-        }
         s2a_request_free(r);
         if (status == S2A_OK)
             note(out, t, out->results[i]);
         else
-            failed(out, &err, late);
+            failed(out, &err, settings->late);
     }
     out->ms = clock_ms() - start;
 }
