@@ -28,6 +28,12 @@
     "\"},\"finish_reason\":\"stop\",\"logprobs\":{\"x\":-0.5}}],\"usage\":" usage ",\"more\":[1]}"
 #define TEN "{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":15}"
 #define CLOSED(type) "HTTP/1.1 200 OK\\r\\nContent-Type: " type "\\r\\nX-Up: 1\\r\\nConnection: close\\r\\n\\r\\n\n"
+/* A judgement of one unit in mode select. */
+#define LOGPROBS(needed, opinion)                                                                 \
+    CLOSED("application/json")                                                                    \
+    "{\"choices\":[{\"message\":{\"content\":\"x\"},\"logprobs\":{\"content\":[{\"top_logprobs\":["               \
+    "{\"token\":\" needed\",\"logprob\":" needed "},{\"token\":\" opinion\",\"logprob\":" opinion "},"          \
+    "{\"token\":\" unrelated\",\"logprob\":-9}]}]},\"finish_reason\":\"length\"}]}\n@next\n"
 #define STEP1 CLOSED("application/json") WHOLE(PARTS_JSON, TEN) "\n@next\n"
 #define CHUNK(rest) "@chunk data: {\"id\":\"c\",\"choices\":[{\"index\":0," rest "}]}\\n\\n\n"
 #define STREAM "HTTP/1.1 200 OK\\r\\nContent-Type: text/event-stream\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n\n"

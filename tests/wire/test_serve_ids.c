@@ -127,12 +127,6 @@ static json_t *logged(void)
     return line;
 }
 
-#define LOGPROBS(needed, opinion)                                                                 \
-    CLOSED("application/json")                                                                    \
-    "{\"choices\":[{\"message\":{\"content\":\"x\"},\"logprobs\":{\"content\":[{\"top_logprobs\":["               \
-    "{\"token\":\" needed\",\"logprob\":" needed "},{\"token\":\" opinion\",\"logprob\":" opinion "},"          \
-    "{\"token\":\" unrelated\",\"logprob\":-9}]}]},\"finish_reason\":\"length\"}]}\n@next\n"
-
 /* Both steps, however they are made, the answer and the log have the id of the client's request. */
 static void test_request(void **state)
 {
