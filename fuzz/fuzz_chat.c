@@ -31,9 +31,18 @@ static void check_targets(chat_request *q, const part *put)
         if (t->text[t->len] != '\0' || t->context != (i + 1 < q->target_count || t->context))
             abort();
     }
+    for (size_t i = 0; i < q->turn_count; i++) {
+        const chat_target *t = &q->turns[i];
+        if (t->text[t->len] != '\0' || t->index >= q->targets[q->target_count - 1].index ||
+            (i > 0 && t->index <= q->turns[i - 1].index))
+            abort();
+    }
     size_t valid = utf8_valid_prefix(put->text, put->len);
     for (size_t i = 0; i < q->target_count; i++)
         if (!chat_put(q, i, put->text, valid))
+            abort();
+    for (size_t i = 0; i < q->turn_count; i++)
+        if (!chat_put_turn(q, i, put->text, valid))
             abort();
 }
 

@@ -226,6 +226,10 @@ S2A_API s2a_status s2a_request_set_sampling(s2a_request *request, double tempera
 /* Tokens of the answer, 1 or more; step 1 has a limit of its own that always fits a whole copy. */
 S2A_API void s2a_request_set_max_tokens(s2a_request *request, uint32_t max_tokens);
 S2A_API void s2a_request_set_on_token(s2a_request *request, s2a_token_fn fn, void *ctx);
+/* http: goes with all that is asked of the server for this request, in the header field X-Request-Id, so
+ * that its log can be read beside the caller's. Copied; NULL = none. S2A_ARGUMENT unless it is 1 to 128
+ * visible ASCII characters; S2A_NOMEM. */
+S2A_API s2a_status s2a_request_set_id(s2a_request *request, const char *id, s2a_error *err);
 /* The handle must outlive the request's runs; NULL = none. */
 S2A_API void s2a_request_set_cancel(s2a_request *request, s2a_cancel *cancel);
 

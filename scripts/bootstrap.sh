@@ -28,6 +28,7 @@ has_fuzzer() {
 }
 has_llama() { have pkg-config && pkg-config --exists "llama >= $llama_version"; }
 has_pip() { have python3 && python3 -c "import pip"; }
+has_venv() { have python3 && python3 -c "import ensurepip"; }
 has_module() { have pkg-config && pkg-config --exists "$1"; }
 
 # Prints the names of the packages that are missing. A piece counts as there whoever installed it.
@@ -70,6 +71,8 @@ libcmocka-dev has_module cmocka
 valgrind have valgrind
 gcovr have gcovr
 nodejs have node
+npm have npm
+python3-venv has_venv
 END
 }
 

@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 self=$PWD/scripts/check.sh
-all_stages=(build model peer release install clang asan tsan valgrind coverage fuzz)
+all_stages=(build model peer release install browser clients clang asan tsan valgrind coverage fuzz)
 mkdir -p build/logs
 jobs=$(nproc)
 passed=0 failed=0
@@ -35,6 +35,11 @@ stage_peer() { scripts/build-peer.sh; }
 
 stage_release() { tests release -LE '^install$'; }
 stage_install() { tests release -L '^install$'; }
+# What the reporters say of each test, as count wants it.
+stage_browser() { scripts/browser-test.sh | sed -E 's/^✔ /passed /; s/^✖ (.*\))$/failed \1/'; }
+# The places that need a model take several minutes more: scripts/clients-test.sh has them.
+stage_clients() { scripts/clients-test.sh --quick -rpfE | sed -E 's/^PASSED /passed /; s/^(FAILED|ERROR) /failed /'; }
+
 stage_clang() { build clang; } # warnings are errors
 
 stage_asan() {

@@ -72,7 +72,8 @@ cp "$here/openai.test.mjs" "$home/node/" # beside what it imports
 timeout 400 "$python" "$here/with_servers.py" node --test --test-reporter=dot "$home/node/openai.test.mjs" \
     >"$home/node.log" 2>&1 || status=1
 node_says=passed
-((status == 0)) || { node_says=FAILED; cat "$home/node.log"; }
+((status == 0)) || { node_says=failed; cat "$home/node.log"; }
+echo "$node_says openai.test.mjs"
 
 echo "== python"
 timeout 1500 "$python" -m pytest -p no:cacheprovider -q -rxX --tb=short "$here" "${quick[@]}" "$@" |

@@ -20,6 +20,7 @@ typedef struct backend_params {
     uint32_t seed;
     uint32_t max_tokens;          /* 0 = as many as the context holds */
     const s2a_cancel *cancel;     /* may be NULL; see cancel_fired() */
+    const char *request_id;       /* http: sent as X-Request-Id; NULL = none */
     bool keep_result;             /* of step 1: a later request may have it (kept.h) */
     size_t common_messages;       /* score: the first so many are the same in many requests */
 } backend_params;

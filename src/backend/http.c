@@ -369,8 +369,16 @@ static s2a_status exchange_verdict(exchange *x, s2a_status status, const fetch_r
 static s2a_status exchange_try(exchange *x, s2a_error *err)
 {
     const http_backend *self = x->self;
-    static const char *const headers[] = { "Content-Type: application/json",
-                                           "Accept: text/event-stream, application/json" };
+    const http_chat *chat = x->reply->chat;
+    char id[sizeof "X-Request-Id: " + LIMIT_REQUEST_ID_BYTES];
+    const char *headers[3] = { "Accept: text/event-stream, application/json" };
+    size_t header_count = 1;
+    if (x->body)
+        headers[header_count++] = "Content-Type: application/json";
+    if (chat && chat->request_id) {
+        snprintf(id, sizeof id, "X-Request-Id: %s", chat->request_id);
+        headers[header_count++] = id;
+    }
     x->retryable = false;
     x->retry_after_ms = 0;
     reply_begin(x->reply);
@@ -381,8 +389,8 @@ static s2a_status exchange_try(exchange *x, s2a_error *err)
         .url = x->url,
         .body = x->body,
         .body_len = x->body_len,
-        .headers = x->body ? headers : headers + 1,
-        .header_count = x->body ? 2 : 1,
+        .headers = headers,
+        .header_count = header_count,
         .bearer = self->api_key,
         .connect_timeout_ms = self->connect_timeout_ms,
         .idle_timeout_ms = self->idle_timeout_ms,
@@ -539,6 +547,7 @@ static s2a_status http_generate(backend *base, const backend_message *messages, 
     const http_backend *self = (const http_backend *)base;
     http_chat chat = {
         .cancel = params->cancel,
+        .request_id = params->request_id,
         .deadline = clock_ms() + self->request_timeout_ms,
         .on_token = on_token,
         .on_token_ctx = on_token_ctx,

@@ -26,7 +26,8 @@ typedef struct http_backend {
 /* One chat completion. Zero-initialise, set what is needed; only usage must be set. */
 typedef struct http_chat {
     const s2a_cancel *cancel;
-    double deadline; /* of clock_ms() */
+    const char *request_id; /* NULL = none */
+    double deadline;        /* of clock_ms() */
     backend_token_fn on_token;
     void *on_token_ctx;
     /* Each JSON object of an answer: the whole, or an event of a stream. */

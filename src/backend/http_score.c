@@ -38,6 +38,7 @@ typedef struct scoring {
     const char *const *labels;
     size_t label_count;
     const s2a_cancel *cancel;
+    const char *request_id;
     double deadline;
     double *logprob; /* a branch's row belongs to the thread that asks it */
 
@@ -283,6 +284,7 @@ static s2a_status question_ask(scoring *s, question *q, const backend_branch *br
     backend_usage usage = { 0 };
     http_chat chat = {
         .cancel = s->cancel,
+        .request_id = s->request_id,
         .deadline = s->deadline,
         .on_object = q->label ? take_prompt : take_next,
         .on_refusal = take_refusal,
@@ -454,6 +456,7 @@ s2a_status http_score(backend *base, const backend_message *messages, size_t cou
         .labels = labels,
         .label_count = label_count,
         .cancel = params->cancel,
+        .request_id = params->request_id,
         .deadline = start + self->request_timeout_ms,
         .logprob = logprob,
     };

@@ -156,7 +156,8 @@ static s2a_status generate(run *r, int step, const backend_message *messages, si
     buf_init(&c.text, max_bytes);
     backend_params params = { .temperature = r->request->temperature, .top_p = r->request->top_p,
                               .seed = r->request->seed, .max_tokens = max_tokens,
-                              .cancel = r->request->cancel, .keep_result = step == 1 };
+                              .cancel = r->request->cancel, .request_id = r->request->id,
+                              .keep_result = step == 1 };
     size_t start_count = step == 1 ? r->unit_count : 0; /* step 2 copies nothing */
     size_t *starts = calloc(start_count + 1, sizeof *starts);
     if (!starts)
@@ -432,7 +433,8 @@ static s2a_status step1_select(run *r)
                         .question_start = r->given_question.end > 0 ? r->given_question.start
                                                                     : SIZE_MAX,
                         .preset = q->preset, .calibration = &engine->calibration,
-                        .threshold = q->threshold, .keep = q->keep, .cancel = q->cancel };
+                        .threshold = q->threshold, .keep = q->keep, .cancel = q->cancel,
+                        .request_id = q->id };
     turn last = { .text = x->data, .len = x->len, .units = r->units, .count = r->unit_count };
     turns t;
     select_text y = { .changed = false };

@@ -43,6 +43,7 @@ void s2a_request_free(s2a_request *request)
     if (!request)
         return;
     request_clear(request);
+    free(request->id);
     free(request);
 }
 
@@ -197,6 +198,22 @@ void s2a_request_set_on_token(s2a_request *request, s2a_token_fn fn, void *ctx)
 {
     request->on_token = fn;
     request->on_token_ctx = ctx;
+}
+
+s2a_status s2a_request_set_id(s2a_request *request, const char *id, s2a_error *err)
+{
+    size_t len = id ? strlen(id) : 0, good = 0;
+    while (good < len && id[good] > ' ' && id[good] < 127)
+        good++;
+    if (id && (good < len || len == 0 || len > LIMIT_REQUEST_ID_BYTES))
+        return error_set(err, S2A_ARGUMENT, "request id: give it 1 to %d visible ASCII characters",
+                         LIMIT_REQUEST_ID_BYTES);
+    char *copy = id ? strdup(id) : NULL;
+    if (id && !copy)
+        return error_nomem(err);
+    free(request->id);
+    request->id = copy;
+    return S2A_OK;
 }
 
 void s2a_request_set_cancel(s2a_request *request, s2a_cancel *cancel)

@@ -33,6 +33,7 @@ struct s2a_request {
     s2a_token_fn on_token;
     void *on_token_ctx;
     s2a_cancel *cancel;
+    char *id; /* NULL = none */
 };
 
 #endif

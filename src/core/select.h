@@ -61,6 +61,7 @@ typedef struct select_input {
                          then the question's attention, where the backend can read it */
     size_t window_tokens; /* of the text that is judged at once; 0 = the default */
     const s2a_cancel *cancel;
+    const char *request_id; /* as in backend_params */
 } select_input;
 
 /* Fills out[count]. A text longer than a window is judged in several, one call of the backend each, and

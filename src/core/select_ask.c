@@ -110,8 +110,8 @@ s2a_status select_ask_labels(const select_input *in, const select_window *w, sel
                              s2a_usage *usage, s2a_error *err)
 {
     asking a = { .count = 0 };
-    backend_params params = { .top_p = 1, .cancel = in->cancel, .keep_result = true,
-                              .common_messages = in->examples->count };
+    backend_params params = { .top_p = 1, .cancel = in->cancel, .request_id = in->request_id,
+                              .keep_result = true, .common_messages = in->examples->count };
     backend_usage used = { .finish = BACKEND_FINISH_STOP };
     s2a_status status =
         asking_fill(in, w, out, &a)
@@ -209,7 +209,8 @@ s2a_status select_ask_attention(const select_input *in, const select_window *w, 
     const backend_vtable *vtable = in->backend->vtable;
     size_t heads = vtable->capabilities(in->backend).attention_heads;
     attending a = { .count = 0 };
-    backend_params params = { .top_p = 1, .cancel = in->cancel, .keep_result = true };
+    backend_params params = { .top_p = 1, .cancel = in->cancel, .request_id = in->request_id,
+                              .keep_result = true };
     backend_usage used = { .finish = BACKEND_FINISH_STOP };
     s2a_status status = S2A_NOMEM;
     if (attending_fill(in, w, out, heads, &a)) {

@@ -212,40 +212,42 @@ static bool part_is_text(const json_t *part)
     return type && !strcmp(type, "text") && json_is_string(json_object_get(part, "text"));
 }
 
+/* A text, or all the text parts of a list, a line each; malloc'ed. S2A_LIMIT, S2A_NOMEM. */
+static s2a_status text_of(const json_t *content, char **text, size_t *len)
+{
+    buf joined;
+    buf_init(&joined, LIMIT_INPUT_BYTES);
+    if (json_is_string(content))
+        buf_add(&joined, json_string_value(content), json_string_length(content));
+    for (size_t i = 0; i < json_array_size(content); i++) {
+        const json_t *part = json_array_get(content, i), *t = json_object_get(part, "text");
+        if (!part_is_text(part))
+            continue;
+        if (joined.len > 0)
+            buf_adds(&joined, "\n");
+        buf_add(&joined, json_string_value(t), json_string_length(t));
+    }
+    buf_add(&joined, "", 0);
+    s2a_status status = joined.status;
+    *text = status == S2A_OK ? buf_take(&joined, len) : NULL;
+    buf_free(&joined);
+    return status == S2A_OK && !*text ? S2A_NOMEM : status;
+}
+
 /* Adds a target whose text is part's, or all of content's that has no target of its own. */
 static s2a_status target_add(chat_request *q, size_t index, json_t *message, json_t *part,
                              const json_t *content, bool context, s2a_error *err)
 {
     if (q->target_count == SERVE_TARGETS)
         return error_set(err, S2A_INPUT, "messages: more than %d texts to judge", SERVE_TARGETS);
-    buf text;
-    buf_init(&text, LIMIT_INPUT_BYTES);
-    const json_t *only = part ? json_object_get(part, "text") : content;
-    if (json_is_string(only)) {
-        buf_add(&text, json_string_value(only), json_string_length(only));
-    } else {
-        for (size_t i = 0; i < json_array_size(content); i++) {
-            const json_t *piece = json_array_get(content, i), *t = json_object_get(piece, "text");
-            if (!part_is_text(piece))
-                continue;
-            if (text.len > 0)
-                buf_adds(&text, "\n");
-            buf_add(&text, json_string_value(t), json_string_length(t));
-        }
-    }
-    buf_add(&text, "", 0);
-    if (text.status == S2A_LIMIT) {
-        buf_free(&text);
+    chat_target t = { .message = message, .part = part, .index = index, .context = context };
+    s2a_status status = text_of(part ? json_object_get(part, "text") : content, &t.text, &t.len);
+    if (status == S2A_LIMIT)
         return error_set(err, S2A_INPUT, "messages: a text of more than %zu bytes",
                          LIMIT_INPUT_BYTES);
-    }
-    chat_target *t = &q->targets[q->target_count];
-    *t = (chat_target){ .message = message, .part = part, .index = index, .context = context };
-    t->text = buf_take(&text, &t->len);
-    buf_free(&text);
-    if (!t->text)
+    if (status != S2A_OK)
         return error_nomem(err);
-    q->target_count++;
+    q->targets[q->target_count++] = t;
     return S2A_OK;
 }
 
@@ -297,6 +299,39 @@ static json_t *without_targets(const chat_request *q, json_t *content)
     return rest;
 }
 
+/* A message without text of its own is none. */
+static s2a_status turn_add(chat_request *q, size_t index, json_t *message)
+{
+    json_t *rest = without_targets(q, json_object_get(message, "content"));
+    chat_target t = { .message = message, .index = index };
+    s2a_status status = rest ? text_of(rest, &t.text, &t.len) : S2A_NOMEM;
+    json_decref(rest);
+    if (status == S2A_OK && !ascii_blank(t.text, t.len))
+        q->turns[q->turn_count++] = t;
+    else
+        free(t.text);
+    return status;
+}
+
+/* The user's messages before the last one, from the latest back, then turned round. */
+static s2a_status turns_read(chat_request *q, const json_t *messages, size_t last, s2a_error *err)
+{
+    size_t most = last < SERVE_TURNS ? last : SERVE_TURNS;
+    q->turns = calloc(most + 1, sizeof *q->turns);
+    s2a_status status = q->turns ? S2A_OK : S2A_NOMEM;
+    for (size_t i = last; i > 0 && q->turn_count < most && status == S2A_OK; i--) {
+        json_t *message = json_array_get(messages, i - 1);
+        if (has_role(message, "user") && json_object_get(message, "content"))
+            status = turn_add(q, i - 1, message);
+    }
+    for (size_t i = 0; i < q->turn_count / 2; i++) {
+        chat_target t = q->turns[i];
+        q->turns[i] = q->turns[q->turn_count - 1 - i];
+        q->turns[q->turn_count - 1 - i] = t;
+    }
+    return status == S2A_NOMEM ? error_nomem(err) : S2A_OK;
+}
+
 static s2a_status messages_read(chat_request *q, s2a_error *err)
 {
     json_t *messages = json_object_get(q->root, "messages");
@@ -326,6 +361,8 @@ static s2a_status messages_read(chat_request *q, s2a_error *err)
         status = error_nomem(err);
     else if (rest)
         status = target_add(q, last, message, NULL, rest, false, err);
+    if (status == S2A_OK && rest)
+        status = turns_read(q, messages, last, err);
     json_decref(rest);
     return status;
 }
@@ -376,6 +413,9 @@ void chat_free(chat_request *q)
     for (size_t i = 0; i < q->target_count; i++)
         free(q->targets[i].text);
     free(q->targets);
+    for (size_t i = 0; i < q->turn_count; i++)
+        free(q->turns[i].text);
+    free(q->turns);
     json_decref(q->root);
     *q = (chat_request){ .chat = false };
 }
@@ -414,9 +454,8 @@ static bool parts_put(chat_request *q, json_t *content, const char *text, size_t
     return true;
 }
 
-bool chat_put(chat_request *q, size_t target, const char *text, size_t len)
+static bool put(chat_request *q, const chat_target *t, const char *text, size_t len)
 {
-    const chat_target *t = &q->targets[target];
     q->changed = true;
     if (t->part)
         return part_put(t->part, text, len);
@@ -426,6 +465,16 @@ bool chat_put(chat_request *q, size_t target, const char *text, size_t len)
     json_t *value = json_stringn(text, len);
     return value && json_object_set_new(t->message ? t->message : q->root,
                                         t->message ? "content" : "prompt", value) == 0;
+}
+
+bool chat_put(chat_request *q, size_t target, const char *text, size_t len)
+{
+    return put(q, &q->targets[target], text, len);
+}
+
+bool chat_put_turn(chat_request *q, size_t turn, const char *text, size_t len)
+{
+    return put(q, &q->turns[turn], text, len);
 }
 
 char *chat_dump(const chat_request *q, size_t *len)

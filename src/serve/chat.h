@@ -50,6 +50,10 @@ typedef struct chat_request {
     chat_ask ask;
     chat_target *targets; /* at most SERVE_TARGETS; the question's message is the last one */
     size_t target_count;
+    /* Earlier messages of the user's, oldest first: judged with the question's message. At most
+     * SERVE_TURNS, the latest; what is longer than a prompt may be, and all before it, is left out. */
+    chat_target *turns;
+    size_t turn_count;
 } chat_request;
 
 /* False when body certainly does not ask for S2A, from a look at its bytes; header is the value of
@@ -67,8 +71,10 @@ void chat_free(chat_request *q);
 
 /* The model's name, without the prefix; "" if the body has none. */
 const char *chat_model(const chat_request *q);
-/* Puts a text in place of a target's; images and the like stay. False when memory is out. */
+/* Puts a text in place of a target's, or of a turn's; images and the like stay. False when memory is
+ * out. */
 bool chat_put(chat_request *q, size_t target, const char *text, size_t len);
+bool chat_put_turn(chat_request *q, size_t turn, const char *text, size_t len);
 /* The body as it now is, malloc'ed; fields and their order are those that came. NULL when out of
  * memory. */
 char *chat_dump(const chat_request *q, size_t *len);

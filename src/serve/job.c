@@ -102,11 +102,12 @@ static bool step1(txn *t)
     serve *s = t->s;
     engine_ref *ref = NULL;
     s2a_error err = { .status = S2A_OK };
+    const step1_settings settings = { s->o.temperature, s->o.top_p, s->o.seed, t->id, t->cancel[0],
+                                      &t->late };
     step_begin(t);
     s2a_status status = engines_get(s->engines, chat_model(&t->q), t->bearer, &ref, &err);
     if (status == S2A_OK)
-        serve_step1_run(engines_engine(ref), &t->q, s->o.temperature, s->o.top_p, s->o.seed,
-                        t->cancel[0], &t->late, &t->s1);
+        serve_step1_run(engines_engine(ref), &t->q, &settings, &t->s1);
     else
         open_failed(t, &err);
     engines_put(s->engines, ref);

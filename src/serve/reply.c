@@ -306,21 +306,31 @@ static void append(json_t **list, json_t *value)
     }
 }
 
+static void span_append(json_t **list, const chat_target *of, const char *text, s2a_span span)
+{
+    json_t *item = json_object();
+    put(&item, "message", json_integer((json_int_t)of->index));
+    put(&item, "start", json_integer((json_int_t)span.start));
+    put(&item, "end", json_integer((json_int_t)span.end));
+    put(&item, "text", json_stringn(text + span.start, span.end - span.start));
+    append(list, item);
+}
+
 static json_t *removed_json(const step1_outcome *s, const chat_request *q)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < s->count && !s->fallback; i++) {
         const s2a_result *result = s->results[i];
-        const char *x = result ? s2a_result_input(result, NULL) : NULL;
-        for (size_t k = 0; x && k < s2a_result_removed_count(result); k++) {
-            s2a_span span = s2a_result_removed(result, k);
-            json_t *item = json_object();
-            put(&item, "message", json_integer((json_int_t)q->targets[i].index));
-            put(&item, "start", json_integer((json_int_t)span.start));
-            put(&item, "end", json_integer((json_int_t)span.end));
-            put(&item, "text", json_stringn(x + span.start, span.end - span.start));
-            append(&list, item);
+        if (!result)
+            continue;
+        for (size_t k = 0; k < s2a_result_turn_count(result); k++) {
+            s2a_turn turn = s2a_result_turn(result, k);
+            for (size_t n = 0; n < turn.removed_count; n++)
+                span_append(&list, &q->turns[turn.index], turn.input, turn.removed[n]);
         }
+        for (size_t k = 0; k < s2a_result_removed_count(result); k++)
+            span_append(&list, &q->targets[i], s2a_result_input(result, NULL),
+                        s2a_result_removed(result, k));
     }
     return list;
 }

@@ -3,6 +3,8 @@
 #ifndef S2A_SERVE_LIMITS_H
 #define S2A_SERVE_LIMITS_H
 
+#include "core/limits.h"
+
 #include <stddef.h>
 
 #define SERVE_HEAD_BYTES ((size_t)32 << 10)  /* request line and headers: 431, 414 */
@@ -27,6 +29,7 @@
 #define SERVE_ID_BYTES 128                   /* X-Request-Id: others get one of ours */
 #define SERVE_JSON_VALUES 262144u             /* commas of a body, each some 50 bytes: 400 */
 #define SERVE_TARGETS 64                     /* texts of one request that are judged */
+#define SERVE_TURNS (LIMIT_MESSAGES - 1)     /* earlier messages that are judged, the latest */
 #define SERVE_ENGINES 64                     /* pairs of model and key that are remembered */
 #define SERVE_KEYS 4096                      /* lines of the file of keys */
 #define SERVE_KEYS_FILE_BYTES ((size_t)1 << 20)

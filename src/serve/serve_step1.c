@@ -24,22 +24,52 @@ static void usage_sum(s2a_usage *sum, s2a_usage u)
     sum->ms += u.ms;
 }
 
+/* The question's message, and what the user said before it. */
+static s2a_status conversation_fill(s2a_request *r, const chat_request *q, s2a_error *err)
+{
+    const chat_target *last = &q->targets[q->target_count - 1];
+    s2a_status status = S2A_OK;
+    for (size_t i = 0; i < q->turn_count && status == S2A_OK; i++)
+        status = s2a_request_add_message(r, "user", q->turns[i].text, q->turns[i].len, err);
+    return status == S2A_OK ? s2a_request_add_message(r, "user", last->text, last->len, err)
+                            : status;
+}
+
 static s2a_status request_fill(s2a_request *r, const chat_request *q, const chat_target *t,
-                               s2a_error *err)
+                               const step1_settings *settings, s2a_error *err)
 {
     const chat_target *last = &q->targets[q->target_count - 1];
     s2a_request_set_mode(r, q->ask.mode);
     s2a_request_set_preset(r, q->ask.preset);
+    s2a_request_set_cancel(r, settings->cancel);
     s2a_status status = s2a_request_set_threshold(r, q->ask.threshold, err);
     if (status == S2A_OK)
         status = s2a_request_set_keep(r, q->ask.keep, err);
+    if (status == S2A_OK)
+        status = s2a_request_set_sampling(r, settings->temperature, settings->top_p,
+                                          settings->seed, err);
+    if (status == S2A_OK)
+        status = s2a_request_set_id(r, settings->request_id, err);
     if (status != S2A_OK)
         return status;
     return t->context ? s2a_request_set_parts(r, t->text, t->len, last->text, last->len, err)
-                      : s2a_request_set_text(r, t->text, t->len, err);
+                      : conversation_fill(r, q, err);
 }
 
-static void note(step1_outcome *out, const chat_target *t, const s2a_result *result)
+/* What was found of earlier messages: mode select alone judges them. */
+static void note_turns(step1_outcome *out, const chat_request *q, const s2a_result *result)
+{
+    for (size_t i = 0; i < q->turn_count && out->mode == S2A_MODE_SELECT; i++)
+        out->bytes += q->turns[i].len;
+    for (size_t i = 0; i < s2a_result_turn_count(result); i++) {
+        s2a_turn turn = s2a_result_turn(result, i);
+        for (size_t k = 0; k < turn.removed_count; k++)
+            out->removed += turn.removed[k].end - turn.removed[k].start;
+    }
+}
+
+static void note(step1_outcome *out, const chat_request *q, const chat_target *t,
+                 const s2a_result *result)
 {
     s2a_fallback fallback = s2a_result_fallback(result);
     usage_sum(&out->usage, s2a_result_usage(result, 1));
@@ -49,6 +79,8 @@ static void note(step1_outcome *out, const chat_target *t, const s2a_result *res
         s2a_span span = s2a_result_removed(result, i);
         out->removed += span.end - span.start;
     }
+    if (!t->context)
+        note_turns(out, q, result);
     /* A text that is only context may stay as it is; the question's decides for the whole. */
     if (fallback != S2A_FALLBACK_NONE && !t->context)
         fail(out, s2a_fallback_name(fallback), s2a_result_fallback_detail(result));
@@ -65,8 +97,8 @@ static void failed(step1_outcome *out, const s2a_error *err, const atomic_bool *
     }
 }
 
-void serve_step1_run(s2a_engine *engine, const chat_request *q, double temperature, double top_p,
-               uint32_t seed, s2a_cancel *cancel, const atomic_bool *late, step1_outcome *out)
+void serve_step1_run(s2a_engine *engine, const chat_request *q, const step1_settings *settings,
+                     step1_outcome *out)
 {
     double start = clock_ms();
     *out = (step1_outcome){ .mode = q->ask.mode, .preset = q->ask.preset,
@@ -82,18 +114,14 @@ void serve_step1_run(s2a_engine *engine, const chat_request *q, double temperatu
         if (ascii_blank(t->text, t->len))
             continue;
         s2a_request *r = s2a_request_new();
-        s2a_status status = r ? request_fill(r, q, t, &err) : error_nomem(&err);
+        s2a_status status = r ? request_fill(r, q, t, settings, &err) : error_nomem(&err);
         if (status == S2A_OK)
-            status = s2a_request_set_sampling(r, temperature, top_p, seed, &err);
-        if (status == S2A_OK) {
-            s2a_request_set_cancel(r, cancel);
             status = s2a_attend(engine, r, &out->results[i], &err);
-        }
         s2a_request_free(r);
         if (status == S2A_OK)
-            note(out, t, out->results[i]);
+            note(out, q, t, out->results[i]);
         else
-            failed(out, &err, late);
+            failed(out, &err, settings->late);
     }
     out->ms = clock_ms() - start;
 }
@@ -137,6 +165,11 @@ bool serve_step1_put(const step1_outcome *s, chat_request *q)
         bool same = text && len == t->len && !memcmp(text, t->text, len);
         if (text && !same && !chat_put(q, i, text, len))
             return false;
+        for (size_t k = 0; k < s2a_result_turn_count(result); k++) {
+            s2a_turn turn = s2a_result_turn(result, k);
+            if (!chat_put_turn(q, turn.index, turn.rewritten, turn.rewritten_len))
+                return false;
+        }
     }
     return true;
 }

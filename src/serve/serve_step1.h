@@ -22,10 +22,18 @@ typedef struct step1_outcome {
     size_t bytes, removed;   /* of the texts that were judged */
 } step1_outcome;
 
-/* Judges the targets one after another. cancel ends it; where it was fired because time was up,
- * *late is true. *out is to be freed in every case. */
-void serve_step1_run(s2a_engine *engine, const chat_request *q, double temperature, double top_p,
-               uint32_t seed, s2a_cancel *cancel, const atomic_bool *late, step1_outcome *out);
+/* How step 1 is made; all must outlive it. */
+typedef struct step1_settings {
+    double temperature, top_p;
+    uint32_t seed;
+    const char *request_id; /* goes upstream with it */
+    s2a_cancel *cancel;     /* ends it ... */
+    const atomic_bool *late; /* ... because time was up, where this is true */
+} step1_settings;
+
+/* Judges the targets one after another. *out is to be freed in every case. */
+void serve_step1_run(s2a_engine *engine, const chat_request *q, const step1_settings *settings,
+                     step1_outcome *out);
 void serve_step1_free(step1_outcome *out);
 
 /* Puts what step 1 gave in the place of the targets. False when memory is out; the request is then

@@ -66,6 +66,35 @@ static bool may_be_last(const json_t *root)
     return json_is_object(json_object_get(root, "usage"));
 }
 
+/* Takes value over; a key that is not there does not come to be. */
+static bool replace(json_t *object, const char *key, json_t *value)
+{
+    if (json_object_get(object, key))
+        return json_object_set_new(object, key, value) == 0;
+    json_decref(value);
+    return true;
+}
+
+/* The role was said before x': a client that joins deltas would have it twice. */
+static void role_drop(json_t *choices)
+{
+    for (size_t i = 0; i < json_array_size(choices); i++) {
+        json_t *choice = json_array_get(choices, i);
+        if (json_integer_value(json_object_get(choice, "index")) == 0)
+            json_object_del(json_object_get(choice, "delta"), "role");
+    }
+}
+
+/* What upstream says of its chunks goes: those of x' came before them, and a stream is one answer. */
+static bool rename_chunk(const sse_filter *f, json_t *root)
+{
+    if (f->reply.chat)
+        role_drop(json_object_get(root, "choices"));
+    return replace(root, "id", json_string(f->reply.id)) &&
+           replace(root, "created", json_integer(f->reply.created)) &&
+           replace(root, "model", json_string(f->reply.model));
+}
+
 /* The chunk with step 1 in its usage, held back until what follows it is known. */
 static s2a_status hold(sse_filter *f, json_t *root)
 {
@@ -78,6 +107,17 @@ static s2a_status hold(sse_filter *f, json_t *root)
     f->held = json_dumps(root, JSON_COMPACT);
     f->held_len = f->held ? strlen(f->held) : 0;
     return f->held ? S2A_OK : S2A_NOMEM;
+}
+
+/* A chunk that goes on at once. */
+static s2a_status chunk_pass(const char *type, const json_t *root, buf *out)
+{
+    char *text = json_dumps(root, JSON_COMPACT);
+    if (!text)
+        return S2A_NOMEM;
+    pass(out, type, text, strlen(text));
+    free(text);
+    return S2A_OK;
 }
 
 /* The last chunk, with the s2a object. */
@@ -115,22 +155,22 @@ static s2a_status event(sse_filter *f, const sse_event *e, buf *out)
         return status;
     }
     held_pass(f, out);
-    /* Only few chunks have to be looked into. */
-    bool look = memmem(e->data, e->len, "\"usage\"", 7) ||
-                memmem(e->data, e->len, "\"error\"", 7) ||
-                memmem(e->data, e->len, "\"finish_reason\"", 15);
     json_error_t fault;
     bool nomem = false;
-    json_t *root = look ? chat_load(e->data, e->len, &fault, &nomem) : NULL;
+    json_t *root = chat_load(e->data, e->len, &fault, &nomem);
     if (nomem)
         return S2A_NOMEM;
     const json_t *error = json_object_get(root, "error");
     f->failed |= !strcmp(e->type, "error") || (error && !json_is_null(error));
     s2a_status status = S2A_OK;
-    if (root && !f->failed && may_be_last(root))
+    if (f->failed || !json_is_object(root))
+        pass(out, e->type, e->data, e->len);
+    else if (!rename_chunk(f, root))
+        status = S2A_NOMEM;
+    else if (may_be_last(root))
         status = hold(f, root);
     else
-        pass(out, e->type, e->data, e->len);
+        status = chunk_pass(e->type, root, out);
     json_decref(root);
     return status;
 }
@@ -173,7 +213,8 @@ static s2a_status whole_end(sse_filter *f, buf *out)
         return S2A_BACKEND;
     }
     json_t *object = f->failed ? NULL : f->s2a(f->ctx);
-    bool ok = f->failed || (object && json_object_set(root, "s2a", object) == 0);
+    bool ok = f->failed || (object && rename_chunk(f, root) &&
+                            json_object_set(root, "s2a", object) == 0);
     json_decref(object);
     if (!ok) {
         json_decref(root);

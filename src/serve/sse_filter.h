@@ -1,5 +1,7 @@
-/* The event stream of step 2 on its way from the server to the client: every event goes on as it
- * came, usage gets step 1's tokens added, and the last chunk gets the s2a object. Pure; not
+/* The event stream of step 2 on its way from the server to the client: every chunk goes on when it
+ * comes, with the id, the time and the model's name of the chunks that came before it, and without a
+ * role, which those had; usage gets step 1's tokens added, and the last chunk gets the s2a object.
+ * Numbers are written anew; what is no JSON object, and errors, go on as they came. Pure; not
  * thread-safe. */
 #ifndef S2A_SERVE_SSE_FILTER_H
 #define S2A_SERVE_SSE_FILTER_H
@@ -12,7 +14,7 @@ typedef struct sse_filter {
     const s2a_usage *step1;
     json_t *(*s2a)(void *ctx); /* makes the object; asked for once, at the end */
     void *ctx;
-    reply reply;   /* for a chunk of our own, where the stream has no last one */
+    reply reply;   /* what each chunk is called; for one of our own, where there is no last one */
     char *held;    /* an event that may be the last one; NULL = none */
     size_t held_len;
     buf whole;     /* a body that is no event stream */

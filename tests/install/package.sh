@@ -43,6 +43,14 @@ if [[ -x $prefix/bin/s2a ]]; then
     [[ $("$prefix/bin/s2a" --version) == *"$version"* ]] || fail "s2a --version is not $version"
 fi
 
+# The unit, with the program where it now is. Manual pages are not asked for: this one is not installed.
+if command -v systemd-analyze >/dev/null; then
+    unit=$(find "$prefix" -name s2a.service)
+    sed "s,^ExecStart=[^ ]*,ExecStart=$prefix/bin/s2a," "$unit" >"$work/s2a.service"
+    said=$(systemd-analyze verify --man=no "$work/s2a.service" 2>&1) && [[ -z $said ]] ||
+        fail "systemd-analyze verify: $said"
+fi
+
 # check_program PROGRAM: examples/ask.c answers as the replay file says; what other examples need is
 # not known here, they must build.
 check_program() {

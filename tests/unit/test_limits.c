@@ -85,6 +85,23 @@ static void test_messages(void **state)
     s2a_request_free(request);
 }
 
+static void test_request_id(void **state)
+{
+    (void)state;
+    static const char *const bad[] = { "", "a b", "a\r\nX: 1", "caf\xc3\xa9", "a\x7f" };
+    char text[LIMIT_REQUEST_ID_BYTES + 2] = "";
+    s2a_request *request = s2a_request_new();
+    s2a_error err;
+    memset(text, '~', LIMIT_REQUEST_ID_BYTES);
+    assert_int_equal(s2a_request_set_id(request, text, &err), S2A_OK);
+    text[LIMIT_REQUEST_ID_BYTES] = '!';
+    assert_int_equal(s2a_request_set_id(request, text, &err), S2A_ARGUMENT);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(s2a_request_set_id(request, bad[i], &err), S2A_ARGUMENT);
+    assert_int_equal(s2a_request_set_id(request, NULL, &err), S2A_OK);
+    s2a_request_free(request);
+}
+
 static s2a_status load_prompt(const char *text, size_t len, s2a_error *err)
 {
     char dir[] = "/tmp/s2a-prompts-XXXXXX";
@@ -222,7 +239,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_buf),         cmocka_unit_test(test_input_bytes),
-        cmocka_unit_test(test_messages),    cmocka_unit_test(test_prompt_files),
+        cmocka_unit_test(test_messages),    cmocka_unit_test(test_request_id),
+        cmocka_unit_test(test_prompt_files),
         cmocka_unit_test(test_render),      cmocka_unit_test(test_error_text),
         cmocka_unit_test(test_script_bytes),
     };

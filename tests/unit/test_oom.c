@@ -32,6 +32,8 @@ static s2a_request *request_build(s2a_status *status)
     if (*status == S2A_OK)
         *status = s2a_request_set_text(request, X, strlen(X), NULL);
     if (*status == S2A_OK)
+        *status = s2a_request_set_id(request, "id", NULL);
+    if (*status == S2A_OK)
         *status = s2a_request_add_message(request, "system", "Be brief.", 9, NULL);
     if (*status == S2A_OK)
         *status = s2a_request_add_message(request, "user", X, strlen(X), NULL);

@@ -41,7 +41,7 @@ static bool run_chat(void)
 {
     static const char body[] =
         "{\"model\":\"s2a-m\",\"s2a\":{\"untrusted\":true,\"mode\":\"select\"},\"x\":[1,2.5,null],"
-        "\"messages\":[{\"role\":\"tool\",\"content\":\"t\"},{\"role\":\"user\",\"content\":[{\"type\":"
+        "\"messages\":[{\"role\":\"user\",\"content\":\"e\"},{\"role\":\"tool\",\"content\":\"t\"},{\"role\":\"user\",\"content\":[{\"type\":"
         "\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"d\",\"untrusted\":true},{\"type\":\"text\","
         "\"text\":\"b\"}]}]}";
     chat_ask ask = { .mode = S2A_MODE_DEFAULT };
@@ -52,6 +52,8 @@ static bool run_chat(void)
     assert_true(ok || status == S2A_NOMEM || failed);
     for (size_t i = 0; ok && i < q.target_count; i++)
         ok = chat_put(&q, i, "put", 3);
+    for (size_t i = 0; ok && i < q.turn_count; i++)
+        ok = chat_put_turn(&q, i, "put", 3);
     size_t len = 0;
     char *text = ok ? chat_dump(&q, &len) : NULL;
     ok = text != NULL;

@@ -186,6 +186,75 @@ static void test_target_limit(void **state)
     }
 }
 
+/* The user's earlier messages; texts of anybody else are nobody's to judge. */
+static void test_turns(void **state)
+{
+    (void)state;
+    static const char body[] =
+        "{\"s2a\":{\"untrusted\":true},\"messages\":[{\"role\":\"user\",\"content\":\"u0\"},"
+        "{\"role\":\"assistant\",\"content\":\"a1\"},{\"role\":\"user\",\"content\":\" \\n\"},"
+        "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"u3\"},{\"type\":\"image_url\"},{\"type\":"
+        "\"text\",\"text\":\"doc\",\"untrusted\":true},{\"type\":\"text\",\"text\":\"more\"}]},{\"role\":\"user\"},"
+        "{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]},{\"role\":\"system\",\"content\":\"s6\"},"
+        "{\"role\":\"user\",\"content\":\"u7\"},{\"role\":\"assistant\",\"content\":\"a8\"}]}";
+    chat_request q;
+    assert_int_equal(parse(body, NULL, &q), S2A_OK);
+    assert_int_equal(q.turn_count, 2);
+    assert_string_equal(q.turns[0].text, "u0");
+    assert_int_equal(q.turns[0].index, 0);
+    assert_string_equal(q.turns[1].text, "u3\nmore");
+    assert_int_equal(q.turns[1].index, 3);
+    assert_string_equal(q.targets[q.target_count - 1].text, "u7");
+    assert_true(chat_put_turn(&q, 0, "<0>", 3));
+    assert_true(chat_put_turn(&q, 1, "<1>", 3));
+    size_t len = 0;
+    char *text = chat_dump(&q, &len);
+    assert_non_null(strstr(text, "[{\"role\":\"user\",\"content\":\"<0>\"},{\"role\":\"assistant\",\"content\":\"a1\"}"));
+    assert_non_null(strstr(text, "[{\"type\":\"text\",\"text\":\"<1>\"},{\"type\":\"image_url\"},{\"type\":\"text\","
+                                 "\"text\":\"doc\"}]"));
+    free(text);
+    chat_free(&q);
+    assert_int_equal(parse("{\"s2a\":{},\"messages\":[{\"role\":\"user\",\"content\":\"x\"},{\"role\":\"user\"}]}",
+                           NULL, &q),
+                     S2A_OK);
+    assert_int_equal(q.target_count + q.turn_count, 0); /* the last one has no text: nothing is asked */
+    chat_free(&q);
+}
+
+static void test_turn_limits(void **state)
+{
+    (void)state;
+    for (size_t extra = 0; extra < 2; extra++) {
+        buf body;
+        buf_init(&body, 1 << 20);
+        buf_adds(&body, "{\"s2a\":{},\"messages\":[");
+        for (size_t i = 0; i < SERVE_TURNS + extra; i++)
+            buf_adds(&body, "{\"role\":\"user\",\"content\":\"x\"},");
+        buf_adds(&body, "{\"role\":\"user\",\"content\":\"x\"}]}");
+        chat_request q;
+        assert_int_equal(parse(body.data, NULL, &q), S2A_OK);
+        assert_int_equal(q.turn_count, SERVE_TURNS);
+        assert_int_equal(q.turns[0].index, extra);
+        chat_free(&q);
+        buf_free(&body);
+    }
+    /* what is too long, and all before it, is left out */
+    char *text = calloc(1, LIMIT_INPUT_BYTES + 400);
+    for (size_t extra = 0; extra < 2; extra++) {
+        size_t at = (size_t)sprintf(text, "{\"s2a\":{},\"messages\":[{\"role\":\"user\",\"content\":\"old\"},"
+                                          "{\"role\":\"user\",\"content\":\"");
+        memset(text + at, 'x', LIMIT_INPUT_BYTES + extra);
+        strcpy(text + at + LIMIT_INPUT_BYTES + extra,
+               "\"},{\"role\":\"user\",\"content\":\"new\"},{\"role\":\"user\",\"content\":\"x\"}]}");
+        chat_request q;
+        assert_int_equal(parse(text, NULL, &q), S2A_OK);
+        assert_int_equal(q.turn_count, extra ? 1 : 3);
+        assert_string_equal(q.turns[q.turn_count - 1].text, "new");
+        chat_free(&q);
+    }
+    free(text);
+}
+
 static void test_shape(void **state)
 {
     (void)state;
@@ -327,8 +396,8 @@ static void test_filter(void **state)
         const char *in, *out;
         s2a_status status;
     } rows[] = {
-        { CHUNK("\"delta\":{\"content\":\"a\"},\"x\":0.10") STOP "data: [DONE]\n\n",
-          CHUNK("\"delta\":{\"content\":\"a\"},\"x\":0.10")
+        { CHUNK("\"delta\":{\"content\":\"a\"},\"x\":0.50") STOP "data: [DONE]\n\n",
+          CHUNK("\"delta\":{\"content\":\"a\"},\"x\":0.5")
           "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"s2a\":{\"ours\":1}}"
           "\n\ndata: [DONE]\n\n",
           S2A_OK },
@@ -368,6 +437,38 @@ static void test_filter(void **state)
             assert_int_equal(asked, strstr(rows[i].out, "ours") != NULL);
             buf_free(&out);
         }
+}
+
+/* Every chunk is called what those before it were called, and only they had the role. */
+static void test_filter_names(void **state)
+{
+    (void)state;
+    static const char odd[] = "data: {\"id\":\"up\",\"choices\":[{\"logprob\":NaN}]}\n\n"
+                              "data: [1,\"id\"]\n\ndata: cut off {\"id\":\n\n";
+    static const char error[] = "data: {\"id\":\"up\",\"error\":{\"message\":\"x\"}}\n\n";
+    static const struct {
+        const char *in, *out;
+    } rows[] = {
+        { "data: {\"id\":\"up\",\"object\":\"o\",\"created\":7,\"model\":\"tiny\",\"choices\":[{\"index\":0,"
+          "\"delta\":{\"role\":\"assistant\",\"content\":\"a\"}}],\"more\":1}\n\n",
+          "data: {\"id\":\"i\",\"object\":\"o\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,"
+          "\"delta\":{\"content\":\"a\"}}],\"more\":1}\n\n" },
+        { "data: {\"model\":null,\"choices\":[{\"delta\":{\"role\":\"assistant\"}},{\"index\":1,\"delta\":{\"role\":"
+          "\"assistant\"}}]}\n\n",
+          "data: {\"model\":\"m\",\"choices\":[{\"delta\":{}},{\"index\":1,\"delta\":{\"role\":\"assistant\"}}]}"
+          "\n\n" },
+        { "event: x\ndata: {\"id\":\ndata: \"up\"}\n\n", "event: x\ndata: {\"id\":\"i\"}\n\n" },
+        { odd, odd },
+        { error, error },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        buf out;
+        s2a_status status;
+        int asked;
+        filter(rows[i].in, 1 + i, &out, &status, &asked);
+        assert_string_equal(out.data, rows[i].out);
+        buf_free(&out);
+    }
 }
 
 static void test_filter_no_last_chunk(void **state)
@@ -459,11 +560,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_asked),   cmocka_unit_test(test_how),
         cmocka_unit_test(test_wrong),   cmocka_unit_test(test_targets),
-        cmocka_unit_test(test_target_limit), cmocka_unit_test(test_shape),
+        cmocka_unit_test(test_target_limit), cmocka_unit_test(test_turns),
+        cmocka_unit_test(test_turn_limits), cmocka_unit_test(test_shape),
         cmocka_unit_test(test_headers), cmocka_unit_test(test_ids),
         cmocka_unit_test(test_keys),    cmocka_unit_test(test_filter),
-        cmocka_unit_test(test_filter_no_last_chunk), cmocka_unit_test(test_models),
-        cmocka_unit_test(test_metrics),
+        cmocka_unit_test(test_filter_names), cmocka_unit_test(test_filter_no_last_chunk),
+        cmocka_unit_test(test_models),  cmocka_unit_test(test_metrics),
     };
     return cmocka_run_group_tests_name("serve_parts", tests, NULL, NULL);
 }

@@ -217,6 +217,7 @@ static s2a_status answer(client *k, const char *preset_name, s2a_error *err)
     if (mode)
         s2a_request_set_mode(request, strcmp(mode, "select") ? S2A_MODE_REWRITE : S2A_MODE_SELECT);
     s2a_request_set_cancel(request, k->cancel);
+    assert_int_equal(s2a_request_set_id(request, wire_get(c, "id", NULL), err), S2A_OK);
     s2a_request_set_on_token(request, on_step_token, k);
     s2a_status status = s2a_request_set_text(request, text, len, err);
     if (status == S2A_OK)

@@ -1,9 +1,8 @@
 /* s2a serve and requests that are too much, too slow, or not what they seem: sent as raw bytes. */
-#include "serve_client.h"
+#include "serve_rig.h"
 
 #include "backend/backend.h"
 #include "digest/sha256.h"
-#include "fake_server.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -17,33 +16,7 @@
 
 #include <cmocka.h>
 
-#define CHAT "/v1/chat/completions"
 #define BODY "{\"model\":\"tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}"
-
-typedef struct rig {
-    s2a_engine *engine;
-    serve_options o;
-    serve *s;
-    int port;
-} rig;
-
-static rig rig_start(const char *replay, void (*change)(serve_options *))
-{
-    rig r = { .engine = serve_test_engine(replay) };
-    serve_test_options(&r.o);
-    r.o.engine = r.engine;
-    if (change)
-        change(&r.o);
-    r.s = serve_test_start(&r.o);
-    r.port = serve_port(r.s);
-    return r;
-}
-
-static void rig_stop(rig *r)
-{
-    serve_stop(r->s);
-    s2a_engine_close(r->engine);
-}
 
 static int status_of(int port, const char *request, size_t len)
 {
@@ -66,7 +39,7 @@ static void assert_alive(int port)
 static void test_raw_list(void **state)
 {
     (void)state;
-    rig r = rig_start("x\n", NULL);
+    rig r = embedded("x\n", NULL);
     static const struct {
         const char *name, *request;
         int status;
@@ -124,7 +97,7 @@ static void test_raw_list(void **state)
 static void test_garbage(void **state)
 {
     (void)state;
-    rig r = rig_start("x\n", NULL);
+    rig r = embedded("x\n", NULL);
     static const char *const lines[] = { "\x16\x03\x01\x02garbage\r\n\r\n", "GET\r\n\r\n",
                                          "GET /health HTTP/9.9\r\nHost: h\r\n\r\n",
                                          "HELO there\r\n\r\n", "GET /health\r\n\r\n" };
@@ -180,7 +153,7 @@ static int with_head_of(int port, size_t bytes)
 static void test_head_size(void **state)
 {
     (void)state;
-    rig r = rig_start("x\n", NULL);
+    rig r = embedded("x\n", NULL);
     assert_int_equal(with_head_of(r.port, 12000), 200);
     assert_int_equal(with_head_of(r.port, SERVE_HEAD_BYTES + 1000), 431);
     char *request = malloc(SERVE_HEAD_BYTES + 200);
@@ -224,7 +197,7 @@ static answer with_body_of(int port, size_t bytes, bool chunked)
 static void test_body_size(void **state)
 {
     (void)state;
-    rig r = rig_start("x\n", small_body);
+    rig r = embedded("x\n", small_body);
     for (int chunked = 0; chunked < 2; chunked++) {
         answer a = with_body_of(r.port, 2000, chunked);
         assert_int_equal(a.status, 200);
@@ -241,7 +214,7 @@ static void test_body_size(void **state)
 static void test_depth(void **state)
 {
     (void)state;
-    rig r = rig_start("x\n", NULL);
+    rig r = embedded("x\n", NULL);
     static const int depths[] = { 254, 255, 100000 };
     for (size_t i = 0; i < 3; i++) {
         size_t n = (size_t)depths[i];
@@ -270,7 +243,7 @@ static void hasty(serve_options *o)
 static void test_slow(void **state)
 {
     (void)state;
-    rig r = rig_start("x\n", hasty);
+    rig r = embedded("x\n", hasty);
     static const char *const starts[] = { "GET /hea", HEAD "Content-Length: 100\r\n\r\n{" };
     for (size_t i = 0; i < 2; i++) {
         int s = client_connect(r.port);
@@ -302,7 +275,7 @@ static void one_worker(serve_options *o)
 static void test_queue(void **state)
 {
     (void)state;
-    rig r = rig_start("@sleep 600\nx\n", one_worker);
+    rig r = embedded("@sleep 600\nx\n", one_worker);
     int sockets[2];
     for (int i = 0; i < 2; i++) {
         char request[400];
@@ -314,9 +287,7 @@ static void test_queue(void **state)
     answer a = client_post(r.port, CHAT, "", BODY);
     assert_int_equal(a.status, 503);
     assert_true(answer_has(&a, "queue_full"));
-    char *after = answer_field(&a, "Retry-After");
-    assert_string_equal(after, "2");
-    free(after);
+    assert_field(&a, "Retry-After", "2");
     answer_free(&a);
     a = client_get(r.port, "/metrics", "");
     assert_true(answer_has(&a, "\ns2a_queue_length 1\n"));
@@ -339,7 +310,7 @@ static void few_connections(serve_options *o)
 static void test_connections(void **state)
 {
     (void)state;
-    rig r = rig_start("x\n", few_connections);
+    rig r = embedded("x\n", few_connections);
     int sockets[3];
     for (int i = 0; i < 3; i++) {
         sockets[i] = client_connect(r.port);
@@ -403,7 +374,7 @@ static void test_keys(void **state)
     (void)state;
     close(mkstemp(keys_path));
     keys_write("alpha", "beta");
-    rig r = rig_start("x\n", with_keys);
+    rig r = embedded("x\n", with_keys);
     assert_int_equal(with_key(r.port, "/v1/models", NULL), 401);
     assert_int_equal(with_key(r.port, "/v1/models", "alph"), 401);
     assert_int_equal(with_key(r.port, "/v1/models", "alpha"), 200);
@@ -468,7 +439,7 @@ static void test_keys_stay_here(void **state)
 static void test_drain(void **state)
 {
     (void)state;
-    rig r = rig_start("@sleep 500\nx\n", NULL);
+    rig r = embedded("@sleep 500\nx\n", NULL);
     char request[400];
     sprintf(request, HEAD "Content-Length: %zu\r\n\r\n" BODY, strlen(BODY));
     int busy = client_connect(r.port), idle = client_connect(r.port);
@@ -482,10 +453,7 @@ static void test_drain(void **state)
     assert_true(client_closed(idle, 3000));
     a = client_read_answer(busy, false);
     assert_int_equal(a.status, 200);
-    char *connection = answer_field(&a, "Connection");
-    assert_non_null(connection);
-    assert_string_equal(connection, "close");
-    free(connection);
+    assert_field(&a, "Connection", "close");
     answer_free(&a);
     assert_true(client_closed(busy, 2000));
     for (int i = 0; i < 100 && serve_active(r.s) > 0; i++)
@@ -500,7 +468,7 @@ static void test_drain(void **state)
 static void test_stop_cuts(void **state)
 {
     (void)state;
-    rig r = rig_start("@sleep 20000\nx\n", NULL);
+    rig r = embedded("@sleep 20000\nx\n", NULL);
     char request[400];
     sprintf(request, HEAD "Content-Length: %zu\r\n\r\n" BODY, strlen(BODY));
     int s = client_connect(r.port);
@@ -543,7 +511,7 @@ static void *mix(void *ctx)
 static void test_mixed_load(void **state)
 {
     (void)state;
-    rig r = rig_start("@sleep 5\nx y z\n", NULL);
+    rig r = embedded("@sleep 5\nx y z\n", NULL);
     pthread_t threads[8];
     for (int i = 0; i < 8; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, mix, &r.port), 0);

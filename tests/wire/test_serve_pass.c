@@ -1,8 +1,7 @@
 /* s2a serve in front of a server: what is not for step 1 goes through byte for byte. */
-#include "serve_client.h"
+#include "serve_rig.h"
 
 #include "backend/backend.h"
-#include "fake_server.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,41 +14,14 @@
 
 #include <cmocka.h>
 
-typedef struct rig {
-    fake_server *up;
-    serve *s;
-    int port;
-    char *url; /* the server's options point to it */
-} rig;
+static void idle_soon(serve_options *o)
+{
+    o->upstream_idle_ms = 1000;
+}
 
 static rig rig_start(const char *transcript)
 {
-    rig r = { .up = fake_server_start(transcript), .url = malloc(64) };
-    serve_options o;
-    serve_test_upstream(&o, fake_server_port(r.up), r.url);
-    o.upstream_idle_ms = 1000;
-    r.s = serve_test_start(&o);
-    r.port = serve_port(r.s);
-    return r;
-}
-
-static void rig_stop(rig *r)
-{
-    serve_stop(r->s);
-    fake_server_free(r->up);
-    free(r->url);
-}
-
-static void assert_field(const answer *a, const char *name, const char *value)
-{
-    char *is = answer_field(a, name);
-    if (!value)
-        assert_null(is);
-    else {
-        assert_non_null(is);
-        assert_string_equal(is, value);
-    }
-    free(is);
+    return proxy(transcript, idle_soon);
 }
 
 static void test_get(void **state)

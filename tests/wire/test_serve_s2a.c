@@ -1,10 +1,8 @@
 /* s2a serve with S2A asked for: on the replayed engine, and in front of a server. */
-#include "serve_client.h"
+#include "serve_rig.h"
 
 #include "backend/backend.h"
-#include "fake_server.h"
 
-#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -16,95 +14,7 @@
 
 #include <cmocka.h>
 
-#define X "I think it was Poe. The poem is from 1855. Who wrote it?"
-#define XPRIME "The poem is from 1855. Who wrote it?"
-#define PARTS "Unbiased text context: The poem is from 1855.\n\nQuestion/Query: Who wrote it?"
-#define PARTS_JSON "Unbiased text context: The poem is from 1855.\\\\n\\\\nQuestion/Query: Who wrote it?"
-#define STEP2 "Unbiased text context: The poem is from 1855.\\n\\nQuestion/Query: Who wrote it?" \
-              "\\n\\nAnswer in an unbiased way."
-#define USER(text) "{\"role\":\"user\",\"content\":\"" text "\"}"
-#define ASK(more) "{\"model\":\"s2a-tiny\"," more "\"messages\":[" USER(X) "]}"
-#define CHAT "/v1/chat/completions"
-
 /* ---- the engine of this process --------------------------------------------------------- */
-
-typedef struct rig {
-    s2a_engine *engine;
-    fake_server *up;
-    serve *s;
-    int port;
-    char *url; /* the server's options point to it */
-} rig;
-
-static rig embedded(const char *replay, void (*change)(serve_options *))
-{
-    rig r = { .engine = serve_test_engine(replay) };
-    serve_options o;
-    serve_test_options(&o);
-    o.engine = r.engine;
-    if (change)
-        change(&o);
-    r.s = serve_test_start(&o);
-    r.port = serve_port(r.s);
-    return r;
-}
-
-static rig proxy(const char *transcript, void (*change)(serve_options *))
-{
-    rig r = { .up = fake_server_start(transcript), .url = malloc(64) };
-    serve_options o;
-    serve_test_upstream(&o, fake_server_port(r.up), r.url);
-    if (change)
-        change(&o);
-    r.s = serve_test_start(&o);
-    r.port = serve_port(r.s);
-    return r;
-}
-
-static void rig_stop(rig *r)
-{
-    serve_stop(r->s);
-    s2a_engine_close(r->engine);
-    fake_server_free(r->up);
-    free(r->url);
-}
-
-static json_t *json_of(const answer *a)
-{
-    json_t *root = json_loadb(a->body, a->body_len, 0, NULL);
-    if (!root)
-        print_error("%.*s\n", (int)a->body_len, a->body);
-    assert_non_null(root);
-    return root;
-}
-
-static const json_t *at(const json_t *root, const char *path)
-{
-    char copy[200], *rest = NULL;
-    snprintf(copy, sizeof copy, "%s", path);
-    for (char *key = strtok_r(copy, ".", &rest); key; key = strtok_r(NULL, ".", &rest))
-        root = json_is_array(root) ? json_array_get(root, (size_t)atoi(key))
-                                   : json_object_get(root, key);
-    return root;
-}
-
-static void assert_text(const json_t *root, const char *path, const char *value)
-{
-    const char *is = json_string_value(at(root, path));
-    if (!value) {
-        assert_true(!at(root, path) || json_is_null(at(root, path)));
-        return;
-    }
-    if (!is)
-        print_error("%s is missing\n", path);
-    assert_non_null(is);
-    assert_string_equal(is, value);
-}
-
-static void assert_count(const json_t *root, const char *path, int value)
-{
-    assert_int_equal(json_integer_value(at(root, path)), value);
-}
 
 static void test_embedded_whole(void **state)
 {
@@ -127,7 +37,7 @@ static void test_embedded_whole(void **state)
     assert_count(root, "usage.completion_tokens", 15);
     assert_true(json_integer_value(at(root, "usage.total_tokens")) ==
                 json_integer_value(at(root, "usage.prompt_tokens")) + 15);
-    assert_null(answer_field(&a, "X-S2A-Fallback"));
+    assert_field(&a, "X-S2A-Fallback", NULL);
     json_decref(root);
     answer_free(&a);
     rig_stop(&r);
@@ -167,41 +77,6 @@ static void test_embedded_plain(void **state)
     rig_stop(&r);
 }
 
-/* The events of a stream: an array of their JSON; *done tells of [DONE] at the end. */
-static json_t *events_of(const answer *a, bool *done)
-{
-    json_t *list = json_array();
-    *done = false;
-    for (const char *line = a->body; line; line = strstr(line, "\ndata: ")) {
-        line += *line == '\n';
-        if (strncmp(line, "data: ", 6) != 0) {
-            line++;
-            if (!(line = strstr(a->body, "\ndata: ")))
-                break;
-            line++;
-        }
-        size_t n = strcspn(line, "\n");
-        *done = n == 12 && !strncmp(line, "data: [DONE]", 12);
-        if (!*done) {
-            json_t *event = json_loadb(line + 6, n - 6, 0, NULL);
-            assert_non_null(event);
-            json_array_append_new(list, event);
-        }
-        line += n - 1;
-    }
-    return list;
-}
-
-static void joined(const json_t *events, const char *path, char *text, size_t size)
-{
-    text[0] = '\0';
-    for (size_t i = 0; i < json_array_size(events); i++) {
-        const char *piece = json_string_value(at(json_array_get(events, i), path));
-        if (piece)
-            snprintf(text + strlen(text), size - strlen(text), "%s", piece);
-    }
-}
-
 static void test_embedded_stream(void **state)
 {
     (void)state;
@@ -212,9 +87,7 @@ static void test_embedded_stream(void **state)
                                            "\"s2a\":{\"show\":\"both\",\"explain\":true},")
                                      : ASK("\"stream\":true,"));
         assert_int_equal(a.status, 200);
-        char *type = answer_field(&a, "Content-Type");
-        assert_string_equal(type, "text/event-stream; charset=utf-8");
-        free(type);
+        assert_field(&a, "Content-Type", "text/event-stream; charset=utf-8");
         assert_memory_equal(a.body, ": s2a\n\n", 7);
         bool done;
         json_t *events = events_of(&a, &done);
@@ -342,9 +215,7 @@ static void test_refused(void **state)
     answer_free(&a);
     a = client_get(r.port, CHAT, "");
     assert_int_equal(a.status, 405);
-    char *allow = answer_field(&a, "Allow");
-    assert_string_equal(allow, "POST");
-    free(allow);
+    assert_field(&a, "Allow", "POST");
     answer_free(&a);
     rig_stop(&r);
 }
@@ -401,10 +272,7 @@ static void test_fail_open(void **state)
         assert_text(root, "s2a.fallback", rows[i].fallback);
         assert_text(root, "choices.0.message.content", "Yes.");
         assert_null(at(root, "choices.0.message.reasoning_content"));
-        char *field = answer_field(&a, "X-S2A-Fallback");
-        assert_non_null(field);
-        assert_string_equal(field, rows[i].fallback);
-        free(field);
+        assert_field(&a, "X-S2A-Fallback", rows[i].fallback);
         json_decref(root);
         answer_free(&a);
         rig_stop(&r);
@@ -449,20 +317,15 @@ static void test_pings(void **state)
 {
     (void)state;
     rig r = embedded("@sleep 5500\n" PARTS "\n%%\nIt was Whitman.\n", NULL);
-    char *request = NULL, *data = NULL;
+    char *data = NULL;
     size_t len = 0;
-    int s = client_connect(r.port);
-    const char *body = ASK("\"stream\":true,");
-    assert_true(asprintf(&request, "POST " CHAT " HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n%s",
-                         strlen(body), body) > 0);
     double start = clock_ms();
-    client_text(s, request);
+    int s = ask_open(&r, ASK("\"stream\":true,"));
     assert_true(client_read(s, &data, &len, ": s2a\n\n", 1000));
     assert_true(client_read(s, &data, &len, ": s2a: step 1\n\n", 5000));
     assert_true(clock_ms() - start < 5000);
     assert_true(client_read(s, &data, &len, "[DONE]", 5000));
     free(data);
-    free(request);
     close(s);
     rig_stop(&r);
 }
@@ -473,13 +336,7 @@ static void test_embedded_hang_up(void **state)
     (void)state;
     for (int stream = 0; stream < 2; stream++) {
         rig r = embedded("@sleep 20000\nx\n", NULL);
-        char *request = NULL;
-        const char *body = stream ? ASK("\"stream\":true,") : ASK("");
-        assert_true(asprintf(&request,
-                             "POST " CHAT " HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n%s",
-                             strlen(body), body) > 0);
-        int s = client_connect(r.port);
-        client_text(s, request);
+        int s = ask_open(&r, stream ? ASK("\"stream\":true,") : ASK(""));
         bool busy = false;
         for (int i = 0; i < 200 && !busy; i++) {
             answer a = client_get(r.port, "/metrics", "");
@@ -495,19 +352,11 @@ static void test_embedded_hang_up(void **state)
             answer_free(&a);
         }
         assert_true(clock_ms() - start < 100);
-        free(request);
         rig_stop(&r);
     }
 }
 
 /* ---- in front of a server --------------------------------------------------------------- */
-
-#define WHOLE(text, usage)                                                                       \
-    "{\"id\":\"c\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"" text      \
-    "\"},\"finish_reason\":\"stop\",\"logprobs\":{\"x\":-0.5}}],\"usage\":" usage ",\"more\":[1]}"
-#define TEN "{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":15}"
-#define CLOSED(type) "HTTP/1.1 200 OK\\r\\nContent-Type: " type "\\r\\nX-Up: 1\\r\\nConnection: close\\r\\n\\r\\n\n"
-#define STEP1 CLOSED("application/json") WHOLE(PARTS_JSON, TEN) "\n@next\n"
 
 static const char step2_whole[] = STEP1 CLOSED("application/json") WHOLE(
     "Whitman", "{\"prompt_tokens\":7,\"completion_tokens\":2,\"total_tokens\":9,"
@@ -538,9 +387,7 @@ static void test_proxy_whole(void **state)
     assert_count(root, "s2a.removed.0.message", 1);
     assert_count(root, "more.0", 1);
     json_decref(root);
-    char *up = answer_field(&a, "X-Up");
-    assert_string_equal(up, "1");
-    free(up);
+    assert_field(&a, "X-Up", "1");
     answer_free(&a);
     fake_server_stop(r.up);
     assert_int_equal(fake_server_requests(r.up), 2);
@@ -585,22 +432,18 @@ static void test_proxy_keys_apart(void **state)
     rig_stop(&r);
 }
 
-#define CHUNK(rest) "@chunk data: {\"id\":\"c\",\"choices\":[{\"index\":0," rest "}]}\\n\\n\n"
-#define STREAM "HTTP/1.1 200 OK\\r\\nContent-Type: text/event-stream\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n\n"
-
 static void test_proxy_stream(void **state)
 {
     (void)state;
     static const char transcript[] = STEP1 STREAM
-        CHUNK("\"delta\":{\"content\":\"Whit\"},\"x\":0.1") CHUNK("\"delta\":{\"content\":\"man\"}")
+        CHUNK("\"delta\":{\"content\":\"Whit\"},\"x\":0.5") CHUNK("\"delta\":{\"content\":\"man\"}")
         CHUNK("\"delta\":{},\"finish_reason\":\"stop\"")
         "@chunk data: {\"id\":\"c\",\"choices\":[],\"usage\":" TEN "}\\n\\ndata: [DONE]\\n\\n\n@chunk\n";
     rig r = proxy(transcript, NULL);
     answer a = client_post(r.port, CHAT, "",
                            ASK("\"stream\":true,\"stream_options\":{\"include_usage\":true},"));
     assert_int_equal(a.status, 200);
-    assert_true(answer_has(&a, "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":"
-                               "\"Whit\"},\"x\":0.1}]}\n\n"));
+    assert_true(answer_has(&a, "\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Whit\"},\"x\":0.5}]}\n\n"));
     bool done;
     json_t *events = events_of(&a, &done);
     assert_true(done);
@@ -628,9 +471,7 @@ static void test_proxy_faults(void **state)
     answer a = client_post(r.port, CHAT, "", ASK(""));
     assert_int_equal(a.status, 429);
     assert_string_equal(a.body, "{\"error\":{\"message\":\"too often\"}}");
-    char *after = answer_field(&a, "Retry-After");
-    assert_string_equal(after, "9");
-    free(after);
+    assert_field(&a, "Retry-After", "9");
     answer_free(&a);
     rig_stop(&r);
     r = proxy(refused, NULL);
@@ -758,13 +599,7 @@ static void test_hang_up(void **state)
     };
     for (size_t i = 0; i < 6; i++) {
         rig r = proxy(transcripts[i / 2], NULL);
-        const char *body = i % 2 ? ASK("\"stream\":true,") : ASK("");
-        char *request = NULL;
-        assert_true(asprintf(&request,
-                             "POST " CHAT " HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n%s",
-                             strlen(body), body) > 0);
-        int s = client_connect(r.port);
-        client_text(s, request);
+        int s = ask_open(&r, i % 2 ? ASK("\"stream\":true,") : ASK(""));
         usleep(300000);
         double start = clock_ms();
         close(s);
@@ -772,7 +607,6 @@ static void test_hang_up(void **state)
             usleep(5000);
         assert_true(fake_server_gone_ms(r.up) > 0);
         assert_true(fake_server_gone_ms(r.up) - start < 100);
-        free(request);
         rig_stop(&r);
     }
 }

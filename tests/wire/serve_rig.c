@@ -1,0 +1,134 @@
+#define _GNU_SOURCE
+#include "serve_rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+rig embedded(const char *replay, void (*change)(serve_options *))
+{
+    rig r = { .engine = serve_test_engine(replay) };
+    serve_options o;
+    serve_test_options(&o);
+    o.engine = r.engine;
+    if (change)
+        change(&o);
+    r.s = serve_test_start(&o);
+    r.port = serve_port(r.s);
+    return r;
+}
+
+rig proxy(const char *transcript, void (*change)(serve_options *))
+{
+    rig r = { .up = fake_server_start(transcript), .url = malloc(64) };
+    serve_options o;
+    serve_test_upstream(&o, fake_server_port(r.up), r.url);
+    if (change)
+        change(&o);
+    r.s = serve_test_start(&o);
+    r.port = serve_port(r.s);
+    return r;
+}
+
+void rig_stop(rig *r)
+{
+    serve_stop(r->s);
+    s2a_engine_close(r->engine);
+    fake_server_free(r->up);
+    free(r->url);
+}
+
+int ask_open(const rig *r, const char *body)
+{
+    char *request = NULL;
+    assert_true(asprintf(&request,
+                         "POST " CHAT " HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n%s",
+                         strlen(body), body) > 0);
+    int s = client_connect(r->port);
+    client_text(s, request);
+    free(request);
+    return s;
+}
+
+json_t *json_of(const answer *a)
+{
+    json_t *root = json_loadb(a->body, a->body_len, 0, NULL);
+    if (!root)
+        print_error("%.*s\n", (int)a->body_len, a->body);
+    assert_non_null(root);
+    return root;
+}
+
+const json_t *at(const json_t *root, const char *path)
+{
+    char copy[200], *rest = NULL;
+    snprintf(copy, sizeof copy, "%s", path);
+    for (char *key = strtok_r(copy, ".", &rest); key; key = strtok_r(NULL, ".", &rest))
+        root = json_is_array(root) ? json_array_get(root, (size_t)atoi(key))
+                                   : json_object_get(root, key);
+    return root;
+}
+
+void assert_text(const json_t *root, const char *path, const char *value)
+{
+    const char *is = json_string_value(at(root, path));
+    if (!value) {
+        assert_true(!at(root, path) || json_is_null(at(root, path)));
+        return;
+    }
+    if (!is)
+        print_error("%s is missing\n", path);
+    assert_non_null(is);
+    assert_string_equal(is, value);
+}
+
+void assert_count(const json_t *root, const char *path, int value)
+{
+    assert_int_equal(json_integer_value(at(root, path)), value);
+}
+
+json_t *events_of(const answer *a, bool *done)
+{
+    json_t *list = json_array();
+    *done = false;
+    for (const char *line = a->body; line && *line;) {
+        size_t n = strcspn(line, "\n");
+        if (n == 12 && !strncmp(line, "data: [DONE]", n)) {
+            *done = true;
+        } else if (!strncmp(line, "data: ", 6)) {
+            json_t *event = json_loadb(line + 6, n - 6, 0, NULL);
+            assert_non_null(event);
+            json_array_append_new(list, event);
+            *done = false;
+        }
+        line += n + (line[n] == '\n');
+    }
+    return list;
+}
+
+void joined(const json_t *events, const char *path, char *text, size_t size)
+{
+    text[0] = '\0';
+    for (size_t i = 0; i < json_array_size(events); i++) {
+        const char *piece = json_string_value(at(json_array_get(events, i), path));
+        if (piece)
+            snprintf(text + strlen(text), size - strlen(text), "%s", piece);
+    }
+}
+
+void assert_field(const answer *a, const char *name, const char *value)
+{
+    char *is = answer_field(a, name);
+    if (!value) {
+        assert_null(is);
+    } else {
+        assert_non_null(is);
+        assert_string_equal(is, value);
+    }
+    free(is);
+}
