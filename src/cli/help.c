@@ -43,6 +43,7 @@ const char help_main[] =
     "      --ctx N            context length in tokens (0: the default)\n"                        \
     "      --gpu-layers N     layers on the GPU (-1: as many as fit)\n"                           \
     "      --draft on|off     rewrite: check several copied tokens at once (default on)\n"        \
+    "      --kv-bits 8|16     of a number in the KV cache (16); 8 takes half the memory\n"        \
     "      --timeout SECONDS  for one step; a fraction is allowed\n"
 
 #define HELP_CACHE                                                                               \
@@ -254,6 +255,7 @@ const char help_serve[] =
     "      --threads N        CPU threads (0: as many as there are cores)\n"
     "      --ctx N            context length in tokens (0: the default)\n"
     "      --gpu-layers N     layers on the GPU (-1: as many as fit)\n"
+    "      --kv-bits 8|16     of a number in the KV cache (16); 8 takes half the memory\n"
     "      --prompts DIR      files that replace the built-in prompts\n"
     "      --temperature X, --top-p X, --seed N, --max-tokens N\n"
     "                         of step 1, and of answers whose request does not say\n"

@@ -405,6 +405,23 @@ static void check_line(const char *message, const char *word)
         fail_msg("no \"%s\" in: %s", word, message);
 }
 
+/* With two threads, which then are the engine's own. */
+static void test_kv_bits(void **state)
+{
+    (void)state;
+    s2a_engine_options options = live_options(1024);
+    options.kv_bits = 8;
+    options.threads = 2;
+    s2a_engine *engine = live_engine_with(&options);
+    for (size_t i = 0; i < 3; i++)
+        answer_talk(live_backend(engine), i);
+    s2a_engine_close(engine);
+    s2a_error err;
+    options.kv_bits = 12;
+    assert_int_equal(s2a_engine_open(&options, &engine, &err), S2A_ARGUMENT);
+    check_line(err.message, "kv_bits: 12; a number in the KV cache has 8 or 16 bits");
+}
+
 static void test_context_is_full(void **state)
 {
     (void)state;
@@ -709,6 +726,7 @@ int main(void)
         cmocka_unit_test(test_markers_are_text),
         cmocka_unit_test(test_odd_texts),
         cmocka_unit_test(test_embedded_nul),
+        cmocka_unit_test(test_kv_bits),
         cmocka_unit_test(test_context_is_full),
         cmocka_unit_test(test_huge_prompt),
         cmocka_unit_test(test_cancel_between_tokens),
