@@ -81,7 +81,8 @@ def test_stream(target):
 
 def test_stream_one_id(target):
     chunks = list(create(target, target.model, stream=True))
-    assert len({(c.id, c.created, c.model) for c in chunks}) == 1
+    assert len({(c.id, c.model) for c in chunks}) == 1
+    assert len({c.created for c in chunks}) == 1 or not target.s2a  # llama-server's goes with the clock
     assert len([c for c in chunks if c.choices and c.choices[0].delta.role]) == 1
 
 
