@@ -129,7 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     prompts.text[PROMPT_SELECT_EXAMPLES] = examples_text;
     prompts.len[PROMPT_SELECT_EXAMPLES] = strlen(examples_text);
     select_examples examples;
-    if (select_examples_build(&prompts, &examples, NULL) != S2A_OK)
+    if (select_examples_build(&prompts, S2A_PRESET_AUTO, &examples, NULL) != S2A_OK)
         examples = (select_examples){ 0 };
     segment_unit *units = NULL;
     size_t count = 0, at = 0;
