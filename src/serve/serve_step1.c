@@ -2,6 +2,7 @@
 
 #include "backend/backend.h" /* clock_ms */
 #include "core/ascii.h"
+#include "core/engine.h"
 #include "core/error.h"
 
 #include <stdio.h>
@@ -24,15 +25,28 @@ static void usage_sum(s2a_usage *sum, s2a_usage u)
     sum->ms += u.ms;
 }
 
-static s2a_status request_fill(s2a_request *r, const chat_request *q, const chat_target *t,
-                               s2a_error *err)
+/* Text that is not the user's is looked through for orders, where mode select is used anyway. Where it is
+ * not, the preset of the request has to do. */
+static bool looks_for_orders(const s2a_engine *engine, const chat_request *q, const chat_target *t)
+{
+    const backend_vtable *vtable = engine->backend->vtable;
+    backend_capabilities can = vtable->capabilities(engine->backend);
+    bool selects = q->ask.mode == S2A_MODE_SELECT ||
+                   (q->ask.mode == S2A_MODE_DEFAULT && vtable->score && can.can_score &&
+                    can.prefers_score);
+    return t->context && selects && q->ask.preset != S2A_PRESET_UNTRUSTED;
+}
+
+static s2a_status request_fill(const s2a_engine *engine, s2a_request *r, const chat_request *q,
+                               const chat_target *t, s2a_error *err)
 {
     const chat_target *last = &q->targets[q->target_count - 1];
+    bool orders = looks_for_orders(engine, q, t);
     s2a_request_set_mode(r, q->ask.mode);
-    s2a_request_set_preset(r, q->ask.preset);
-    s2a_status status = s2a_request_set_threshold(r, q->ask.threshold, err);
+    s2a_request_set_preset(r, orders ? S2A_PRESET_UNTRUSTED : q->ask.preset);
+    s2a_status status = s2a_request_set_threshold(r, orders ? 0 : q->ask.threshold, err);
     if (status == S2A_OK)
-        status = s2a_request_set_keep(r, q->ask.keep, err);
+        status = s2a_request_set_keep(r, orders ? 0 : q->ask.keep, err);
     if (status != S2A_OK)
         return status;
     return t->context ? s2a_request_set_parts(r, t->text, t->len, last->text, last->len, err)
@@ -82,7 +96,7 @@ void serve_step1_run(s2a_engine *engine, const chat_request *q, double temperatu
         if (ascii_blank(t->text, t->len))
             continue;
         s2a_request *r = s2a_request_new();
-        s2a_status status = r ? request_fill(r, q, t, &err) : error_nomem(&err);
+        s2a_status status = r ? request_fill(engine, r, q, t, &err) : error_nomem(&err);
         if (status == S2A_OK)
             status = s2a_request_set_sampling(r, temperature, top_p, seed, &err);
         if (status == S2A_OK) {
