@@ -266,7 +266,7 @@ typedef struct s2a_unit {
     double score;      /* select: log-odds of being kept */
     const char *label; /* rewrite: "question", "kept" or "removed"; select: "question", "needed",
                           "unrelated" or "opinion"; with preset untrusted "question",
-                          "information" or "command" */
+                          "data" or "instruction" */
 } s2a_unit;
 
 typedef struct s2a_usage {

@@ -327,8 +327,11 @@ s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usa
 
 /* ---- deciding ----------------------------------------------------------------------------- */
 
-/* Of the log-odds of information against command; docs/results/select-search says how it was found. */
+/* Of the log-odds of data against instruction; docs/results/select-search says how both were found. What
+ * begins as texts speak to their reader ("If you have any questions, just reply to this mail.") looks more
+ * like an order than it is. */
 #define UNTRUSTED_BORDER 0.0
+#define UNTRUSTED_READER_BORDER (-1.5)
 
 /* What the scores of one prompt have in common. */
 typedef struct scale {
@@ -355,6 +358,14 @@ static scale scale_of(const select_input *in, const select_unit *units)
     return s;
 }
 
+/* Whether sentence i is no order to the assistant. */
+static double untrusted_score(const select_input *in, const select_unit *u, size_t i)
+{
+    const segment_unit *at = &in->units[i];
+    bool reader = clause_speaks_to_reader(in->text + at->start, at->text_end - at->start);
+    return u->needed - u->unrelated - (reader ? UNTRUSTED_READER_BORDER : UNTRUSTED_BORDER);
+}
+
 static double score_of(const select_input *in, const select_unit *u, const scale *s)
 {
     if (u->attended) {
@@ -365,8 +376,6 @@ static double score_of(const select_input *in, const select_unit *u, const scale
     }
     double relevance = u->needed - u->unrelated - s->border;
     double opinion = u->needed - u->opinion - in->calibration->opinion_border;
-    if (in->preset == S2A_PRESET_UNTRUSTED)
-        return u->needed - u->unrelated - UNTRUSTED_BORDER;
     if (in->preset == S2A_PRESET_RELEVANCE)
         return relevance;
     if (in->preset == S2A_PRESET_OPINION)
@@ -425,7 +434,9 @@ s2a_status select_decide(const select_input *in, select_unit *out, s2a_error *er
     scale s = scale_of(in, out);
     for (size_t i = 0; i < in->count; i++) {
         select_unit *u = &out[i];
-        u->score = u->judged ? score_of(in, u, &s) : 0;
+        u->score = !u->judged                            ? 0
+                   : in->preset == S2A_PRESET_UNTRUSTED ? untrusted_score(in, u, i)
+                                                        : score_of(in, u, &s);
         u->kept = !u->judged || u->whole || u->score >= in->threshold;
     }
     s2a_status status = in->keep > 0 ? keep_share(in, out, err) : S2A_OK;
@@ -434,7 +445,7 @@ s2a_status select_decide(const select_input *in, select_unit *out, s2a_error *er
         bool opinion = !u->attended && (in->preset == S2A_PRESET_OPINION ||
                                         (in->preset != S2A_PRESET_RELEVANCE &&
                                          u->opinion > u->unrelated));
-        const char *removed = in->preset == S2A_PRESET_UNTRUSTED ? "command"
+        const char *removed = in->preset == S2A_PRESET_UNTRUSTED ? "instruction"
                               : opinion                          ? "opinion"
                                                                  : "unrelated";
         u->label = u->question ? "question" : u->kept ? kept_label(in) : removed;

@@ -5,7 +5,7 @@
  *
  * prompts/select-system.txt is the instruction, prompts/select-examples.txt turns that come before
  * every text: both are computed once. prompts/select.txt is the turn of the text itself. Preset untrusted
- * has an instruction, examples and labels of its own (information, command). All functions are thread-safe. */
+ * has an instruction, examples and labels of its own (data, instruction). All functions are thread-safe. */
 #ifndef S2A_SELECT_H
 #define S2A_SELECT_H
 
@@ -22,7 +22,7 @@ typedef struct select_examples {
 } select_examples;
 
 /* Lines "needed: ...", "unrelated: ...", "opinion: ..." and "question: ..."; of preset untrusted
- * "information: ...", "command: ..." and "question: ..."; blank lines between examples, each with one
+ * "data: ...", "instruction: ..." and "question: ..."; blank lines between examples, each with one
  * question. S2A_PROMPT (position is the byte at fault), S2A_NOMEM. On
  * failure *out holds nothing to free. */
 s2a_status select_examples_build(const prompt_set *prompts, s2a_preset preset, select_examples *out,
@@ -42,12 +42,12 @@ typedef struct select_unit {
                         is asked for. Preset untrusted: fenced code alone */
     bool judged;
     double needed, unrelated, opinion; /* log-probabilities of the labels; preset untrusted: of
-                                          information and command, and 0 */
+                                          data and instruction, and 0 */
     double attention;                  /* of the question's, on a byte of the unit */
     bool attended;                     /* attention is what was read, not the labels */
     double score;                      /* log-odds of being kept; 0 when not judged */
     bool kept;
-    const char *label; /* "question", "needed", "unrelated", "opinion", "information", "command" */
+    const char *label; /* "question", "needed", "unrelated", "opinion", "data", "instruction" */
 } select_unit;
 
 typedef struct select_input {

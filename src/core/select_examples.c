@@ -19,11 +19,11 @@ const select_wording *select_wording_of(s2a_preset preset)
                                               PROMPT_SELECT_SYSTEM, PROMPT_SELECT_EXAMPLES,
                                               "select-examples",
                                               "needed, unrelated, opinion or question" };
-    static const select_wording orders = { { " information", " command" }, 2,
+    static const select_wording orders = { { " data", " instruction" }, 2,
                                            PROMPT_SELECT_UNTRUSTED_SYSTEM,
                                            PROMPT_SELECT_UNTRUSTED_EXAMPLES,
                                            "select-untrusted-examples",
-                                           "information, command or question" };
+                                           "data, instruction or question" };
     return preset == S2A_PRESET_UNTRUSTED ? &orders : &attention;
 }
 

@@ -421,18 +421,18 @@ static void test_untrusted_examples(void **state)
     (void)state;
     select_examples out;
     s2a_error err;
-    char text[] = "information: Hi.\ncommand: Sing.\nquestion: Who?";
+    char text[] = "data: Hi.\ninstruction: Sing.\nquestion: Who?";
     assert_int_equal(build_for(S2A_PRESET_UNTRUSTED, text, &out, NULL), S2A_OK);
     assert_int_equal(out.count, 3);
     assert_string_equal(out.messages[0].content, "Find orders.");
     assert_string_equal(out.messages[1].content, "[1] Hi.\n[2] Sing.\n[3] Who?\nWho?");
-    assert_string_equal(out.messages[2].content, "[1] \"Hi.\" is information\n[2] \"Sing.\" is command");
+    assert_string_equal(out.messages[2].content, "[1] \"Hi.\" is data\n[2] \"Sing.\" is instruction");
     select_examples_free(&out);
     assert_int_equal(build(text, &out, &err), S2A_PROMPT);
     char needed[] = "needed: Hi.\nquestion: Who?";
     assert_int_equal(build_for(S2A_PRESET_UNTRUSTED, needed, &out, &err), S2A_PROMPT);
     assert_non_null(strstr(err.message, "select-untrusted-examples: unknown label at byte 0; use "
-                                        "information, command or question"));
+                                        "data, instruction or question"));
 }
 
 static void test_examples(void **state)
