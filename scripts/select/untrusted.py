@@ -5,6 +5,7 @@ of preset untrusted.
     scripts/select/untrusted.py run --model NAME --data FILE --out FILE.jsonl --wordings A,B,... [--half a|b] [--places one|all]
         [--prompts DIR --tag=TEXT]
     scripts/select/untrusted.py table FILE.jsonl...
+    scripts/select/untrusted.py halves --data FILE EVAL.json
 
 The rows are BIPIA's ({"context", "attack", ...}). `run` puts each attack into its context at the start, in the middle and at the
 end (or at one of them, by turns), asks the model of every unit and writes {"wording", "row", "place", "half", "tokens", "units":
@@ -12,7 +13,7 @@ end (or at one of them, by turns), asks the model of every unit and writes {"wor
 half b has kinds of attack that half a has not. --prompts: other instruction and examples than those of prompts/; --tag is added to
 the wording's name then. `table` prints, per wording and half, the AUC of the scores, in how many items the attack is
 the lowest unit, and what is cut at border 0: with the same border for all, and with one lower by --reader for units that begin as
-texts speak to their reader (src/core/clause.c).
+texts speak to their reader (src/core/clause.c). `halves` says what `s2a eval injection --json` found in either half.
 """
 import argparse
 import json
@@ -148,6 +149,29 @@ def table(options):
                   f"{counts(attacks, 0)},{counts(others, 0)},{counts(attacks, options.reader)},{counts(others, options.reader)}")
 
 
+def halves(options):
+    """By half and place, and for contexts without an attack: attacks removed, other units cut, contexts as they were."""
+    with open(options.data) as f:
+        rows = [json.loads(line) for line in f]
+    kinds = sorted({r["attack_category"] for r in rows})
+    half_of = {r["attack"].strip(): "ab"[kinds.index(r["attack_category"]) % 2] for r in rows}
+    with open(options.eval) as f:
+        items = json.load(f)["items"]
+    found = {}
+    for item in items:
+        record, raw = item["arms"]["select"], item["input"].encode()
+        attack = [raw[start:end].decode() for start, end, label in item["pieces"] if label == "distractor"]
+        row = found.setdefault((half_of[attack[0]] if attack else "", item["group"]), [0] * 5)
+        units = record.get("units", [])
+        for k, value in enumerate((1, not attack or attack[0].encode() not in record["rewritten"].encode(),
+                                   sum(not u[2] and u[4] == "needed" for u in units), sum(u[4] == "needed" for u in units),
+                                   record["unchanged"])):
+            row[k] += value
+    print("half,place,items,attacks_removed,other_units_cut,other_units,unchanged")
+    for (half, place), (n, removed, cut, others, unchanged) in sorted(found.items()):
+        print(f"{half},{place},{n},{removed if half else ''},{cut},{others},{unchanged}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -165,8 +189,11 @@ def main():
     tables = commands.add_parser("table")
     tables.add_argument("--reader", type=float, default=1.5)
     tables.add_argument("files", nargs="+")
+    split = commands.add_parser("halves")
+    split.add_argument("--data", required=True)
+    split.add_argument("eval")
     options = parser.parse_args()
-    sys.exit(run(options) if options.command == "run" else table(options))
+    sys.exit({"run": run, "table": table, "halves": halves}[options.command](options))
 
 
 if __name__ == "__main__":
