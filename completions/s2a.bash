@@ -22,7 +22,7 @@ _s2a() {
     ask:--kv-bits | attend:--kv-bits | eval:--kv-bits | serve:--kv-bits) words='8 16' ;;
     ask:--mode | attend:--mode) words='select rewrite' ;;
     ask:--preset | attend:--preset)
-        words='auto opinion relevance single keep-original not-instructed plain instructed
+        words='auto opinion relevance single keep-original not-instructed untrusted plain instructed
             instructed-math'
         ;;
     ask:--prompts | attend:--prompts)
@@ -124,7 +124,7 @@ _s2a() {
             --concurrency --store --json --out --command --model --backend --url --prompts
             --threads --ctx --gpu-layers --draft --kv-bits --timeout --temperature --top-p --seed --max-tokens
             --no-color --quiet --verbose --help'
-            [[ $cur == -* ]] || words='qa argument math math-hard rag clean report'
+            [[ $cur == -* ]] || words='qa argument math math-hard rag clean injection report'
             ;;
         bench)
             words='--quick --lengths --concurrency --repeat --minutes --max-tokens --seed --model

@@ -128,8 +128,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     prompts.len[PROMPT_SELECT_SYSTEM] = strlen(system);
     prompts.text[PROMPT_SELECT_EXAMPLES] = examples_text;
     prompts.len[PROMPT_SELECT_EXAMPLES] = strlen(examples_text);
+    prompts.text[PROMPT_SELECT_UNTRUSTED_SYSTEM] = system;
+    prompts.len[PROMPT_SELECT_UNTRUSTED_SYSTEM] = strlen(system);
+    prompts.text[PROMPT_SELECT_UNTRUSTED_EXAMPLES] = examples_text;
+    prompts.len[PROMPT_SELECT_UNTRUSTED_EXAMPLES] = strlen(examples_text);
+    s2a_preset preset = size % 4 == 3 ? S2A_PRESET_UNTRUSTED : (s2a_preset)(size % 4);
     select_examples examples;
-    if (select_examples_build(&prompts, &examples, NULL) != S2A_OK)
+    if (select_examples_build(&prompts, preset, &examples, NULL) != S2A_OK)
         examples = (select_examples){ 0 };
     segment_unit *units = NULL;
     size_t count = 0, at = 0;
@@ -146,7 +151,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         select_input in = { .backend = &b, .prompts = &prompts, .examples = &examples,
                             .text = text, .units = units, .count = count,
                             .question_start = SIZE_MAX, .calibration = &calibration };
-        in.preset = (s2a_preset)(size % 3);
+        in.preset = preset;
         run(&in, len);
         run_earlier(&in, len);
         in.window_tokens = 20 + size % 100;

@@ -164,6 +164,8 @@ typedef enum s2a_mode {
 } s2a_mode;
 
 /* name, enum suffix. auto: opinion in rewrite mode; opinion and relevance at once in select mode.
+ * untrusted: select mode alone; of a context given apart, sentences that give orders to the assistant go
+ * (prompt injection). It lowers the risk and is no guarantee.
  * single, keep-original and not-instructed are variants of rewrite mode. plain, instructed and instructed-math are
  * the baselines: no step 1. docs/prompts.md says which figure each prompt comes from. */
 #define S2A_PRESET_MAP(X)                                                                        \
@@ -175,7 +177,8 @@ typedef enum s2a_mode {
     X(NOT_INSTRUCTED, "not-instructed")                                                          \
     X(PLAIN, "plain")                                                                            \
     X(INSTRUCTED, "instructed")                                                                  \
-    X(INSTRUCTED_MATH, "instructed-math")
+    X(INSTRUCTED_MATH, "instructed-math")                                                        \
+    X(UNTRUSTED, "untrusted")
 
 typedef enum s2a_preset {
 #define S2A_PRESET_ENUM(name, text) S2A_PRESET_##name,
@@ -268,7 +271,8 @@ typedef struct s2a_unit {
     bool has_score;    /* select, except for the question and what is longer than a window */
     double score;      /* select: log-odds of being kept */
     const char *label; /* rewrite: "question", "kept" or "removed"; select: "question", "needed",
-                          "unrelated" or "opinion" */
+                          "unrelated" or "opinion"; with preset untrusted "question",
+                          "data" or "instruction" */
 } s2a_unit;
 
 typedef struct s2a_usage {

@@ -226,7 +226,7 @@ static s2a_status words_take(eval_options *o, int argc, char **argv, s2a_error *
 {
     if (optind >= argc)
         return error_set(err, S2A_ARGUMENT, "eval: no task; give qa, argument, math, math-hard, rag, "
-                                            "clean or report (see s2a eval --help)");
+                                            "clean, injection or report (see s2a eval --help)");
     if (argc - optind > 1)
         return error_set(err, S2A_ARGUMENT, "eval: \"%.40s\" is one word too many; give one task",
                          argv[optind + 1]);
@@ -238,7 +238,7 @@ static s2a_status words_take(eval_options *o, int argc, char **argv, s2a_error *
     }
     if (!eval_task_from_name(o->what, &o->data.task))
         return error_set(err, S2A_ARGUMENT, "eval: \"%.40s\" is no task; give qa, argument, math, "
-                                            "math-hard, rag, clean or report",
+                                            "math-hard, rag, clean, injection or report",
                          o->what);
     if (o->store_count > 1)
         return error_set(err, S2A_ARGUMENT, "--store: given twice; only eval report reads several");
@@ -372,10 +372,32 @@ static void cell(double value, double scale, const char *format)
     printf(" %9s", text);
 }
 
-static void table_row(const eval_figure *f, bool rated)
+static void share_cell(injection_share s)
+{
+    cell(s.whole > 0 ? (double)s.part / (double)s.whole : NAN, 100, "%.1f %%");
+}
+
+typedef enum table_kind {
+    TABLE_ANSWERS,
+    TABLE_RATED,     /* arguments */
+    TABLE_INJECTION,
+} table_kind;
+
+static void injection_cells(const injection_counts *n, bool step1)
+{
+    share_cell(n->carried_out);
+    share_cell(step1 ? n->removed : (injection_share){ 0, 0 });
+    share_cell(step1 ? n->clean_cut : (injection_share){ 0, 0 });
+    share_cell(step1 ? n->clean_whole : (injection_share){ 0, 0 });
+}
+
+static void table_row(const eval_figure *f, table_kind kind)
 {
     printf("  %-15s %5zu", f->arm, f->n);
-    if (rated) {
+    if (kind == TABLE_INJECTION) {
+        cell(f->accuracy, 100, "%.1f %%");
+        injection_cells(&f->injection, f->step1_tokens > 0);
+    } else if (kind == TABLE_RATED) {
         cell(f->objectivity, 1, "%.2f");
         cell(f->quality, 1, "%.2f");
     } else {
@@ -397,11 +419,15 @@ static void table_row(const eval_figure *f, bool rated)
 
 static void table_print(const eval_run *run, const eval_summary *s)
 {
-    bool rated = !strcmp(run->task, "argument");
+    table_kind kind = !strcmp(run->task, "argument")    ? TABLE_RATED
+                      : !strcmp(run->task, "injection") ? TABLE_INJECTION
+                                                        : TABLE_ANSWERS;
     printf("%s, %s, temperature %g, %zu items of %s\n", run->task, run->model, run->temperature,
            run->item_count, run->data_name);
     printf("  %-15s %5s", "arm", "n");
-    if (rated)
+    if (kind == TABLE_INJECTION)
+        printf(" %9s %9s %9s %9s %9s", "accuracy", "success", "removed", "clean cut", "whole");
+    else if (kind == TABLE_RATED)
         printf(" %9s %9s", "objectiv.", "quality");
     else
         printf(" %9s %12s %9s %9s %9s", "accuracy", "95 %", "gap", "p", "follows");
@@ -412,7 +438,7 @@ static void table_print(const eval_run *run, const eval_summary *s)
         if (f->group && (!group || strcmp(group, f->group) != 0))
             printf("%s\n", f->group);
         group = f->group;
-        table_row(f, rated);
+        table_row(f, kind);
     }
 }
 
@@ -422,7 +448,7 @@ static s2a_status judge_open(eval_options *o, session *s, options *judge_options
                              session *judge, char hex[65], s2a_error *err)
 {
     eval_settings *run = &o->run;
-    run->judge = run->task == EVAL_ARGUMENT && !o->no_judge;
+    run->judge = (run->task == EVAL_ARGUMENT || run->task == EVAL_INJECTION) && !o->no_judge;
     if (!run->judge)
         return S2A_OK;
     if (!o->judge_model && !o->judge_url) {

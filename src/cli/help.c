@@ -75,6 +75,7 @@ const char help_main[] =
     "                         (the default on the embedded engine); rewrite: it writes the\n"     \
     "                         prompt anew (the default on a server)\n"                            \
     "      --preset NAME      auto, opinion, relevance, single, keep-original, not-instructed;\n" \
+    "                         untrusted: cuts orders to the assistant from --context;\n"          \
     "                         without step 1: plain, instructed, instructed-math\n"               \
     "      --threshold X      select: a sentence is kept if its log-odds are at least X (0)\n"     \
     "      --keep RATIO       select: the best sentences up to this share of the text's bytes\n"  \
@@ -122,7 +123,7 @@ const char help_eval[] =
     "\n"
     "Runs an experiment of the paper: the same items answered in several ways (arms).\n"
     "\n"
-    "tasks: qa, argument, math, math-hard, rag, clean (docs/eval.md)\n"
+    "tasks: qa, argument, math, math-hard, rag, clean, injection (docs/eval.md)\n"
     "\n"
     "what is run:\n"
     "      --data FILE        a published data file; without it, a small sample\n"
@@ -242,7 +243,7 @@ const char help_serve[] =
     "      --prefix TEXT      what asks for it before a model's name (s2a-)\n"
     "      --mode NAME        select or rewrite; the default depends on the model's place\n"
     "      --preset NAME      auto, opinion, relevance, single, keep-original, not-instructed,\n"
-    "                         plain, instructed, instructed-math\n"
+    "                         untrusted, plain, instructed, instructed-math\n"
     "      --show WHERE       where clients see the rewritten prompt: none, reasoning_content\n"
     "                         (the default), reasoning, both, or think: before the answer\n"
     "      --step1-budget-ms N   after so long the original prompt goes on (0: no limit)\n"

@@ -43,6 +43,8 @@ static const recipe recipes[] = {
     [S2A_PRESET_PLAIN] = { PROMPT_NONE, PARSE_WHOLE, PROMPT_NONE, true },
     [S2A_PRESET_INSTRUCTED] = { PROMPT_NONE, PARSE_WHOLE, PROMPT_INSTRUCTED_OPINION, true },
     [S2A_PRESET_INSTRUCTED_MATH] = { PROMPT_NONE, PARSE_WHOLE, PROMPT_INSTRUCTED_MATH, true },
+    /* Mode select alone: its prompts are never asked for. */
+    [S2A_PRESET_UNTRUSTED] = { PROMPT_REWRITE_RELEVANCE, PARSE_SPLIT, PROMPT_ANSWER_PLAIN, false },
 };
 
 typedef struct run {
@@ -429,7 +431,8 @@ static s2a_status step1_select(run *r)
     const s2a_engine *engine = r->engine;
     const text *x = &r->result->input;
     select_input in = { .backend = engine->backend, .prompts = &engine->prompts,
-                        .examples = &engine->examples,
+                        .examples = q->preset == S2A_PRESET_UNTRUSTED ? &engine->untrusted_examples
+                                                                      : &engine->examples,
                         .question_start = r->given_question.end > 0 ? r->given_question.start
                                                                     : SIZE_MAX,
                         .preset = q->preset, .calibration = &engine->calibration,
@@ -527,6 +530,24 @@ static s2a_status step2(run *r)
 
 /* ---- the two functions ------------------------------------------------------------------ */
 
+/* A rewriting model would follow the orders that it is to leave out, and a share of the text to keep
+ * says nothing about orders. */
+static s2a_status untrusted_check(const run *r, bool can)
+{
+    const s2a_request *q = r->request;
+    if (q->mode != S2A_MODE_DEFAULT && q->mode != S2A_MODE_SELECT)
+        return error_set(r->err, S2A_ARGUMENT, "preset untrusted needs mode select, not %s; leave --mode "
+                                               "out, or use preset auto",
+                         s2a_mode_name(q->mode));
+    if (q->keep > 0)
+        return error_set(r->err, S2A_ARGUMENT, "preset untrusted goes by a threshold; leave --keep out, "
+                                               "or use preset relevance");
+    if (!can)
+        return error_set(r->err, S2A_UNSUPPORTED, "preset untrusted needs mode select, and this backend "
+                                                  "gives no log-probabilities of labels");
+    return S2A_OK;
+}
+
 /* The mode of a request that names none is what the preset allows and the backend prefers. */
 static s2a_status mode_choose(const run *r, s2a_mode *out)
 {
@@ -536,6 +557,10 @@ static s2a_status mode_choose(const run *r, s2a_mode *out)
     bool selects = q->preset == S2A_PRESET_AUTO || q->preset == S2A_PRESET_OPINION ||
                    q->preset == S2A_PRESET_RELEVANCE;
     *out = q->mode;
+    if (q->preset == S2A_PRESET_UNTRUSTED) {
+        *out = S2A_MODE_SELECT;
+        return untrusted_check(r, can);
+    }
     if (r->recipe->rewrite == PROMPT_NONE)
         *out = S2A_MODE_NONE;
     else if (q->mode == S2A_MODE_DEFAULT)

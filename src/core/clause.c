@@ -178,6 +178,16 @@ bool clause_refers_back(const char *sentence, size_t len, bool question)
     return false;
 }
 
+bool clause_speaks_to_reader(const char *sentence, size_t len)
+{
+    static const char *const beginnings[] = { "if ", "please ", "thank", "let me know", "let us know",
+                                              "should you ", "feel free " };
+    size_t at = 0;
+    while (at < len && ascii_space(sentence[at]))
+        at++;
+    return any_prefix(sentence + at, len - at, beginnings, COUNT(beginnings)) > 0;
+}
+
 size_t clause_opinion(const char *sentence, size_t len)
 {
     static const char *const opinions[] = {

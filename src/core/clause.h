@@ -26,6 +26,10 @@ bool clause_is_standing(const char *sentence, size_t len);
  * question that has one: "How old is he?" English alone; pure. */
 bool clause_refers_back(const char *sentence, size_t len, bool question);
 
+/* True for a sentence that begins as texts speak to their reader: "If you have any questions, ...",
+ * "Please ...", "Let me know ...", "Thank you ...". English alone; pure. */
+bool clause_speaks_to_reader(const char *sentence, size_t len);
+
 /* Splits each sentence that is such a thing in two, a statement and a question. *units is replaced.
  * S2A_NOMEM, and *units is then as it was. */
 s2a_status clause_split(const char *text, segment_unit **units, size_t *count, s2a_error *err);

@@ -110,7 +110,10 @@ s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out, 
         return error_nomem(err);
     s2a_status status = prompt_set_load(full.prompts_dir, &engine->prompts, err);
     if (status == S2A_OK)
-        status = select_examples_build(&engine->prompts, &engine->examples, err);
+        status = select_examples_build(&engine->prompts, S2A_PRESET_AUTO, &engine->examples, err);
+    if (status == S2A_OK)
+        status = select_examples_build(&engine->prompts, S2A_PRESET_UNTRUSTED,
+                                       &engine->untrusted_examples, err);
     if (status == S2A_OK)
         status = backend_open(&full, &engine->backend, err);
     if (status == S2A_OK && full.step1_cache_dir)
@@ -118,11 +121,13 @@ s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out, 
     engine->calibration = engine_calibration(&full.calibration);
     if (status != S2A_OK) {
         select_examples_free(&engine->examples);
+        select_examples_free(&engine->untrusted_examples);
         prompt_set_free(&engine->prompts);
         free(engine);
         return status;
     }
     select_examples_count(&engine->examples, engine->backend);
+    select_examples_count(&engine->untrusted_examples, engine->backend);
     *out = engine;
     return S2A_OK;
 }
@@ -133,6 +138,7 @@ void s2a_engine_close(s2a_engine *engine)
         return;
     engine->backend->vtable->close(engine->backend);
     select_examples_free(&engine->examples);
+    select_examples_free(&engine->untrusted_examples);
     prompt_set_free(&engine->prompts);
     free(engine);
 }

@@ -10,7 +10,7 @@
 struct s2a_engine {
     backend *backend;
     prompt_set prompts;
-    select_examples examples;
+    select_examples examples, untrusted_examples;
     s2a_calibration calibration;
 };
 

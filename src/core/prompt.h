@@ -34,7 +34,10 @@ extern const size_t prompts_builtin_count;
     X(SELECT, "select", "IQ")                                                                    \
     X(SELECT_EXAMPLES, "select-examples", "")                                                    \
     X(JUDGE_SENTIMENT, "judge/sentiment", "I")                                                   \
-    X(JUDGE_QUALITY, "judge/quality", "I")
+    X(JUDGE_QUALITY, "judge/quality", "I")                                                       \
+    X(SELECT_UNTRUSTED_SYSTEM, "select-untrusted-system", "")                                    \
+    X(SELECT_UNTRUSTED_EXAMPLES, "select-untrusted-examples", "")                                \
+    X(JUDGE_INJECTION, "judge/injection", "IC")
 
 typedef enum prompt_id {
 #define PROMPT_ENUM(name, file, needs) PROMPT_##name,

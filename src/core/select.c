@@ -70,6 +70,23 @@ static quoting *quoting_find(const select_input *in)
     return found;
 }
 
+/* What stays whatever the model says of it. Orders are put into tables and quotations too; and what is
+ * indented is seldom code in a mail. */
+static bool stays_whole(const select_input *in, size_t i, bool quoted)
+{
+    const segment_unit *u = &in->units[i];
+    if (in->preset != S2A_PRESET_UNTRUSTED)
+        return !is_sentence(u) || quoted;
+    const char *text = in->text + u->start;
+    return u->kind == SEGMENT_CODE && u->end - u->start >= 3 &&
+           (!memcmp(text, "```", 3) || !memcmp(text, "~~~", 3));
+}
+
+static const char *kept_label(const select_input *in)
+{
+    return select_wording_of(in->preset)->labels[SELECT_NEEDED] + 1;
+}
+
 static bool is_request(const select_input *in, size_t i)
 {
     const segment_unit *u = &in->units[i];
@@ -87,8 +104,8 @@ s2a_status select_mark(const select_input *in, select_unit *out, s2a_error *err)
         return error_nomem(err);
     for (size_t i = 0; i < in->count; i++) {
         const segment_unit *u = &in->units[i];
-        out[i] = (select_unit){ .kept = true, .label = "needed",
-                                .whole = !is_sentence(u) || quoted[i].at_start };
+        out[i] = (select_unit){ .kept = true, .label = kept_label(in),
+                                .whole = stays_whole(in, i, quoted[i].at_start) };
         out[i].question = in->question_start != SIZE_MAX
                               ? u->start >= in->question_start
                               : (u->question && !quoted[i].at_end) ||
@@ -118,8 +135,8 @@ s2a_status select_mark_earlier(const select_input *in, select_unit *out, s2a_err
         const segment_unit *u = &in->units[i];
         const char *sentence = in->text + u->start;
         size_t len = u->text_end - u->start;
-        out[i] = (select_unit){ .kept = true, .label = "needed",
-                                .whole = !is_sentence(u) || quoted[i].at_start,
+        out[i] = (select_unit){ .kept = true, .label = kept_label(in),
+                                .whole = stays_whole(in, i, quoted[i].at_start),
                                 .question = u->question || clause_is_request(sentence, len) ||
                                             clause_is_standing(sentence, len) };
     }
@@ -142,7 +159,7 @@ void select_spare(const select_input *in, select_unit *out)
     for (size_t i = 0; i < in->count; i++) {
         out[i].kept |= !any;
         if (out[i].kept && !out[i].question)
-            out[i].label = "needed";
+            out[i].label = kept_label(in);
     }
 }
 
@@ -310,6 +327,12 @@ s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usa
 
 /* ---- deciding ----------------------------------------------------------------------------- */
 
+/* Of the log-odds of data against instruction; docs/results/select-search says how both were found. What
+ * begins as texts speak to their reader ("If you have any questions, just reply to this mail.") looks more
+ * like an order than it is. */
+#define UNTRUSTED_BORDER 0.0
+#define UNTRUSTED_READER_BORDER (-1.5)
+
 /* What the scores of one prompt have in common. */
 typedef struct scale {
     double attention; /* of all units */
@@ -333,6 +356,14 @@ static scale scale_of(const select_input *in, const select_unit *units)
     }
     s.border = c->relevance_border + fmin(c->relevance_cap, c->relevance_ratio * top);
     return s;
+}
+
+/* Whether sentence i is no order to the assistant. */
+static double untrusted_score(const select_input *in, const select_unit *u, size_t i)
+{
+    const segment_unit *at = &in->units[i];
+    bool reader = clause_speaks_to_reader(in->text + at->start, at->text_end - at->start);
+    return u->needed - u->unrelated - (reader ? UNTRUSTED_READER_BORDER : UNTRUSTED_BORDER);
 }
 
 static double score_of(const select_input *in, const select_unit *u, const scale *s)
@@ -403,7 +434,9 @@ s2a_status select_decide(const select_input *in, select_unit *out, s2a_error *er
     scale s = scale_of(in, out);
     for (size_t i = 0; i < in->count; i++) {
         select_unit *u = &out[i];
-        u->score = u->judged ? score_of(in, u, &s) : 0;
+        u->score = !u->judged                            ? 0
+                   : in->preset == S2A_PRESET_UNTRUSTED ? untrusted_score(in, u, i)
+                                                        : score_of(in, u, &s);
         u->kept = !u->judged || u->whole || u->score >= in->threshold;
     }
     s2a_status status = in->keep > 0 ? keep_share(in, out, err) : S2A_OK;
@@ -412,7 +445,10 @@ s2a_status select_decide(const select_input *in, select_unit *out, s2a_error *er
         bool opinion = !u->attended && (in->preset == S2A_PRESET_OPINION ||
                                         (in->preset != S2A_PRESET_RELEVANCE &&
                                          u->opinion > u->unrelated));
-        u->label = u->question ? "question" : u->kept ? "needed" : opinion ? "opinion" : "unrelated";
+        const char *removed = in->preset == S2A_PRESET_UNTRUSTED ? "instruction"
+                              : opinion                          ? "opinion"
+                                                                 : "unrelated";
+        u->label = u->question ? "question" : u->kept ? kept_label(in) : removed;
     }
     return status;
 }

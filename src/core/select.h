@@ -4,7 +4,8 @@
  * names "only generate the difference, or the parts not to include" as future work (section 6).
  *
  * prompts/select-system.txt is the instruction, prompts/select-examples.txt turns that come before
- * every text: both are computed once. prompts/select.txt is the turn of the text itself. All functions are thread-safe. */
+ * every text: both are computed once. prompts/select.txt is the turn of the text itself. Preset untrusted
+ * has an instruction, examples and labels of its own (data, instruction). All functions are thread-safe. */
 #ifndef S2A_SELECT_H
 #define S2A_SELECT_H
 
@@ -20,10 +21,12 @@ typedef struct select_examples {
     size_t tokens; /* of all of them, where they were counted */
 } select_examples;
 
-/* Lines "needed: ...", "unrelated: ...", "opinion: ..." and "question: ..."; blank lines between
- * examples, each with one question. S2A_PROMPT (position is the byte at fault), S2A_NOMEM. On
+/* Lines "needed: ...", "unrelated: ...", "opinion: ..." and "question: ..."; of preset untrusted
+ * "data: ...", "instruction: ..." and "question: ..."; blank lines between examples, each with one
+ * question. S2A_PROMPT (position is the byte at fault), S2A_NOMEM. On
  * failure *out holds nothing to free. */
-s2a_status select_examples_build(const prompt_set *prompts, select_examples *out, s2a_error *err);
+s2a_status select_examples_build(const prompt_set *prompts, s2a_preset preset, select_examples *out,
+                                 s2a_error *err);
 void select_examples_free(select_examples *examples);
 /* Their tokens, for the judgement of texts that are nearly as long as the context. */
 void select_examples_count(select_examples *examples, backend *b);
@@ -36,14 +39,15 @@ typedef struct select_unit {
     bool question;   /* always kept, not judged */
     bool asked;      /* it is what is to be answered now */
     bool whole;      /* code, table, list, heading, inside a quotation: kept unless a share of the text
-                        is asked for */
+                        is asked for. Preset untrusted: fenced code alone */
     bool judged;
-    double needed, unrelated, opinion; /* log-probabilities of the labels */
+    double needed, unrelated, opinion; /* log-probabilities of the labels; preset untrusted: of
+                                          data and instruction, and 0 */
     double attention;                  /* of the question's, on a byte of the unit */
     bool attended;                     /* attention is what was read, not the labels */
     double score;                      /* log-odds of being kept; 0 when not judged */
     bool kept;
-    const char *label; /* "question", "needed", "unrelated", "opinion" */
+    const char *label; /* "question", "needed", "unrelated", "opinion", "data", "instruction" */
 } select_unit;
 
 typedef struct select_input {
@@ -54,7 +58,7 @@ typedef struct select_input {
     const segment_unit *units;
     size_t count;
     size_t question_start; /* units from here on are the question, given apart; SIZE_MAX = find it */
-    s2a_preset preset;     /* auto, opinion or relevance */
+    s2a_preset preset;     /* auto, opinion, relevance or untrusted; examples are that preset's */
     const s2a_calibration *calibration;
     double threshold; /* kept from this score on */
     double keep;      /* 0, or the share of the judged bytes to keep, best scores first. Scores are

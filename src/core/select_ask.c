@@ -109,6 +109,7 @@ static void asking_free(asking *a)
 s2a_status select_ask_labels(const select_input *in, const select_window *w, select_unit *out,
                              s2a_usage *usage, s2a_error *err)
 {
+    const select_wording *wording = select_wording_of(in->preset);
     asking a = { .count = 0 };
     backend_params params = { .top_p = 1, .cancel = in->cancel, .request_id = in->request_id,
                               .keep_result = true, .common_messages = in->examples->count };
@@ -116,8 +117,8 @@ s2a_status select_ask_labels(const select_input *in, const select_window *w, sel
     s2a_status status =
         asking_fill(in, w, out, &a)
             ? in->backend->vtable->score(in->backend, a.messages, in->examples->count + 1, a.branches,
-                                         a.count, select_labels, SELECT_LABELS, &params, a.logprob,
-                                         &used, err)
+                                         a.count, wording->labels, wording->count, &params,
+                                         a.logprob, &used, err)
             : error_nomem(err);
     *usage = used.tokens;
     const double *row = a.logprob;
@@ -127,8 +128,8 @@ s2a_status select_ask_labels(const select_input *in, const select_window *w, sel
         out[i].judged = true;
         out[i].needed = row[SELECT_NEEDED];
         out[i].unrelated = row[SELECT_UNRELATED];
-        out[i].opinion = row[SELECT_OPINION];
-        row += SELECT_LABELS;
+        out[i].opinion = wording->count > SELECT_OPINION ? row[SELECT_OPINION] : 0;
+        row += wording->count;
     }
     asking_free(&a);
     return status;

@@ -13,7 +13,19 @@
 #define BRANCH_BYTES 144 /* where words are not set apart */
 #define TURN_TOKENS 8    /* what a template puts around a message */
 
-const char *const select_labels[SELECT_LABELS] = { " needed", " unrelated", " opinion" };
+const select_wording *select_wording_of(s2a_preset preset)
+{
+    static const select_wording attention = { { " needed", " unrelated", " opinion" }, 3,
+                                              PROMPT_SELECT_SYSTEM, PROMPT_SELECT_EXAMPLES,
+                                              "select-examples",
+                                              "needed, unrelated, opinion or question" };
+    static const select_wording orders = { { " data", " instruction" }, 2,
+                                           PROMPT_SELECT_UNTRUSTED_SYSTEM,
+                                           PROMPT_SELECT_UNTRUSTED_EXAMPLES,
+                                           "select-untrusted-examples",
+                                           "data, instruction or question" };
+    return preset == S2A_PRESET_UNTRUSTED ? &orders : &attention;
+}
 
 /* ---- what the model is shown -------------------------------------------------------------- */
 
@@ -59,6 +71,7 @@ void select_add_branch(buf *out, size_t number, const char *text, size_t len)
 /* ---- examples ----------------------------------------------------------------------------- */
 
 typedef struct example {
+    const select_wording *w;
     buf list, answer;
     const char *question;
     size_t question_len, count;
@@ -95,7 +108,7 @@ static s2a_status example_end(const prompt_set *prompts, example *e, select_exam
         return S2A_OK;
     if (!e->question || e->answer.len == 0)
         return error_set_at(err, S2A_PROMPT, position,
-                            "select-examples: the example that ends at byte %zu has no %s", position,
+                            "%s: the example that ends at byte %zu has no %s", e->w->file, position,
                             e->question ? "labelled sentence" : "question");
     buf content;
     buf_init(&content, 4 * LIMIT_PROMPT_FILE_BYTES);
@@ -115,50 +128,50 @@ static s2a_status example_end(const prompt_set *prompts, example *e, select_exam
 static s2a_status example_line(example *e, const char *line, size_t len, size_t position,
                                s2a_error *err)
 {
+    const select_wording *w = e->w;
     const char *colon = memchr(line, ':', len);
     size_t name = colon ? (size_t)(colon - line) : 0, start = name + 1;
     while (start < len && ascii_space(line[start]))
         start++;
     if (!colon || start >= len)
         return error_set_at(err, S2A_PROMPT, position,
-                            "select-examples: the line at byte %zu is not \"label: sentence\"",
-                            position);
+                            "%s: the line at byte %zu is not \"label: sentence\"", w->file, position);
     select_add_numbered(&e->list, ++e->count, line + start, len - start);
     if (name == 8 && !memcmp(line, "question", 8)) {
         e->question = line + start;
         e->question_len = len - start;
         return S2A_OK;
     }
-    for (size_t i = 0; i < SELECT_LABELS; i++) {
-        if (strlen(select_labels[i] + 1) != name || memcmp(line, select_labels[i] + 1, name) != 0)
+    for (size_t i = 0; i < w->count; i++) {
+        if (strlen(w->labels[i] + 1) != name || memcmp(line, w->labels[i] + 1, name) != 0)
             continue;
         if (e->answer.len > 0)
             buf_adds(&e->answer, "\n");
         select_add_branch(&e->answer, e->count, line + start, len - start);
-        buf_adds(&e->answer, select_labels[i]);
+        buf_adds(&e->answer, w->labels[i]);
         return S2A_OK;
     }
     return error_set_at(err, S2A_PROMPT, position,
-                        "select-examples: unknown label at byte %zu; use needed, unrelated, opinion "
-                        "or question",
-                        position);
+                        "%s: unknown label at byte %zu; use %s", w->file, position, w->names);
 }
 
-s2a_status select_examples_build(const prompt_set *prompts, select_examples *out, s2a_error *err)
+s2a_status select_examples_build(const prompt_set *prompts, s2a_preset preset, select_examples *out,
+                                 s2a_error *err)
 {
+    const select_wording *w = select_wording_of(preset);
     *out = (select_examples){ 0 };
     buf system;
     buf_init(&system, LIMIT_PROMPT_FILE_BYTES);
-    buf_add(&system, prompts->text[PROMPT_SELECT_SYSTEM], prompts->len[PROMPT_SELECT_SYSTEM]);
+    buf_add(&system, prompts->text[w->system], prompts->len[w->system]);
     bool begun = messages_add(out, "system", &system);
     buf_free(&system);
     if (!begun) {
         select_examples_free(out);
         return error_nomem(err);
     }
-    const char *text = prompts->text[PROMPT_SELECT_EXAMPLES];
-    size_t len = prompts->len[PROMPT_SELECT_EXAMPLES];
-    example e = { .count = 0 };
+    const char *text = prompts->text[w->examples];
+    size_t len = prompts->len[w->examples];
+    example e = { .w = w };
     buf_init(&e.list, 2 * LIMIT_PROMPT_FILE_BYTES);
     buf_init(&e.answer, 2 * LIMIT_PROMPT_FILE_BYTES);
     s2a_status status = S2A_OK;

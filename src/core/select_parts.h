@@ -7,7 +7,16 @@
 #include "core/window.h"
 
 enum { SELECT_NEEDED, SELECT_UNRELATED, SELECT_OPINION, SELECT_LABELS };
-extern const char *const select_labels[SELECT_LABELS];
+
+/* What a preset asks of each unit: the label of what is kept, then those of what goes, each with the
+ * space before it. */
+typedef struct select_wording {
+    const char *labels[SELECT_LABELS];
+    size_t count;
+    prompt_id system, examples;
+    const char *file, *names; /* of the examples and of their lines, for errors */
+} select_wording;
+const select_wording *select_wording_of(s2a_preset preset);
 
 /* "[3] " and the text, on a line of its own unless it is the first. */
 void select_add_numbered(buf *out, size_t number, const char *text, size_t len);

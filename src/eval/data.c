@@ -26,6 +26,7 @@ SAMPLE(math)
 SAMPLE(math_hard)
 SAMPLE(rag)
 SAMPLE(clean)
+SAMPLE(injection)
 #undef SAMPLE
 
 static const struct {
@@ -38,6 +39,7 @@ static const struct {
     [EVAL_MATH_HARD] = { "math-hard", sample_math_hard, &sample_math_hard_len },
     [EVAL_RAG] = { "rag", sample_rag, &sample_rag_len },
     [EVAL_CLEAN] = { "clean", sample_clean, &sample_clean_len },
+    [EVAL_INJECTION] = { "injection", sample_injection, &sample_injection_len },
 };
 
 const char *eval_task_name(eval_task task)
@@ -119,6 +121,9 @@ static s2a_status row_take(reading *r, const json_t *row)
         *r->err = row_err;
         return status;
     }
+    if (sink.last_may_repeat && data->count > before + 1 &&
+        json_object_get(r->ids, data->items[data->count - 1].id))
+        items_drop(data, data->count - 1);
     for (size_t i = before; i < data->count; i++) {
         if (json_object_get(r->ids, data->items[i].id)) {
             char why[128];

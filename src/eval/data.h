@@ -8,6 +8,8 @@
  *   math-hard  GSM-Plus rows (question, seed_question, answer, perturbation_type)
  *   rag        HotpotQA distractor rows (question, answer, context, supporting_facts)
  *   clean      rows of qa without an opinion, clean problems, or {"text", "answer"}
+ *   injection  BIPIA rows (context, attack, attack_category, question, answer): four items of each, with
+ *              the attack at the start, in the middle and at the end of the context, and without it
  *
  * One thread. */
 #ifndef S2A_EVAL_DATA_H
@@ -24,6 +26,7 @@ typedef enum eval_task {
     EVAL_MATH_HARD,
     EVAL_RAG,
     EVAL_CLEAN,
+    EVAL_INJECTION,
     EVAL_TASK_COUNT,
 } eval_task;
 
@@ -67,6 +70,7 @@ typedef struct eval_row_sink {
     char detail[160];
     bool other; /* the row is not of this task */
     bool may_repeat; /* the layout has a row for each of several wordings: only the first counts */
+    bool last_may_repeat; /* its last item may be that of an earlier row, and is left out then */
 } eval_row_sink;
 
 /* Adds the row's items. S2A_INPUT when the row is bad: fault says why; nothing was added. */

@@ -191,6 +191,16 @@ static json_t *with_scores(json_t *object, const eval_record *r)
     return NULL;
 }
 
+/* What only task injection has, where the judge said it; the object is taken over. */
+static json_t *with_attack(json_t *object, const eval_record *r)
+{
+    if (!object || !r->attack_judged ||
+        json_object_set_new(object, "carried_out", json_boolean(r->carried_out)) == 0)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
 json_t *eval_record_json(const eval_record *r)
 {
     json_t *object = json_pack(
@@ -204,7 +214,7 @@ json_t *eval_record_json(const eval_record *r)
         (json_int_t)r->needed_removed, "step1", eval_usage_json(&r->step1), "step2",
         eval_usage_json(&r->step2), "judged", (int)r->judged, "sentiment", r->sentiment, "quality",
         r->quality);
-    return with_scores(object, r);
+    return with_attack(with_scores(object, r), r);
 }
 
 bool eval_record_from_json(const json_t *value, eval_record *out)
@@ -230,6 +240,9 @@ bool eval_record_from_json(const json_t *value, eval_record *out)
     out->needed = (uint32_t)count_from(value, "needed");
     out->needed_removed = (uint32_t)count_from(value, "needed_removed");
     out->judged = json_is_true(json_object_get(value, "judged"));
+    const json_t *carried_out = json_object_get(value, "carried_out");
+    out->attack_judged = json_is_boolean(carried_out);
+    out->carried_out = json_is_true(carried_out);
     out->sentiment = json_number_value(json_object_get(value, "sentiment"));
     out->quality = json_number_value(json_object_get(value, "quality"));
     return ok;

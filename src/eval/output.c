@@ -32,11 +32,29 @@ static json_t *fallbacks_json(const eval_summary *summary, const char *arm)
     return out;
 }
 
+static json_t *share_json(injection_share s)
+{
+    bool any = s.whole > 0;
+    return json_pack("{s:I,s:I,s:o,s:o}", "count", (json_int_t)s.part, "of", (json_int_t)s.whole,
+                     "share", any ? real((double)s.part / (double)s.whole) : json_null(), "ci",
+                     any ? interval(stats_wilson(s.part, s.whole, 0.95)) : json_null());
+}
+
+/* Only task injection has such figures. */
+static json_t *injection_json(const injection_counts *n)
+{
+    if (n->removed.whole + n->clean_whole.whole == 0)
+        return json_null();
+    return json_pack("{s:o,s:o,s:o,s:o}", "attacks_removed", share_json(n->removed),
+                     "attack_success", share_json(n->carried_out), "clean_units_cut",
+                     share_json(n->clean_cut), "clean_unchanged", share_json(n->clean_whole));
+}
+
 static json_t *figure_json(const eval_figure *f)
 {
     return json_pack(
         "{s:o,s:o,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,"
-        "s:{s:o,s:o,s:o},s:{s:o,s:o},s:I}",
+        "s:{s:o,s:o,s:o},s:{s:o,s:o},s:I,s:o}",
         "accuracy", real(f->accuracy), "ci", interval(f->ci), "n", (json_int_t)f->n, "items",
         (json_int_t)f->items, "difference", real(f->difference), "difference_ci",
         interval(f->difference_ci), "mcnemar_p", real(f->mcnemar_p), "pairs_needed",
@@ -48,19 +66,20 @@ static json_t *figure_json(const eval_figure *f)
         real(f->quality), "quality_ci", interval(f->quality_ci), "step1", "tokens",
         real(f->step1_tokens), "completion_tokens", real(f->step1_completion_tokens), "ms",
         real(f->step1_ms), "step2", "tokens", real(f->step2_tokens), "ms", real(f->step2_ms),
-        "fallback_count", (json_int_t)f->fallbacks);
+        "fallback_count", (json_int_t)f->fallbacks, "injection", injection_json(&f->injection));
 }
 
 static json_t *record_json(const eval_record *r)
 {
-    return json_pack("{s:o,s:b,s:o,s:I,s:b,s:b,s:o,s:b,s:o,s:o,s:o,s:o,s:o}", "answer",
+    return json_pack("{s:o,s:b,s:o,s:I,s:b,s:b,s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o}", "answer",
                      text(r->answer), "correct", (int)r->correct, "rewritten", text(r->rewritten),
                      "seed", (json_int_t)r->seed, "follows_wrong", (int)r->follows_wrong,
                      "unchanged", (int)r->unchanged, "fallback", text(r->fallback), "answer_cut",
                      (int)r->answer_cut, "removed", eval_spans_json(r->removed, r->removed_count),
                      "sentiment", r->judged ? real(r->sentiment) : json_null(), "quality",
-                     r->judged ? real(r->quality) : json_null(), "step1", eval_usage_json(&r->step1),
-                     "step2", eval_usage_json(&r->step2));
+                     r->judged ? real(r->quality) : json_null(), "carried_out",
+                     r->attack_judged ? json_boolean(r->carried_out) : json_null(), "step1",
+                     eval_usage_json(&r->step1), "step2", eval_usage_json(&r->step2));
 }
 
 static const char *const label_names[] = {

@@ -64,6 +64,8 @@ typedef struct eval_record {
     bool judged;        /* arguments: the two below are set */
     double sentiment;   /* -5..5 */
     double quality;     /* 1..5 */
+    bool attack_judged; /* injection: the next is set */
+    bool carried_out;   /* the answer does what the attack asks for */
 } eval_record;
 
 void eval_record_free(eval_record *record);

@@ -114,6 +114,13 @@ static s2a_status write_texts(const report_part *parts, size_t count, const char
         report_judgement_csv(&text, parts, count);
         status = write_text(&text, dir, "judgement.csv", err);
     }
+    bool injection = false;
+    for (size_t i = 0; i < count; i++)
+        injection |= report_has_injection(&parts[i]);
+    if (status == S2A_OK && injection) {
+        report_injection_csv(&text, parts, count);
+        status = write_text(&text, dir, "injection.csv", err);
+    }
     if (status == S2A_OK) {
         report_summary_markdown(&text, parts, count, command);
         status = write_text(&text, dir, "summary.md", err);

@@ -57,6 +57,8 @@ static void add_record(buf *out, const eval_run *run, const eval_item *item, con
     buf_adds(out, "]");
     add_usage(out, "step1", &r->step1);
     add_usage(out, "step2", &r->step2);
+    if (r->attack_judged)
+        add_bool(out, "carriedOut", r->carried_out);
     if (r->judged && isfinite(r->sentiment) && isfinite(r->quality))
         buf_addf(out, ",\"judged\":[%g,%g]", r->sentiment, r->quality);
     buf_adds(out, "}");

@@ -610,6 +610,160 @@ static s2a_status clean_read(eval_row_sink *sink, const json_t *row, eval_item *
     return status == S2A_OK ? pieces_set(item, &whole, 1, err) : status;
 }
 
+/* ---- injection -------------------------------------------------------------------------- */
+
+/* A sum may be written with or without marks between thousands and cents that are nothing. */
+static s2a_status sum_aliases(eval_item *item, const char *answer, s2a_error *err)
+{
+    size_t len = strlen(answer);
+    const char *forms[4] = { answer };
+    char *made[4] = { copy(answer), copy(answer), copy(answer), NULL };
+    s2a_status status = made[0] && made[1] && made[2] ? S2A_OK : error_nomem(err);
+    bool cents = len > 3 && !strcmp(answer + len - 3, ".00");
+    size_t count = 1;
+    for (int i = 0; i < 3 && status == S2A_OK; i++) {
+        size_t n = cents && i > 0 ? len - 3 : len, to = 0;
+        for (size_t k = 0; k < n; k++)
+            if (i == 1 || !strchr(", ", answer[k]))
+                made[i][to++] = answer[k];
+        made[i][to] = '\0';
+        forms[count++] = made[i];
+    }
+    if (status == S2A_OK)
+        status = aliases_set(item, forms, strpbrk(answer, "0123456789") ? count : 1, err);
+    for (int i = 0; i < 3; i++)
+        free(made[i]);
+    return status;
+}
+
+/* The end of the unit of the context whose end is nearest to its middle. */
+static s2a_status middle_of(const char *context, size_t *out, s2a_error *err)
+{
+    segment_unit *units = NULL;
+    size_t count = 0, len = strlen(context);
+    s2a_status status = segment_text(context, len, &units, &count, err);
+    *out = len;
+    for (size_t i = 0; status == S2A_OK && i + 1 < count; i++) {
+        size_t end = units[i].end, old = *out;
+        if ((end > len / 2 ? end - len / 2 : len / 2 - end) <
+            (old > len / 2 ? old - len / 2 : len / 2 - old))
+            *out = end;
+    }
+    free(units);
+    return status;
+}
+
+typedef struct injection {
+    const char *context, *attack, *question, *answer; /* answer: NULL = not known */
+} injection;
+
+/* Puts the attack, on a line of its own, before byte at of the context; SIZE_MAX: leaves it out. */
+static s2a_status injected_texts(eval_item *item, const injection *in, size_t at, s2a_error *err)
+{
+    size_t len = strlen(in->context), before = at < len ? at : len;
+    buf x, oracle;
+    buf_init(&x, LIMIT_INPUT_BYTES);
+    buf_init(&oracle, LIMIT_INPUT_BYTES);
+    while (before > 0 && ascii_space(in->context[before - 1]))
+        before--;
+    buf_add(&x, in->context, before);
+    eval_piece pieces[3] = { { 0, x.len, EVAL_NEEDED } };
+    if (at != SIZE_MAX) {
+        buf_addf(&x, "%s%s", x.len > 0 ? "\n" : "", in->attack);
+        pieces[1] = (eval_piece){ x.len - strlen(in->attack), x.len, EVAL_DISTRACTOR };
+        while (at < len && ascii_space(in->context[at]))
+            at++;
+        buf_addf(&x, "%s%s", at < len ? "\n" : "", in->context + (at < len ? at : len));
+        pieces[2] = (eval_piece){ pieces[1].end, x.len, EVAL_NEEDED };
+    }
+    buf_addf(&x, "\n\n");
+    item->question_start = x.len;
+    buf_adds(&x, in->question);
+    buf_addf(&oracle, "%s\n\n%s", in->context, in->question);
+    item->x = buf_take(&x, NULL);
+    item->oracle = buf_take(&oracle, NULL);
+    buf_free(&x);
+    buf_free(&oracle);
+    eval_piece full[3];
+    size_t n = 0;
+    for (size_t i = 0; i < 3; i++)
+        if (pieces[i].end > pieces[i].start)
+            full[n++] = pieces[i];
+    return item->x && item->oracle ? pieces_set(item, full, n, err) : error_nomem(err);
+}
+
+/* One item of the row. at: as above. */
+static s2a_status injection_add(eval_row_sink *sink, const json_t *row, const injection *in,
+                                const char *place, size_t at, s2a_error *err)
+{
+    eval_item item = { 0 };
+    buf named;
+    buf_init(&named, LIMIT_INPUT_BYTES);
+    buf_addf(&named, "%s\n%s", in->context, in->question);
+    if (at != SIZE_MAX)
+        buf_addf(&named, "\n%s", in->attack);
+    s2a_status status = named.status == S2A_OK ? S2A_OK : error_nomem(err);
+    /* What is clean is the same for all rows with its context and question, whatever their ids. */
+    if (status == S2A_OK)
+        status = item_name(&item, at != SIZE_MAX ? row : NULL, named.data, place, err);
+    buf_free(&named);
+    if (status == S2A_OK)
+        status = injected_texts(&item, in, at, err);
+    if (status == S2A_OK && in->answer)
+        status = sum_aliases(&item, in->answer, err);
+    if (status == S2A_OK && !item_texts(&item, place, "", ""))
+        status = error_nomem(err);
+    if (status == S2A_OK)
+        status = eval_data_add(sink->data, &item, err);
+    eval_item_free(&item);
+    return status;
+}
+
+static s2a_status injection_items(eval_row_sink *sink, const json_t *row, const injection *in,
+                                  s2a_error *err)
+{
+    size_t middle = 0;
+    s2a_status status = middle_of(in->context, &middle, err);
+    if (status == S2A_OK)
+        status = injection_add(sink, row, in, "start", 0, err);
+    if (status == S2A_OK)
+        status = injection_add(sink, row, in, "middle", middle, err);
+    if (status == S2A_OK)
+        status = injection_add(sink, row, in, "end", strlen(in->context), err);
+    if (status == S2A_OK)
+        status = injection_add(sink, row, in, "clean", SIZE_MAX, err);
+    return status;
+}
+
+static s2a_status injection_read(eval_row_sink *sink, const json_t *row, s2a_error *err)
+{
+    injection in = { field(row, "context"), field(row, "attack"), field(row, "question"),
+                     field(row, "answer") };
+    if (!in.context)
+        return bad(sink, err, "is missing", "context");
+    if (!in.attack)
+        return bad(sink, err, "is missing", "attack");
+    if (!in.question)
+        return bad(sink, err, "is missing", "question");
+    if (!in.answer)
+        return bad(sink, err, "is missing", "answer");
+    if (!strcmp(in.answer, "unknown"))
+        in.answer = NULL;
+    while (ascii_space(*in.context)) /* it is not blank */
+        in.context++;
+    size_t len = strlen(in.context);
+    while (ascii_space(in.context[len - 1]))
+        len--;
+    char *context = bytes_dup(in.context, len);
+    if (!context)
+        return error_nomem(err);
+    in.context = context;
+    sink->last_may_repeat = true;
+    s2a_status status = injection_items(sink, row, &in, err);
+    free(context);
+    return status;
+}
+
 /* ---- which ------------------------------------------------------------------------------ */
 
 s2a_status eval_short_hash(const char *text, char out[9], s2a_error *err)
@@ -632,6 +786,8 @@ s2a_status eval_row_read(eval_row_sink *sink, const json_t *row, s2a_error *err)
         return argument_read(sink, row, err);
     case EVAL_MATH:
         return math_read(sink, row, err);
+    case EVAL_INJECTION:
+        return injection_read(sink, row, err);
     case EVAL_QA:
         status = qa_read(sink, row, &item, false, err);
         break;

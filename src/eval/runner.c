@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/limits.h"
 #include "digest/sha256.h"
+#include "eval/injection.h"
 #include "eval/score.h"
 #include "eval/step.h"
 
@@ -32,11 +33,21 @@ typedef struct runner {
     s2a_error first;
 } runner;
 
-s2a_status eval_prompts_hash(const s2a_engine *engine, char hex[65], s2a_error *err)
+/* Prompts that no other task uses count for task injection alone: results of before it stay valid. */
+static bool counts_for(size_t id, eval_task task)
+{
+    bool injection = id == PROMPT_SELECT_UNTRUSTED_SYSTEM || id == PROMPT_SELECT_UNTRUSTED_EXAMPLES ||
+                     id == PROMPT_JUDGE_INJECTION;
+    return !injection || task == EVAL_INJECTION;
+}
+
+s2a_status eval_prompts_hash(const s2a_engine *engine, eval_task task, char hex[65], s2a_error *err)
 {
     buf all;
     buf_init(&all, (size_t)PROMPT_COUNT * (LIMIT_PROMPT_FILE_BYTES + 1));
     for (size_t i = 0; i < PROMPT_COUNT; i++) {
+        if (!counts_for(i, task))
+            continue;
         buf_add(&all, engine->prompts.text[i], engine->prompts.len[i]);
         buf_add(&all, "", 1);
     }
@@ -121,39 +132,67 @@ static s2a_status answer_judge(const eval_item *item, eval_record *r, s2a_error 
     return status;
 }
 
-/* A judge that gives no rating leaves the record unjudged. */
-static s2a_status rating(const runner *w, const step_context *c, prompt_id id, const eval_item *item,
-                         const char *answer, int low, int high, double *out, bool *given)
+/* What the judge replies to a prompt about an answer and what it is held against; malloc'ed. */
+static s2a_status judge_ask(const step_context *c, prompt_id id, const char *answer,
+                            const char *context, size_t context_len, char **reply)
 {
-    prompt_values values = { .input = answer, .input_len = strlen(answer), .context = item->oracle,
-                             .context_len = strlen(item->oracle) };
+    prompt_values values = { .input = answer, .input_len = strlen(answer), .context = context,
+                             .context_len = context_len };
     buf prompt;
     buf_init(&prompt, LIMIT_INPUT_BYTES);
     prompt_render(&c->engine->prompts, id, &values, &prompt);
-    answer_result reply = { 0 };
+    answer_result result = { 0 };
     s2a_status status = prompt.status == S2A_OK
-                            ? answer_run(c, prompt.data, prompt.len, 0, 0, JUDGE_TOKENS, &reply)
+                            ? answer_run(c, prompt.data, prompt.len, 0, 0, JUDGE_TOKENS, &result)
                             : error_nomem(c->err);
-    int value = 0;
-    (void)w;
-    *given = status == S2A_OK && score_rating(reply.text, strlen(reply.text), low, high, &value);
-    *out = value;
-    free(reply.text);
+    *reply = result.text;
     buf_free(&prompt);
+    return status;
+}
+
+/* A judge that gives no rating leaves the record unjudged. */
+static s2a_status rating(const step_context *c, prompt_id id, const eval_item *item,
+                         const char *answer, int low, int high, double *out, bool *given)
+{
+    char *reply = NULL;
+    int value = 0;
+    s2a_status status = judge_ask(c, id, answer, item->oracle, strlen(item->oracle), &reply);
+    *given = status == S2A_OK && score_rating(reply, strlen(reply), low, high, &value);
+    *out = value;
+    free(reply);
+    return status;
+}
+
+/* Whether the answer carries out the attack; an item without one is not judged. */
+static s2a_status attack_judge(const step_context *c, const eval_item *item, eval_record *r)
+{
+    const eval_piece *attack = injection_attack(item);
+    char *reply = NULL;
+    if (!attack)
+        return S2A_OK;
+    s2a_status status = judge_ask(c, PROMPT_JUDGE_INJECTION, r->answer, item->x + attack->start,
+                                  attack->end - attack->start, &reply);
+    r->attack_judged =
+        status == S2A_OK && score_yes_no(reply, strlen(reply), &r->carried_out);
+    free(reply);
     return status;
 }
 
 static s2a_status record_judge(const runner *w, const eval_item *item, eval_record *r, s2a_error *err)
 {
     const eval_settings *o = w->o;
-    if (!o->judge || item->alias_count > 0)
+    if (!o->judge)
         return S2A_OK;
     step_context c = { o->judge_engine, w->store, o, o->judge_hash, err };
+    if (o->task == EVAL_INJECTION)
+        return attack_judge(&c, item, r);
+    if (item->alias_count > 0)
+        return S2A_OK;
     bool sentiment = false, quality = false;
-    s2a_status status = rating(w, &c, PROMPT_JUDGE_SENTIMENT, item, r->answer, -5, 5, &r->sentiment,
+    s2a_status status = rating(&c, PROMPT_JUDGE_SENTIMENT, item, r->answer, -5, 5, &r->sentiment,
                                &sentiment);
     if (status == S2A_OK)
-        status = rating(w, &c, PROMPT_JUDGE_QUALITY, item, r->answer, 1, 5, &r->quality, &quality);
+        status = rating(&c, PROMPT_JUDGE_QUALITY, item, r->answer, 1, 5, &r->quality, &quality);
     r->judged = sentiment && quality;
     return status;
 }
@@ -214,7 +253,7 @@ static s2a_status record_make(const runner *w, const eval_item *item, const arm 
         r->removed = s.removed;
         r->removed_count = s.removed_count;
         s.removed = NULL;
-        if (a->step1 == ARM_SELECT)
+        if (a->step1 == ARM_SELECT && w->o->task != EVAL_INJECTION)
             r->borders = w->engine->calibration;
         bool taken = units_take(item, &s, r);
         r->rewritten = s.rewritten;
@@ -379,9 +418,9 @@ s2a_status eval_run_all(s2a_engine *engine, const eval_settings *settings, eval_
     bool ready = pthread_mutex_init(&w.lock, NULL) == 0;
     s2a_status status = w.records && w.there && ready ? S2A_OK : error_nomem(err);
     if (status == S2A_OK)
-        status = eval_prompts_hash(engine, w.prompts_hash, err);
+        status = eval_prompts_hash(engine, settings->task, w.prompts_hash, err);
     if (status == S2A_OK && settings->judge) {
-        status = eval_prompts_hash(settings->judge_engine, judge_prompts_hash, err);
+        status = eval_prompts_hash(settings->judge_engine, settings->task, judge_prompts_hash, err);
         snprintf(method, sizeof method, "%.64s %s", settings->judge_hash, judge_prompts_hash);
     }
     if (status == S2A_OK)

@@ -16,7 +16,7 @@ typedef struct eval_settings {
     uint32_t max_tokens;
     uint32_t concurrency; /* threads; at least 1 */
     const char *model_hash;
-    bool judge;           /* arguments: rate answers; needs judge_engine */
+    bool judge;           /* arguments and injection: rate answers; needs judge_engine */
     s2a_engine *judge_engine;
     const char *judge_hash;
     s2a_cancel *cancel;
@@ -31,7 +31,7 @@ typedef struct eval_settings {
 s2a_status eval_run_all(s2a_engine *engine, const eval_settings *settings, eval_data *data,
                         eval_store *store, eval_run *out, s2a_error *err);
 
-/* sha256 over the texts of all prompts of the engine. */
-s2a_status eval_prompts_hash(const s2a_engine *engine, char hex[65], s2a_error *err);
+/* sha256 over the texts of all prompts of the engine that the task can use. */
+s2a_status eval_prompts_hash(const s2a_engine *engine, eval_task task, char hex[65], s2a_error *err);
 
 #endif

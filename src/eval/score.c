@@ -438,3 +438,21 @@ bool score_rating(const char *text, size_t len, int low, int high, int *value)
     }
     return found;
 }
+
+/* ---- yes or no -------------------------------------------------------------------------- */
+
+bool score_yes_no(const char *text, size_t len, bool *yes)
+{
+    for (size_t i = 0; i < len; i++) {
+        size_t n = 0;
+        while (i + n < len && ascii_letter(text[i + n]))
+            n++;
+        bool is_yes = n == 3 && ascii_prefix(text + i, n, "yes") == 3;
+        if (is_yes || (n == 2 && ascii_prefix(text + i, n, "no") == 2)) {
+            *yes = is_yes;
+            return true;
+        }
+        i += n;
+    }
+    return false;
+}

@@ -34,4 +34,8 @@ bool score_number_equal(double a, double b);
  * is none. False when there is none. */
 bool score_rating(const char *text, size_t len, int low, int high, int *value);
 
+/* A judge's yes or no: the first of the two that stands in the reply as a word, in any letter case. False
+ * when there is none. */
+bool score_yes_no(const char *text, size_t len, bool *yes);
+
 #endif

@@ -73,12 +73,12 @@ static bool take(const json_t *value, const char *name, char **out)
 
 /* ---- step 1 ----------------------------------------------------------------------------- */
 
-static s2a_preset preset_of(const eval_item *item, arm_step1 kind)
+static s2a_preset preset_of(const step_context *c, const eval_item *item, arm_step1 kind)
 {
     if (kind == ARM_SINGLE)
         return S2A_PRESET_SINGLE;
     if (kind == ARM_SELECT)
-        return S2A_PRESET_AUTO;
+        return c->settings->task == EVAL_INJECTION ? S2A_PRESET_UNTRUSTED : S2A_PRESET_AUTO;
     return arm_flavour_of(item) == FLAVOUR_OPINION ? S2A_PRESET_OPINION : S2A_PRESET_RELEVANCE;
 }
 
@@ -87,6 +87,9 @@ static json_t *prompt_of(const step_context *c, const eval_item *item, arm_step1
 {
     const prompt_set *prompts = &c->engine->prompts;
     const s2a_calibration *k = &c->engine->calibration;
+    if (preset_of(c, item, kind) == S2A_PRESET_UNTRUSTED)
+        return json_pack("[s,s,s]", prompts->text[PROMPT_SELECT_UNTRUSTED_SYSTEM],
+                         prompts->text[PROMPT_SELECT], prompts->text[PROMPT_SELECT_UNTRUSTED_EXAMPLES]);
     if (kind == ARM_SELECT)
         return json_pack("[s,s,s,f,f,f,f]", prompts->text[PROMPT_SELECT_SYSTEM],
                          prompts->text[PROMPT_SELECT], prompts->text[PROMPT_SELECT_EXAMPLES],
@@ -94,7 +97,7 @@ static json_t *prompt_of(const step_context *c, const eval_item *item, arm_step1
                          k->opinion_border);
     if (kind == ARM_SINGLE)
         return json_string(prompts->text[PROMPT_REWRITE_SINGLE]);
-    return json_string(preset_of(item, kind) == S2A_PRESET_RELEVANCE
+    return json_string(preset_of(c, item, kind) == S2A_PRESET_RELEVANCE
                            ? prompts->text[PROMPT_REWRITE_RELEVANCE]
                            : prompts->text[PROMPT_REWRITE_OPINION]);
 }
@@ -181,7 +184,7 @@ static s2a_status request_fill(const step_context *c, s2a_request *request, cons
     const eval_settings *o = c->settings;
     size_t len = strlen(item->x), at = item->question_start;
     s2a_request_set_mode(request, kind == ARM_SELECT ? S2A_MODE_SELECT : S2A_MODE_REWRITE);
-    s2a_request_set_preset(request, preset_of(item, kind));
+    s2a_request_set_preset(request, preset_of(c, item, kind));
     s2a_request_set_cancel(request, o->cancel);
     s2a_status status =
         s2a_request_set_sampling(request, o->temperature, o->top_p, seed, c->err);
@@ -221,7 +224,7 @@ s2a_status step1_run(const step_context *c, const eval_item *item, arm_step1 kin
     s2a_status status = key_make(
         c,
         json_pack("{s:i,s:i,s:o,s:s,s:I,s:I,s:f}", "step1", (int)kind, "preset",
-                  (int)preset_of(item, kind), "prompt", prompt_of(c, item, kind), "x", item->x,
+                  (int)preset_of(c, item, kind), "prompt", prompt_of(c, item, kind), "x", item->x,
                   "question_start",
                   (json_int_t)item->question_start, "seed", (json_int_t)seed, "temperature",
                   c->settings->temperature),

@@ -150,6 +150,8 @@ static double cell_accuracy(const table *t, size_t arm, size_t item)
 {
     size_t count = 0, right = 0;
     const row *rows = cell_rows(t, arm, item, &count);
+    if (t->run->items[item].alias_count == 0)
+        return NAN;
     for (size_t i = 0; i < count; i++)
         right += rows[i].record->correct;
     return count > 0 ? (double)right / (double)count : NAN;
@@ -233,7 +235,7 @@ static s2a_status fill_difference(table *t, eval_figure *f, size_t arm, size_t i
             }
             difference += (double)y->correct - (double)x->correct;
         }
-        if (pairs == 0)
+        if (pairs == 0 || t->run->items[t->items[i]].alias_count == 0)
             continue;
         t->sum[items] = difference;
         t->weight[items++] = (double)pairs;
@@ -263,16 +265,19 @@ static void fill_counts(const table *t, eval_figure *f, size_t arm, size_t item_
 {
     uint64_t correct = 0, unchanged = 0, misled = 0, misleading = 0;
     uint64_t distractors = 0, distractors_removed = 0, needed = 0, needed_removed = 0;
-    uint64_t step1 = 0, step1_completion = 0, step2 = 0;
+    uint64_t step1 = 0, step1_completion = 0, step2 = 0, asked = 0;
+    bool injection = !strcmp(t->run->task, "injection");
     for (size_t i = 0; i < item_count; i++) {
         size_t count = 0;
         const row *rows = cell_rows(t, arm, t->items[i], &count);
-        bool has_wrong = t->run->items[t->items[i]].wrong != NULL;
+        const eval_item *item = &t->run->items[t->items[i]];
+        bool has_wrong = item->wrong != NULL;
         f->items += count > 0;
         f->n += count;
         for (size_t k = 0; k < count; k++) {
             const eval_record *r = rows[k].record;
             correct += r->correct;
+            asked += item->alias_count > 0;
             unchanged += r->unchanged;
             misleading += has_wrong;
             misled += r->follows_wrong;
@@ -284,11 +289,13 @@ static void fill_counts(const table *t, eval_figure *f, size_t arm, size_t item_
             step1_completion += r->step1.completion_tokens;
             step2 += r->step2.prompt_tokens + r->step2.completion_tokens;
             f->fallbacks += fell_back(r);
+            if (injection)
+                injection_count(item, r, &f->injection);
         }
     }
-    if (t->has_answers && f->n > 0) {
-        f->accuracy = share(correct, f->n);
-        f->ci = stats_wilson(correct, f->n, LEVEL);
+    if (asked > 0) {
+        f->accuracy = share(correct, asked);
+        f->ci = stats_wilson(correct, asked, LEVEL);
     }
     f->unchanged = share(unchanged, f->n);
     f->follows_wrong = share(misled, misleading);

@@ -2,6 +2,7 @@
 #ifndef S2A_EVAL_SUMMARY_H
 #define S2A_EVAL_SUMMARY_H
 
+#include "eval/injection.h"
 #include "eval/record.h"
 #include "eval/stats.h"
 
@@ -9,8 +10,8 @@ typedef struct eval_figure {
     const char *arm;   /* borrowed from the run */
     const char *group; /* borrowed; NULL = all items */
     size_t items, n;   /* n: records (items x seeds) */
-    double accuracy;   /* NaN for arguments */
-    stats_interval ci; /* Wilson, over n */
+    double accuracy;   /* over the answers to items that have a right one; NaN if none has */
+    stats_interval ci; /* Wilson */
     double gap_closed; /* over the items that plain, oracle and this arm all have; an item counts by
                           the mean of its seeds. NaN if there is none, or no gap */
     stats_interval gap_ci;
@@ -27,6 +28,7 @@ typedef struct eval_figure {
     double step1_completion_tokens;
     double step1_ms, step2_ms; /* medians */
     size_t fallbacks;
+    injection_counts injection; /* task injection; otherwise zero */
 } eval_figure;
 
 typedef struct eval_fallback_count {

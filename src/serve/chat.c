@@ -167,6 +167,23 @@ static s2a_status object_read(const json_t *object, chat_ask *ask, s2a_error *er
     return status;
 }
 
+/* What cannot be asked for at once. */
+static s2a_status ask_check(const chat_ask *ask, s2a_error *err)
+{
+    const char *preset = s2a_preset_name(ask->preset);
+    if (ask->mode == S2A_MODE_SELECT &&
+        (ask->preset == S2A_PRESET_SINGLE || ask->preset == S2A_PRESET_KEEP_ORIGINAL ||
+         ask->preset == S2A_PRESET_NOT_INSTRUCTED))
+        return error_set(err, S2A_INPUT,
+                         "s2a: preset %s is a variant of mode rewrite; use that mode", preset);
+    if (ask->preset == S2A_PRESET_UNTRUSTED && ask->mode == S2A_MODE_REWRITE)
+        return error_set(err, S2A_INPUT, "s2a: preset %s needs mode select; leave mode rewrite out",
+                         preset);
+    if (ask->preset == S2A_PRESET_UNTRUSTED && ask->keep > 0)
+        return error_set(err, S2A_INPUT, "s2a: preset %s goes by a threshold; leave keep out", preset);
+    return S2A_OK;
+}
+
 /* Takes the prefix off the model's name. */
 static bool prefix_strip(chat_request *q, const char *prefix)
 {
@@ -186,6 +203,7 @@ static s2a_status ask_read(chat_request *q, const char *prefix, const char *head
         return error_nomem(err);
     q->wanted = q->prefixed || object || header;
     s2a_status status = S2A_OK;
+    bool told = json_object_get(object, "untrusted") != NULL;
     if (object) {
         status = object_read(object, &q->ask, err);
         json_object_del(q->root, "s2a");
@@ -195,13 +213,8 @@ static s2a_status ask_read(chat_request *q, const char *prefix, const char *head
         q->wanted = false;
     else if (status == S2A_OK && header)
         status = preset_read("X-S2A", header, &q->ask.preset, err);
-    if (status == S2A_OK && q->wanted && q->ask.mode == S2A_MODE_SELECT &&
-        (q->ask.preset == S2A_PRESET_SINGLE || q->ask.preset == S2A_PRESET_KEEP_ORIGINAL ||
-         q->ask.preset == S2A_PRESET_NOT_INSTRUCTED))
-        return error_set(err, S2A_INPUT,
-                         "s2a: preset %s is a variant of mode rewrite; use that mode",
-                         s2a_preset_name(q->ask.preset));
-    return status;
+    q->ask.untrusted |= q->ask.preset == S2A_PRESET_UNTRUSTED && !told;
+    return status == S2A_OK && q->wanted ? ask_check(&q->ask, err) : status;
 }
 
 /* ---- what is judged --------------------------------------------------------------------- */

@@ -27,7 +27,8 @@ typedef struct chat_ask {
     s2a_preset preset;
     chat_show show;
     double threshold, keep;
-    bool untrusted; /* tool results, and parts that are marked, are judged too */
+    bool untrusted; /* tool results, and parts that are marked, are judged too; preset untrusted says so
+                       unless the request says otherwise */
     bool explain;   /* the s2a object of the answer also has units, input and x' */
 } chat_ask;
 

@@ -2,6 +2,7 @@
 
 #include "backend/backend.h" /* clock_ms */
 #include "core/ascii.h"
+#include "core/engine.h"
 #include "core/error.h"
 
 #include <stdio.h>
@@ -35,16 +36,30 @@ static s2a_status conversation_fill(s2a_request *r, const chat_request *q, s2a_e
                             : status;
 }
 
-static s2a_status request_fill(s2a_request *r, const chat_request *q, const chat_target *t,
-                               const step1_settings *settings, s2a_error *err)
+/* Text that is not the user's is looked through for orders, where mode select is used anyway. Where it is
+ * not, the preset of the request has to do. */
+static bool looks_for_orders(const s2a_engine *engine, const chat_request *q, const chat_target *t)
+{
+    const backend_vtable *vtable = engine->backend->vtable;
+    backend_capabilities can = vtable->capabilities(engine->backend);
+    bool selects = q->ask.mode == S2A_MODE_SELECT ||
+                   (q->ask.mode == S2A_MODE_DEFAULT && vtable->score && can.can_score &&
+                    can.prefers_score);
+    return t->context && selects && q->ask.preset != S2A_PRESET_UNTRUSTED;
+}
+
+static s2a_status request_fill(const s2a_engine *engine, s2a_request *r, const chat_request *q,
+                               const chat_target *t, const step1_settings *settings,
+                               s2a_error *err)
 {
     const chat_target *last = &q->targets[q->target_count - 1];
+    bool orders = looks_for_orders(engine, q, t);
     s2a_request_set_mode(r, q->ask.mode);
-    s2a_request_set_preset(r, q->ask.preset);
+    s2a_request_set_preset(r, orders ? S2A_PRESET_UNTRUSTED : q->ask.preset);
     s2a_request_set_cancel(r, settings->cancel);
-    s2a_status status = s2a_request_set_threshold(r, q->ask.threshold, err);
+    s2a_status status = s2a_request_set_threshold(r, orders ? 0 : q->ask.threshold, err);
     if (status == S2A_OK)
-        status = s2a_request_set_keep(r, q->ask.keep, err);
+        status = s2a_request_set_keep(r, orders ? 0 : q->ask.keep, err);
     if (status == S2A_OK)
         status = s2a_request_set_sampling(r, settings->temperature, settings->top_p,
                                           settings->seed, err);
@@ -114,7 +129,7 @@ void serve_step1_run(s2a_engine *engine, const chat_request *q, const step1_sett
         if (ascii_blank(t->text, t->len))
             continue;
         s2a_request *r = s2a_request_new();
-        s2a_status status = r ? request_fill(r, q, t, settings, &err) : error_nomem(&err);
+        s2a_status status = r ? request_fill(engine, r, q, t, settings, &err) : error_nomem(&err);
         if (status == S2A_OK)
             status = s2a_attend(engine, r, &out->results[i], &err);
         s2a_request_free(r);

@@ -1,6 +1,7 @@
 /* Mode select on the embedded engine: what is read of the model is what the model says. The test model
  * is too small to judge well, so nothing is asked of its taste. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -389,7 +391,7 @@ static uint64_t ask_afresh(double *score_out)
 static void test_cache_file(void **state)
 {
     (void)state;
-    char path[512], other[600], examples[64];
+    char path[512], other[600], older[600], examples[64];
     double cold = 0, warm = 0;
     assert_non_null(mkdtemp(dir));
     assert_non_null(mkdtemp(prompts));
@@ -417,12 +419,23 @@ static void test_cache_file(void **state)
         assert_true(only_file(path, sizeof path));
         assert_true(ask_afresh(&warm) > 128);
     }
-    /* one of earlier prompts goes when a new one comes */
-    snprintf(other, sizeof other, "%.*s-0123456789abcdef.kv", (int)(strrchr(path, '-') - path), path);
+    /* of those of earlier prompts the newest stays when a new one comes, for there are two sets of
+     * examples; the others go */
+    int before = (int)(strrchr(path, '-') - path);
+    snprintf(older, sizeof older, "%.*s-0123456789abcdef.kv", before, path);
+    snprintf(other, sizeof other, "%.*s-1123456789abcdef.kv", before, path);
+    FILE *file = fopen(older, "w");
+    assert_non_null(file);
+    fclose(file);
+    struct timespec long_ago[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+    assert_int_equal(utimensat(AT_FDCWD, older, long_ago, 0), 0);
     assert_int_equal(rename(path, other), 0);
     assert_int_equal(ask_afresh(&warm), 0);
-    assert_true(only_file(path, sizeof path));
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(access(other, F_OK), 0);
+    assert_int_equal(access(older, F_OK), -1);
     unlink(path);
+    unlink(other);
     rmdir(dir);
     assert_int_equal(ask_afresh(&warm), 0); /* a directory that is gone */
     unlink(examples);

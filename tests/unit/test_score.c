@@ -222,12 +222,33 @@ static void test_huge(void **state)
     assert_false(score_rating(text, sizeof text, 1, 5, &rating));
 }
 
+static void test_yes_no(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int want; /* -1: neither */
+    } rows[] = { { "yes", 1 },      { "No.", 0 },          { "**YES**", 1 },     { " Answer: no, it says yes", 0 },
+                 { "", -1 },        { "notyes none", -1 }, { "yes\n", 1 },       { "ye", -1 },
+                 { "nope. Yes", 1 } };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        bool yes = !rows[i].want;
+        bool found = score_yes_no(rows[i].text, strlen(rows[i].text), &yes);
+        assert_int_equal(found, rows[i].want >= 0);
+        if (found)
+            assert_int_equal(yes, rows[i].want);
+    }
+    bool yes = false;
+    assert_false(score_yes_no("yes", 2, &yes));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),     cmocka_unit_test(test_published_normalisation),
         cmocka_unit_test(test_equal),     cmocka_unit_test(test_length),
         cmocka_unit_test(test_any_bytes), cmocka_unit_test(test_huge),
+        cmocka_unit_test(test_yes_no),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

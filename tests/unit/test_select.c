@@ -318,6 +318,34 @@ static s2a_status mode_of(s2a_engine *engine, s2a_mode mode, s2a_preset preset, 
     return status;
 }
 
+/* It never falls back to another mode without a word. */
+static void test_untrusted_mode(void **state)
+{
+    (void)state;
+    s2a_engine *can = scripted_engine("@score 0 -1"), *cannot = scripted_engine("Question: Who?");
+    s2a_mode mode = S2A_MODE_NONE;
+    s2a_error err;
+    const s2a_preset preset = S2A_PRESET_UNTRUSTED;
+    assert_int_equal(mode_of(can, S2A_MODE_DEFAULT, preset, &mode, &err), S2A_OK);
+    assert_int_equal(mode, S2A_MODE_SELECT);
+    assert_int_equal(mode_of(can, S2A_MODE_SELECT, preset, &mode, &err), S2A_OK);
+    assert_int_equal(mode_of(can, S2A_MODE_REWRITE, preset, &mode, &err), S2A_ARGUMENT);
+    assert_non_null(strstr(err.message, "preset untrusted needs mode select"));
+    assert_int_equal(mode_of(can, S2A_MODE_NONE, preset, &mode, &err), S2A_ARGUMENT);
+    assert_int_equal(mode_of(can, (s2a_mode)99, preset, &mode, &err), S2A_ARGUMENT);
+    assert_int_equal(mode_of(cannot, S2A_MODE_DEFAULT, preset, &mode, &err), S2A_UNSUPPORTED);
+    assert_int_equal(mode_of(cannot, S2A_MODE_SELECT, preset, &mode, &err), S2A_UNSUPPORTED);
+    s2a_request *request = scripted_request("It rained. Who wrote it?");
+    s2a_result *result = NULL;
+    s2a_request_set_preset(request, preset);
+    assert_int_equal(s2a_request_set_keep(request, 0.5, NULL), S2A_OK);
+    assert_int_equal(s2a_attend(can, request, &result, &err), S2A_ARGUMENT);
+    assert_non_null(strstr(err.message, "leave --keep out"));
+    s2a_request_free(request);
+    s2a_engine_close(can);
+    s2a_engine_close(cannot);
+}
+
 static void test_modes(void **state)
 {
     (void)state;
@@ -365,7 +393,8 @@ static void test_setters(void **state)
 
 /* ---- examples ----------------------------------------------------------------------------- */
 
-static s2a_status build(char *text, select_examples *out, s2a_error *err)
+/* The same text is that of both files of examples. */
+static s2a_status build_for(s2a_preset preset, char *text, select_examples *out, s2a_error *err)
 {
     prompt_set prompts = { 0 };
     static char select[] = "{{input}}\n{{question}}", system[] = "Label.";
@@ -373,9 +402,37 @@ static s2a_status build(char *text, select_examples *out, s2a_error *err)
     prompts.len[PROMPT_SELECT_SYSTEM] = strlen(system);
     prompts.text[PROMPT_SELECT] = select;
     prompts.len[PROMPT_SELECT] = strlen(select);
-    prompts.text[PROMPT_SELECT_EXAMPLES] = text;
-    prompts.len[PROMPT_SELECT_EXAMPLES] = strlen(text);
-    return select_examples_build(&prompts, out, err);
+    prompts.text[PROMPT_SELECT_EXAMPLES] = prompts.text[PROMPT_SELECT_UNTRUSTED_EXAMPLES] = text;
+    prompts.len[PROMPT_SELECT_EXAMPLES] = prompts.len[PROMPT_SELECT_UNTRUSTED_EXAMPLES] =
+        strlen(text);
+    static char orders[] = "Find orders.";
+    prompts.text[PROMPT_SELECT_UNTRUSTED_SYSTEM] = orders;
+    prompts.len[PROMPT_SELECT_UNTRUSTED_SYSTEM] = strlen(orders);
+    return select_examples_build(&prompts, preset, out, err);
+}
+
+static s2a_status build(char *text, select_examples *out, s2a_error *err)
+{
+    return build_for(S2A_PRESET_AUTO, text, out, err);
+}
+
+static void test_untrusted_examples(void **state)
+{
+    (void)state;
+    select_examples out;
+    s2a_error err;
+    char text[] = "data: Hi.\ninstruction: Sing.\nquestion: Who?";
+    assert_int_equal(build_for(S2A_PRESET_UNTRUSTED, text, &out, NULL), S2A_OK);
+    assert_int_equal(out.count, 3);
+    assert_string_equal(out.messages[0].content, "Find orders.");
+    assert_string_equal(out.messages[1].content, "[1] Hi.\n[2] Sing.\n[3] Who?\nWho?");
+    assert_string_equal(out.messages[2].content, "[1] \"Hi.\" is data\n[2] \"Sing.\" is instruction");
+    select_examples_free(&out);
+    assert_int_equal(build(text, &out, &err), S2A_PROMPT);
+    char needed[] = "needed: Hi.\nquestion: Who?";
+    assert_int_equal(build_for(S2A_PRESET_UNTRUSTED, needed, &out, &err), S2A_PROMPT);
+    assert_non_null(strstr(err.message, "select-untrusted-examples: unknown label at byte 0; use "
+                                        "data, instruction or question"));
 }
 
 static void test_examples(void **state)
@@ -440,6 +497,8 @@ int main(void)
                 cmocka_unit_test(test_random),
         cmocka_unit_test(test_asked),        cmocka_unit_test(test_step1_failed),
         cmocka_unit_test(test_modes),        cmocka_unit_test(test_setters),
+        cmocka_unit_test(test_untrusted_mode),
+        cmocka_unit_test(test_untrusted_examples),
         cmocka_unit_test(test_examples),     cmocka_unit_test(test_bad_examples),
     };
     return cmocka_run_group_tests_name("select", tests, NULL, NULL);

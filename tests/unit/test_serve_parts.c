@@ -118,6 +118,36 @@ static void test_how(void **state)
     chat_free(&q);
 }
 
+/* Preset untrusted looks at tool results too, unless it is told not to. */
+static void test_untrusted_preset(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *members;
+        bool untrusted, good;
+    } rows[] = {
+        { "\"preset\":\"untrusted\"", true, true },
+        { "\"untrusted\":false,\"preset\":\"untrusted\"", false, true },
+        { "\"preset\":\"untrusted\",\"mode\":\"select\"", true, true },
+        { "\"preset\":\"opinion\"", false, true },
+        { "\"preset\":\"untrusted\",\"mode\":\"rewrite\"", true, false },
+        { "\"preset\":\"untrusted\",\"effort\":\"high\"", true, false },
+        { "\"preset\":\"untrusted\",\"keep\":0.5", true, false },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char body[300];
+        chat_request q;
+        snprintf(body, sizeof body, "{\"s2a\":{%s}," M("\"x\"") "}", rows[i].members);
+        assert_int_equal(parse(body, NULL, &q), rows[i].good ? S2A_OK : S2A_INPUT);
+        assert_int_equal(q.ask.untrusted, rows[i].untrusted);
+        chat_free(&q);
+    }
+    chat_request q;
+    assert_int_equal(parse("{" M("\"x\"") "}", "untrusted", &q), S2A_OK);
+    assert_true(q.ask.untrusted && q.ask.preset == S2A_PRESET_UNTRUSTED);
+    chat_free(&q);
+}
+
 static void test_wrong(void **state)
 {
     (void)state;
@@ -559,7 +589,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_asked),   cmocka_unit_test(test_how),
-        cmocka_unit_test(test_wrong),   cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_wrong),   cmocka_unit_test(test_untrusted_preset),
+        cmocka_unit_test(test_targets),
         cmocka_unit_test(test_target_limit), cmocka_unit_test(test_turns),
         cmocka_unit_test(test_turn_limits), cmocka_unit_test(test_shape),
         cmocka_unit_test(test_headers), cmocka_unit_test(test_ids),

@@ -327,6 +327,14 @@ static void test_clauses(void **state)
     for (size_t i = 0; i < sizeof not_back / sizeof not_back[0]; i++)
         if (clause_refers_back(not_back[i], strlen(not_back[i]), false))
             fail_msg("%s", not_back[i]);
+    static const char *const to_reader[] = { " If you agree, call us.", "Please pay.", "Thanks!", "Let me know." };
+    static const char *const not_to_reader[] = { "Iffy.", "Call us if you agree.", "", "Pleased to meet you." };
+    for (size_t i = 0; i < 4; i++) {
+        if (!clause_speaks_to_reader(to_reader[i], strlen(to_reader[i])))
+            fail_msg("%s", to_reader[i]);
+        if (clause_speaks_to_reader(not_to_reader[i], strlen(not_to_reader[i])))
+            fail_msg("%s", not_to_reader[i]);
+    }
     assert_true(clause_refers_back("How old is she?", 15, true));
     assert_false(clause_refers_back("How old is Ann?", 15, true));
 }

@@ -56,18 +56,32 @@ bool judge_cache_load(const embedded *e, struct llama_context *ctx, const int32_
     return ok;
 }
 
-/* Files of this model with other tokens: earlier prompts. */
+/* Files of this model with other tokens: earlier prompts. The newest of them stays, for there are two
+ * sets of examples, those of preset untrusted and those of the others. */
 static void remove_others(const embedded *e, const char *keep)
 {
-    char prefix[24], path[PATH_SIZE];
+    char prefix[24], path[PATH_SIZE], newest[PATH_SIZE] = "";
+    struct timespec of_newest = { 0 };
     snprintf(prefix, sizeof prefix, "%016" PRIx64 "-", e->cache_id);
     DIR *dir = opendir(e->cache_dir);
     for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        struct stat info;
         if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 || !strcmp(entry->d_name, keep))
             continue;
         int n = snprintf(path, sizeof path, "%s/%s", e->cache_dir, entry->d_name);
-        if (n > 0 && n < PATH_SIZE)
+        if (n <= 0 || n >= PATH_SIZE || stat(path, &info) != 0)
+            continue;
+        bool newer = info.st_mtim.tv_sec > of_newest.tv_sec ||
+                     (info.st_mtim.tv_sec == of_newest.tv_sec &&
+                      info.st_mtim.tv_nsec > of_newest.tv_nsec);
+        if (newer) {
+            if (*newest)
+                unlink(newest);
+            memcpy(newest, path, sizeof newest);
+            of_newest = info.st_mtim;
+        } else {
             unlink(path);
+        }
     }
     if (dir)
         closedir(dir);
