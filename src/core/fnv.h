@@ -7,12 +7,17 @@
 
 #define FNV_START UINT64_C(14695981039346656037)
 
+static inline uint64_t fnv_mix(uint64_t h, uint64_t value)
+{
+    return (h ^ value) * UINT64_C(1099511628211);
+}
+
 /* Goes on from h, which is FNV_START or what an earlier call returned. */
 static inline uint64_t fnv_add(uint64_t h, const void *data, size_t len)
 {
     const unsigned char *bytes = data;
     for (size_t i = 0; i < len; i++)
-        h = (h ^ bytes[i]) * UINT64_C(1099511628211);
+        h = fnv_mix(h, bytes[i]);
     return h;
 }
 

@@ -404,11 +404,12 @@ static void test_cache_file(void **state)
     assert_true(only_file(path, sizeof path));
     assert_true(ask_afresh(&warm) > 128);
     assert_true(fabs(cold - warm) < ROUNDING);
-    /* cut, empty, or of something else: found out, and made anew */
-    for (int fault = 0; fault < 3; fault++) {
-        if (fault == 2) {
+    /* cut, empty, of something else, or with a few other bytes: found out, and made anew */
+    for (int fault = 0; fault < 4; fault++) {
+        if (fault >= 2) {
             FILE *file = fopen(path, "r+b");
             assert_non_null(file);
+            assert_int_equal(fseek(file, fault == 2 ? 0 : 200000, SEEK_SET), 0);
             fputs("no such thing", file);
             fclose(file);
         } else {

@@ -1,7 +1,8 @@
 /* The state of what comes before every text in mode select (an instruction and examples), kept in a
  * file: a process that asks once would otherwise spend most of its time on it. libllama writes and
- * reads the file; its tokens are compared, so that a stale file is found out. Nothing here is an
- * error: without a file the tokens are decoded. */
+ * reads the file; its tokens are compared, so that a stale file is found out. libllama may abort on
+ * a damaged one, so a seal is put behind what it wrote, and looked at before it reads. Nothing here is
+ * an error: without a file the tokens are decoded. */
 #include "backend/llama/embedded.h"
 #include "core/fnv.h"
 
@@ -14,6 +15,14 @@
 #include <unistd.h>
 
 #define PATH_SIZE 4096
+
+/* The last bytes of a file. */
+typedef struct seal {
+    char magic[8];
+    uint64_t sum; /* of all before it */
+} seal;
+
+static const char seal_magic[8] = "s2akv\0\0\1";
 
 bool judge_cache_init(embedded *e, const char *dir, const char *model_path)
 {
@@ -36,6 +45,63 @@ static bool file_path(const embedded *e, const int32_t *tokens, size_t count, ch
     return n > 0 && n < PATH_SIZE - 32;
 }
 
+/* FNV-1a over words of 64 bits, for a byte at a time takes ten times as long; what is left over at the
+ * end counts bytewise. */
+static uint64_t sum_add(uint64_t h, const unsigned char *data, size_t len)
+{
+    size_t i = 0;
+    for (; i + sizeof h <= len; i += sizeof h) {
+        uint64_t word;
+        memcpy(&word, data + i, sizeof word);
+        h = fnv_mix(h, word);
+    }
+    return fnv_add(h, data + i, len - i);
+}
+
+/* Of the first len bytes of a file. */
+static bool file_sum(FILE *file, long len, uint64_t *out)
+{
+    enum { CHUNK = 1 << 16 };
+    unsigned char *chunk = malloc(CHUNK);
+    bool ok = chunk && fseek(file, 0, SEEK_SET) == 0;
+    *out = FNV_START;
+    while (ok && len > 0) {
+        size_t want = len < CHUNK ? (size_t)len : CHUNK;
+        ok = fread(chunk, 1, want, file) == want;
+        if (ok)
+            *out = sum_add(*out, chunk, want);
+        len -= (long)want;
+    }
+    free(chunk);
+    return ok;
+}
+
+static bool seal_put(const char *path)
+{
+    seal s = { .sum = 0 };
+    memcpy(s.magic, seal_magic, sizeof s.magic);
+    FILE *file = fopen(path, "r+b");
+    bool ok = file && fseek(file, 0, SEEK_END) == 0 && file_sum(file, ftell(file), &s.sum) &&
+              fseek(file, 0, SEEK_END) == 0 && fwrite(&s, sizeof s, 1, file) == 1;
+    if (file)
+        ok &= fclose(file) == 0;
+    return ok;
+}
+
+static bool seal_holds(const char *path)
+{
+    seal s;
+    uint64_t sum;
+    FILE *file = fopen(path, "rb");
+    long len = file && fseek(file, 0, SEEK_END) == 0 ? ftell(file) - (long)sizeof s : -1;
+    bool ok = len > 0 && fseek(file, len, SEEK_SET) == 0 && fread(&s, sizeof s, 1, file) == 1 &&
+              memcmp(s.magic, seal_magic, sizeof s.magic) == 0 && file_sum(file, len, &sum) &&
+              sum == s.sum;
+    if (file)
+        fclose(file);
+    return ok;
+}
+
 bool judge_cache_load(const embedded *e, struct llama_context *ctx, const int32_t *tokens,
                       size_t count)
 {
@@ -44,7 +110,7 @@ bool judge_cache_load(const embedded *e, struct llama_context *ctx, const int32_
     if (!e->cache_dir || !file_path(e, tokens, count, path) || access(path, R_OK) != 0)
         return false;
     int32_t *of_file = malloc((count + 1) * sizeof *of_file);
-    bool ok = of_file &&
+    bool ok = of_file && seal_holds(path) &&
               llama_state_seq_load_file(ctx, path, 0, of_file, count + 1, &found) > 0 &&
               found == count && memcmp(of_file, tokens, count * sizeof *tokens) == 0 &&
               llama_memory_seq_pos_max(llama_get_memory(ctx), 0) == (llama_pos)count - 1;
@@ -95,7 +161,7 @@ void judge_cache_save(const embedded *e, struct llama_context *ctx, const int32_
         return;
     snprintf(partial, sizeof partial, "%.*s.%ld", PATH_SIZE - 32, path, (long)getpid());
     bool ok = llama_state_seq_save_file(ctx, partial, 0, tokens, count) > 0;
-    if (ok && rename(partial, path) == 0)
+    if (ok && seal_put(partial) && rename(partial, path) == 0)
         remove_others(e, strrchr(path, '/') + 1);
     else
         unlink(partial);
