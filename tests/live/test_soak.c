@@ -4,8 +4,10 @@
  * ctest; scripts/soak.sh runs 2,000 (S2A_SOAK_REQUESTS, S2A_SOAK_SEED).
  *
  * Requests come from a pool of KINDS, each run alone first: what is compared is text. The rounding
- * of a batch may decide between two tokens that are as good as tied; such results are counted, and
- * more than MISMATCH_SHARE of them is a failure. Text that two requests mixed up, or a cache that
+ * of a batch may decide between two tokens that are as good as tied, and how often depends on the
+ * processor: a request whose text is another one when it is asked again, alone, with its prompt in
+ * the cache, is in doubt, and its results are not compared. Of the others that differ more than
+ * MISMATCH_SHARE is a failure. Text that two requests mixed up, or a cache that
  * holds the wrong tokens, is no matter of a tie: it shows as a result with the question of another
  * request of the pool, which is never allowed, or in the slots' books. */
 #include <pthread.h>
@@ -40,6 +42,7 @@ typedef struct kind {
     s2a_preset preset;
     char *text;
     char *rewritten, *answer; /* alone */
+    bool doubtful;            /* alone, but not the second time */
     double ms;
 } kind;
 
@@ -48,7 +51,7 @@ typedef struct soak {
     kind kinds[KINDS];
     uint64_t seed;
     size_t requests;
-    atomic_size_t next, cancelled, compared, mismatched, failed, foreign;
+    atomic_size_t next, cancelled, compared, doubtful, mismatched, failed, foreign;
     pthread_mutex_t lock; /* of what follows */
     uint64_t *resident_kb; /* after each request */
     size_t noted;
@@ -140,25 +143,43 @@ static char *copy(const char *text)
     return strdup(text ? text : "");
 }
 
+static s2a_result *ask_alone(const kind *k)
+{
+    s2a_request *request = request_of(k, NULL);
+    s2a_result *result = NULL;
+    s2a_error err;
+    assert_non_null(request);
+    if (s2a_answer(s.engine, request, &result, &err) != S2A_OK)
+        fail_msg("request %td, alone: %s", k - s.kinds, err.message);
+    s2a_request_free(request);
+    live_check_result(result);
+    return result;
+}
+
+static bool differs(const kind *k, const s2a_result *result)
+{
+    return strcmp(k->rewritten, s2a_result_rewritten(result, NULL)) != 0 ||
+           strcmp(k->answer, s2a_result_answer(result, NULL)) != 0;
+}
+
 /* Each alone: this is what is right. */
 static void alone(void)
 {
-    for (size_t i = 0; i < KINDS; i++) {
-        kind *k = &s.kinds[i];
-        s2a_request *request = request_of(k, NULL);
-        s2a_result *result = NULL;
-        s2a_error err;
+    size_t doubtful = 0;
+    for (kind *k = s.kinds; k < s.kinds + KINDS; k++) {
         double start = clock_ms();
-        assert_non_null(request);
-        if (s2a_answer(s.engine, request, &result, &err) != S2A_OK)
-            fail_msg("request %zu, alone: %s", i, err.message);
+        s2a_result *result = ask_alone(k);
         k->ms = clock_ms() - start;
-        live_check_result(result);
         k->rewritten = copy(s2a_result_rewritten(result, NULL));
         k->answer = copy(s2a_result_answer(result, NULL));
         s2a_result_free(result);
-        s2a_request_free(request);
+        result = ask_alone(k);
+        k->doubtful = differs(k, result);
+        doubtful += k->doubtful;
+        s2a_result_free(result);
     }
+    print_message("%zu of %u kinds of requests are in doubt\n", doubtful, KINDS);
+    assert_true(doubtful <= KINDS / 2);
 }
 
 /* ---- many at once --------------------------------------------------------------------------- */
@@ -213,7 +234,9 @@ static void compare(const kind *k, size_t request, const s2a_result *result)
     if (of_another(k, rewritten)) {
         atomic_fetch_add(&s.foreign, 1);
         fault("it has another request's text", request, rewritten, k->rewritten);
-    } else if (strcmp(rewritten, k->rewritten) != 0 || strcmp(answer, k->answer) != 0) {
+    } else if (k->doubtful) {
+        atomic_fetch_add(&s.doubtful, 1);
+    } else if (differs(k, result)) {
         atomic_fetch_add(&s.mismatched, 1);
         bool same = !strcmp(rewritten, k->rewritten);
         fault(same ? "answer" : "rewritten", request, same ? answer : rewritten,
@@ -276,20 +299,20 @@ static void test_soak(void **state)
     for (size_t i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     size_t compared = atomic_load(&s.compared), mismatched = atomic_load(&s.mismatched);
+    size_t sure = compared - atomic_load(&s.doubtful);
     double first = quarter_median(0, (s.noted + 3) / 4);
     double last = quarter_median(s.noted - (s.noted + 3) / 4, s.noted);
-    print_message("%zu requests: %zu compared, %zu cancelled, %zu other than alone; memory %.0f "
-                  "MiB, then %.0f\n",
-                  s.requests, compared, atomic_load(&s.cancelled), mismatched, first / 1024,
+    print_message("%zu requests: %zu answered, %zu of them compared, %zu cancelled, %zu other than "
+                  "alone; memory %.0f MiB, then %.0f\n",
+                  s.requests, compared, sure, atomic_load(&s.cancelled), mismatched, first / 1024,
                   last / 1024);
     if (s.first_fault[0])
         print_message("the first: %s\n", s.first_fault);
     assert_int_equal(compared + atomic_load(&s.cancelled), s.requests);
     assert_int_equal(atomic_load(&s.failed), 0);
     assert_int_equal(atomic_load(&s.foreign), 0);
-    if ((double)mismatched > MISMATCH_SHARE * (double)compared + 1)
-        fail_msg("%zu of %zu results are not those that the requests get alone", mismatched,
-                 compared);
+    if ((double)mismatched > MISMATCH_SHARE * (double)sure + 1)
+        fail_msg("%zu of %zu results are not those that the requests get alone", mismatched, sure);
     if (s.requests >= 200 && last - first > GROWTH_KB)
         fail_msg("memory grew by %.0f KiB", last - first);
 }
