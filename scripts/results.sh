@@ -20,7 +20,7 @@ EOF
 data=$1 store=$2
 shift 2
 bin=${S2A_BIN:-build/release/s2a}
-arms=plain,oracle,instructed,cot,rewrite,single,keep-original,not-instructed
+arms=plain,oracle,instructed,cot,rewrite,single,keep-original,not-instructed,select
 [[ $# -gt 0 ]] || set -- qa-1.5b argument-1.5b math-1.5b qa-0.5b argument-0.5b math-0.5b
 
 for run; do
