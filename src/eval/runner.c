@@ -22,6 +22,7 @@ typedef struct runner {
     const eval_settings *o;
     eval_data *data;
     eval_store *store;
+    claims *claims;
     int64_t run;
     char prompts_hash[65];
     eval_record *records; /* item x seed x arm */
@@ -183,7 +184,7 @@ static s2a_status record_judge(const runner *w, const eval_item *item, eval_reco
     const eval_settings *o = w->o;
     if (!o->judge)
         return S2A_OK;
-    step_context c = { o->judge_engine, w->store, o, o->judge_hash, err };
+    step_context c = { o->judge_engine, w->store, w->claims, o, o->judge_hash, err };
     if (o->task == EVAL_INJECTION)
         return attack_judge(&c, item, r);
     if (item->alias_count > 0)
@@ -230,7 +231,7 @@ static s2a_status record_step1(const step_context *c, const eval_item *item, con
 static s2a_status record_make(const runner *w, const eval_item *item, const arm *a, uint32_t seed,
                               eval_record *r, s2a_error *err)
 {
-    step_context c = { w->engine, w->store, w->o, w->o->model_hash, err };
+    step_context c = { w->engine, w->store, w->claims, w->o, w->o->model_hash, err };
     step1_result s = { 0 };
     answer_result answer = { 0 };
     buf prompt;
@@ -410,13 +411,14 @@ s2a_status eval_run_all(s2a_engine *engine, const eval_settings *settings, eval_
                         eval_store *store, eval_run *out, s2a_error *err)
 {
     *out = (eval_run){ 0 };
-    runner w = { .engine = engine, .o = settings, .data = data, .store = store };
+    runner w = { .engine = engine, .o = settings, .data = data, .store = store,
+                 .claims = claims_new() };
     w.total = data->count * settings->seeds * settings->arm_count;
     w.records = calloc(w.total + 1, sizeof *w.records);
     w.there = calloc(w.total + 1, sizeof *w.there);
     char method[160] = "", judge_prompts_hash[65] = "";
     bool ready = pthread_mutex_init(&w.lock, NULL) == 0;
-    s2a_status status = w.records && w.there && ready ? S2A_OK : error_nomem(err);
+    s2a_status status = w.records && w.there && w.claims && ready ? S2A_OK : error_nomem(err);
     if (status == S2A_OK)
         status = eval_prompts_hash(engine, settings->task, w.prompts_hash, err);
     if (status == S2A_OK && settings->judge) {
@@ -438,6 +440,7 @@ s2a_status eval_run_all(s2a_engine *engine, const eval_settings *settings, eval_
         eval_record_free(&w.records[i]);
     free(w.records);
     free(w.there);
+    claims_free(w.claims);
     if (ready)
         pthread_mutex_destroy(&w.lock);
     return status;

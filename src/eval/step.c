@@ -215,6 +215,17 @@ static s2a_status step1_ask(const step_context *c, const eval_item *item, arm_st
     return status;
 }
 
+/* With the key claimed. */
+static s2a_status step1_value(const step_context *c, const eval_item *item, arm_step1 kind,
+                              uint32_t seed, const char *key, json_t **value)
+{
+    s2a_status status = step_find(c, key, value);
+    if (status != S2A_OK || *value)
+        return status;
+    status = step1_ask(c, item, kind, seed, value);
+    return status == S2A_OK ? step_keep(c, key, json_incref(*value)) : status;
+}
+
 s2a_status step1_run(const step_context *c, const eval_item *item, arm_step1 kind, uint32_t seed,
                      step1_result *out)
 {
@@ -229,12 +240,11 @@ s2a_status step1_run(const step_context *c, const eval_item *item, arm_step1 kin
                   (json_int_t)item->question_start, "seed", (json_int_t)seed, "temperature",
                   c->settings->temperature),
         key);
-    if (status == S2A_OK)
-        status = step_find(c, key, &value);
-    if (status == S2A_OK && !value) {
-        status = step1_ask(c, item, kind, seed, &value);
-        if (status == S2A_OK)
-            status = step_keep(c, key, json_incref(value));
+    if (status == S2A_OK) {
+        claim mine;
+        claims_enter(c->claims, &mine, key);
+        status = step1_value(c, item, kind, seed, key, &value);
+        claims_leave(c->claims, &mine);
     }
     if (status == S2A_OK && !step1_from_json(value, out))
         status = error_set(c->err, S2A_IO, "a step of the store cannot be read; name a new store");
@@ -275,6 +285,17 @@ static s2a_status answer_ask(const step_context *c, const char *prompt, size_t l
     return status;
 }
 
+static s2a_status answer_value(const step_context *c, const char *prompt, size_t len,
+                               double temperature, uint32_t seed, uint32_t max_tokens,
+                               const char *key, json_t **value)
+{
+    s2a_status status = step_find(c, key, value);
+    if (status != S2A_OK || *value)
+        return status;
+    status = answer_ask(c, prompt, len, temperature, seed, max_tokens, value);
+    return status == S2A_OK ? step_keep(c, key, json_incref(*value)) : status;
+}
+
 s2a_status answer_run(const step_context *c, const char *prompt, size_t len, double temperature,
                       uint32_t seed, uint32_t max_tokens, answer_result *out)
 {
@@ -289,12 +310,11 @@ s2a_status answer_run(const step_context *c, const char *prompt, size_t len, dou
                   (json_int_t)seed, "temperature", temperature, "max_tokens",
                   (json_int_t)max_tokens),
         key);
-    if (status == S2A_OK)
-        status = step_find(c, key, &value);
-    if (status == S2A_OK && !value) {
-        status = answer_ask(c, prompt, len, temperature, seed, max_tokens, &value);
-        if (status == S2A_OK)
-            status = step_keep(c, key, json_incref(value));
+    if (status == S2A_OK) {
+        claim mine;
+        claims_enter(c->claims, &mine, key);
+        status = answer_value(c, prompt, len, temperature, seed, max_tokens, key, &value);
+        claims_leave(c->claims, &mine);
     }
     if (status == S2A_OK &&
         !(take(value, "answer", &out->text) && out->text &&

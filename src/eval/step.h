@@ -1,14 +1,16 @@
 /* One step of one item: step 1 as the library does it, or an answer; each is looked up in the store
- * before the model is asked. */
+ * before the model is asked, and made once where several items need it at the same time. */
 #ifndef S2A_EVAL_STEP_H
 #define S2A_EVAL_STEP_H
 
+#include "eval/claims.h"
 #include "eval/runner.h"
 
 /* What a step is made with: the same context gives the same step. */
 typedef struct step_context {
     s2a_engine *engine;
     eval_store *store;
+    claims *claims; /* steps that are being made, by key */
     const eval_settings *settings;
     const char *model_hash;
     s2a_error *err;
