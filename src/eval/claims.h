@@ -3,8 +3,6 @@
 #ifndef S2A_EVAL_CLAIMS_H
 #define S2A_EVAL_CLAIMS_H
 
-#include <stddef.h>
-
 typedef struct claims claims;
 
 /* NULL when memory is out. */

@@ -26,7 +26,7 @@
 #define SERVE_OUT_LOW ((size_t)64 << 10)     /* ... until no more than this is left */
 #define SERVE_UPLOAD_HIGH ((size_t)256 << 10) /* of a body that upstream does not take */
 #define SERVE_REPLY_BYTES ((size_t)64 << 20) /* an answer that is gathered whole: 502 */
-#define SERVE_ID_BYTES 128                   /* X-Request-Id: others get one of ours */
+#define SERVE_ID_BYTES LIMIT_REQUEST_ID_BYTES /* X-Request-Id: others get one of ours */
 #define SERVE_JSON_VALUES 262144u             /* commas of a body, each some 50 bytes: 400 */
 #define SERVE_TARGETS 64                     /* texts of one request that are judged */
 #define SERVE_TURNS (LIMIT_MESSAGES - 1)     /* earlier messages that are judged, the latest */
