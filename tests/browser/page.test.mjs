@@ -85,6 +85,33 @@ test("sends what the protocol says", fakeOnly, async () => {
     await v.leave();
 });
 
+test("preset untrusted and mode rewrite rule each other out", fakeOnly, async () => {
+    const v = await visit();
+    await ready(v.page);
+    const disabled = (id, value) => v.page.$eval(`#${id} option[value="${value}"]`, (o) => o.disabled);
+    await v.page.selectOption("#mode", "rewrite");
+    assert.equal(await disabled("preset", "untrusted"), true);
+    // The example with an order in it asks for what finds orders, and the next example no longer does.
+    const example = (name) => v.page.click(`#examples button:has-text("${name}")`);
+    await example("An order in a mail");
+    assert.equal(await v.page.inputValue("#preset"), "untrusted");
+    assert.equal(await v.page.inputValue("#mode"), "select");
+    assert.equal(await disabled("mode", "rewrite"), true);
+    assert.equal(await disabled("preset", "untrusted"), false);
+    await v.page.click("#compare");
+    await ended(v.page);
+    const sent = chats(v.fake).map((e) => e.body).find((b) => b.s2a);
+    assert.deepEqual(sent.s2a, { mode: "select", preset: "untrusted", show: "reasoning_content", explain: true });
+    assert.match(sent.messages[0].content, /banana/);
+    await example("Maths");
+    assert.equal(await v.page.inputValue("#preset"), "auto");
+    assert.equal(await disabled("mode", "rewrite"), false);
+    await v.page.selectOption("#preset", "relevance");
+    await example("Argument");
+    assert.equal(await v.page.inputValue("#preset"), "relevance");
+    await v.leave();
+});
+
 for (const [name, c] of Object.entries(cases)) {
     test(`case ${name}: bytes, x' and answers`, fakeOnly, async () => {
         const v = await visit();
