@@ -79,10 +79,12 @@ typedef struct s2a_engine s2a_engine;
 
 /* Where the borders of a model's judgements lie in mode select, in nats. A unit is kept if its log-odds
  * of "needed" against "opinion" are above opinion_border, and those against "unrelated" above
- * relevance_border + min(relevance_cap, relevance_ratio * the highest of them in the prompt).
- * models/manifest.json has those of each model. All zero: the default. */
+ * relevance_border + min(relevance_cap, relevance_ratio * the highest of them in the prompt). The latter
+ * border is then moved to the middle of the widest gap between the prompt's own log-odds, by relevance_gap
+ * down or half of it up at most (0: it is not). models/manifest.json has those of each model. All zero: the
+ * default. */
 typedef struct s2a_calibration {
-    double relevance_border, relevance_ratio, relevance_cap, opinion_border;
+    double relevance_border, relevance_ratio, relevance_cap, opinion_border, relevance_gap;
 } s2a_calibration;
 
 typedef struct s2a_engine_options {

@@ -13,11 +13,11 @@
 json_t *bench_engine_json(const bench_engine *e)
 {
     const s2a_calibration *c = &e->calibration;
-    return json_pack("{s:s?,s:s?,s:s?,s:I,s:I,s:I,s:I,s:[f,f,f,f],s:b}", "backend",
+    return json_pack("{s:s?,s:s?,s:s?,s:I,s:I,s:I,s:I,s:[f,f,f,f,f],s:b}", "backend",
                      e->backend, "model", e->model, "url", e->url, "ctx",
                      (json_int_t)e->ctx_tokens, "threads", (json_int_t)e->threads, "timeout_ms", (json_int_t)e->timeout_ms, "gpu_layers",
                      (json_int_t)e->gpu_layers, "calibration", c->relevance_border,
-                     c->relevance_ratio, c->relevance_cap, c->opinion_border, "draft",
+                     c->relevance_ratio, c->relevance_cap, c->opinion_border, c->relevance_gap, "draft",
                      (int)e->draft);
 }
 
@@ -44,11 +44,11 @@ bool bench_engine_from_json(const json_t *value, bench_engine *out)
                            .gpu_layers =
                                (int32_t)json_integer_value(json_object_get(value, "gpu_layers")),
                            .draft = json_is_true(json_object_get(value, "draft")) };
-    double border[4];
-    for (size_t i = 0; i < 4; i++)
+    double border[5];
+    for (size_t i = 0; i < 5; i++)
         border[i] = json_number_value(json_array_get(c, i));
-    out->calibration = (s2a_calibration){ border[0], border[1], border[2], border[3] };
-    return out->backend && json_array_size(c) == 4;
+    out->calibration = (s2a_calibration){ border[0], border[1], border[2], border[3], border[4] };
+    return out->backend && json_array_size(c) == 5;
 }
 
 /* ---- jobs ------------------------------------------------------------------------------- */

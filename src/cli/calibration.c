@@ -5,6 +5,7 @@
 #include "cli/store.h"
 #include "core/ascii.h"
 #include "core/buf.h"
+#include "core/engine.h"
 #include "core/error.h"
 #include "digest/sha256.h"
 #include "eval/outfile.h"
@@ -28,6 +29,7 @@ static const struct {
     { "relevance_ratio", offsetof(s2a_calibration, relevance_ratio) },
     { "relevance_cap", offsetof(s2a_calibration, relevance_cap) },
     { "opinion_border", offsetof(s2a_calibration, opinion_border) },
+    { "relevance_gap", offsetof(s2a_calibration, relevance_gap) },
 };
 #define BORDERS (sizeof borders / sizeof borders[0])
 
@@ -140,6 +142,8 @@ static s2a_status parse(const char *path, const char *text, size_t len, const ch
     for (size_t i = 0; i < BORDERS && status == S2A_OK; i++) {
         const json_t *number = json_object_get(select, borders[i].name);
         double value = json_number_value(number);
+        if (!number && i == BORDERS - 1)
+            break; /* files of before there was one */
         if (!json_is_number(number) || !(fabs(value) <= CALIBRATION_MAX_BORDER)) {
             char what[80];
             snprintf(what, sizeof what, "%s is not a number from %g to %g", borders[i].name,
@@ -234,12 +238,6 @@ const char *calibration_source_name(calibration_source source)
     return names[source];
 }
 
-static bool any(const s2a_calibration *c)
-{
-    return c->relevance_border != 0 || c->relevance_ratio != 0 || c->relevance_cap != 0 ||
-           c->opinion_border != 0;
-}
-
 s2a_status calibration_find(const settings *set, char **path, s2a_calibration *out,
                             calibration_source *source, s2a_error *damaged, s2a_error *err)
 {
@@ -252,7 +250,8 @@ s2a_status calibration_find(const settings *set, char **path, s2a_calibration *o
         *out = manifest_calibration(set->model);
     if (status != S2A_OK)
         return status;
-    *source = any(out) ? CALIBRATION_MANIFEST : CALIBRATION_DEFAULT;
+    *source = engine_calibration_same(out, &(s2a_calibration){ 0 }) ? CALIBRATION_DEFAULT
+                                                                     : CALIBRATION_MANIFEST;
     char *key = NULL;
     bool found = false;
     const char *file = *path ? *path : set->model;

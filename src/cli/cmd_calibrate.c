@@ -161,8 +161,10 @@ static s2a_status print_json(json_t *json, s2a_error *err)
 static void print_borders(const s2a_calibration *c)
 {
     printf(
-        "borders    relevance_border %g, relevance_ratio %g, relevance_cap %g, opinion_border %g\n",
-        c->relevance_border, c->relevance_ratio, c->relevance_cap, c->opinion_border);
+        "borders    relevance_border %g, relevance_ratio %g, relevance_cap %g, opinion_border %g, "
+        "relevance_gap %g\n",
+        c->relevance_border, c->relevance_ratio, c->relevance_cap, c->opinion_border,
+        c->relevance_gap);
 }
 
 static json_t *counts_json(const calibrate_counts *n)

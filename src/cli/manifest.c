@@ -233,16 +233,17 @@ static s2a_status read_bytes(const reader *r, const json_t *object, uint64_t *ou
 static s2a_status read_select(reader *r, json_t *object, s2a_calibration *out)
 {
     static const char *const fields[] = { "relevance_border", "relevance_ratio", "relevance_cap",
-                                          "opinion_border", NULL };
+                                          "opinion_border", "relevance_gap", NULL };
     double *const values[] = { &out->relevance_border, &out->relevance_ratio, &out->relevance_cap,
-                               &out->opinion_border };
+                               &out->opinion_border, &out->relevance_gap };
     if (!json_is_object(object))
         return fault(r, "select", "must be an object of numbers");
     s2a_status status = check_fields(r, object, fields);
     for (size_t i = 0; fields[i] && status == S2A_OK; i++) {
         const json_t *number = json_object_get(object, fields[i]);
+        bool may_lack = !fields[i + 1];
         *values[i] = json_number_value(number);
-        if (!json_is_number(number))
+        if (!json_is_number(number) && (number || !may_lack))
             status = fault(r, fields[i], "must be a number");
     }
     return status;

@@ -81,14 +81,20 @@ static s2a_status backend_keep(const s2a_engine_options *o, backend **b, s2a_err
     return status;
 }
 
+bool engine_calibration_same(const s2a_calibration *a, const s2a_calibration *b)
+{
+    return a->relevance_border == b->relevance_border && a->relevance_ratio == b->relevance_ratio &&
+           a->relevance_cap == b->relevance_cap && a->opinion_border == b->opinion_border &&
+           a->relevance_gap == b->relevance_gap;
+}
+
 s2a_calibration engine_calibration(const s2a_calibration *given)
 {
     /* Those of the default model. */
     static const s2a_calibration otherwise = { .relevance_border = -1, .relevance_ratio = 0.6,
-                                               .relevance_cap = 5, .opinion_border = 1 };
-    bool any = given->relevance_border != 0 || given->relevance_ratio != 0 ||
-               given->relevance_cap != 0 || given->opinion_border != 0;
-    return any ? *given : otherwise;
+                                               .relevance_cap = 5, .opinion_border = 1,
+                                               .relevance_gap = 1 };
+    return engine_calibration_same(given, &(s2a_calibration){ 0 }) ? otherwise : *given;
 }
 
 s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out, s2a_error *err)

@@ -14,6 +14,8 @@ struct s2a_engine {
     s2a_calibration calibration;
 };
 
+bool engine_calibration_same(const s2a_calibration *a, const s2a_calibration *b);
+
 /* What an engine works with that is given these borders: all zero stands for the default. */
 s2a_calibration engine_calibration(const s2a_calibration *given);
 

@@ -333,29 +333,63 @@ s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usa
 #define UNTRUSTED_BORDER 0.0
 #define UNTRUSTED_READER_BORDER (-1.5)
 
+#define GAP_IMAGINED 5.0 /* nats below the border; docs/results/select-search says how it was found */
+
 /* What the scores of one prompt have in common. */
 typedef struct scale {
     double attention; /* of all units */
     double border;    /* of the log-odds against unrelated */
 } scale;
 
+static int ascending(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* Where the widest gap between the n figures is, of those that the border can be moved into. Below all of them
+ * one is imagined as far down as what does not belong there usually is. figures has room for it. */
+static double into_gap(double border, double gap, double *figures, size_t n)
+{
+    double least = border - gap, most = border + gap / 2, widest = 0, at = border;
+    figures[n++] = border - GAP_IMAGINED;
+    qsort(figures, n, sizeof *figures, ascending);
+    for (size_t i = 0; i + 1 < n; i++) {
+        double low = figures[i], high = figures[i + 1];
+        if (fmax(low, least) >= fmin(high, most) || high - low <= widest)
+            continue;
+        widest = high - low;
+        at = fmin(fmax((low + high) / 2, least), most);
+    }
+    return at;
+}
+
 /* How sure the model is of what it takes for needed differs from prompt to prompt, and what it is not
- * sure of lies as much lower: the border goes up with the highest figure. */
-static scale scale_of(const select_input *in, const select_unit *units)
+ * sure of lies as much lower: the border goes up with the highest figure. Near there, the prompt's own figures
+ * say best where the one kind ends and the other begins. */
+static s2a_status scale_find(const select_input *in, const select_unit *units, scale *s, s2a_error *err)
 {
     const s2a_calibration *c = in->calibration;
-    scale s = { .attention = 0 };
-    double top = 0;
+    double top = 0, *figures = calloc(in->count + 1, sizeof *figures);
+    size_t n = 0;
+    *s = (scale){ .attention = 0 };
+    if (!figures)
+        return error_nomem(err);
     for (size_t i = 0; i < in->count; i++) {
         const select_unit *u = &units[i];
-        s.attention += u->attended ? u->attention : 0;
-        bool counts = u->judged && (in->preset == S2A_PRESET_RELEVANCE ||
-                                    u->needed - u->opinion >= c->opinion_border);
-        if (counts && u->needed - u->unrelated > top)
-            top = u->needed - u->unrelated;
+        s->attention += u->attended ? u->attention : 0;
+        if (!u->judged || u->attended ||
+            (in->preset != S2A_PRESET_RELEVANCE && u->needed - u->opinion < c->opinion_border))
+            continue;
+        top = fmax(top, u->needed - u->unrelated);
+        if (!u->whole)
+            figures[n++] = u->needed - u->unrelated;
     }
-    s.border = c->relevance_border + fmin(c->relevance_cap, c->relevance_ratio * top);
-    return s;
+    s->border = c->relevance_border + fmin(c->relevance_cap, c->relevance_ratio * top);
+    if (c->relevance_gap > 0)
+        s->border = into_gap(s->border, c->relevance_gap, figures, n);
+    free(figures);
+    return S2A_OK;
 }
 
 /* Whether sentence i is no order to the assistant. */
@@ -431,16 +465,18 @@ static s2a_status keep_share(const select_input *in, select_unit *out, s2a_error
 
 s2a_status select_decide(const select_input *in, select_unit *out, s2a_error *err)
 {
-    scale s = scale_of(in, out);
-    for (size_t i = 0; i < in->count; i++) {
+    scale s;
+    s2a_status status = scale_find(in, out, &s, err);
+    for (size_t i = 0; i < in->count && status == S2A_OK; i++) {
         select_unit *u = &out[i];
         u->score = !u->judged                            ? 0
                    : in->preset == S2A_PRESET_UNTRUSTED ? untrusted_score(in, u, i)
                                                         : score_of(in, u, &s);
         u->kept = !u->judged || u->whole || u->score >= in->threshold;
     }
-    s2a_status status = in->keep > 0 ? keep_share(in, out, err) : S2A_OK;
-    for (size_t i = 0; i < in->count; i++) {
+    if (status == S2A_OK && in->keep > 0)
+        status = keep_share(in, out, err);
+    for (size_t i = 0; i < in->count && status == S2A_OK; i++) {
         select_unit *u = &out[i];
         bool opinion = !u->attended && (in->preset == S2A_PRESET_OPINION ||
                                         (in->preset != S2A_PRESET_RELEVANCE &&

@@ -167,8 +167,8 @@ static bool units_from_json(const json_t *value, eval_record *out)
 
 static json_t *borders_json(const s2a_calibration *b)
 {
-    return json_pack("[f,f,f,f]", b->relevance_border, b->relevance_ratio, b->relevance_cap,
-                     b->opinion_border);
+    return json_pack("[f,f,f,f,f]", b->relevance_border, b->relevance_ratio, b->relevance_cap,
+                     b->opinion_border, b->relevance_gap);
 }
 
 static s2a_calibration borders_from_json(const json_t *value)
@@ -176,7 +176,8 @@ static s2a_calibration borders_from_json(const json_t *value)
     return (s2a_calibration){ json_number_value(json_array_get(value, 0)),
                               json_number_value(json_array_get(value, 1)),
                               json_number_value(json_array_get(value, 2)),
-                              json_number_value(json_array_get(value, 3)) };
+                              json_number_value(json_array_get(value, 3)),
+                              json_number_value(json_array_get(value, 4)) };
 }
 
 /* What a record has only where step 1 scored; the object is taken over. */

@@ -278,13 +278,8 @@ static s2a_status record_make(const runner *w, const eval_item *item, const arm 
 /* Made with other borders than the engine has: the model was calibrated since. */
 static bool outdated(const runner *w, const eval_record *r)
 {
-    const s2a_calibration *a = &r->borders, *b = &w->engine->calibration;
-    bool known = a->relevance_border != 0 || a->relevance_ratio != 0 || a->relevance_cap != 0 ||
-                 a->opinion_border != 0;
-    return known &&
-           (a->relevance_border != b->relevance_border ||
-            a->relevance_ratio != b->relevance_ratio || a->relevance_cap != b->relevance_cap ||
-            a->opinion_border != b->opinion_border);
+    return !engine_calibration_same(&r->borders, &(s2a_calibration){ 0 }) &&
+           !engine_calibration_same(&r->borders, &w->engine->calibration);
 }
 
 static s2a_status one(runner *w, size_t job, size_t arm_index, s2a_error *err)

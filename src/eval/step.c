@@ -91,10 +91,10 @@ static json_t *prompt_of(const step_context *c, const eval_item *item, arm_step1
         return json_pack("[s,s,s]", prompts->text[PROMPT_SELECT_UNTRUSTED_SYSTEM],
                          prompts->text[PROMPT_SELECT], prompts->text[PROMPT_SELECT_UNTRUSTED_EXAMPLES]);
     if (kind == ARM_SELECT)
-        return json_pack("[s,s,s,f,f,f,f]", prompts->text[PROMPT_SELECT_SYSTEM],
+        return json_pack("[s,s,s,f,f,f,f,f]", prompts->text[PROMPT_SELECT_SYSTEM],
                          prompts->text[PROMPT_SELECT], prompts->text[PROMPT_SELECT_EXAMPLES],
                          k->relevance_border, k->relevance_ratio, k->relevance_cap,
-                         k->opinion_border);
+                         k->opinion_border, k->relevance_gap);
     if (kind == ARM_SINGLE)
         return json_string(prompts->text[PROMPT_REWRITE_SINGLE]);
     return json_string(preset_of(c, item, kind) == S2A_PRESET_RELEVANCE

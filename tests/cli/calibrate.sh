@@ -52,7 +52,8 @@ for part in (o["held_out"], o["chosen"]):
     for kind, done in (("needed", "needed_kept"), ("unrelated", "unrelated_removed"), ("opinions", "opinions_removed")):
         assert part[kind] == part[done] > 20 - (kind == "opinions"), part
 select = o["select"]
-assert list(select) == ["relevance_border", "relevance_ratio", "relevance_cap", "opinion_border"]
+assert list(select) == ["relevance_border", "relevance_ratio", "relevance_cap", "opinion_border", "relevance_gap"]
+assert select["relevance_gap"] == 0
 assert -14 < select["relevance_border"] <= -6 and -14 < select["opinion_border"] <= -6
 assert o["file"].startswith(sys.argv[2] + "/low.txt-")
 f = json.load(open(o["file"]))

@@ -78,7 +78,7 @@ static void test_round_trip(void **state)
     eval_unit units[] = { { 0, 4, true, 0.1, EVAL_NEEDED }, { 4, 9, false, -1e-300, EVAL_MIXED } };
     record.units = units;
     record.unit_count = 2;
-    record.borders = (s2a_calibration){ -1, 0.1, 5, 1e-9 };
+    record.borders = (s2a_calibration){ -1, 0.1, 5, 1e-9, 0.5 };
     assert_int_equal(eval_store_put(store, run, &record, NULL), S2A_OK);
     record.arm = plain;
     record.fallback = NULL;

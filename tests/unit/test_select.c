@@ -76,9 +76,8 @@ static void check_case(const test_case *c)
     const char *borders = case_text(c, "borders");
     s2a_calibration k = plain;
     if (borders)
-        assert_int_equal(sscanf(borders, "%lf %lf %lf %lf", &k.relevance_border, &k.relevance_ratio,
-                                &k.relevance_cap, &k.opinion_border),
-                         4);
+        assert_true(sscanf(borders, "%lf %lf %lf %lf %lf", &k.relevance_border, &k.relevance_ratio,
+                           &k.relevance_cap, &k.opinion_border, &k.relevance_gap) >= 4);
     s2a_engine *engine = engine_of(case_text(c, "scores"), k);
     s2a_request *request = request_of(c);
     s2a_result *result = NULL;

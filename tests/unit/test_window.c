@@ -220,7 +220,7 @@ static setting *begin(const char *text)
     s->f.can = (backend_capabilities){ .can_score = true, .counts_tokens = true };
     s->prompts.text[PROMPT_SELECT] = select_prompt;
     s->prompts.len[PROMPT_SELECT] = strlen(select_prompt);
-    s->calibration = (s2a_calibration){ -1, 0.5, 3, -100 };
+    s->calibration = (s2a_calibration){ -1, 0.5, 3, -100, 0 };
     size_t count = 0;
     assert_int_equal(segment_text(text, strlen(text), &s->units, &count, NULL), S2A_OK);
     assert_int_equal(clause_split(text, &s->units, &count, NULL), S2A_OK);
