@@ -241,7 +241,7 @@ static s2a_status read_select(reader *r, json_t *object, s2a_calibration *out)
     s2a_status status = check_fields(r, object, fields);
     for (size_t i = 0; fields[i] && status == S2A_OK; i++) {
         const json_t *number = json_object_get(object, fields[i]);
-        bool may_lack = !fields[i + 1];
+        bool may_lack = !fields[i + 1]; /* the gap; manifests of before there was one */
         *values[i] = json_number_value(number);
         if (!json_is_number(number) && (number || !may_lack))
             status = fault(r, fields[i], "must be a number");
