@@ -116,7 +116,8 @@ static void run_earlier(const select_input *in, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static char select[] = "{{input}}\n{{question}}", system[] = "Label.";
-    static const s2a_calibration calibration = { -1, 0.6, 5, 1, 1 };
+    static const s2a_calibration calibration = { .relevance_border = -1, .relevance_ratio = 0.6, .relevance_cap = 5,
+                                                 .opinion_border = 1, .relevance_gap = 1 };
     part parts[3];
     parts_split(data, size, parts, 3);
     figures = parts[0];

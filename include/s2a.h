@@ -81,10 +81,15 @@ typedef struct s2a_engine s2a_engine;
  * of "needed" against "opinion" are above opinion_border, and those against "unrelated" above
  * relevance_border + min(relevance_cap, relevance_ratio * the highest of them in the prompt). The latter
  * border is then moved to the middle of the widest gap between the prompt's own log-odds, by relevance_gap
- * down or half of it up at most (0: it is not). models/manifest.json has those of each model. All zero: the
- * default. */
+ * down or half of it up at most (0: it is not). models/manifest.json has those of each model. All borders
+ * zero: the default.
+ *
+ * attention_heads: those that s2a_request_set_keep reads, each as layer * heads of a layer + head, because
+ * they find what a question needs. Without any, or where the model lacks one, the mean of the upper half of
+ * the layers is read. */
 typedef struct s2a_calibration {
     double relevance_border, relevance_ratio, relevance_cap, opinion_border, relevance_gap;
+    uint16_t attention_heads[8], attention_head_count;
 } s2a_calibration;
 
 typedef struct s2a_engine_options {

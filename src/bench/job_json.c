@@ -44,10 +44,11 @@ bool bench_engine_from_json(const json_t *value, bench_engine *out)
                            .gpu_layers =
                                (int32_t)json_integer_value(json_object_get(value, "gpu_layers")),
                            .draft = json_is_true(json_object_get(value, "draft")) };
-    double border[5];
+    s2a_calibration *k = &out->calibration;
+    double *const borders[] = { &k->relevance_border, &k->relevance_ratio, &k->relevance_cap,
+                                &k->opinion_border, &k->relevance_gap };
     for (size_t i = 0; i < 5; i++)
-        border[i] = json_number_value(json_array_get(c, i));
-    out->calibration = (s2a_calibration){ border[0], border[1], border[2], border[3], border[4] };
+        *borders[i] = json_number_value(json_array_get(c, i));
     return out->backend && json_array_size(c) == 5;
 }
 

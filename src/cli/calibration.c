@@ -131,7 +131,7 @@ static s2a_status parse(const char *path, const char *text, size_t len, const ch
     json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &at);
     const json_t *select = json_object_get(root, "select");
     const char *model = json_string_value(json_object_get(root, "model"));
-    s2a_calibration found = { 0 };
+    s2a_calibration found = *out; /* the heads are those of the manifest */
     s2a_status status = S2A_OK;
     if (!root)
         status = damaged_file(path, at.text, err);
@@ -142,9 +142,9 @@ static s2a_status parse(const char *path, const char *text, size_t len, const ch
     for (size_t i = 0; i < BORDERS && status == S2A_OK; i++) {
         const json_t *number = json_object_get(select, borders[i].name);
         double value = json_number_value(number);
-        if (!number && i == BORDERS - 1)
-            break; /* files of before there was one */
-        if (!json_is_number(number) || !(fabs(value) <= CALIBRATION_MAX_BORDER)) {
+        bool may_lack = i == BORDERS - 1; /* the gap; files of before there was one */
+        if ((number || !may_lack) &&
+            (!json_is_number(number) || !(fabs(value) <= CALIBRATION_MAX_BORDER))) {
             char what[80];
             snprintf(what, sizeof what, "%s is not a number from %g to %g", borders[i].name,
                      -CALIBRATION_MAX_BORDER, CALIBRATION_MAX_BORDER);

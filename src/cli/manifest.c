@@ -230,22 +230,44 @@ static s2a_status read_bytes(const reader *r, const json_t *object, uint64_t *ou
     return S2A_OK;
 }
 
+static s2a_status read_heads(const reader *r, const json_t *object, s2a_calibration *out)
+{
+    const json_t *array;
+    size_t most = sizeof out->attention_heads / sizeof out->attention_heads[0];
+    s2a_status status = read_array(r, object, "attention_heads", 1, &array);
+    if (status != S2A_OK)
+        return status;
+    if (json_array_size(array) > most)
+        return fault(r, "attention_heads", "has too many elements");
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const json_t *head = json_array_get(array, i);
+        if (!json_is_integer(head) || json_integer_value(head) < 0 || json_integer_value(head) > UINT16_MAX)
+            return fault(r, "attention_heads", "must be whole numbers from 0 to 65535");
+        out->attention_heads[i] = (uint16_t)json_integer_value(head);
+    }
+    out->attention_head_count = (uint16_t)json_array_size(array);
+    return S2A_OK;
+}
+
 static s2a_status read_select(reader *r, json_t *object, s2a_calibration *out)
 {
     static const char *const fields[] = { "relevance_border", "relevance_ratio", "relevance_cap",
-                                          "opinion_border", "relevance_gap", NULL };
+                                          "opinion_border", "relevance_gap", "attention_heads", NULL };
     double *const values[] = { &out->relevance_border, &out->relevance_ratio, &out->relevance_cap,
                                &out->opinion_border, &out->relevance_gap };
     if (!json_is_object(object))
         return fault(r, "select", "must be an object of numbers");
     s2a_status status = check_fields(r, object, fields);
-    for (size_t i = 0; fields[i] && status == S2A_OK; i++) {
+    size_t count = sizeof values / sizeof values[0];
+    for (size_t i = 0; i < count && status == S2A_OK; i++) {
         const json_t *number = json_object_get(object, fields[i]);
-        bool may_lack = !fields[i + 1]; /* the gap; manifests of before there was one */
+        bool may_lack = i == count - 1; /* the gap; manifests of before there was one */
         *values[i] = json_number_value(number);
         if (!json_is_number(number) && (number || !may_lack))
             status = fault(r, fields[i], "must be a number");
     }
+    if (status == S2A_OK && json_object_get(object, "attention_heads"))
+        status = read_heads(r, object, out);
     return status;
 }
 

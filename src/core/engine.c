@@ -94,7 +94,11 @@ s2a_calibration engine_calibration(const s2a_calibration *given)
     static const s2a_calibration otherwise = { .relevance_border = -1, .relevance_ratio = 0.6,
                                                .relevance_cap = 5, .opinion_border = 1,
                                                .relevance_gap = 1 };
-    return engine_calibration_same(given, &(s2a_calibration){ 0 }) ? otherwise : *given;
+    s2a_calibration used =
+        engine_calibration_same(given, &(s2a_calibration){ 0 }) ? otherwise : *given;
+    memcpy(used.attention_heads, given->attention_heads, sizeof used.attention_heads);
+    used.attention_head_count = given->attention_head_count;
+    return used;
 }
 
 s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out, s2a_error *err)

@@ -14,6 +14,7 @@ struct s2a_engine {
     s2a_calibration calibration;
 };
 
+/* The same borders; attention heads do not count. */
 bool engine_calibration_same(const s2a_calibration *a, const s2a_calibration *b);
 
 /* What an engine works with that is given these borders: all zero stands for the default. */

@@ -180,13 +180,32 @@ static double beside_units(const attending *a, size_t heads, size_t head)
     return rest > least ? rest : least;
 }
 
+/* Heads that are read: those of the model that find what a question needs, or the upper half of all, below
+ * which attention follows words and places. */
+typedef struct heads_read {
+    const uint16_t *of; /* NULL = the last ones */
+    size_t count;
+} heads_read;
+
+static heads_read heads_of(const s2a_calibration *c, size_t heads)
+{
+    size_t count = c->attention_head_count;
+    bool has = count > 0 && count <= sizeof c->attention_heads / sizeof c->attention_heads[0];
+    for (size_t i = 0; has && i < count; i++)
+        has = c->attention_heads[i] < heads;
+    return has ? (heads_read){ c->attention_heads, count }
+               : (heads_read){ NULL, heads - heads / 2 };
+}
+
 /* What is paid to a byte of each unit. Attention sums to one over whatever is shown, so the same unit
  * gets less of it beside one that gets much. In windows it is therefore measured, head by head, against
  * what all windows have in common and what is no unit: the ratio of two weights of one softmax does not
  * depend on the others. */
-static void attending_read(const attending *a, const select_window *w, size_t heads, select_unit *out)
+static void attending_read(const attending *a, const select_window *w, const heads_read *read,
+                           size_t heads, select_unit *out)
 {
-    for (size_t h = heads / 2; h < heads; h++) {
+    for (size_t i = 0; i < read->count; i++) {
+        size_t h = read->of ? read->of[i] : heads - read->count + i;
         double rest = w->alone ? 1 : beside_units(a, heads, h);
         for (size_t k = 0; k < a->count; k++)
             if (decides(w, out, a->of[k]))
@@ -202,8 +221,8 @@ static void attending_read(const attending *a, const select_window *w, size_t he
 }
 
 /* The text as it is, then the question after it: how much of the question's attention goes to a byte
- * of each unit, as the mean over the heads of the upper half of the layers (below it attention follows
- * words and places; measured on HotpotQA). One prefill, and a few dozen tokens. */
+ * of each unit, as the mean over heads that were chosen on HotpotQA (docs/results/select-search). One
+ * prefill, and a few dozen tokens. */
 s2a_status select_ask_attention(const select_input *in, const select_window *w, select_unit *out,
                                 s2a_usage *usage, s2a_error *err)
 {
@@ -222,8 +241,9 @@ s2a_status select_ask_attention(const select_input *in, const select_window *w, 
         error_nomem(err);
     }
     *usage = used.tokens;
+    heads_read read = heads_of(in->calibration, heads);
     if (status == S2A_OK)
-        attending_read(&a, w, heads, out);
+        attending_read(&a, w, &read, heads, out);
     buf_free(&a.question);
     free(a.spans);
     free(a.of);

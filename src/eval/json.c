@@ -173,11 +173,11 @@ static json_t *borders_json(const s2a_calibration *b)
 
 static s2a_calibration borders_from_json(const json_t *value)
 {
-    return (s2a_calibration){ json_number_value(json_array_get(value, 0)),
-                              json_number_value(json_array_get(value, 1)),
-                              json_number_value(json_array_get(value, 2)),
-                              json_number_value(json_array_get(value, 3)),
-                              json_number_value(json_array_get(value, 4)) };
+    return (s2a_calibration){ .relevance_border = json_number_value(json_array_get(value, 0)),
+                              .relevance_ratio = json_number_value(json_array_get(value, 1)),
+                              .relevance_cap = json_number_value(json_array_get(value, 2)),
+                              .opinion_border = json_number_value(json_array_get(value, 3)),
+                              .relevance_gap = json_number_value(json_array_get(value, 4)) };
 }
 
 /* What a record has only where step 1 scored; the object is taken over. */

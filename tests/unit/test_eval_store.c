@@ -78,7 +78,8 @@ static void test_round_trip(void **state)
     eval_unit units[] = { { 0, 4, true, 0.1, EVAL_NEEDED }, { 4, 9, false, -1e-300, EVAL_MIXED } };
     record.units = units;
     record.unit_count = 2;
-    record.borders = (s2a_calibration){ -1, 0.1, 5, 1e-9, 0.5 };
+    record.borders = (s2a_calibration){ .relevance_border = -1, .relevance_ratio = 0.1, .relevance_cap = 5,
+                                        .opinion_border = 1e-9, .relevance_gap = 0.5 };
     assert_int_equal(eval_store_put(store, run, &record, NULL), S2A_OK);
     record.arm = plain;
     record.fallback = NULL;

@@ -220,7 +220,8 @@ static setting *begin(const char *text)
     s->f.can = (backend_capabilities){ .can_score = true, .counts_tokens = true };
     s->prompts.text[PROMPT_SELECT] = select_prompt;
     s->prompts.len[PROMPT_SELECT] = strlen(select_prompt);
-    s->calibration = (s2a_calibration){ -1, 0.5, 3, -100, 0 };
+    s->calibration = (s2a_calibration){ .relevance_border = -1, .relevance_ratio = 0.5,
+                                        .relevance_cap = 3, .opinion_border = -100 };
     size_t count = 0;
     assert_int_equal(segment_text(text, strlen(text), &s->units, &count, NULL), S2A_OK);
     assert_int_equal(clause_split(text, &s->units, &count, NULL), S2A_OK);
@@ -442,6 +443,44 @@ static void test_attention(void **state)
     free(text);
 }
 
+/* The second head of the fake tells the units apart, the first does not. */
+static void test_attention_heads(void **state)
+{
+    (void)state;
+    char *text = text_of(20, 15, 9, "");
+    static const struct {
+        s2a_calibration heads;
+        bool tells;
+    } cases[] = {
+        { { .attention_heads = { 1 }, .attention_head_count = 1 }, true },
+        { { .attention_heads = { 0 }, .attention_head_count = 1 }, false },
+        { { .attention_heads = { 0, 1 }, .attention_head_count = 2 }, true },
+        { { .attention_head_count = 0 }, true },                             /* the upper half is read ... */
+        { { .attention_heads = { 0, 2 }, .attention_head_count = 2 }, true }, /* no third: that as well */
+        { { .attention_heads = { 0 }, .attention_head_count = 9 }, true },   /* too many: that as well */
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        setting *s = begin(text);
+        s->f.can.attention_heads = 2;
+        s->f.can.can_read_attention = true;
+        s->in.keep = 0.3;
+        memcpy(s->calibration.attention_heads, cases[c].heads.attention_heads,
+               sizeof cases[c].heads.attention_heads);
+        s->calibration.attention_head_count = cases[c].heads.attention_head_count;
+        assert_int_equal(judge(s), S2A_OK);
+        double low = INFINITY, high = -INFINITY;
+        for (size_t i = 0; i < 20; i++) {
+            low = fmin(low, s->out[i].score);
+            high = fmax(high, s->out[i].score);
+        }
+        assert_true(s->out[15].attended);
+        assert_int_equal(high - low > 1, cases[c].tells);
+        assert_true(!cases[c].tells || s->out[15].score >= high);
+        end(s);
+    }
+    free(text);
+}
+
 /* ---- growth ------------------------------------------------------------------------------- */
 
 static double seconds(void)
@@ -478,7 +517,7 @@ int main(void)
         cmocka_unit_test(test_scores),    cmocka_unit_test(test_default),
         cmocka_unit_test(test_context),   cmocka_unit_test(test_too_long_unit),
         cmocka_unit_test(test_ends_early), cmocka_unit_test(test_many_questions),
-        cmocka_unit_test(test_attention), cmocka_unit_test(test_growth),
+        cmocka_unit_test(test_attention), cmocka_unit_test(test_attention_heads), cmocka_unit_test(test_growth),
     };
     return cmocka_run_group_tests_name("window", tests, NULL, NULL);
 }
