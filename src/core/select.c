@@ -241,7 +241,7 @@ static s2a_status plan_fill(const select_input *in, const select_unit *units, bo
         if (total <= most && (limit == 0 || total + asked + fixed <= limit))
             return window_split(cost, in->count, total, 0, &out->windows, &out->count, err);
     }
-    fixed += plan_question(in, units, cost, out);
+    fixed += plan_question(in, units, cost, out) * (attends ? 2 : 1);
     if (limit > 0 && limit < fixed + WINDOW_LEAST && can.counts_tokens)
         return error_set(err, S2A_LIMIT,
                          "the instruction and the question are %zu tokens, the context of select "

@@ -138,37 +138,47 @@ s2a_status select_ask_labels(const select_input *in, const select_window *w, sel
 /* ---- attention ---------------------------------------------------------------------------- */
 
 typedef struct attending {
-    buf question;
-    s2a_span *spans;
-    size_t *of; /* the unit of each span */
-    size_t count, start, len; /* start, len: what is shown of the text */
+    buf text, question;
+    s2a_span *spans; /* of text */
+    size_t *of;      /* the unit of each span */
+    size_t count;
     float *mass;
 } attending;
 
-/* In a text of many windows, questions that stand in it are measured too: see attending_read. */
+/* The question is read twice, and the second time its attention is measured: more of it goes to what is
+ * needed then (docs/results/select-search). The first time it stands where it does in the text, if the
+ * text is shown with it. In a text of many windows, questions that stand in it are measured too: see
+ * attending_read. */
 static bool attending_fill(const select_input *in, const select_window *w, const select_unit *units,
                            size_t heads, attending *a)
 {
     size_t n = w->units.last - w->units.first;
     buf_init(&a->question, 2 * LIMIT_INPUT_BYTES);
-    buf_adds(&a->question, "\n\nQuestion:");
+    static const char before[] = "\n\nQuestion: ";
+    buf_add(&a->question, before, sizeof before - 2); /* add_questions begins with a space */
     add_questions(in, units, w->asked_from, &a->question);
     a->spans = calloc(n, sizeof *a->spans);
     a->of = calloc(n, sizeof *a->of);
     a->mass = calloc(n * heads, sizeof *a->mass);
-    if (!a->spans || !a->of || !a->mass)
+    if (!a->spans || !a->of || !a->mass || a->question.status != S2A_OK)
         return false;
-    size_t end = in->units[w->units.last - 1].end;
-    a->start = in->units[w->units.first].start;
-    a->len = (end < in->question_start ? end : in->question_start) - a->start;
+    size_t start = in->units[w->units.first].start, end = in->units[w->units.last - 1].end;
+    end = end < in->question_start ? end : in->question_start;
+    buf_init(&a->text, 2 * LIMIT_INPUT_BYTES);
+    buf_add(&a->text, in->text + start, end - start);
+    bool shown = w->alone && in->question_start == SIZE_MAX;
+    if (!shown && a->question.len >= sizeof before) {
+        buf_adds(&a->text, end > start && in->text[end - 1] == '\n' ? "" : "\n\n");
+        buf_add(&a->text, a->question.data + sizeof before - 1, a->question.len - (sizeof before - 1));
+    }
     for (size_t i = w->units.first; i < w->units.last; i++) {
         const segment_unit *u = &in->units[i];
         if ((w->alone && units[i].question) || u->start >= in->question_start)
             continue;
         a->of[a->count] = i;
-        a->spans[a->count++] = (s2a_span){ u->start - a->start, u->end - a->start };
+        a->spans[a->count++] = (s2a_span){ u->start - start, u->end - start };
     }
-    return a->question.status == S2A_OK;
+    return a->text.status == S2A_OK;
 }
 
 /* What goes to none of the units, in one head: the question itself, and the beginning of the text. */
@@ -220,7 +230,7 @@ static void attending_read(const attending *a, const select_window *w, const hea
     }
 }
 
-/* The text as it is, then the question after it: how much of the question's attention goes to a byte
+/* The text as it is, then the question: how much of the question's attention goes to a byte
  * of each unit, as the mean over heads that were chosen on HotpotQA (docs/results/select-search). One
  * prefill, and a few dozen tokens. */
 s2a_status select_ask_attention(const select_input *in, const select_window *w, select_unit *out,
@@ -235,7 +245,7 @@ s2a_status select_ask_attention(const select_input *in, const select_window *w, 
     s2a_status status = S2A_NOMEM;
     if (attending_fill(in, w, out, heads, &a)) {
         const char *question = a.question.data;
-        status = vtable->attention(in->backend, in->text + a.start, a.len, a.spans, a.count,
+        status = vtable->attention(in->backend, a.text.data, a.text.len, a.spans, a.count,
                                    &question, 1, &params, a.mass, &used, err);
     } else {
         error_nomem(err);
@@ -244,6 +254,7 @@ s2a_status select_ask_attention(const select_input *in, const select_window *w, 
     heads_read read = heads_of(in->calibration, heads);
     if (status == S2A_OK)
         attending_read(&a, w, &read, heads, out);
+    buf_free(&a.text);
     buf_free(&a.question);
     free(a.spans);
     free(a.of);
