@@ -175,6 +175,7 @@ static s2a_status fake_attention(backend *self, const char *text, size_t len, co
     (void)params, (void)question_count;
     fake *f = (fake *)self;
     assert_string_equal(questions[0], "\n\nQuestion: Which?");
+    assert_non_null(memmem(text, len, "Which?", 6)); /* it is read twice */
     double sum = 1;
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < unit_count; i++) {
