@@ -460,8 +460,11 @@ static void test_attention_heads(void **state)
         { { .attention_heads = { 0, 2 }, .attention_head_count = 2 }, true }, /* no third: that as well */
         { { .attention_heads = { 0 }, .attention_head_count = 9 }, true },   /* too many: that as well */
     };
-    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+    size_t count = sizeof cases / sizeof cases[0];
+    for (size_t n = 0; n < 2 * count; n++) { /* with the question in the text, and apart */
+        size_t c = n % count;
         setting *s = begin(text);
+        s->in.question_start = n < count ? SIZE_MAX : (size_t)(strstr(text, "Which?") - text);
         s->f.can.attention_heads = 2;
         s->f.can.can_read_attention = true;
         s->in.keep = 0.3;
