@@ -609,7 +609,8 @@ static void test_json_refused(void **state)
         json_decref(json);
     }
     bench_engine engine = { .backend = "llama", .model = "m", .ctx_tokens = 5, .threads = 6,
-                            .gpu_layers = -1, .calibration = { 1, 2, 3, 4 }, .draft = true };
+                            .gpu_layers = -1, .draft = true,
+                            .calibration = { .opinion_border = 4, .relevance_gap = 5 } };
     bench_engine back;
     json_t *json = bench_engine_json(&engine);
     assert_true(bench_engine_from_json(json, &back));
@@ -618,6 +619,7 @@ static void test_json_refused(void **state)
     assert_int_equal(back.gpu_layers, -1);
     assert_true(back.draft);
     near(back.calibration.opinion_border, 4);
+    near(back.calibration.relevance_gap, 5);
     json_decref(json);
 }
 
