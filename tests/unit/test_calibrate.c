@@ -341,7 +341,8 @@ static void test_file(void **state)
     char dir[] = "/tmp/s2a-calibration-XXXXXX";
     assert_non_null(mkdtemp(dir));
     setenv("XDG_DATA_HOME", dir, 1);
-    calibrate_result r = { .borders = { -1.5, 0.25, 2, -0.125 }, .relevance_auc = 0.9876, .opinion_auc = NAN };
+    calibrate_result r = { .borders = { .relevance_border = -1.5, .relevance_ratio = 0.25, .relevance_cap = 2,
+                                        .opinion_border = -0.125, .relevance_gap = 0.75 }, .relevance_auc = 0.9876, .opinion_auc = NAN };
     s2a_calibration c = { 0 };
     bool found = true;
     char *path = NULL, *where = NULL;
@@ -353,7 +354,7 @@ static void test_file(void **state)
     assert_true(strstr(path, "/s2a/calibration/a.gguf-") != NULL);
     assert_int_equal(calibration_load("a.gguf 5", &c, &found, NULL), S2A_OK);
     assert_true(found && c.relevance_border == -1.5 && c.relevance_ratio == 0.25 && c.relevance_cap == 2 &&
-                c.opinion_border == -0.125);
+                c.opinion_border == -0.125 && c.relevance_gap == 0.75);
     assert_int_equal(calibration_load("a.gguf 6", &c, &found, NULL), S2A_OK);
     assert_false(found);
 
