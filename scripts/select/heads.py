@@ -4,8 +4,9 @@
     scripts/select/heads.py collect --data DIR --model NAME --out FILE.npz [--limit N] [--seconds S] [--binary FILE]
     scripts/select/heads.py choose FILE.npz [--csv TABLE.csv]
 
-collect: of HotpotQA prompts, read with the question at their end and once more after that, as mode select does it, the share of the question's attention that each sentence gets, head by head. mass [unit, head], float16;
-length [unit], bytes; needed [unit]; item [unit]. It ends after S seconds with the items it has.
+collect: of HotpotQA prompts, read with the question at their end and once more after that, as mode select does it, the share of the question's
+attention that each sentence gets, head by head. mass [unit, head], float16; length [unit], bytes; needed [unit]; item [unit]. It ends after S
+seconds with the items it has.
 
 choose: the heads whose attention on a byte ranks supporting sentences best within their prompt (mean AUC). Heads chosen on every other prompt
 are judged on the rest and the other way round: how many supporting sentences are kept if the best sentences up to half and a fifth of the

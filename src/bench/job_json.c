@@ -2,6 +2,7 @@
 #include "bench/job.h"
 
 #include "core/buf.h"
+#include "core/engine.h"
 #include "eval/json.h"
 
 #include <stdio.h>
@@ -12,13 +13,11 @@
 
 json_t *bench_engine_json(const bench_engine *e)
 {
-    const s2a_calibration *c = &e->calibration;
-    return json_pack("{s:s?,s:s?,s:s?,s:I,s:I,s:I,s:I,s:[f,f,f,f,f],s:b}", "backend",
+    return json_pack("{s:s?,s:s?,s:s?,s:I,s:I,s:I,s:I,s:o,s:b}", "backend",
                      e->backend, "model", e->model, "url", e->url, "ctx",
                      (json_int_t)e->ctx_tokens, "threads", (json_int_t)e->threads, "timeout_ms", (json_int_t)e->timeout_ms, "gpu_layers",
-                     (json_int_t)e->gpu_layers, "calibration", c->relevance_border,
-                     c->relevance_ratio, c->relevance_cap, c->opinion_border, c->relevance_gap, "draft",
-                     (int)e->draft);
+                     (json_int_t)e->gpu_layers, "calibration",
+                     eval_borders_json(&e->calibration), "draft", (int)e->draft);
 }
 
 static uint32_t count_of(const json_t *object, const char *key)
@@ -44,12 +43,8 @@ bool bench_engine_from_json(const json_t *value, bench_engine *out)
                            .gpu_layers =
                                (int32_t)json_integer_value(json_object_get(value, "gpu_layers")),
                            .draft = json_is_true(json_object_get(value, "draft")) };
-    s2a_calibration *k = &out->calibration;
-    double *const borders[] = { &k->relevance_border, &k->relevance_ratio, &k->relevance_cap,
-                                &k->opinion_border, &k->relevance_gap };
-    for (size_t i = 0; i < 5; i++)
-        *borders[i] = json_number_value(json_array_get(c, i));
-    return out->backend && json_array_size(c) == 5;
+    out->calibration = eval_borders_from_json(c);
+    return out->backend && json_array_size(c) == ENGINE_BORDERS;
 }
 
 /* ---- jobs ------------------------------------------------------------------------------- */

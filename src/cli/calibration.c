@@ -21,18 +21,6 @@
 #define FORMAT 1
 #define SLUG_BYTES 80
 
-static const struct {
-    const char *name;
-    size_t offset;
-} borders[] = {
-    { "relevance_border", offsetof(s2a_calibration, relevance_border) },
-    { "relevance_ratio", offsetof(s2a_calibration, relevance_ratio) },
-    { "relevance_cap", offsetof(s2a_calibration, relevance_cap) },
-    { "opinion_border", offsetof(s2a_calibration, opinion_border) },
-    { "relevance_gap", offsetof(s2a_calibration, relevance_gap) },
-};
-#define BORDERS (sizeof borders / sizeof borders[0])
-
 /* ---- names ------------------------------------------------------------------------------ */
 
 static s2a_status take(buf *b, char **out, s2a_error *err)
@@ -108,10 +96,9 @@ s2a_status calibration_path(const char *key, char **path, s2a_error *err)
 json_t *calibration_json(const s2a_calibration *c)
 {
     json_t *object = json_object();
-    for (size_t i = 0; object && i < BORDERS; i++)
-        if (json_object_set_new(
-                object, borders[i].name,
-                json_real(*(const double *)((const char *)c + borders[i].offset)))) {
+    for (size_t i = 0; object && i < ENGINE_BORDERS; i++)
+        if (json_object_set_new(object, engine_borders[i].name,
+                                json_real(engine_border_get(c, i)))) {
             json_decref(object);
             object = NULL;
         }
@@ -139,18 +126,18 @@ static s2a_status parse(const char *path, const char *text, size_t len, const ch
         status = damaged_file(path, "is of another version of s2a", err);
     else if (!model || strcmp(model, key) != 0)
         status = damaged_file(path, "is of another model", err);
-    for (size_t i = 0; i < BORDERS && status == S2A_OK; i++) {
-        const json_t *number = json_object_get(select, borders[i].name);
+    for (size_t i = 0; i < ENGINE_BORDERS && status == S2A_OK; i++) {
+        const char *name = engine_borders[i].name;
+        const json_t *number = json_object_get(select, name);
         double value = json_number_value(number);
-        bool may_lack = i == BORDERS - 1; /* the gap; files of before there was one */
-        if ((number || !may_lack) &&
+        if ((number || !engine_borders[i].may_lack) &&
             (!json_is_number(number) || !(fabs(value) <= CALIBRATION_MAX_BORDER))) {
             char what[80];
-            snprintf(what, sizeof what, "%s is not a number from %g to %g", borders[i].name,
+            snprintf(what, sizeof what, "%s is not a number from %g to %g", name,
                      -CALIBRATION_MAX_BORDER, CALIBRATION_MAX_BORDER);
             status = damaged_file(path, what, err);
         }
-        *(double *)((char *)&found + borders[i].offset) = value;
+        engine_border_set(&found, i, value);
     }
     json_decref(root);
     if (status == S2A_OK)

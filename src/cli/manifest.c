@@ -1,6 +1,7 @@
 #include "cli/manifest.h"
 
 #include "cli/files.h"
+#include "core/engine.h"
 #include "core/error.h"
 
 #include <errno.h>
@@ -251,19 +252,16 @@ static s2a_status read_heads(const reader *r, const json_t *object, s2a_calibrat
 
 static s2a_status read_select(reader *r, json_t *object, s2a_calibration *out)
 {
-    static const char *const fields[] = { "relevance_border", "relevance_ratio", "relevance_cap",
-                                          "opinion_border", "relevance_gap", "attention_heads", NULL };
-    double *const values[] = { &out->relevance_border, &out->relevance_ratio, &out->relevance_cap,
-                               &out->opinion_border, &out->relevance_gap };
+    const char *fields[ENGINE_BORDERS + 2] = { [ENGINE_BORDERS] = "attention_heads" };
+    for (size_t i = 0; i < ENGINE_BORDERS; i++)
+        fields[i] = engine_borders[i].name;
     if (!json_is_object(object))
         return fault(r, "select", "must be an object of numbers");
     s2a_status status = check_fields(r, object, fields);
-    size_t count = sizeof values / sizeof values[0];
-    for (size_t i = 0; i < count && status == S2A_OK; i++) {
+    for (size_t i = 0; i < ENGINE_BORDERS && status == S2A_OK; i++) {
         const json_t *number = json_object_get(object, fields[i]);
-        bool may_lack = i == count - 1; /* the gap; manifests of before there was one */
-        *values[i] = json_number_value(number);
-        if (!json_is_number(number) && (number || !may_lack))
+        engine_border_set(out, i, json_number_value(number));
+        if (!json_is_number(number) && (number || !engine_borders[i].may_lack))
             status = fault(r, fields[i], "must be a number");
     }
     if (status == S2A_OK && json_object_get(object, "attention_heads"))

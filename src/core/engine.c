@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/limits.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -81,11 +82,30 @@ static s2a_status backend_keep(const s2a_engine_options *o, backend **b, s2a_err
     return status;
 }
 
+const engine_border engine_borders[ENGINE_BORDERS] = {
+    { "relevance_border", offsetof(s2a_calibration, relevance_border), false },
+    { "relevance_ratio", offsetof(s2a_calibration, relevance_ratio), false },
+    { "relevance_cap", offsetof(s2a_calibration, relevance_cap), false },
+    { "opinion_border", offsetof(s2a_calibration, opinion_border), false },
+    { "relevance_gap", offsetof(s2a_calibration, relevance_gap), true },
+};
+
+double engine_border_get(const s2a_calibration *c, size_t i)
+{
+    return *(const double *)((const char *)c + engine_borders[i].offset);
+}
+
+void engine_border_set(s2a_calibration *c, size_t i, double value)
+{
+    *(double *)((char *)c + engine_borders[i].offset) = value;
+}
+
 bool engine_calibration_same(const s2a_calibration *a, const s2a_calibration *b)
 {
-    return a->relevance_border == b->relevance_border && a->relevance_ratio == b->relevance_ratio &&
-           a->relevance_cap == b->relevance_cap && a->opinion_border == b->opinion_border &&
-           a->relevance_gap == b->relevance_gap;
+    size_t i = 0;
+    while (i < ENGINE_BORDERS && engine_border_get(a, i) == engine_border_get(b, i))
+        i++;
+    return i == ENGINE_BORDERS;
 }
 
 s2a_calibration engine_calibration(const s2a_calibration *given)

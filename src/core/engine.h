@@ -14,6 +14,18 @@ struct s2a_engine {
     s2a_calibration calibration;
 };
 
+/* The borders of a calibration by name, in the order in which they are written. */
+#define ENGINE_BORDERS 5
+typedef struct engine_border {
+    const char *name;
+    size_t offset; /* of a double in s2a_calibration */
+    bool may_lack; /* where it was written before there was such a border: 0 */
+} engine_border;
+extern const engine_border engine_borders[ENGINE_BORDERS];
+
+double engine_border_get(const s2a_calibration *c, size_t i);
+void engine_border_set(s2a_calibration *c, size_t i, double value);
+
 /* The same borders; attention heads do not count. */
 bool engine_calibration_same(const s2a_calibration *a, const s2a_calibration *b);
 

@@ -347,12 +347,45 @@ static int ascending(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-/* Where the widest gap between the n figures is, of those that the border can be moved into. Below all of them
- * one is imagined as far down as what does not belong there usually is. figures has room for it. */
-static double into_gap(double border, double gap, double *figures, size_t n)
+/* Whether unit i says how sure the model is of what it takes for needed. */
+static bool is_measure(const select_input *in, const select_unit *u)
 {
-    double least = border - gap, most = border + gap / 2, widest = 0, at = border;
-    figures[n++] = border - GAP_IMAGINED;
+    return u->judged && (in->preset == S2A_PRESET_RELEVANCE ||
+                         u->needed - u->opinion >= in->calibration->opinion_border);
+}
+
+/* How sure the model is of what it takes for needed differs from prompt to prompt, and what it is not
+ * sure of lies as much lower: the border goes up with the highest figure. */
+static scale scale_of(const select_input *in, const select_unit *units)
+{
+    const s2a_calibration *c = in->calibration;
+    scale s = { .attention = 0 };
+    double top = 0;
+    for (size_t i = 0; i < in->count; i++) {
+        const select_unit *u = &units[i];
+        s.attention += u->attended ? u->attention : 0;
+        if (is_measure(in, u))
+            top = fmax(top, u->needed - u->unrelated);
+    }
+    s.border = c->relevance_border + fmin(c->relevance_cap, c->relevance_ratio * top);
+    return s;
+}
+
+/* Near the border the prompt's own figures say best where the one kind ends and the other begins: moves it
+ * into the widest gap between them, of those that it can reach. Below all of them one is imagined, as far
+ * down as what does not belong there usually is. */
+static s2a_status into_gap(const select_input *in, const select_unit *units, double *border,
+                           s2a_error *err)
+{
+    double gap = in->calibration->relevance_gap, least = *border - gap, most = *border + gap / 2;
+    double widest = 0, at = *border, *figures = calloc(in->count + 1, sizeof *figures);
+    size_t n = 0;
+    if (!figures)
+        return error_nomem(err);
+    figures[n++] = *border - GAP_IMAGINED;
+    for (size_t i = 0; i < in->count; i++)
+        if (is_measure(in, &units[i]) && !units[i].whole)
+            figures[n++] = units[i].needed - units[i].unrelated;
     qsort(figures, n, sizeof *figures, ascending);
     for (size_t i = 0; i + 1 < n; i++) {
         double low = figures[i], high = figures[i + 1];
@@ -361,33 +394,7 @@ static double into_gap(double border, double gap, double *figures, size_t n)
         widest = high - low;
         at = fmin(fmax((low + high) / 2, least), most);
     }
-    return at;
-}
-
-/* How sure the model is of what it takes for needed differs from prompt to prompt, and what it is not
- * sure of lies as much lower: the border goes up with the highest figure. Near there, the prompt's own figures
- * say best where the one kind ends and the other begins. */
-static s2a_status scale_find(const select_input *in, const select_unit *units, scale *s, s2a_error *err)
-{
-    const s2a_calibration *c = in->calibration;
-    double top = 0, *figures = calloc(in->count + 1, sizeof *figures);
-    size_t n = 0;
-    *s = (scale){ .attention = 0 };
-    if (!figures)
-        return error_nomem(err);
-    for (size_t i = 0; i < in->count; i++) {
-        const select_unit *u = &units[i];
-        s->attention += u->attended ? u->attention : 0;
-        if (!u->judged || u->attended ||
-            (in->preset != S2A_PRESET_RELEVANCE && u->needed - u->opinion < c->opinion_border))
-            continue;
-        top = fmax(top, u->needed - u->unrelated);
-        if (!u->whole)
-            figures[n++] = u->needed - u->unrelated;
-    }
-    s->border = c->relevance_border + fmin(c->relevance_cap, c->relevance_ratio * top);
-    if (c->relevance_gap > 0)
-        s->border = into_gap(s->border, c->relevance_gap, figures, n);
+    *border = at;
     free(figures);
     return S2A_OK;
 }
@@ -465,8 +472,10 @@ static s2a_status keep_share(const select_input *in, select_unit *out, s2a_error
 
 s2a_status select_decide(const select_input *in, select_unit *out, s2a_error *err)
 {
-    scale s;
-    s2a_status status = scale_find(in, out, &s, err);
+    scale s = scale_of(in, out);
+    s2a_status status = S2A_OK;
+    if (in->calibration->relevance_gap > 0 && in->preset != S2A_PRESET_UNTRUSTED)
+        status = into_gap(in, out, &s.border, err);
     for (size_t i = 0; i < in->count && status == S2A_OK; i++) {
         select_unit *u = &out[i];
         u->score = !u->judged                            ? 0

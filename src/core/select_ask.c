@@ -153,24 +153,26 @@ static bool attending_fill(const select_input *in, const select_window *w, const
                            size_t heads, attending *a)
 {
     size_t n = w->units.last - w->units.first;
-    buf_init(&a->question, 2 * LIMIT_INPUT_BYTES);
-    static const char before[] = "\n\nQuestion: ";
-    buf_add(&a->question, before, sizeof before - 2); /* add_questions begins with a space */
-    add_questions(in, units, w->asked_from, &a->question);
     a->spans = calloc(n, sizeof *a->spans);
     a->of = calloc(n, sizeof *a->of);
     a->mass = calloc(n * heads, sizeof *a->mass);
-    if (!a->spans || !a->of || !a->mass || a->question.status != S2A_OK)
+    if (!a->spans || !a->of || !a->mass)
         return false;
     size_t start = in->units[w->units.first].start, end = in->units[w->units.last - 1].end;
     end = end < in->question_start ? end : in->question_start;
-    buf_init(&a->text, 2 * LIMIT_INPUT_BYTES);
+    buf asked;
+    buf_init(&asked, 2 * LIMIT_INPUT_BYTES);
+    add_questions(in, units, w->asked_from, &asked);
+    buf_adds(&a->question, "\n\nQuestion: ");
+    buf_add(&a->question, asked.data, asked.len);
     buf_add(&a->text, in->text + start, end - start);
-    bool shown = w->alone && in->question_start == SIZE_MAX;
-    if (!shown && a->question.len >= sizeof before) {
-        buf_adds(&a->text, end > start && in->text[end - 1] == '\n' ? "" : "\n\n");
-        buf_add(&a->text, a->question.data + sizeof before - 1, a->question.len - (sizeof before - 1));
+    if (!w->alone || in->question_start != SIZE_MAX) {
+        if (end == start || in->text[end - 1] != '\n')
+            buf_adds(&a->text, "\n\n");
+        buf_add(&a->text, asked.data, asked.len);
     }
+    bool full = asked.status != S2A_OK;
+    buf_free(&asked);
     for (size_t i = w->units.first; i < w->units.last; i++) {
         const segment_unit *u = &in->units[i];
         if ((w->alone && units[i].question) || u->start >= in->question_start)
@@ -178,7 +180,7 @@ static bool attending_fill(const select_input *in, const select_window *w, const
         a->of[a->count] = i;
         a->spans[a->count++] = (s2a_span){ u->start - start, u->end - start };
     }
-    return a->text.status == S2A_OK;
+    return !full && a->text.status == S2A_OK && a->question.status == S2A_OK;
 }
 
 /* What goes to none of the units, in one head: the question itself, and the beginning of the text. */
@@ -239,6 +241,8 @@ s2a_status select_ask_attention(const select_input *in, const select_window *w, 
     const backend_vtable *vtable = in->backend->vtable;
     size_t heads = vtable->capabilities(in->backend).attention_heads;
     attending a = { .count = 0 };
+    buf_init(&a.text, 2 * LIMIT_INPUT_BYTES);
+    buf_init(&a.question, 2 * LIMIT_INPUT_BYTES);
     backend_params params = { .top_p = 1, .cancel = in->cancel, .request_id = in->request_id,
                               .keep_result = true };
     backend_usage used = { .finish = BACKEND_FINISH_STOP };

@@ -1,6 +1,7 @@
 #include "eval/json.h"
 
 #include "core/buf.h"
+#include "core/engine.h"
 #include "core/segment.h"
 
 #include <stdlib.h>
@@ -165,19 +166,23 @@ static bool units_from_json(const json_t *value, eval_record *out)
     return out->units != NULL;
 }
 
-static json_t *borders_json(const s2a_calibration *b)
+json_t *eval_borders_json(const s2a_calibration *c)
 {
-    return json_pack("[f,f,f,f,f]", b->relevance_border, b->relevance_ratio, b->relevance_cap,
-                     b->opinion_border, b->relevance_gap);
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < ENGINE_BORDERS; i++)
+        if (json_array_append_new(list, json_real(engine_border_get(c, i))) != 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    return list;
 }
 
-static s2a_calibration borders_from_json(const json_t *value)
+s2a_calibration eval_borders_from_json(const json_t *value)
 {
-    return (s2a_calibration){ .relevance_border = json_number_value(json_array_get(value, 0)),
-                              .relevance_ratio = json_number_value(json_array_get(value, 1)),
-                              .relevance_cap = json_number_value(json_array_get(value, 2)),
-                              .opinion_border = json_number_value(json_array_get(value, 3)),
-                              .relevance_gap = json_number_value(json_array_get(value, 4)) };
+    s2a_calibration c = { 0 };
+    for (size_t i = 0; i < ENGINE_BORDERS; i++)
+        engine_border_set(&c, i, json_number_value(json_array_get(value, i)));
+    return c;
 }
 
 /* What a record has only where step 1 scored; the object is taken over. */
@@ -186,7 +191,7 @@ static json_t *with_scores(json_t *object, const eval_record *r)
     if (!object || r->unit_count == 0)
         return object;
     if (json_object_set_new(object, "units", units_json(r)) == 0 &&
-        json_object_set_new(object, "borders", borders_json(&r->borders)) == 0)
+        json_object_set_new(object, "borders", eval_borders_json(&r->borders)) == 0)
         return object;
     json_decref(object);
     return NULL;
@@ -230,7 +235,7 @@ bool eval_record_from_json(const json_t *value, eval_record *out)
               units_from_json(json_object_get(value, "units"), out) &&
               eval_usage_from_json(json_object_get(value, "step1"), &out->step1) &&
               eval_usage_from_json(json_object_get(value, "step2"), &out->step2);
-    out->borders = borders_from_json(json_object_get(value, "borders"));
+    out->borders = eval_borders_from_json(json_object_get(value, "borders"));
     out->seed = (uint32_t)count_from(value, "seed");
     out->correct = json_is_true(json_object_get(value, "correct"));
     out->follows_wrong = json_is_true(json_object_get(value, "follows_wrong"));
