@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Everything that must hold before a commit, in stages; `make check` runs scripts/bootstrap.sh --dev
 # first. What a stage says goes to build/logs/STAGE.log; the terminal gets a line a stage. The first
-# stage that fails shows the end of its log and ends the run with status 1. The last line of output
-# is "N passed, N failed": tests, fuzz targets and stages that are one test.
+# stage that fails shows the end of its log and what its failed tests said, and ends the run with
+# status 1. The last line of output is "N passed, N failed": tests, fuzz targets and stages that are
+# one test.
 #
 #   scripts/check.sh [STAGE...]      FUZZ_SECONDS=60
 set -euo pipefail
@@ -92,6 +93,11 @@ count() {
     ((skipped == 0)) || summary+=", $skipped skipped"
 }
 
+# What ctest's log has of the tests that failed; it comes last, where a cut log still has it.
+failed_output() {
+    awk '/^ *[0-9]+\/[0-9]+ Test +#/ { show = /\*\*\*/ } /^ +Start +[0-9]+:/ { show = 0 } /^[0-9]+% tests passed/ { exit } show' "$1"
+}
+
 run_stage() {
     local stage=$1 log=build/logs/$1.log begin=$SECONDS status=0 word=ok
     junit=$PWD/build/logs/$stage.xml
@@ -105,6 +111,11 @@ run_stage() {
     if ((status != 0)); then
         printf '%s\n' "---- the end of $log:"
         tail -n 60 "$log"
+        failed_output "$log" >build/logs/failed.txt
+        if [[ -s build/logs/failed.txt ]]; then
+            echo '---- what the tests that failed said:'
+            tail -n 80 build/logs/failed.txt
+        fi
         printf '%s\n' '----'
     fi
     return "$status"

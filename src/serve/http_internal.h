@@ -64,6 +64,8 @@ struct http_server {
     uint16_t port;
     bool tls;
     int epoll, wake;
+    int listener; /* -1 = closed; under lock once the watch runs */
+    bool full;    /* the listener is not asked; the watch's */
     pthread_t watch;
     bool watching;
     atomic_bool stopping, quiesced;
@@ -71,6 +73,7 @@ struct http_server {
     conn **slots;
     uint32_t slot_count, slot_cap, generation;
     size_t connections, active;
+    bool closing; /* no request is taken any more */
 };
 
 /* NULL when out of memory. */

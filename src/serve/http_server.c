@@ -1,7 +1,9 @@
 /* The server over libmicrohttpd (MHD): a few threads of its own serve all sockets by epoll, each
  * connection by one of them, and one that waits for its answer is suspended. MHD looks at no
  * socket of a suspended connection, so one more thread, the watch, waits for clients that hang up,
- * and ends connections that take too long over a request. */
+ * and ends connections that take too long over a request. The watch takes the connections, too:
+ * with several threads MHD_quiesce_daemon may abort the process (0.9.75: it and a thread both take
+ * the listening socket out of that thread's epoll set, and it takes the second try for an error). */
 #include "serve/http_server.h"
 
 #include "backend/backend.h" /* clock_ms */
@@ -20,7 +22,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { TICK_MS = 250, WAKE = UINT32_MAX };
+enum { TICK_MS = 250, WAKE = UINT32_MAX, LISTENER = UINT32_MAX - 1 };
+enum { ACCEPT_BATCH = 64, STOP_MS = 30000 };
 /* Threads of MHD. At each event one looks at all its suspended connections: fewer on more. */
 enum { THREADS = 4 };
 
@@ -53,9 +56,16 @@ static void *on_target(void *ctx, const char *target, struct MHD_Connection *con
     c->conn = k;
     c->connection = connection;
     pthread_mutex_lock(&server->lock);
-    k->call = c;
-    server->active++;
+    bool closing = server->closing;
+    if (!closing) {
+        k->call = c;
+        server->active++;
+    }
     pthread_mutex_unlock(&server->lock);
+    if (closing) {
+        http_call_unref(&c->pub);
+        return NULL;
+    }
     return c;
 }
 
@@ -256,10 +266,27 @@ static bool conn_is_due(http_server *server, const conn *k, double now)
     return now - k->since > (drained ? TICK_MS : limit);
 }
 
+/* Full means as many connections as are let in, or none that can be: not asked again until a tick
+ * finds room. With the server's lock held. */
+static void listener_watch(http_server *server, bool full)
+{
+    struct epoll_event event = { .events = full ? 0 : EPOLLIN, .data.u64 = LISTENER };
+    if (server->listener >= 0 && server->full != full)
+        epoll_ctl(server->epoll, EPOLL_CTL_MOD, server->listener, &event);
+    server->full = full;
+}
+
+static size_t connections_max(const http_server *server)
+{
+    return (size_t)server->options.max_connections + SERVE_CONNECTIONS_SPARE;
+}
+
 static void expire(http_server *server)
 {
     double now = clock_ms();
     pthread_mutex_lock(&server->lock);
+    if (server->connections < connections_max(server))
+        listener_watch(server, false);
     for (uint32_t i = 0; i < server->slot_count; i++) {
         conn *k = server->slots[i];
         if (!k || k->phase == PHASE_WORK)
@@ -273,6 +300,29 @@ static void expire(http_server *server)
     pthread_mutex_unlock(&server->lock);
 }
 
+static void take_connections(http_server *server)
+{
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
+        struct sockaddr_storage address;
+        socklen_t size = sizeof address;
+        int s = -1;
+        pthread_mutex_lock(&server->lock);
+        if (server->listener >= 0) {
+            bool full = server->connections >= connections_max(server);
+            if (!full)
+                s = accept4(server->listener, (struct sockaddr *)&address, &size,
+                            SOCK_CLOEXEC | SOCK_NONBLOCK);
+            if (full || (s < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+                                   errno == ENOMEM)))
+                listener_watch(server, true);
+        }
+        pthread_mutex_unlock(&server->lock);
+        if (s < 0)
+            return; /* EAGAIN, or a client that left again: what else waits is told once more */
+        MHD_add_connection(server->daemon, s, (struct sockaddr *)&address, size);
+    }
+}
+
 static void *watch_loop(void *ctx)
 {
     http_server *server = ctx;
@@ -280,7 +330,7 @@ static void *watch_loop(void *ctx)
     while (!atomic_load(&server->stopping)) {
         struct epoll_event events[64];
         int wait = server->handler.on_tick(server->handler.ctx);
-        if (http_server_connections(server) > 0 && (wait < 0 || wait > TICK_MS))
+        if ((http_server_connections(server) > 0 || server->full) && (wait < 0 || wait > TICK_MS))
             wait = TICK_MS;
         int count = epoll_wait(server->epoll, events, 64, wait);
         for (int i = 0; i < count; i++) {
@@ -288,6 +338,8 @@ static void *watch_loop(void *ctx)
                 uint64_t ignored;
                 ssize_t n = read(server->wake, &ignored, sizeof ignored);
                 (void)n;
+            } else if ((uint32_t)events[i].data.u64 == LISTENER) {
+                take_connections(server);
             } else {
                 hang_up(server, events[i].data.u64);
             }
@@ -332,10 +384,9 @@ static s2a_status address_read(const http_server_options *o, struct sockaddr_sto
     return S2A_OK;
 }
 
-/* MHD binds with no way to say what went wrong: so the socket is made here. */
-static s2a_status listen_on(const http_server_options *o, int *listener, uint16_t *port,
-                            s2a_error *err)
+static s2a_status listen_on(http_server *server, s2a_error *err)
 {
+    const http_server_options *o = &server->options;
     struct sockaddr_storage address;
     socklen_t size = 0;
     s2a_status status = address_read(o, &address, &size, err);
@@ -355,33 +406,32 @@ static s2a_status listen_on(const http_server_options *o, int *listener, uint16_
                          reason == EADDRINUSE ? "choose another with --port"
                                               : "choose others with --host and --port");
     }
-    *port = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                                : ((struct sockaddr_in *)&address)->sin_port);
-    *listener = s;
+    server->port = ntohs(address.ss_family == AF_INET6
+                             ? ((struct sockaddr_in6 *)&address)->sin6_port
+                             : ((struct sockaddr_in *)&address)->sin_port);
+    server->listener = s;
     return S2A_OK;
 }
 
-static s2a_status daemon_start(http_server *server, int listener, s2a_error *err)
+static s2a_status daemon_start(http_server *server, s2a_error *err)
 {
     const http_server_options *o = &server->options;
     unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
-                         (server->tls ? MHD_USE_TLS : 0);
+                         MHD_USE_NO_LISTEN_SOCKET | (server->tls ? MHD_USE_TLS : 0);
     struct MHD_OptionItem tls[] = {
         { MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)o->tls_cert },
         { MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)o->tls_key },
         { MHD_OPTION_END, 0, NULL },
     };
     server->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, listener,
-        MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)THREADS, MHD_OPTION_CONNECTION_LIMIT,
-        o->max_connections + SERVE_CONNECTIONS_SPARE,
+        flags, 0, NULL, NULL, on_request, server, MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)THREADS,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned int)connections_max(server) + THREADS * ACCEPT_BATCH,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, SERVE_HEAD_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
         SERVE_STALL_S, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
         server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_URI_LOG_CALLBACK,
         on_target, server, MHD_OPTION_ARRAY, server->tls ? tls : &tls[2], MHD_OPTION_END);
     if (server->daemon)
         return S2A_OK;
-    close(listener);
     return error_set(err, server->tls ? S2A_ARGUMENT : S2A_INTERNAL, "%s",
                      server->tls ? "--tls-cert, --tls-key: not a PEM certificate and its key"
                                  : "the HTTP server did not start");
@@ -401,17 +451,20 @@ s2a_status http_server_start(const http_server_options *options, const http_hand
     pthread_mutex_init(&server->gone_lock, NULL);
     server->epoll = epoll_create1(EPOLL_CLOEXEC);
     server->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    server->listener = -1;
     struct epoll_event event = { .events = EPOLLIN, .data.u64 = WAKE };
-    int listener = -1;
     s2a_status status = S2A_OK;
     if (server->epoll < 0 || server->wake < 0 ||
         epoll_ctl(server->epoll, EPOLL_CTL_ADD, server->wake, &event) != 0)
         status = error_set(err, S2A_IO, "epoll: %s", strerror(errno));
     if (status == S2A_OK)
-        status = listen_on(options, &listener, &server->port, err);
+        status = listen_on(server, err);
     *out = server; /* before a request can come */
     if (status == S2A_OK)
-        status = daemon_start(server, listener, err);
+        status = daemon_start(server, err);
+    event.data.u64 = LISTENER;
+    if (status == S2A_OK && epoll_ctl(server->epoll, EPOLL_CTL_ADD, server->listener, &event) != 0)
+        status = error_set(err, S2A_IO, "epoll: %s", strerror(errno));
     if (status == S2A_OK && pthread_create(&server->watch, NULL, watch_loop, server) != 0)
         status = error_set(err, S2A_INTERNAL, "no thread can be started");
     else
@@ -449,9 +502,10 @@ void http_server_quiesce(http_server *server)
 {
     if (atomic_exchange(&server->quiesced, true))
         return;
-    int listener = MHD_quiesce_daemon(server->daemon);
-    if (listener >= 0)
-        close(listener);
+    pthread_mutex_lock(&server->lock);
+    close(server->listener); /* which takes it out of the epoll set */
+    server->listener = -1;
+    pthread_mutex_unlock(&server->lock);
     http_server_wake(server);
 }
 
@@ -479,10 +533,14 @@ void http_server_stop(http_server *server)
 {
     if (server->daemon) {
         http_server_quiesce(server);
+        pthread_mutex_lock(&server->lock);
+        server->closing = true;
+        pthread_mutex_unlock(&server->lock);
         /* A connection may be suspended again in between: not one whose call is gone. */
-        for (int i = 0; i < 50 && http_server_active(server) > 0; i++) {
+        double end = clock_ms() + STOP_MS;
+        while (http_server_active(server) > 0 && clock_ms() < end) {
             cut_all(server);
-            usleep(10000);
+            usleep(2000);
         }
     }
     if (server->watching) {
@@ -504,6 +562,8 @@ void http_server_free(http_server *server)
         close(server->epoll);
     if (server->wake >= 0)
         close(server->wake);
+    if (server->listener >= 0)
+        close(server->listener);
     pthread_mutex_destroy(&server->lock);
     pthread_mutex_destroy(&server->gone_lock);
     free(server->slots);

@@ -4,9 +4,12 @@
 #include "backend/backend.h"
 #include "digest/sha256.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -333,6 +336,29 @@ static void test_connections(void **state)
     rig_stop(&r);
 }
 
+/* Beyond those that are let in to be told 503, a connection waits until one ends. */
+static void test_connections_wait(void **state)
+{
+    (void)state;
+    enum { ALL = 3 + SERVE_CONNECTIONS_SPARE };
+    rig r = embedded("x\n", few_connections);
+    int sockets[ALL];
+    char *data = NULL;
+    size_t len = 0;
+    for (int i = 0; i < ALL; i++)
+        sockets[i] = client_connect(r.port);
+    usleep(200000);
+    int waiting = client_connect(r.port);
+    client_text(waiting, "GET /health HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_false(client_read(waiting, &data, &len, "HTTP/1.1", 600));
+    for (int i = 0; i < ALL; i++)
+        close(sockets[i]);
+    assert_true(client_read(waiting, &data, &len, "HTTP/1.1 200", 3000));
+    free(data);
+    close(waiting);
+    rig_stop(&r);
+}
+
 /* ---- keys ------------------------------------------------------------------------------- */
 
 static char keys_path[] = "/tmp/s2a-keys-XXXXXX";
@@ -464,6 +490,52 @@ static void test_drain(void **state)
     rig_stop(&r);
 }
 
+typedef struct knocker {
+    uint16_t port;
+    atomic_bool *stop;
+} knocker;
+
+/* Comes, asks and goes, until the door stays shut. */
+static void *knock(void *ctx)
+{
+    const knocker *k = ctx;
+    static const char request[] = "GET /health HTTP/1.1\r\nHost: h\r\n\r\n";
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(k->port) };
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    while (!atomic_load(k->stop)) {
+        char bytes[64];
+        int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (connect(s, (struct sockaddr *)&address, sizeof address) == 0 &&
+            send(s, request, sizeof request - 1, MSG_NOSIGNAL) > 0) {
+            ssize_t ignored = recv(s, bytes, sizeof bytes, 0);
+            (void)ignored;
+        }
+        close(s);
+    }
+    return NULL;
+}
+
+/* It stops while connections come and go. */
+static void test_stop_busy(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 40; i++) {
+        rig r = embedded("x\n", NULL);
+        atomic_bool stop = false;
+        knocker k = { .port = (uint16_t)r.port, .stop = &stop };
+        pthread_t threads[4];
+        for (int t = 0; t < 4; t++)
+            assert_int_equal(pthread_create(&threads[t], NULL, knock, &k), 0);
+        usleep(10000 + 500 * (useconds_t)i);
+        double start = clock_ms();
+        rig_stop(&r);
+        assert_true(clock_ms() - start < 5000);
+        atomic_store(&stop, true);
+        for (int t = 0; t < 4; t++)
+            pthread_join(threads[t], NULL);
+    }
+}
+
 /* What still runs when it stops is cut, and nothing waits for it. */
 static void test_stop_cuts(void **state)
 {
@@ -561,9 +633,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_smuggled),   cmocka_unit_test(test_head_size),
         cmocka_unit_test(test_body_size),  cmocka_unit_test(test_depth),
         cmocka_unit_test(test_slow),       cmocka_unit_test(test_queue),
-        cmocka_unit_test(test_connections), cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_keys_stay_here), cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_stop_cuts),  cmocka_unit_test(test_mixed_load),
+        cmocka_unit_test(test_connections), cmocka_unit_test(test_connections_wait),
+        cmocka_unit_test(test_keys),       cmocka_unit_test(test_keys_stay_here),
+        cmocka_unit_test(test_drain),      cmocka_unit_test(test_stop_cuts),
+        cmocka_unit_test(test_stop_busy),  cmocka_unit_test(test_mixed_load),
         cmocka_unit_test(test_bad_options),
     };
     if (argc > 1)

@@ -3,6 +3,7 @@
 
 #include "backend/backend.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -330,30 +331,45 @@ static void test_pings(void **state)
     rig_stop(&r);
 }
 
-/* The client's end is the end of the engine's work, too. */
+/* Milliseconds from a client's end to the end of the engine's work. */
+static double hang_up_ms(bool stream)
+{
+    rig r = embedded("@sleep 20000\nx\n", NULL);
+    int s = ask_open(&r, stream ? ASK("\"stream\":true,") : ASK(""));
+    bool busy = false;
+    for (int i = 0; i < 200 && !busy; i++) {
+        answer a = client_get(r.port, "/metrics", "");
+        busy = answer_has(&a, "\ns2a_workers_busy 1\n");
+        answer_free(&a);
+    }
+    assert_true(busy);
+    double start = clock_ms();
+    close(s);
+    while (busy && clock_ms() - start < 2000) {
+        answer a = client_get(r.port, "/metrics", "");
+        busy = answer_has(&a, "\ns2a_workers_busy 1\n");
+        answer_free(&a);
+    }
+    assert_false(busy);
+    double ms = clock_ms() - start;
+    rig_stop(&r);
+    return ms;
+}
+
+/* Within 100 ms; another program may hold the processor that long, but not each time. */
+#define assert_soon(ms)                                                                            \
+    do {                                                                                           \
+        double soonest = ms;                                                                       \
+        for (int more = 0; more < 4 && soonest >= 100; more++)                                     \
+            soonest = fmin(soonest, ms);                                                           \
+        assert_true(soonest < 100);                                                                \
+    } while (0)
+
 static void test_embedded_hang_up(void **state)
 {
     (void)state;
-    for (int stream = 0; stream < 2; stream++) {
-        rig r = embedded("@sleep 20000\nx\n", NULL);
-        int s = ask_open(&r, stream ? ASK("\"stream\":true,") : ASK(""));
-        bool busy = false;
-        for (int i = 0; i < 200 && !busy; i++) {
-            answer a = client_get(r.port, "/metrics", "");
-            busy = answer_has(&a, "\ns2a_workers_busy 1\n");
-            answer_free(&a);
-        }
-        assert_true(busy);
-        double start = clock_ms();
-        close(s);
-        while (busy && clock_ms() - start < 2000) {
-            answer a = client_get(r.port, "/metrics", "");
-            busy = answer_has(&a, "\ns2a_workers_busy 1\n");
-            answer_free(&a);
-        }
-        assert_true(clock_ms() - start < 100);
-        rig_stop(&r);
-    }
+    assert_soon(hang_up_ms(false));
+    assert_soon(hang_up_ms(true));
 }
 
 /* ---- in front of a server --------------------------------------------------------------- */
@@ -629,6 +645,22 @@ static void test_untrusted_orders(void **state)
     }
 }
 
+/* Milliseconds from a client's end to that of the request upstream. */
+static double gone_ms(const char *transcript, bool stream)
+{
+    rig r = proxy(transcript, NULL);
+    int s = ask_open(&r, stream ? ASK("\"stream\":true,") : ASK(""));
+    usleep(300000);
+    double start = clock_ms();
+    close(s);
+    for (int k = 0; k < 400 && !(fake_server_gone_ms(r.up) > 0); k++)
+        usleep(5000);
+    assert_true(fake_server_gone_ms(r.up) > 0);
+    double ms = fake_server_gone_ms(r.up) - start;
+    rig_stop(&r);
+    return ms;
+}
+
 /* The client's end is the end of the work, in either step. */
 static void test_hang_up(void **state)
 {
@@ -638,18 +670,8 @@ static void test_hang_up(void **state)
         STEP1 "@gone\n",
         STEP1 STREAM CHUNK("\"delta\":{\"content\":\"Whit\"}") "@gone\n",
     };
-    for (size_t i = 0; i < 6; i++) {
-        rig r = proxy(transcripts[i / 2], NULL);
-        int s = ask_open(&r, i % 2 ? ASK("\"stream\":true,") : ASK(""));
-        usleep(300000);
-        double start = clock_ms();
-        close(s);
-        for (int k = 0; k < 100 && !(fake_server_gone_ms(r.up) > 0); k++)
-            usleep(5000);
-        assert_true(fake_server_gone_ms(r.up) > 0);
-        assert_true(fake_server_gone_ms(r.up) - start < 100);
-        rig_stop(&r);
-    }
+    for (size_t i = 0; i < 6; i++)
+        assert_soon(gone_ms(transcripts[i / 2], i % 2));
 }
 
 int main(int argc, char **argv)
