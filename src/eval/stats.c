@@ -184,7 +184,7 @@ out:
 double stats_gap_closed(double base, double oracle, double arm)
 {
     double gap = oracle - base;
-    return fabs(gap) >= 1e-9 ? (arm - base) / gap : NAN;
+    return fabs(gap) >= 1e-9 ? (arm - base) / gap + 0.0 /* not -0 */ : NAN;
 }
 
 /* ---- ranks ------------------------------------------------------------------------------- */

@@ -164,6 +164,7 @@ static void test_undefined(void **state)
     assert_true(isnan(stats_gap_closed(0.5, 0.5, 0.7)));
     assert_true(isnan(stats_gap_closed(0.5, 0.5 + 1e-10, 0.7)));
     assert_true(isfinite(stats_gap_closed(0.5, 0.5 + 1e-8, 0.7)));
+    assert_false(signbit(stats_gap_closed(0.5, 0.4, 0.5)));
     assert_true(isnan(stats_auc(rising, yes, 3)));
     assert_true(isnan(stats_auc(rising, no, 3)));
     assert_true(isnan(stats_auc(rising, one, 0)));
