@@ -487,7 +487,7 @@ static s2a_status show(eval_options *o, session *s, const eval_run *run, const e
         return status;
     if (o->base.json) {
         json_t *json = eval_output_json(run, &summary, data);
-        char *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+        char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
         json_decref(json);
         if (text) {
             term_write(&s->term, text, strlen(text));
