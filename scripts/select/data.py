@@ -67,6 +67,18 @@ def labelled_items(path):
             yield {"id": f"plus-{n}", "set": "plus", "group": "plus", "x": x, "question_start": 0, "pieces": pieces}
 
 
+def judged_rows(data_dir, judged):
+    """Each row of GSM-Plus as (item, row, scored): scored are what judge.py wrote of its sentences, in their order; None where select splits one."""
+    path = os.path.join(data_dir, "gsm_plus_labelled.jsonl")
+    with open(judged) as f:
+        units = {r["id"]: r["units"] for r in map(json.loads, f) if r["set"] == "plus"}
+    with open(path) as f:
+        rows = [json.loads(line) for line in f]
+    for item, row in zip(labelled_items(path), rows):
+        scored = [u for u in units.get(item["id"], []) if not u["question"]]
+        yield item, row, scored if len(scored) == len(row["units"]) else None
+
+
 def load(binary, data_dir, limits):
     """All sets that limits names, each with at most so many items."""
     path = lambda name: os.path.join(data_dir, name)

@@ -43,19 +43,13 @@ def drafts(options, items, answers):
 
 
 def run(options):
-    path = os.path.join(options.data, "gsm_plus_labelled.jsonl")
-    with open(path) as f:
-        rows = [json.loads(line) for line in f]
-    with open(options.judged) as f:
-        judged = {r["id"]: r for r in map(json.loads, f) if r["set"] == "plus"}
-    items = list(data.labelled_items(path))
-    draft = drafts(options, items, [r["answer"] for r in rows])
+    rows = list(data.judged_rows(options.data, options.judged))
+    draft = drafts(options, [item for item, _, _ in rows], [row["answer"] for _, row, _ in rows])
     with open(options.csv, "w", newline="") as f:
         out = csv.writer(f, lineterminator="\n")
         out.writerow(["item", "label", "score", "own", "used", "right"])
-        for item, row in zip(items, rows):
-            scored = [u for u in judged.get(item["id"], {"units": []})["units"] if not u["question"]]
-            if len(scored) != len(row["units"]) or item["x"] not in draft:
+        for item, row, scored in rows:
+            if scored is None or item["x"] not in draft:
                 continue  # a sentence that select splits, or a problem that stands twice
             text, right = draft[item["x"]]
             written = numbers(text)

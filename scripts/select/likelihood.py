@@ -39,19 +39,13 @@ class Reader:
 
 
 def run(options):
-    path = os.path.join(options.data, "gsm_plus_labelled.jsonl")
-    with open(path) as f:
-        rows = [json.loads(line) for line in f]
-    with open(options.judged) as f:
-        judged = {r["id"]: r for r in map(json.loads, f) if r["set"] == "plus"}
     with tempfile.TemporaryDirectory() as work, open(options.csv, "w", newline="") as f:
         reader = Reader(options.model, options.library, work)
         out = csv.writer(f, lineterminator="\n")
         out.writerow(["item", "label", "score", "question", "answer"])
-        for item, row in zip(data.labelled_items(path), rows):
-            scored = [u for u in judged.get(item["id"], {"units": []})["units"] if not u["question"]]
-            if len(scored) != len(row["units"]):
-                continue  # a sentence that select splits
+        for item, row, scored in data.judged_rows(options.data, options.judged):
+            if scored is None:
+                continue
 
             def likely(units):
                 before = CHAT.format("".join(u["text"] + " " for u in units).rstrip())

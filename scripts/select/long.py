@@ -4,8 +4,8 @@
     scripts/select/long.py --data DIR --model NAME --csv FILE [--tokens 2000,8000,32000,128000] [--binary FILE]
 
 A text is the passages of HotpotQA questions, one after the other, and the question of the first, until it has at least so many tokens (4.5
-bytes each; where the questions run out their passages come again). Each is one run of `s2a attend --json`: the time of step 1, the tokens that were read, the most memory the process had, and
-how many of the sentences that the answer needs are still there. Then the slope of time over length between the ends, log by log: 1 is linear.
+bytes each; where the questions run out their passages come again). Each is one run of `s2a attend --json`: the time of step 1, the tokens
+that were read, the most memory the process had, and how many of the sentences that the answer needs are still there. Then the slope of time over length between the ends, log by log: 1 is linear.
 """
 import argparse
 import csv

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -484,6 +485,17 @@ double fake_server_gone_ms(fake_server *server)
     double gone_ms = server->gone_ms;
     pthread_mutex_unlock(&server->lock);
     return gone_ms;
+}
+
+double fake_server_gone_after(fake_server *server, int socket)
+{
+    double start = clock_ms(), gone_ms = 0;
+    close(socket);
+    for (int k = 0; k < 400 && !(gone_ms > 0); k++) {
+        pause_us(5000);
+        gone_ms = fake_server_gone_ms(server);
+    }
+    return gone_ms > 0 ? gone_ms - start : INFINITY;
 }
 
 size_t fake_server_bytes(const fake_server *server)
