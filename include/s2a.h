@@ -103,7 +103,8 @@ typedef struct s2a_engine_options {
     const char *library_dir; /* llama: where the ggml CPU/GPU libraries are; NULL = next to
                                 libllama */
     uint32_t ctx_tokens;     /* llama: KV cells; http: the server's context if known. 0 = default */
-    uint32_t threads;        /* llama: 0 = the cores this process may use */
+    uint32_t threads;        /* llama: 0 = what is best of the cores this process may use,
+                                measured once and kept in cache_dir; without that all of them */
     int32_t gpu_layers;      /* llama: -1 = all that fit, 0 = none (default -1) */
     uint32_t connect_timeout_ms; /* http: default 10000 */
     uint32_t idle_timeout_ms;    /* http: no byte for this long = S2A_TIMEOUT; default 120000 */

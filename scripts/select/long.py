@@ -63,7 +63,7 @@ def main():
         rows.append({"model": options.model, "bytes": len(text.encode()), "tokens": tokens, "units": len(result["units"]),
                      "removed_share": round(1 - len(result["rewritten"].encode()) / len(text.encode()), 4), "needed": len(needed),
                      "needed_kept": sum(sentence in result["rewritten"] for sentence in needed),
-                     "tokens_read": used["prompt_tokens"], "step1_ms": round(result["ms"]["step1"]), "rss_mib": round(rss)})
+                     "tokens_read": used["prompt_tokens"], "step1_ms": round(used["ms"]), "rss_mib": round(rss)})
         print(rows[-1], flush=True)
         with open(options.csv, "w", newline="") as f:
             out = csv.DictWriter(f, FIELDS, lineterminator="\n")

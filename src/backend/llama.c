@@ -21,7 +21,6 @@
 #include <dlfcn.h>
 #include <limits.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -199,15 +198,6 @@ static void chat_text(void *ctx, int32_t token, char *out, size_t size)
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
-static uint32_t cores(void)
-{
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
-        return (uint32_t)CPU_COUNT(&set);
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
-    return online > 0 ? (uint32_t)online : 1;
-}
-
 static s2a_status open_model(embedded *e, const s2a_engine_options *options, log_lines *log,
                              s2a_error *err)
 {
@@ -304,34 +294,6 @@ static bool ctx_fits(const embedded *e, uint32_t ctx_tokens, uint32_t kv_bits)
     return row * llama_model_n_layer(e->model) * ctx_tokens < (double)pages * (double)page;
 }
 
-typedef struct ggml_threadpool *(*pool_new_fn)(struct ggml_threadpool_params *params);
-typedef void (*pool_free_fn)(struct ggml_threadpool *pool);
-
-/* Both are in ggml's library for this processor, which is loaded at run time. */
-static void *pool_function(const char *name)
-{
-    ggml_backend_dev_t cpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
-    return ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(cpu), name);
-}
-
-/* Threads that live as long as the engine; without them ggml starts new ones for each decode. Both
- * contexts have the same, for only one of them computes at a time. */
-static void open_threads(embedded *e, int32_t threads)
-{
-    pool_new_fn new = (pool_new_fn)pool_function("ggml_threadpool_new");
-    struct ggml_threadpool_params params = ggml_threadpool_params_default(threads);
-    if (new && pool_function("ggml_threadpool_free") && threads > 1)
-        e->threads = new(&params);
-    if (e->threads)
-        llama_attach_threadpool(e->ctx, e->threads, NULL);
-}
-
-static void close_threads(embedded *e)
-{
-    if (e->threads)
-        ((pool_free_fn)pool_function("ggml_threadpool_free"))(e->threads);
-}
-
 static s2a_status open_context(embedded *e, const s2a_engine_options *options, log_lines *log,
                                s2a_error *err)
 {
@@ -347,9 +309,6 @@ static s2a_status open_context(embedded *e, const s2a_engine_options *options, l
         if (trained > 0 && trained < CTX_TOKENS_DEFAULT)
             params.n_ctx = (uint32_t)trained;
     }
-    uint32_t threads = options->threads ? options->threads : cores();
-    if (threads > GGML_MAX_N_THREADS)
-        threads = GGML_MAX_N_THREADS;
     params.n_batch = params.n_ubatch = BATCH_TOKENS;
     params.n_outputs_max = BATCH_OUTPUTS;
     params.n_seq_max = KV_SLOTS;
@@ -358,9 +317,10 @@ static s2a_status open_context(embedded *e, const s2a_engine_options *options, l
         params.type_k = params.type_v = GGML_TYPE_Q8_0;
         params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
     }
-    params.n_threads = params.n_threads_batch = (int32_t)threads;
     params.abort_callback = call_aborted;
     params.abort_callback_data = e;
+    e->batch = llama_batch_init(BATCH_TOKENS, 0, 1);
+    tuning threads = threads_choose(e, options, &params);
     log->fault[0] = '\0';
     if (ctx_fits(e, params.n_ctx, kv_bits))
         e->ctx = llama_init_from_model(e->model, params);
@@ -375,10 +335,9 @@ static s2a_status open_context(embedded *e, const s2a_engine_options *options, l
         return error_set(err, S2A_MODEL,
                          "%s: not a model that continues text (no decoder); use a chat model",
                          options->model);
-    open_threads(e, (int32_t)threads);
+    threads_open(e, e->ctx, &threads);
     e->ctx_tokens = llama_n_ctx_seq(e->ctx);
     e->whole_slots = llama_model_is_recurrent(e->model) || llama_model_is_hybrid(e->model);
-    e->batch = llama_batch_init(BATCH_TOKENS, 0, 1);
     if (!kv_slots_init(&e->slots, e->ctx_tokens))
         return error_nomem(err);
     e->gate_ready = gate_init(&e->gate);
@@ -398,7 +357,7 @@ static void embedded_close(backend *self)
     judge_free(e);
     if (e->ctx)
         llama_free(e->ctx);
-    close_threads(e);
+    threads_close(e);
     if (e->model)
         llama_model_free(e->model);
     free(e->cache_dir);
@@ -588,10 +547,10 @@ s2a_status backend_llama_open(const s2a_engine_options *options, backend **out, 
         error_nomem(err);
     if (status == S2A_OK)
         status = open_chat(e, options->model, err);
-    if (status == S2A_OK)
-        status = open_context(e, options, &log, err);
     if (status == S2A_OK && !judge_cache_init(e, options->cache_dir, options->model))
         status = error_nomem(err);
+    if (status == S2A_OK)
+        status = open_context(e, options, &log, err);
     log_end(&log, before);
     if (status != S2A_OK) {
         embedded_close(&e->base);
@@ -630,6 +589,13 @@ s2a_status llama_inspect_text(backend *self, const token_list *tokens, buf *out)
 bool llama_inspect_slots_agree(backend *self)
 {
     return scheduler_slots_agree((const embedded *)self);
+}
+
+void llama_inspect_threads(backend *self, uint32_t *read, uint32_t *write)
+{
+    const embedded *e = (const embedded *)self;
+    *read = (uint32_t)llama_n_threads_batch(e->ctx);
+    *write = (uint32_t)llama_n_threads(e->ctx);
 }
 
 void llama_inspect_set_drafts(backend *self, llama_inspect_drafts drafts)

@@ -39,7 +39,7 @@ const char help_main[] =
     "                         its key comes from S2A_API_KEY\n"                                   \
     "      --backend NAME     llama (the default), http (implied by --url), or script: --model\n" \
     "                         is then a text file that is replayed\n"                             \
-    "      --threads N        CPU threads (0: as many as there are cores)\n"                      \
+    "      --threads N        CPU threads (0: as many as measured to be best)\n"                  \
     "      --ctx N            context length in tokens (0: the default)\n"                        \
     "      --gpu-layers N     layers on the GPU (-1: as many as fit)\n"                           \
     "      --draft on|off     rewrite: check several copied tokens at once (default on)\n"        \
@@ -253,7 +253,7 @@ const char help_serve[] =
     "  -m, --model NAME|FILE  a model of `s2a models`, or a GGUF file\n"
     "      --backend NAME     llama (the default) or script: --model is then a text file that is\n"
     "                         replayed\n"
-    "      --threads N        CPU threads (0: as many as there are cores)\n"
+    "      --threads N        CPU threads (0: as many as measured to be best)\n"
     "      --ctx N            context length in tokens (0: the default)\n"
     "      --gpu-layers N     layers on the GPU (-1: as many as fit)\n"
     "      --kv-bits 8|16     of a number in the KV cache (16); 8 takes half the memory\n"

@@ -212,6 +212,28 @@ checks=$((checks + 1))
 status=$?
 want_status 1
 
+# ---- memory does not grow with the number of lines
+peak_kb() {
+    seq "$1" | sed 's/.*/{"id": &, "text": "Who wrote number &?"}/' >"$work/in"
+    python3 - "$bin" ask --jsonl --preset plain --quiet --concurrency "$2" 3<"$work/in" <<'PY'
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdin=3, stdout=subprocess.PIPE)
+lines = sum(chunk.count(b"\n") for chunk in iter(lambda: process.stdout.read(1 << 16), b""))
+_, status, used = os.wait4(process.pid, 0)
+print(used.ru_maxrss if status == 0 else 0, lines)
+PY
+}
+for at_once in 1 8; do
+    test="peak memory with $at_once at once"
+    read -r few count < <(peak_kb 500 $at_once)
+    checks=$((checks + 1))
+    [[ $count == 500 ]] || fail "$count lines, not 500"
+    read -r many count < <(peak_kb 50000 $at_once)
+    checks=$((checks + 2))
+    [[ $count == 50000 ]] || fail "$count lines, not 50000"
+    ((few > 0 && many > 0 && many - few < 4096)) || fail "$few KiB with 500 lines, $many with 50000"
+done
+
 # ---- limits: a line of 32 MiB and one byte, among others
 {
     line 1

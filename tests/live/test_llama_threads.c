@@ -1,6 +1,8 @@
 /* Many threads on the embedded engine, and many engines in one process: answers are those that the
  * prompts get alone, a cancel or a timeout reaches whom it is for, nobody starves. Also run
  * under ThreadSanitizer. Threads record; the main thread judges. */
+#include <dirent.h>
+#include <jansson.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <setjmp.h>
@@ -10,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -383,6 +386,70 @@ static void test_fair_turns(void **state)
     s2a_engine_close(small);
 }
 
+/* The name of the file that says with how many threads; false when there is none. */
+static bool threads_file(const char *dir, char *path, size_t size)
+{
+    DIR *listing = opendir(dir);
+    bool found = false;
+    assert_non_null(listing);
+    for (struct dirent *entry; (entry = readdir(listing));)
+        if (!strncmp(entry->d_name, "threads-", 8)) {
+            snprintf(path, size, "%s/%s", dir, entry->d_name);
+            found = true;
+        }
+    closedir(listing);
+    return found;
+}
+
+static void check_talk(const s2a_engine *engine, size_t index)
+{
+    live_talk talk;
+    live_run run = { .max_tokens = 0 };
+    live_talk_make(&talk, index);
+    live_generate(live_backend(engine), talk.messages, talk.count, &run);
+    assert_int_equal(run.status, S2A_OK);
+    assert_string_equal(run.text, talk.want);
+}
+
+/* Measured once, then read from the file. On one core there is nothing to choose from, and on a busy
+ * machine nothing is measured: the engine works all the same. */
+static void test_threads_file(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/s2a-threads-XXXXXX", path[512] = "";
+    uint32_t read = 0, write = 0;
+    assert_non_null(mkdtemp(dir));
+    s2a_engine_options options = live_options(1024);
+    options.cache_dir = dir;
+    s2a_engine_close(live_engine_with(&options)); /* told how many: nothing is measured */
+    assert_false(threads_file(dir, path, sizeof path));
+    options.threads = 0;
+    s2a_engine *engine = live_engine_with(&options);
+    check_talk(engine, 0);
+    s2a_engine_close(engine);
+    if (threads_file(dir, path, sizeof path)) {
+        FILE *file = fopen(path, "r+");
+        assert_non_null(file);
+        json_t *found = json_loadf(file, 0, NULL);
+        assert_true(json_array_size(json_object_get(found, "measured")) > 1);
+        json_object_set_new(found, "read_threads", json_integer(2));
+        json_object_set_new(found, "write_threads", json_integer(1));
+        rewind(file);
+        assert_int_equal(ftruncate(fileno(file), 0), 0);
+        assert_int_equal(json_dumpf(found, file, 0), 0);
+        json_decref(found);
+        fclose(file);
+        engine = live_engine_with(&options);
+        llama_inspect_threads(live_backend(engine), &read, &write);
+        check_talk(engine, 1);
+        s2a_engine_close(engine);
+        assert_int_equal(read, 2);
+        assert_int_equal(write, 1);
+    }
+    unlink(path);
+    rmdir(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_slow_reader),    cmocka_unit_test(test_crowded),
         cmocka_unit_test(test_cancel_some),    cmocka_unit_test(test_cancel_all),
         cmocka_unit_test(test_timeout),        cmocka_unit_test(test_fair_turns),
+        cmocka_unit_test(test_threads_file),
     };
     if (!live_model())
         return 77; /* ctest: skipped */

@@ -10,6 +10,7 @@
 #include "backend/llama/gate.h"
 #include "backend/llama/kv_slots.h"
 #include "backend/llama/log_lines.h"
+#include "backend/llama/tune.h"
 #include "backend/llama/utf8_stream.h"
 #include "core/buf.h"
 
@@ -98,6 +99,16 @@ bool call_aborted(void *ctx);
 /* What libllama logs on this thread goes to the engine between these two. */
 log_lines *log_begin(log_lines *log, void (*fn)(void *, int, const char *), void *ctx);
 void log_end(log_lines *log, log_lines *before);
+
+/* How many threads this machine reads and writes the model with: those the options name; else what was
+ * measured when it was loaded for the first time, in a small context with these parameters, and lies
+ * in cache_dir; else all cores. The batch is used, and empty again. */
+tuning threads_choose(embedded *e, const s2a_engine_options *options,
+                      const struct llama_context_params *params);
+/* Threads that live as long as the engine, for the context; without them ggml starts new ones for
+ * each decode. Both contexts have the same, for only one of them computes at a time. */
+void threads_open(embedded *e, struct llama_context *ctx, const tuning *t);
+void threads_close(embedded *e);
 
 /* Appends the tokens of a text, without a beginning-of-sequence token; ctx is the engine. */
 s2a_status chat_tokenize(void *ctx, const char *text, size_t len, bool special, token_list *out);

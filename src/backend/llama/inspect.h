@@ -17,6 +17,9 @@ s2a_status llama_inspect_text(backend *self, const token_list *tokens, buf *out)
  * may be running. */
 bool llama_inspect_slots_agree(backend *self);
 
+/* The threads of a decode of many rows, and of one. */
+void llama_inspect_threads(backend *self, uint32_t *read, uint32_t *write);
+
 /* How the backend drafts from now on: not at all, where it pays, or wherever there is something to
  * copy, whatever that costs. */
 typedef enum llama_inspect_drafts { INSPECT_NEVER, INSPECT_PAYS, INSPECT_ALWAYS } llama_inspect_drafts;

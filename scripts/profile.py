@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Where the time of a request goes: samples of perf, or instructions counted by callgrind, by library and function.
+
+    scripts/profile.py --model NAME --csv FILE [--counter perf|callgrind] [--requests 12] [--binary FILE]
+
+Each mode answers so many prompts of about 200 tokens, which differ, from one file of JSON lines, with answers of 32 tokens. What is counted is the
+whole process without the reading of the model. A row a mode and part: engine (the libraries of libllama and ggml), kernel, ours (the tool and the
+library, with what they call of ICU, jansson and the C library where callgrind knows the caller), and the dearest functions outside the engine.
+perf needs the kernel's leave (kernel.perf_event_paranoid); callgrind takes fifty times as long: use the small model.
+"""
+import argparse
+import collections
+import csv
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+
+MODES = ["select", "rewrite", "plain"]
+FUNCTIONS = 6
+TOPICS = ["river", "castle", "orchard", "harbour", "theatre", "railway", "library", "mountain"]
+
+
+def prompts(count):
+    """One needed fact, fourteen others, an opinion and a question; names and numbers are drawn anew."""
+    draw = random.Random(7)
+    for _ in range(count):
+        name = "".join(draw.choice("bdfglmnprst") + draw.choice("aeiou") for _ in range(3)).title()
+        lines = [f"The {draw.choice(TOPICS)} near {name} was named in {draw.randrange(1500, 1990)} after {draw.randrange(3, 90)} of its visitors." for _ in range(14)]
+        lines.insert(draw.randrange(len(lines)), f"{name} has {draw.randrange(10, 99)} apples and gives away {draw.randrange(2, 9)} of them.")
+        yield " ".join(lines) + f" I think it is an odd number. How many apples does {name} have left?"
+
+
+def command(options, mode, source):
+    words = [options.binary, "ask", "--model", options.model, "--jsonl", "--quiet", "--temperature", "0", "--max-tokens", "32", "--threads", str(options.threads)]
+    return words + (["--preset", "plain"] if mode == "plain" else ["--mode", mode]) + [source]
+
+
+def run(words):
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(words[:4])}: {done.stderr.strip()[-400:]}")
+    return done.stdout
+
+
+def part_of(library, function):
+    library = os.path.basename(library)
+    if library.startswith(("libllama", "libggml", "libgomp", "libomp")):
+        return "engine"
+    return "kernel" if library.startswith("[") else "ours"
+
+
+def perf(options, mode, source, directory):
+    """{(library, function): samples}"""
+    data = os.path.join(directory, "perf.data")
+    run(["perf", "record", "-q", "-e", "cpu-clock", "-F", "997", "-o", data, "--"] + command(options, mode, source))
+    text = run(["perf", "report", "-i", data, "--stdio", "-q", "--sort", "dso,symbol", "-F", "sample,dso,symbol"])
+    counts = collections.Counter()
+    for line in text.splitlines():
+        match = re.match(r"\s*(\d+)\s+(\S+)\s+\[.\]\s+(.*\S)", line)
+        if match:
+            counts[(match.group(2), match.group(3))] += int(match.group(1))
+    return counts
+
+
+def callgrind(options, mode, source, directory):
+    """{(library, function): instructions}"""
+    out = os.path.join(directory, "callgrind.out")
+    run(["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}"] + command(options, mode, source))
+    text = run(["callgrind_annotate", "--threshold=100", "--auto=no", out])
+    counts = collections.Counter()
+    for line in text.splitlines():
+        match = re.match(r"\s*([\d,]+) \(\s*[\d.]+%\)\s+\S*?:(.*?) \[(.*)\]", line)
+        if match:
+            counts[(match.group(3), match.group(2))] += int(match.group(1).replace(",", ""))
+    return counts
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--csv", required=True)
+    parser.add_argument("--counter", choices=["perf", "callgrind"], default="perf")
+    parser.add_argument("--requests", type=int, default=12)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--binary", default="build/release/s2a")
+    options = parser.parse_args()
+    count = {"perf": perf, "callgrind": callgrind}[options.counter]
+    rows = []
+    with tempfile.TemporaryDirectory() as directory:
+        files = {}
+        for name, number in (("all", options.requests), ("none", 0)):
+            files[name] = os.path.join(directory, name)
+            with open(files[name], "w") as f:
+                f.writelines(json.dumps({"id": n, "text": x}) + "\n" for n, x in enumerate(prompts(number)))
+        loading = count(options, "select", files["none"], directory)
+        for mode in MODES:
+            counts = count(options, mode, files["all"], directory)
+            counts.subtract(loading)
+            total = sum(n for n in counts.values() if n > 0)
+            parts = collections.Counter()
+            for (library, function), n in counts.items():
+                parts[part_of(library, function)] += max(n, 0)
+            outside = [(n, os.path.basename(key[0]) + ": " + key[1]) for key, n in counts.items() if part_of(*key) == "ours"]
+            for what, n in [(part, parts[part]) for part in ("engine", "kernel", "ours")] + [(name, n) for n, name in sorted(outside, reverse=True)[:FUNCTIONS]]:
+                rows.append({"counter": options.counter, "model": options.model, "mode": mode, "what": what, "count": n, "share": round(n / total, 5)})
+                print(f"{mode:8} {100 * n / total:7.3f} %  {what}", flush=True)
+    with open(options.csv, "w", newline="") as f:
+        out = csv.DictWriter(f, rows[0], lineterminator="\n")
+        out.writeheader()
+        out.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
