@@ -223,6 +223,7 @@ static s2a_status open_model(embedded *e, const s2a_engine_options *options, log
                          "%s: cannot load the model: %s; the file may be incomplete: compare its "
                          "size and sha256, or download it again",
                          options->model, log_lines_fault(log, "unknown cause"));
+    gguf_file_release(options->model);
     e->vocab = llama_model_get_vocab(e->model);
     if (!llama_model_has_decoder(e->model) || llama_model_has_encoder(e->model) ||
         llama_model_is_diffusion(e->model) || llama_vocab_type(e->vocab) == LLAMA_VOCAB_TYPE_NONE)

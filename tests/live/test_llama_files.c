@@ -257,9 +257,52 @@ static void test_cut_in_half(void **state)
     refused(copy, "not a GGUF file");
 }
 
+/* KiB of the file that are in this process's memory, -1 when it is not mapped. */
+static long mapped_kib(const char *path)
+{
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    char line[1024];
+    bool inside = false;
+    long sum = -1, kib;
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps)) {
+        if (strstr(line, path)) {
+            inside = true;
+            sum = sum < 0 ? 0 : sum;
+        } else if (inside && sscanf(line, "Rss: %ld kB", &kib) == 1) {
+            sum += kib;
+            inside = false;
+        }
+    }
+    fclose(maps);
+    return sum;
+}
+
+/* Once a model is loaded its file takes no memory, and is still read where it is needed. */
+static void test_pages_let_go(void **state)
+{
+    (void)state;
+    s2a_engine *engine = NULL;
+    s2a_error err;
+    if (open_file(copy, &engine, &err) != S2A_OK)
+        fail_msg("%s", err.message);
+    long kib = mapped_kib(copy);
+    assert_true(kib < 4096);
+    live_talk talk;
+    live_run run = { .max_tokens = 0 };
+    live_talk_make(&talk, 0);
+    live_generate(live_backend(engine), talk.messages, talk.count, &run);
+    assert_int_equal(run.status, S2A_OK);
+    assert_string_equal(run.text, talk.want);
+    if (kib >= 0) /* it is mapped: the embeddings of the words at least are read from there */
+        assert_true(mapped_kib(copy) > 0);
+    s2a_engine_close(engine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pages_let_go), /* before the copy is damaged */
         cmocka_unit_test(test_no_model),        cmocka_unit_test(test_cut_head),
         cmocka_unit_test(test_broken_header),   cmocka_unit_test(test_broken_metadata),
         cmocka_unit_test(test_chat_template),   cmocka_unit_test(test_cut_in_half),

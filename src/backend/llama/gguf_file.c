@@ -4,9 +4,13 @@
 #include "core/error.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 s2a_status gguf_file_check(const char *path, s2a_error *err)
 {
@@ -43,4 +47,24 @@ char *gguf_file_name(const char *path)
     if (len > 5 && memcmp(name + len - 5, ".gguf", 5) == 0)
         len -= 5;
     return bytes_dup(name, len);
+}
+
+void gguf_file_release(const char *path)
+{
+    struct stat file;
+    FILE *maps = stat(path, &file) == 0 ? fopen("/proc/self/maps", "r") : NULL;
+    char *line = NULL;
+    size_t cap = 0;
+    while (maps && getline(&line, &cap, maps) > 0) {
+        uintptr_t from, to;
+        unsigned major, minor;
+        uintmax_t inode;
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " r--s %*x %x:%x %ju", &from, &to, &major, &minor,
+                   &inode) == 5 &&
+            inode == file.st_ino && makedev(major, minor) == file.st_dev)
+            madvise((void *)from, to - from, MADV_DONTNEED);
+    }
+    free(line);
+    if (maps)
+        fclose(maps);
 }

@@ -11,4 +11,9 @@ s2a_status gguf_file_check(const char *path, s2a_error *err);
 /* malloc'ed: the file's name without directory and ".gguf"; NULL when out of memory. */
 char *gguf_file_name(const char *path);
 
+/* Lets go of the pages of the file that are mapped here. libllama repacks most weights of a model into
+ * memory of its own when it loads it, and reads their pages no more; of the others each comes back from
+ * the page cache when it is read. Does nothing where the system does not tell what is mapped. */
+void gguf_file_release(const char *path);
+
 #endif
