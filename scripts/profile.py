@@ -4,8 +4,8 @@
     scripts/profile.py --model NAME --csv FILE [--counter perf|callgrind] [--requests 12] [--binary FILE]
 
 Each mode answers so many prompts of about 200 tokens, which differ, from one file of JSON lines, with answers of 32 tokens. What is counted is the
-whole process without the reading of the model. A row a mode and part: engine (the libraries of libllama and ggml), kernel, ours (the tool and the
-library, with what they call of ICU, jansson and the C library where callgrind knows the caller), and the dearest functions outside the engine.
+whole process without the reading of the model. A row a mode and part: ggml (with the C library's mathematics, which only it calls),
+libllama (tokenising and sampling are there), the kernel, ours (the tool, with all other libraries), and the dearest functions of the latter and of libllama.
 perf needs the kernel's leave (kernel.perf_event_paranoid); callgrind takes fifty times as long: use the small model.
 """
 import argparse
@@ -34,13 +34,14 @@ def prompts(count):
         yield " ".join(lines) + f" I think it is an odd number. How many apples does {name} have left?"
 
 
-def command(options, mode, source):
+def command(options, mode):
     words = [options.binary, "ask", "--model", options.model, "--jsonl", "--quiet", "--temperature", "0", "--max-tokens", "32", "--threads", str(options.threads)]
-    return words + (["--preset", "plain"] if mode == "plain" else ["--mode", mode]) + [source]
+    return words + (["--preset", "plain"] if mode == "plain" else ["--mode", mode])
 
 
-def run(words):
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def run(words, source=os.devnull):
+    with open(source) as text:
+        done = subprocess.run(words, stdin=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit(f"{' '.join(words[:4])}: {done.stderr.strip()[-400:]}")
     return done.stdout
@@ -48,28 +49,30 @@ def run(words):
 
 def part_of(library, function):
     library = os.path.basename(library)
-    if library.startswith(("libllama", "libggml", "libgomp", "libomp")):
-        return "engine"
+    if library.startswith("libllama"):
+        return "libllama"  # tokenising and sampling too
+    if library.startswith(("libggml", "libgomp", "libomp", "libm.so")):
+        return "ggml"
     return "kernel" if library.startswith("[") else "ours"
 
 
 def perf(options, mode, source, directory):
     """{(library, function): samples}"""
     data = os.path.join(directory, "perf.data")
-    run(["perf", "record", "-q", "-e", "cpu-clock", "-F", "997", "-o", data, "--"] + command(options, mode, source))
+    run(["perf", "record", "-q", "-e", "cpu-clock", "-F", "997", "-o", data, "--"] + command(options, mode), source)
     text = run(["perf", "report", "-i", data, "--stdio", "-q", "--sort", "dso,symbol", "-F", "sample,dso,symbol"])
     counts = collections.Counter()
     for line in text.splitlines():
         match = re.match(r"\s*(\d+)\s+(\S+)\s+\[.\]\s+(.*\S)", line)
         if match:
-            counts[(match.group(2), match.group(3))] += int(match.group(1))
+            counts[(match.group(2), re.sub(r"(\s+-)+$", "", match.group(3)))] += int(match.group(1))
     return counts
 
 
 def callgrind(options, mode, source, directory):
     """{(library, function): instructions}"""
     out = os.path.join(directory, "callgrind.out")
-    run(["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}"] + command(options, mode, source))
+    run(["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}"] + command(options, mode), source)
     text = run(["callgrind_annotate", "--threshold=100", "--auto=no", out])
     counts = collections.Counter()
     for line in text.splitlines():
@@ -104,8 +107,8 @@ def main():
             parts = collections.Counter()
             for (library, function), n in counts.items():
                 parts[part_of(library, function)] += max(n, 0)
-            outside = [(n, os.path.basename(key[0]) + ": " + key[1]) for key, n in counts.items() if part_of(*key) == "ours"]
-            for what, n in [(part, parts[part]) for part in ("engine", "kernel", "ours")] + [(name, n) for n, name in sorted(outside, reverse=True)[:FUNCTIONS]]:
+            outside = [(n, (os.path.basename(key[0]) + ": " + key[1])[:90]) for key, n in counts.items() if part_of(*key) in ("ours", "libllama")]
+            for what, n in [(part, parts[part]) for part in ("ggml", "libllama", "kernel", "ours")] + [(name, n) for n, name in sorted(outside, reverse=True)[:FUNCTIONS]]:
                 rows.append({"counter": options.counter, "model": options.model, "mode": mode, "what": what, "count": n, "share": round(n / total, 5)})
                 print(f"{mode:8} {100 * n / total:7.3f} %  {what}", flush=True)
     with open(options.csv, "w", newline="") as f:
