@@ -17,5 +17,5 @@ fi
 export S2A_SOAK_REQUESTS=$requests S2A_REQUIRE_LIVE=0
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1}
 export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$PWD/tests/lsan.supp}
-export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$PWD/tests/tsan.supp halt_on_error=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$PWD/tests/tsan.supp halt_on_error=1 ignore_noninstrumented_modules=1}
 exec "${run[@]}" scripts/with-live.sh "build/$preset/tests/live/test_soak"
