@@ -115,7 +115,8 @@ typedef struct s2a_engine_options {
     void *log_ctx;
     s2a_calibration calibration; /* of the model, for mode select */
     const char *cache_dir; /* llama: an existing directory of the user's for a file of some ten
-                              megabytes, what mode select reads before every text; NULL = none */
+                              megabytes, what mode select reads before every text, and for a small
+                              one, how many threads are best; NULL = none */
     const char *step1_cache_dir;   /* any backend: an existing directory, the user's alone, for results
                                       of step 1, prompts included; a prompt that is in it costs
                                       nothing again. NULL (the default) = none */

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 s2a_status gguf_file_check(const char *path, s2a_error *err)
 {
@@ -51,20 +50,19 @@ char *gguf_file_name(const char *path)
 
 void gguf_file_release(const char *path)
 {
-    struct stat file;
-    FILE *maps = stat(path, &file) == 0 ? fopen("/proc/self/maps", "r") : NULL;
-    char *line = NULL;
+    char *real = realpath(path, NULL), *line = NULL; /* not by inode: overlayfs has two */
+    FILE *maps = real ? fopen("/proc/self/maps", "r") : NULL;
     size_t cap = 0;
     while (maps && getline(&line, &cap, maps) > 0) {
         uintptr_t from, to;
-        unsigned major, minor;
-        uintmax_t inode;
-        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " r--s %*x %x:%x %ju", &from, &to, &major, &minor,
-                   &inode) == 5 &&
-            inode == file.st_ino && makedev(major, minor) == file.st_dev)
+        int at = 0;
+        line[strcspn(line, "\n")] = '\0';
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " r--s %*s %*s %*s %n", &from, &to, &at) == 2 &&
+            at > 0 && strcmp(line + at, real) == 0)
             madvise((void *)from, to - from, MADV_DONTNEED);
     }
-    free(line);
     if (maps)
         fclose(maps);
+    free(line);
+    free(real);
 }
