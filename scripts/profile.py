@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Where the time of a request goes: samples of perf, or instructions counted by callgrind, by library and function.
+"""Where the processor's time of a request goes: samples of perf, by library and function.
 
-    scripts/profile.py --model NAME --csv FILE [--counter perf|callgrind] [--requests 12] [--binary FILE]
+    scripts/profile.py --model NAME --csv FILE [--requests 12] [--binary FILE]
 
 Each mode answers so many prompts of about 200 tokens, which differ, from one file of JSON lines, with answers of 32 tokens. What is counted is the
 whole process without the reading of the model. A row a mode and part: ggml (with the C library's mathematics, which only it calls),
 libllama (tokenising and sampling are there), the kernel, ours (the tool, with all other libraries), and the dearest functions of the latter and of libllama.
-perf needs the kernel's leave (kernel.perf_event_paranoid); callgrind takes fifty times as long: use the small model.
+perf needs the kernel's leave (kernel.perf_event_paranoid). It samples by the clock, which virtual machines have too; callgrind, which counts instructions, needs more than five minutes to load the smallest model.
 """
 import argparse
 import collections
@@ -69,29 +69,14 @@ def perf(options, mode, source, directory):
     return counts
 
 
-def callgrind(options, mode, source, directory):
-    """{(library, function): instructions}"""
-    out = os.path.join(directory, "callgrind.out")
-    run(["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}"] + command(options, mode), source)
-    text = run(["callgrind_annotate", "--threshold=100", "--auto=no", out])
-    counts = collections.Counter()
-    for line in text.splitlines():
-        match = re.match(r"\s*([\d,]+) \(\s*[\d.]+%\)\s+\S*?:(.*?) \[(.*)\]", line)
-        if match:
-            counts[(match.group(3), match.group(2))] += int(match.group(1).replace(",", ""))
-    return counts
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True)
     parser.add_argument("--csv", required=True)
-    parser.add_argument("--counter", choices=["perf", "callgrind"], default="perf")
     parser.add_argument("--requests", type=int, default=12)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--binary", default="build/release/s2a")
     options = parser.parse_args()
-    count = {"perf": perf, "callgrind": callgrind}[options.counter]
     rows = []
     with tempfile.TemporaryDirectory() as directory:
         files = {}
@@ -99,9 +84,9 @@ def main():
             files[name] = os.path.join(directory, name)
             with open(files[name], "w") as f:
                 f.writelines(json.dumps({"id": n, "text": x}) + "\n" for n, x in enumerate(prompts(number)))
-        loading = count(options, "select", files["none"], directory)
+        loading = perf(options, "select", files["none"], directory)
         for mode in MODES:
-            counts = count(options, mode, files["all"], directory)
+            counts = perf(options, mode, files["all"], directory)
             counts.subtract(loading)
             total = sum(n for n in counts.values() if n > 0)
             parts = collections.Counter()
@@ -109,7 +94,7 @@ def main():
                 parts[part_of(library, function)] += max(n, 0)
             outside = [(n, (os.path.basename(key[0]) + ": " + key[1])[:90]) for key, n in counts.items() if part_of(*key) in ("ours", "libllama")]
             for what, n in [(part, parts[part]) for part in ("ggml", "libllama", "kernel", "ours")] + [(name, n) for n, name in sorted(outside, reverse=True)[:FUNCTIONS]]:
-                rows.append({"counter": options.counter, "model": options.model, "mode": mode, "what": what, "count": n, "share": round(n / total, 5)})
+                rows.append({"model": options.model, "mode": mode, "what": what, "samples": n, "share": round(n / total, 5)})
                 print(f"{mode:8} {100 * n / total:7.3f} %  {what}", flush=True)
     with open(options.csv, "w", newline="") as f:
         out = csv.DictWriter(f, rows[0], lineterminator="\n")
