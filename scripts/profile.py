@@ -47,7 +47,7 @@ def run(words, source=os.devnull):
     return done.stdout
 
 
-def part_of(library, function):
+def part_of(library):
     library = os.path.basename(library)
     if library.startswith("libllama"):
         return "libllama"  # tokenising and sampling too
@@ -91,8 +91,8 @@ def main():
             total = sum(n for n in counts.values() if n > 0)
             parts = collections.Counter()
             for (library, function), n in counts.items():
-                parts[part_of(library, function)] += max(n, 0)
-            outside = [(n, (os.path.basename(key[0]) + ": " + key[1])[:90]) for key, n in counts.items() if part_of(*key) in ("ours", "libllama")]
+                parts[part_of(library)] += max(n, 0)
+            outside = [(n, (os.path.basename(key[0]) + ": " + key[1])[:90]) for key, n in counts.items() if part_of(key[0]) in ("ours", "libllama")]
             for what, n in [(part, parts[part]) for part in ("ggml", "libllama", "kernel", "ours")] + [(name, n) for n, name in sorted(outside, reverse=True)[:FUNCTIONS]]:
                 rows.append({"model": options.model, "mode": mode, "what": what, "samples": n, "share": round(n / total, 5)})
                 print(f"{mode:8} {100 * n / total:7.3f} %  {what}", flush=True)

@@ -1,5 +1,6 @@
 #include "live.h"
 
+#include "backend/llama/inspect.h"
 #include "core/engine.h"
 #include "core/segment.h"
 
@@ -150,6 +151,21 @@ static void check_spans(const s2a_result *result, size_t count,
         assert_true(span.start >= at && span.start < span.end && span.end <= len);
         at = span.end + 1; /* they do not touch */
     }
+}
+
+void live_check_talk(backend *b, size_t index, live_run *run)
+{
+    live_talk talk;
+    live_talk_make(&talk, index);
+    *run = (live_run){ .max_tokens = 0 };
+    live_generate(b, talk.messages, talk.count, run);
+    if (run->status != S2A_OK)
+        fail_msg("generate: %s", run->err.message);
+    assert_false(run->torn);
+    assert_true(run->usage.tokens.ms > 0);
+    assert_true(llama_inspect_slots_agree(b));
+    assert_string_equal(run->text, talk.want);
+    assert_int_equal(run->usage.finish, BACKEND_FINISH_STOP);
 }
 
 void live_check_result(const s2a_result *result)

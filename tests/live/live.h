@@ -1,6 +1,6 @@
 /* What the live tests share: an engine on the test model, conversations whose next answer is known,
- * and generations of which all is recorded. Only live_engine and live_backend may fail the running
- * test; the rest may be called on any thread. */
+ * and generations of which all is recorded. Only live_engine, live_backend, live_request and
+ * live_check_* may fail the running test; the rest may be called on any thread. */
 #ifndef TESTS_LIVE_H
 #define TESTS_LIVE_H
 
@@ -52,6 +52,10 @@ typedef struct live_run {
 void live_generate(backend *b, const backend_message *messages, size_t count, live_run *run);
 /* One message of the user's. */
 void live_generate_text(backend *b, const char *text, size_t len, live_run *run);
+
+/* The answer of live_talk_make(index), greedy and without a limit, into *run; no other call may be
+ * running. Fails the test when it is another one, or the slots do not agree with the cache. */
+void live_check_talk(backend *b, size_t index, live_run *run);
 
 /* Fails the test when the result breaks what holds of every result: units join to the input, spans
  * are inside their texts and in order. */

@@ -65,12 +65,7 @@ static void generate_text(backend *b, const char *text)
 /* The answer of one of the known conversations. */
 static void answer_talk(backend *b, size_t index)
 {
-    live_talk talk;
-    live_talk_make(&talk, index);
-    run = (live_run){ .max_tokens = 0 };
-    generate(b, talk.messages, talk.count);
-    assert_string_equal(run.text, talk.want);
-    assert_int_equal(run.usage.finish, BACKEND_FINISH_STOP);
+    live_check_talk(b, index, &run);
 }
 
 /* ---- sampling ------------------------------------------------------------------------------- */

@@ -401,16 +401,6 @@ static bool threads_file(const char *dir, char *path, size_t size)
     return found;
 }
 
-static void check_talk(const s2a_engine *engine, size_t index)
-{
-    live_talk talk;
-    live_run run = { .max_tokens = 0 };
-    live_talk_make(&talk, index);
-    live_generate(live_backend(engine), talk.messages, talk.count, &run);
-    assert_int_equal(run.status, S2A_OK);
-    assert_string_equal(run.text, talk.want);
-}
-
 /* Measured once, then read from the file. On one core there is nothing to choose from, and on a busy
  * machine nothing is measured: the engine works all the same. */
 static void test_threads_file(void **state)
@@ -418,6 +408,7 @@ static void test_threads_file(void **state)
     (void)state;
     char dir[] = "/tmp/s2a-threads-XXXXXX", path[512] = "";
     uint32_t read = 0, write = 0;
+    live_run run;
     assert_non_null(mkdtemp(dir));
     s2a_engine_options options = live_options(1024);
     options.cache_dir = dir;
@@ -425,7 +416,7 @@ static void test_threads_file(void **state)
     assert_false(threads_file(dir, path, sizeof path));
     options.threads = 0;
     s2a_engine *engine = live_engine_with(&options);
-    check_talk(engine, 0);
+    live_check_talk(live_backend(engine), 0, &run);
     s2a_engine_close(engine);
     if (threads_file(dir, path, sizeof path)) {
         FILE *file = fopen(path, "r+");
@@ -441,7 +432,7 @@ static void test_threads_file(void **state)
         fclose(file);
         engine = live_engine_with(&options);
         llama_inspect_threads(live_backend(engine), &read, &write);
-        check_talk(engine, 1);
+        live_check_talk(live_backend(engine), 1, &run);
         s2a_engine_close(engine);
         assert_int_equal(read, 2);
         assert_int_equal(write, 1);

@@ -45,7 +45,7 @@ typedef struct embedded {
     struct call *step[KV_SLOTS]; /* the calls of the decode at hand */
     size_t step_count;
     struct judge *judge; /* NULL until it is needed */
-    char *cache_dir;     /* of judge_cache; NULL = none */
+    char *cache_dir;     /* of judge_cache and threads_choose; NULL = none */
     uint64_t cache_id;   /* of the model file */
 
     pthread_mutex_t lock; /* of the calls below and of the slots; held by nobody who computes */
