@@ -187,13 +187,124 @@ static void test_evictable(void **state)
     kv_slots_free(&s);
 }
 
+/* ---- forgetting --------------------------------------------------------------------------- */
+
+/* A prompt of head tokens that all share and others of its own, answered and left. Returns its slot. */
+static int ask(kv_slots *s, size_t head, int32_t own, size_t count)
+{
+    int32_t tokens[CAPACITY];
+    memcpy(tokens, run_of(0, head), head * sizeof *tokens);
+    memcpy(tokens + head, run_of(own, count - head), (count - head) * sizeof *tokens);
+    kv_plan plan = kv_slots_plan(s, tokens, count, false);
+    assert_true(plan.slot >= 0);
+    kv_slots_note(s, tokens, count, &plan);
+    kv_slots_cut(s, plan.slot, plan.slot == plan.source ? plan.keep : 0);
+    size_t have = s->slot[plan.slot].count;
+    kv_slots_append(s, plan.slot, tokens + have, count - have);
+    kv_slots_touch(s, plan.slot);
+    return plan.slot;
+}
+
+static size_t forget_all(kv_slots *s)
+{
+    size_t forgotten = 0;
+    for (int slot; (slot = kv_slots_forgettable(s)) >= 0; forgotten++) {
+        assert_false(s->slot[slot].busy);
+        kv_slots_forget(s, slot);
+    }
+    return forgotten;
+}
+
+/* Prompts that only begin alike: all but the beginnings are forgotten after KV_SLOTS of them. */
+static void test_strangers(void **state)
+{
+    (void)state;
+    kv_slots s = new_slots();
+    for (int32_t i = 1; i < KV_SLOTS; i++) {
+        ask(&s, 100, 1000 * i, 300);
+        assert_int_equal(forget_all(&s), 0);
+    }
+    int last = ask(&s, 100, 1000 * KV_SLOTS, 300);
+    s.slot[last].busy = true;
+    assert_int_equal(forget_all(&s), KV_SLOTS - 1);
+    for (int i = 0; i < KV_SLOTS; i++)
+        assert_int_equal(s.slot[i].count, i == last ? 300 : 100);
+    s.slot[last].busy = false;
+    assert_int_equal(forget_all(&s), 1);
+    int next = ask(&s, 100, 77, 300); /* finds the beginning still */
+    assert_int_equal(s.slot[next].head, 100);
+    assert_int_equal(forget_all(&s), 1);
+    kv_slots_free(&s);
+}
+
+/* Without anything in common nothing is left. */
+static void test_strangers_whole(void **state)
+{
+    (void)state;
+    kv_slots s = new_slots();
+    for (int32_t i = 1; i <= KV_SLOTS; i++)
+        ask(&s, 0, 1000 * i, 50);
+    assert_int_equal(forget_all(&s), KV_SLOTS);
+    for (int i = 0; i < KV_SLOTS; i++)
+        assert_int_equal(s.slot[i].count, 0);
+    assert_int_equal(kv_slots_evictable(&s), -1);
+    kv_slots_free(&s);
+}
+
+/* Two conversations by turns, among others, stay. */
+static void test_conversations(void **state)
+{
+    (void)state;
+    kv_slots s = new_slots();
+    for (int32_t turn = 1; turn <= 30; turn++) {
+        ask(&s, 20, 1000, 200 + 10 * (size_t)turn);
+        ask(&s, 20, 5000, 210 + 10 * (size_t)turn);
+        ask(&s, 20, 10000 + 1000 * turn, 160);
+        assert_int_equal(forget_all(&s), 0);
+    }
+    kv_slots_free(&s);
+}
+
+/* A conversation that was forgotten and comes again ends the forgetting: the next time it is there. */
+static void test_comes_again(void **state)
+{
+    (void)state;
+    kv_slots s = new_slots();
+    for (int32_t i = 1; i < KV_SLOTS; i++)
+        ask(&s, 10, 1000 * i, 300);
+    int talk = ask(&s, 10, 500, 200);
+    assert_true(forget_all(&s) > 0);
+    assert_int_equal(s.slot[talk].count, 10);
+    assert_int_equal(s.slot[talk].known, 200);
+    int again = ask(&s, 10, 500, 240);
+    assert_int_equal(s.strangers, 0);
+    assert_int_equal(forget_all(&s), 0);
+    assert_int_equal(s.slot[again].count, 240);
+    kv_slots_free(&s);
+}
+
+/* What a busy slot holds needs no remembering. */
+static void test_busy_twin(void **state)
+{
+    (void)state;
+    kv_slots s = new_slots();
+    int first = ask(&s, 0, 100, 50);
+    s.slot[first].busy = true;
+    size_t before = s.strangers;
+    ask(&s, 0, 100, 50);
+    assert_int_equal(s.strangers, before + 1);
+    kv_slots_free(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_oldest), cmocka_unit_test(test_prefix),
         cmocka_unit_test(test_copy),   cmocka_unit_test(test_whole),
         cmocka_unit_test(test_cut_and_append), cmocka_unit_test(test_busy),
-        cmocka_unit_test(test_evictable),
+        cmocka_unit_test(test_evictable), cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_strangers_whole), cmocka_unit_test(test_conversations),
+        cmocka_unit_test(test_comes_again), cmocka_unit_test(test_busy_twin),
     };
     return cmocka_run_group_tests_name("kv_slots", tests, NULL, NULL);
 }

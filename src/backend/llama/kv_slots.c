@@ -59,6 +59,27 @@ kv_plan kv_slots_plan(const kv_slots *s, const int32_t *tokens, size_t count, bo
     return plan;
 }
 
+/* The prompt begins with more than half of what the slot held when it was left. */
+static bool goes_on(const kv_slot *slot, const int32_t *tokens, size_t count)
+{
+    size_t i = 0;
+    while (i < count && i < slot->known && slot->tokens[i] == tokens[i])
+        i++;
+    return 2 * i > slot->known;
+}
+
+void kv_slots_note(kv_slots *s, const int32_t *tokens, size_t count, const kv_plan *plan)
+{
+    s->strangers++;
+    for (int i = 0; i < KV_SLOTS; i++)
+        if (!s->slot[i].busy && goes_on(&s->slot[i], tokens, count))
+            s->strangers = 0;
+    kv_slot *source = &s->slot[plan->source];
+    if (2 * plan->keep <= source->count && source->head < plan->keep)
+        source->head = plan->keep;
+    s->slot[plan->slot].head = source->head < plan->keep ? source->head : plan->keep;
+}
+
 void kv_slots_touch(kv_slots *s, int slot)
 {
     s->slot[slot].used = ++s->tick;
@@ -70,12 +91,13 @@ void kv_slots_append(kv_slots *s, int slot, const int32_t *tokens, size_t count)
     assert(count <= s->capacity - at->count);
     memcpy(at->tokens + at->count, tokens, count * sizeof *tokens);
     at->count += count;
+    at->known = at->count;
 }
 
 void kv_slots_cut(kv_slots *s, int slot, size_t count)
 {
     assert(count <= s->slot[slot].count);
-    s->slot[slot].count = count;
+    s->slot[slot].count = s->slot[slot].known = count;
     if (count == 0)
         s->slot[slot].used = 0;
 }
@@ -88,4 +110,18 @@ int kv_slots_evictable(const kv_slots *s)
             (oldest < 0 || s->slot[i].used < s->slot[oldest].used))
             oldest = i;
     return oldest;
+}
+
+int kv_slots_forgettable(const kv_slots *s)
+{
+    for (int i = 0; i < KV_SLOTS && s->strangers >= KV_SLOTS; i++)
+        if (!s->slot[i].busy && s->slot[i].count > s->slot[i].head)
+            return i;
+    return -1;
+}
+
+void kv_slots_forget(kv_slots *s, int slot)
+{
+    assert(s->slot[slot].head <= s->slot[slot].count);
+    s->slot[slot].count = s->slot[slot].head;
 }

@@ -15,8 +15,11 @@
 
 #include <stdlib.h>
 
-/* Prompt tokens read in a step in which others write: they wait for it. */
-#define SHARED_PROMPT_TOKENS 128
+/* Tokens of a step in which prompts are read and others write, who wait for it: few, unless more
+ * prompts wait than are answered, since large steps are a few per cent cheaper by the token. Drafts
+ * come on top. Multiples of 4: kernels for many rows take so many at a time. */
+#define SHARED_STEP_TOKENS 128
+#define CROWDED_STEP_TOKENS (BATCH_TOKENS - BATCH_OUTPUTS)
 /* Cells set aside for what a call has still to write; it may take more. */
 #define HEADROOM_TOKENS 256
 /* Nobody runs further ahead of his reader. */
@@ -72,12 +75,25 @@ static void slot_cut(embedded *e, int slot, size_t keep)
         slot_clear(e, slot);
 }
 
+/* Gives up the cells of remembered prompts that nobody goes on from. */
+static void slots_forget(embedded *e)
+{
+    int slot = e->whole_slots ? -1 : kv_slots_forgettable(&e->slots);
+    for (; slot >= 0; slot = kv_slots_forgettable(&e->slots)) {
+        kv_slots_forget(&e->slots, slot);
+        llama_memory_seq_rm(e->memory, slot, (llama_pos)e->slots.slot[slot].count, -1);
+        if (!slot_agrees(e, slot))
+            slot_clear(e, slot);
+    }
+}
+
 /* Finds a slot for the call's tokens, and in it or in another what is decoded of them already. */
 static bool slot_take(embedded *e, call *c)
 {
     kv_plan plan = kv_slots_plan(&e->slots, c->tokens.items, c->tokens.count, e->whole_slots);
     if (plan.slot < 0)
         return false;
+    kv_slots_note(&e->slots, c->tokens.items, c->tokens.count, &plan);
     c->slot = plan.slot;
     if (plan.slot == plan.source) {
         slot_cut(e, plan.slot, plan.keep);
@@ -239,18 +255,21 @@ typedef struct step_load {
 static step_load step_weigh(const embedded *e)
 {
     step_load load = { 0 };
-    size_t due = 0;
+    size_t due = 0, readers = 0;
     for (const call *c = e->first; c; c = c->next) {
         if (!runs(c))
             continue;
         load.outputs++;
-        if (writes(e, c))
+        if (writes(e, c)) {
             load.rows++;
-        else
+        } else {
             due += tokens_due(e, c);
+            readers++;
+        }
     }
     load.tokens = (double)load.rows;
-    load.prompt_room = load.rows > 0 ? SHARED_PROMPT_TOKENS : BATCH_TOKENS;
+    size_t most = load.rows >= readers ? SHARED_STEP_TOKENS : CROWDED_STEP_TOKENS;
+    load.prompt_room = load.rows > 0 ? most - load.rows : BATCH_TOKENS;
     load.rows += due < load.prompt_room ? due : load.prompt_room;
     return load;
 }
@@ -384,6 +403,7 @@ static bool step(embedded *e, call *leader)
     if (!in)
         return false;
     calls_admit(e);
+    slots_forget(e);
     bool planned = step_plan(e, true), drafts = true;
     int32_t rc = 0;
     while (e->step_count > 0) {
