@@ -247,6 +247,29 @@ static void test_eviction(void **state)
     evict(shared.b, KV_SLOTS + 1, KV_SLOTS + 1);
 }
 
+/* Conversations that nobody goes on with are forgotten but for what they share, and one that comes
+ * again is remembered from then on. */
+static void test_forgetting(void **state)
+{
+    (void)state;
+    s2a_engine *engine = live_engine(4096);
+    backend *b = live_backend(engine);
+    for (size_t i = 0; i < KV_SLOTS; i++)
+        answer_talk(b, i);
+    assert_true(run.usage.tokens.cached_tokens > 0);
+    uint64_t shared_tokens = run.usage.tokens.cached_tokens;
+    for (size_t i = 0; i < 3; i++) {
+        answer_talk(b, i);
+        assert_in_range(run.usage.tokens.cached_tokens, shared_tokens,
+                        run.usage.tokens.prompt_tokens / 2);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        answer_talk(b, i);
+        assert_int_equal(run.usage.tokens.cached_tokens, run.usage.tokens.prompt_tokens - 1);
+    }
+    s2a_engine_close(engine);
+}
+
 /* ---- prompts -------------------------------------------------------------------------------- */
 
 /* The text of the prompt's tokens; how many of them are control tokens. */
@@ -716,6 +739,7 @@ int main(void)
         cmocka_unit_test(test_prefix_reuse),
         cmocka_unit_test(test_shared_cells),
         cmocka_unit_test(test_eviction),
+        cmocka_unit_test(test_forgetting),
         cmocka_unit_test(test_template),
         cmocka_unit_test(test_roles),
         cmocka_unit_test(test_markers_are_text),
