@@ -3,6 +3,7 @@
 #
 #   scripts/soak.sh [REQUESTS [PRESET]]      default: 2000 release; asan and tsan are the others
 #   S2A_SOAK_SEED=N                          other requests (default 1)
+#   S2A_SOAK_THREADS=N                       of the engine (default 1; 2 only where nothing else runs)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 requests=${1:-2000} preset=${2:-release}

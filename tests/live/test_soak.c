@@ -1,7 +1,8 @@
 /* A long run of mixed requests on one engine: select, rewrite and plain, texts of random length, 8
  * threads, some cancelled at a random moment. In the end each result that was not cancelled is the
  * one that its request gets alone, memory is where it was, and no slot is lost. 40 requests in
- * ctest; scripts/soak.sh runs 2,000 (S2A_SOAK_REQUESTS, S2A_SOAK_SEED).
+ * ctest; scripts/soak.sh runs 2,000 (S2A_SOAK_REQUESTS, S2A_SOAK_SEED, and S2A_SOAK_THREADS of the
+ * engine).
  *
  * Requests come from a pool of KINDS, each run alone first: what is compared is text. The rounding
  * of a batch may decide between two tokens that are as good as tied, and how often depends on the
@@ -344,7 +345,9 @@ static int setup(void **state)
     s.requests = from_environment("S2A_SOAK_REQUESTS", REQUESTS);
     s.resident_kb = calloc(s.requests, sizeof *s.resident_kb);
     pthread_mutex_init(&s.lock, NULL);
-    s.engine = live_engine(CTX_TOKENS);
+    s2a_engine_options options = live_options(CTX_TOKENS);
+    options.threads = (uint32_t)from_environment("S2A_SOAK_THREADS", 1);
+    s.engine = live_engine_with(&options);
     kinds_make();
     return s.resident_kb ? 0 : -1;
 }
