@@ -254,7 +254,7 @@ static void test_forgetting(void **state)
     (void)state;
     s2a_engine *engine = live_engine(4096);
     backend *b = live_backend(engine);
-    for (size_t i = 0; i < KV_SLOTS; i++)
+    for (size_t i = 0; i < KV_STRANGERS; i++)
         answer_talk(b, i);
     assert_true(run.usage.tokens.cached_tokens > 0);
     uint64_t shared_tokens = run.usage.tokens.cached_tokens;

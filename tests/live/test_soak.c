@@ -7,8 +7,8 @@
  * Requests come from a pool of KINDS, each run alone first: what is compared is text. The rounding
  * of a batch may decide between two tokens that are as good as tied, and how often depends on the
  * processor: a request whose text is another one when it is asked again, alone, with its prompt in
- * the cache, is in doubt, and its results are not compared. Of the others that differ more than
- * MISMATCH_SHARE is a failure. Text that two requests mixed up, or a cache that
+ * the cache, or at a temperature so low that only such tokens change places, is in doubt, and its
+ * results are not compared. Of the others that differ more than MISMATCH_SHARE is a failure. Text that two requests mixed up, or a cache that
  * holds the wrong tokens, is no matter of a tie: it shows as a result with the question of another
  * request of the pool, which is never allowed, or in the slots' books. */
 #include <pthread.h>
@@ -36,6 +36,8 @@
 #define CANCEL_SHARE 4          /* one in so many requests is cancelled */
 #define MISMATCH_SHARE 0.2      /* of the results compared; a small model in doubt writes long */
 #define GROWTH_KB 16384         /* between the first quarter and the last, at most */
+#define TIE_TEMPERATURE 0.1     /* a nat less is then drawn once in 20,000 times ... */
+#define TIE_TRIES 4             /* ... and a tenth of a nat once in four */
 #define LAST_MS 60000           /* for a short request at the end, alone */
 
 typedef struct kind {
@@ -43,8 +45,9 @@ typedef struct kind {
     s2a_preset preset;
     char *text;
     char *rewritten, *answer; /* alone */
-    bool doubtful;            /* alone, but not the second time */
+    bool doubtful;            /* alone, but not each time */
     double ms;
+    atomic_size_t compared, mismatched;
 } kind;
 
 typedef struct soak {
@@ -52,7 +55,7 @@ typedef struct soak {
     kind kinds[KINDS];
     uint64_t seed;
     size_t requests;
-    atomic_size_t next, cancelled, compared, doubtful, mismatched, failed, foreign;
+    atomic_size_t next, cancelled, failed, foreign;
     pthread_mutex_t lock; /* of what follows */
     uint64_t *resident_kb; /* after each request */
     size_t noted;
@@ -92,12 +95,14 @@ static double quarter_median(size_t from, size_t to)
 
 /* ---- requests ------------------------------------------------------------------------------- */
 
-static s2a_request *request_of(const kind *k, s2a_cancel *cancel)
+/* At no temperature: greedy. */
+static s2a_request *request_of(const kind *k, double temperature, uint32_t seed,
+                               s2a_cancel *cancel)
 {
     s2a_request *request = s2a_request_new();
     s2a_error err;
     if (!request || s2a_request_set_text(request, k->text, strlen(k->text), &err) != S2A_OK ||
-        s2a_request_set_sampling(request, 0, 1, 0, &err) != S2A_OK) {
+        s2a_request_set_sampling(request, temperature, 1, seed, &err) != S2A_OK) {
         s2a_request_free(request);
         return NULL;
     }
@@ -144,9 +149,9 @@ static char *copy(const char *text)
     return strdup(text ? text : "");
 }
 
-static s2a_result *ask_alone(const kind *k)
+static s2a_result *ask_alone(const kind *k, double temperature, uint32_t seed)
 {
-    s2a_request *request = request_of(k, NULL);
+    s2a_request *request = request_of(k, temperature, seed, NULL);
     s2a_result *result = NULL;
     s2a_error err;
     assert_non_null(request);
@@ -163,24 +168,33 @@ static bool differs(const kind *k, const s2a_result *result)
            strcmp(k->answer, s2a_result_answer(result, NULL)) != 0;
 }
 
+static bool in_doubt(const kind *k)
+{
+    bool doubtful = false;
+    for (uint32_t i = 0; i <= TIE_TRIES && !doubtful; i++) {
+        s2a_result *result = ask_alone(k, i == 0 ? 0 : TIE_TEMPERATURE, i);
+        doubtful = differs(k, result);
+        s2a_result_free(result);
+    }
+    return doubtful;
+}
+
 /* Each alone: this is what is right. */
 static void alone(void)
 {
     size_t doubtful = 0;
     for (kind *k = s.kinds; k < s.kinds + KINDS; k++) {
         double start = clock_ms();
-        s2a_result *result = ask_alone(k);
+        s2a_result *result = ask_alone(k, 0, 0);
         k->ms = clock_ms() - start;
         k->rewritten = copy(s2a_result_rewritten(result, NULL));
         k->answer = copy(s2a_result_answer(result, NULL));
         s2a_result_free(result);
-        result = ask_alone(k);
-        k->doubtful = differs(k, result);
+        k->doubtful = in_doubt(k);
         doubtful += k->doubtful;
-        s2a_result_free(result);
     }
     print_message("%zu of %u kinds of requests are in doubt\n", doubtful, KINDS);
-    assert_true(doubtful <= KINDS / 2);
+    assert_true(doubtful <= KINDS * 3 / 4);
 }
 
 /* ---- many at once --------------------------------------------------------------------------- */
@@ -227,18 +241,18 @@ static bool of_another(const kind *k, const char *rewritten)
     return false;
 }
 
-static void compare(const kind *k, size_t request, const s2a_result *result)
+static void compare(kind *k, size_t request, const s2a_result *result)
 {
     const char *rewritten = s2a_result_rewritten(result, NULL);
     const char *answer = s2a_result_answer(result, NULL);
-    atomic_fetch_add(&s.compared, 1);
+    atomic_fetch_add(&k->compared, 1);
     if (of_another(k, rewritten)) {
         atomic_fetch_add(&s.foreign, 1);
         fault("it has another request's text", request, rewritten, k->rewritten);
-    } else if (k->doubtful) {
-        atomic_fetch_add(&s.doubtful, 1);
     } else if (differs(k, result)) {
-        atomic_fetch_add(&s.mismatched, 1);
+        atomic_fetch_add(&k->mismatched, 1);
+        if (k->doubtful)
+            return;
         bool same = !strcmp(rewritten, k->rewritten);
         fault(same ? "answer" : "rewritten", request, same ? answer : rewritten,
               same ? k->answer : k->rewritten);
@@ -247,12 +261,12 @@ static void compare(const kind *k, size_t request, const s2a_result *result)
 
 static void one(size_t request, stats_rng *rng)
 {
-    const kind *k = &s.kinds[stats_rng_below(rng, KINDS)];
+    kind *k = &s.kinds[stats_rng_below(rng, KINDS)];
     bool cancelled = stats_rng_below(rng, CANCEL_SHARE) == 0;
     canceller c = { .cancel = s2a_cancel_new(),
                     .after_ms = (unsigned)stats_rng_below(rng, (uint64_t)(2 * k->ms) + 2) };
     pthread_t thread;
-    s2a_request *r = c.cancel ? request_of(k, c.cancel) : NULL;
+    s2a_request *r = c.cancel ? request_of(k, 0, 0, c.cancel) : NULL;
     s2a_result *result = NULL;
     s2a_error err = { .status = S2A_OK };
     if (cancelled && pthread_create(&thread, NULL, cancel_later, &c) != 0)
@@ -299,17 +313,24 @@ static void test_soak(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, work, NULL), 0);
     for (size_t i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    size_t compared = atomic_load(&s.compared), mismatched = atomic_load(&s.mismatched);
-    size_t sure = compared - atomic_load(&s.doubtful);
+    size_t answered = 0, sure = 0, mismatched = 0;
+    for (kind *k = s.kinds; k < s.kinds + KINDS; k++) {
+        size_t compared = atomic_load(&k->compared), other = atomic_load(&k->mismatched);
+        answered += compared;
+        sure += k->doubtful ? 0 : compared;
+        mismatched += k->doubtful ? 0 : other;
+        print_message("kind %2td: %s, %3zu answered, %3zu other than alone%s\n", k - s.kinds,
+                      s2a_mode_name(k->mode), compared, other, k->doubtful ? " (in doubt)" : "");
+    }
     double first = quarter_median(0, (s.noted + 3) / 4);
     double last = quarter_median(s.noted - (s.noted + 3) / 4, s.noted);
     print_message("%zu requests: %zu answered, %zu of them compared, %zu cancelled, %zu other than "
                   "alone; memory %.0f MiB, then %.0f\n",
-                  s.requests, compared, sure, atomic_load(&s.cancelled), mismatched, first / 1024,
+                  s.requests, answered, sure, atomic_load(&s.cancelled), mismatched, first / 1024,
                   last / 1024);
     if (s.first_fault[0])
         print_message("the first: %s\n", s.first_fault);
-    assert_int_equal(compared + atomic_load(&s.cancelled), s.requests);
+    assert_int_equal(answered + atomic_load(&s.cancelled), s.requests);
     assert_int_equal(atomic_load(&s.failed), 0);
     assert_int_equal(atomic_load(&s.foreign), 0);
     if ((double)mismatched > MISMATCH_SHARE * (double)sure + 1)
@@ -325,7 +346,7 @@ static void test_no_slot_lost(void **state)
     static const char ask[] = "What is two and two?";
     assert_true(llama_inspect_slots_agree(live_backend(s.engine)));
     kind k = { .mode = S2A_MODE_DEFAULT, .preset = S2A_PRESET_PLAIN, .text = copy(ask) };
-    s2a_request *request = request_of(&k, NULL);
+    s2a_request *request = request_of(&k, 0, 0, NULL);
     s2a_result *result = NULL;
     s2a_error err;
     double start = clock_ms();

@@ -174,6 +174,24 @@ static void test_length_beside_others(void **state)
     draft_free(&d);
 }
 
+/* More than four rows are whole fours, unless the draft ends before. */
+static void test_length_in_fours(void **state)
+{
+    (void)state;
+    draft d = copying();
+    cost_curve line = { 0 };
+    for (size_t rows = 1; rows <= 64; rows++)
+        cost_add(&line, rows, 50 + 4 * ((double)rows - 1));
+    for (size_t others = 0; others < 9; others++) {
+        size_t n = length(&d, &line, (double)others, 100);
+        assert_true(n > 4);
+        assert_int_equal((1 + others + n) % 4, 0);
+    }
+    for (size_t limit = 1; limit < 12; limit++)
+        assert_int_equal(length(&d, &line, 0, limit), limit);
+    draft_free(&d);
+}
+
 /* After many wrong drafts there is none any more, and one right token is not enough to go on as if
  * nothing had been. */
 static void test_length_by_acceptance(void **state)
@@ -268,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_space),
         cmocka_unit_test(test_length_by_cost),
         cmocka_unit_test(test_length_beside_others),
+        cmocka_unit_test(test_length_in_fours),
         cmocka_unit_test(test_length_by_acceptance),
         cmocka_unit_test(test_lost_drafts_nothing),
         cmocka_unit_test(test_cost_line),

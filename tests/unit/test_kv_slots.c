@@ -215,19 +215,19 @@ static size_t forget_all(kv_slots *s)
     return forgotten;
 }
 
-/* Prompts that only begin alike: all but the beginnings are forgotten after KV_SLOTS of them. */
+/* Prompts that only begin alike: all but the beginnings are forgotten after KV_STRANGERS of them. */
 static void test_strangers(void **state)
 {
     (void)state;
     kv_slots s = new_slots();
-    for (int32_t i = 1; i < KV_SLOTS; i++) {
+    for (int32_t i = 1; i < KV_STRANGERS; i++) {
         ask(&s, 100, 1000 * i, 300);
         assert_int_equal(forget_all(&s), 0);
     }
-    int last = ask(&s, 100, 1000 * KV_SLOTS, 300);
+    int last = ask(&s, 100, 1000 * KV_STRANGERS, 300);
     s.slot[last].busy = true;
-    assert_int_equal(forget_all(&s), KV_SLOTS - 1);
-    for (int i = 0; i < KV_SLOTS; i++)
+    assert_int_equal(forget_all(&s), KV_STRANGERS - 1);
+    for (int i = 0; i < KV_STRANGERS; i++)
         assert_int_equal(s.slot[i].count, i == last ? 300 : 100);
     s.slot[last].busy = false;
     assert_int_equal(forget_all(&s), 1);
@@ -242,9 +242,9 @@ static void test_strangers_whole(void **state)
 {
     (void)state;
     kv_slots s = new_slots();
-    for (int32_t i = 1; i <= KV_SLOTS; i++)
+    for (int32_t i = 1; i <= KV_STRANGERS; i++)
         ask(&s, 0, 1000 * i, 50);
-    assert_int_equal(forget_all(&s), KV_SLOTS);
+    assert_int_equal(forget_all(&s), KV_STRANGERS);
     for (int i = 0; i < KV_SLOTS; i++)
         assert_int_equal(s.slot[i].count, 0);
     assert_int_equal(kv_slots_evictable(&s), -1);
@@ -270,7 +270,7 @@ static void test_comes_again(void **state)
 {
     (void)state;
     kv_slots s = new_slots();
-    for (int32_t i = 1; i < KV_SLOTS; i++)
+    for (int32_t i = 1; i < KV_STRANGERS; i++)
         ask(&s, 10, 1000 * i, 300);
     int talk = ask(&s, 10, 500, 200);
     assert_true(forget_all(&s) > 0);

@@ -7,6 +7,7 @@
 #define FORGET 0.97      /* of a rate, with each token that is judged */
 #define WORTH 1.05       /* a draft must promise this much more text a second */
 #define LEAST_CHANCE 0.2 /* of its last token */
+#define ROWS_AT_ONCE 4   /* what the kernels for many rows work on: others are done one by one */
 #define NEAR 96          /* tokens ahead of the pointer, where a shorter match is trusted */
 
 /* What is known of a drafted token. */
@@ -104,7 +105,10 @@ size_t draft_length(const draft *d, const cost_curve *cost, size_t rows, double 
         if (chance < LEAST_CHANCE)
             break;
         expected += chance;
-        double rate = (others + 1 + expected) / cost_of(cost, rows + i + 1);
+        size_t all = rows + i + 1;
+        if (all > ROWS_AT_ONCE && all % ROWS_AT_ONCE != 0 && i + 1 < most)
+            continue;
+        double rate = (others + 1 + expected) / cost_of(cost, all);
         if (rate > best_rate) {
             best_rate = rate;
             best = i + 1;

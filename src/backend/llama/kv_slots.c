@@ -114,7 +114,7 @@ int kv_slots_evictable(const kv_slots *s)
 
 int kv_slots_forgettable(const kv_slots *s)
 {
-    for (int i = 0; i < KV_SLOTS && s->strangers >= KV_SLOTS; i++)
+    for (int i = 0; i < KV_SLOTS && s->strangers >= KV_STRANGERS; i++)
         if (!s->slot[i].busy && s->slot[i].count > s->slot[i].head)
             return i;
     return -1;

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #define KV_SLOTS 16 /* generations that run at once, and prompts that are remembered */
+#define KV_STRANGERS 8 /* prompts in a row that go on from none, until those are forgotten */
 
 typedef struct kv_slot {
     int32_t *tokens;
@@ -61,8 +62,8 @@ void kv_slots_cut(kv_slots *s, int slot, size_t count); /* 0 makes it free */
 /* The slot whose use is longest ago among those that hold tokens and are not busy; -1 = none. */
 int kv_slots_evictable(const kv_slots *s);
 
-/* A slot that is not busy and holds more than its head, when KV_SLOTS prompts in a row went on from
- * nothing; -1 = none. */
+/* A slot that is not busy and holds more than its head, when KV_STRANGERS prompts in a row went on
+ * from nothing; -1 = none. */
 int kv_slots_forgettable(const kv_slots *s);
 /* Only its head is in the cache from now on. */
 void kv_slots_forget(kv_slots *s, int slot);
