@@ -25,10 +25,11 @@ void kv_slots_free(kv_slots *s)
         free(s->slot[i].tokens);
 }
 
-static size_t common_prefix(const kv_slot *slot, const int32_t *tokens, size_t count)
+/* Of a prompt and the first held of the slot's tokens. */
+static size_t common_prefix(const kv_slot *slot, size_t held, const int32_t *tokens, size_t count)
 {
     size_t i = 0;
-    while (i < count && i < slot->count && slot->tokens[i] == tokens[i])
+    while (i < count && i < held && slot->tokens[i] == tokens[i])
         i++;
     return i;
 }
@@ -39,7 +40,7 @@ kv_plan kv_slots_plan(const kv_slots *s, const int32_t *tokens, size_t count, bo
     size_t best_prefix = 0;
     for (int i = 0; i < KV_SLOTS; i++) {
         const kv_slot *slot = &s->slot[i];
-        size_t prefix = common_prefix(slot, tokens, count);
+        size_t prefix = common_prefix(slot, slot->count, tokens, count);
         if (whole && (slot->busy || prefix < slot->count || prefix >= count))
             prefix = 0;
         if (prefix > best_prefix) {
@@ -62,10 +63,7 @@ kv_plan kv_slots_plan(const kv_slots *s, const int32_t *tokens, size_t count, bo
 /* The prompt begins with more than half of what the slot held when it was left. */
 static bool goes_on(const kv_slot *slot, const int32_t *tokens, size_t count)
 {
-    size_t i = 0;
-    while (i < count && i < slot->known && slot->tokens[i] == tokens[i])
-        i++;
-    return 2 * i > slot->known;
+    return 2 * common_prefix(slot, slot->known, tokens, count) > slot->known;
 }
 
 void kv_slots_note(kv_slots *s, const int32_t *tokens, size_t count, const kv_plan *plan)

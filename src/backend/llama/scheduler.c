@@ -78,8 +78,9 @@ static void slot_cut(embedded *e, int slot, size_t keep)
 /* Gives up the cells of remembered prompts that nobody goes on from. */
 static void slots_forget(embedded *e)
 {
-    int slot = e->whole_slots ? -1 : kv_slots_forgettable(&e->slots);
-    for (; slot >= 0; slot = kv_slots_forgettable(&e->slots)) {
+    if (e->whole_slots)
+        return;
+    for (int slot; (slot = kv_slots_forgettable(&e->slots)) >= 0;) {
         kv_slots_forget(&e->slots, slot);
         llama_memory_seq_rm(e->memory, slot, (llama_pos)e->slots.slot[slot].count, -1);
         if (!slot_agrees(e, slot))
