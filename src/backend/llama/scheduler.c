@@ -15,9 +15,9 @@
 
 #include <stdlib.h>
 
-/* Tokens of a step in which prompts are read and others write, who wait for it: few, unless more
- * prompts wait than are answered, since large steps are a few per cent cheaper by the token. Drafts
- * come on top. Multiples of 4: kernels for many rows take so many at a time. */
+/* Tokens of a step in which prompts are read and others write, who wait for it: few for each prompt
+ * that is to be read, since large steps are a few per cent cheaper by the token and more of them
+ * gain by it. Drafts come on top. Multiples of 4: kernels for many rows take so many at a time. */
 #define SHARED_STEP_TOKENS 128
 #define CROWDED_STEP_TOKENS (BATCH_TOKENS - BATCH_OUTPUTS)
 /* Cells set aside for what a call has still to write; it may take more. */
@@ -269,7 +269,9 @@ static step_load step_weigh(const embedded *e)
         }
     }
     load.tokens = (double)load.rows;
-    size_t most = load.rows >= readers ? SHARED_STEP_TOKENS : CROWDED_STEP_TOKENS;
+    size_t most = readers * SHARED_STEP_TOKENS;
+    if (most > CROWDED_STEP_TOKENS)
+        most = CROWDED_STEP_TOKENS;
     load.prompt_room = load.rows > 0 ? most - load.rows : BATCH_TOKENS;
     load.rows += due < load.prompt_room ? due : load.prompt_room;
     return load;
