@@ -135,15 +135,49 @@ static double median(const figuring *f, bench_figure *out, bench_arm arm, uint32
     return s.median;
 }
 
+static const bench_sample *sample_find(const figuring *f, bench_arm arm, uint32_t concurrency,
+                                       uint32_t repetition)
+{
+    for (size_t i = 0; i < f->samples->count; i++) {
+        const bench_sample *s = &f->samples->items[i];
+        if (s->arm == arm && s->length == f->length && s->concurrency == concurrency &&
+            s->repetition == repetition)
+            return s;
+    }
+    return NULL;
+}
+
+/* The median, over the repetitions that both arms took part in, of a quotient: there both had the
+ * same prompts, which differ more from one repetition to the next than arms do. */
 static void ratio(const figuring *f, bench_figure *out, bench_arm above, bench_arm below,
                   uint32_t concurrency, bench_field field)
 {
-    double a = median(f, out, above, concurrency, field);
-    double b = median(f, out, below, concurrency, field);
-    out->value = a / b;
-    if (!isfinite(out->value) && !out->reason[0])
-        snprintf(out->reason, sizeof out->reason, "%s: it took no time that can be measured",
-                 bench_arms[below].name);
+    double values[MOST_RUNS];
+    size_t n = 0, pairs = 0;
+    for (size_t i = 0; i < f->samples->count && n < MOST_RUNS; i++) {
+        const bench_sample *a = &f->samples->items[i];
+        if (a->arm != above || a->length != f->length || a->concurrency != concurrency)
+            continue;
+        const bench_sample *b = sample_find(f, below, concurrency, a->repetition);
+        if (!b)
+            continue;
+        pairs++;
+        double value = bench_sample_field(a, field) / bench_sample_field(b, field);
+        if (isfinite(value))
+            values[n++] = value;
+    }
+    out->n = n;
+    out->value = stats_quantile(values, n, 0.5);
+    if (n > 0)
+        return;
+    if (bench_spread_of(f->samples, above, f->length, concurrency, field).n == 0)
+        missing(f, out, above, f->length, concurrency);
+    else if (bench_spread_of(f->samples, below, f->length, concurrency, field).n == 0)
+        missing(f, out, below, f->length, concurrency);
+    else
+        snprintf(out->reason, sizeof out->reason, "%s: %s", bench_arms[below].name,
+                 pairs > 0 ? "it took no time that can be measured"
+                           : "it was run in no repetition that the other was run in");
 }
 
 static void share_of_limit(const figuring *f, const bench_figure *speedup, bench_figure *out)

@@ -40,7 +40,7 @@ extern const bench_figure_info bench_figures[BENCH_FIGURES];
 
 typedef struct bench_figure {
     double value;     /* NaN = not measured */
-    size_t n;         /* the least of runs that a median in it is of */
+    size_t n;         /* the least of runs, or of pairs, that a median in it is of */
     char reason[240]; /* why it was not measured; "" otherwise */
 } bench_figure;
 
@@ -84,8 +84,9 @@ double bench_log_slope(const double *x, const double *y, size_t count);
 /* Of a peer's process over all samples, in KiB; 0 = none. */
 uint64_t bench_peak_kb(const bench_samples *samples, bench_peer_id peer);
 
-/* Ratios are of medians, at one request at a time and the length that stands first. growth_exponent
- * is over all lengths of select. throughput_8_over_server is the lower of two: rewrite over naive,
+/* Ratios are medians of the ratios of each repetition, whose prompts all arms share, at one request at
+ * a time and the length that stands first; the limit of rewrite_share_of_limit is a ratio of two
+ * medians of one arm. growth_exponent is over all lengths of select. throughput_8_over_server is the lower of two: rewrite over naive,
  * and plain over plain-server. rss_over_server takes the larger of select's and rewrite's process.
  * skips says why something is missing. */
 void bench_figures_compute(const bench_samples *samples, const bench_skips *skips, uint32_t length,
