@@ -342,7 +342,8 @@ static s2a_status open_context(embedded *e, const s2a_engine_options *options, l
     if (!kv_slots_init(&e->slots, e->ctx_tokens))
         return error_nomem(err);
     e->gate_ready = gate_init(&e->gate);
-    return e->gate_ready && scheduler_init(e) ? S2A_OK : error_nomem(err);
+    e->judge_gate_ready = gate_init(&e->judge_gate);
+    return e->gate_ready && e->judge_gate_ready && scheduler_init(e) ? S2A_OK : error_nomem(err);
 }
 
 static void embedded_close(backend *self)
@@ -352,6 +353,8 @@ static void embedded_close(backend *self)
         scheduler_destroy(e);
     if (e->gate_ready)
         gate_destroy(&e->gate);
+    if (e->judge_gate_ready)
+        gate_destroy(&e->judge_gate);
     kv_slots_free(&e->slots);
     if (e->batch.token)
         llama_batch_free(e->batch);

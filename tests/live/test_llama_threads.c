@@ -386,6 +386,76 @@ static void test_fair_turns(void **state)
     s2a_engine_close(small);
 }
 
+/* ---- judging and writing ---------------------------------------------------------------------- */
+
+typedef struct writer {
+    pthread_t thread;
+    sem_t begun;
+    atomic_size_t pieces;
+    s2a_cancel *cancel;
+    live_run run;
+} writer;
+
+static int piece_count(live_run *run)
+{
+    writer *w = run->hook_ctx;
+    if (atomic_fetch_add(&w->pieces, 1) == 0)
+        sem_post(&w->begun);
+    return 0;
+}
+
+static void *write_long(void *ctx)
+{
+    static const char text[] = "Write a long story about a fox, a hen and a farmer.";
+    writer *w = ctx;
+    w->run = (live_run){ .max_tokens = 600, .cancel = w->cancel, .hook = piece_count, .hook_ctx = w };
+    live_generate_text(live_backend(shared), text, sizeof text - 1, &w->run);
+    if (w->run.pieces == 0)
+        sem_post(&w->begun);
+    return NULL;
+}
+
+/* A judgement of many decodes lets others write between two of them: at least a token each. */
+static void test_judged_beside(void **state)
+{
+    (void)state;
+    enum { COUNT = 320, DECODES = COUNT / 40 };
+    static const backend_message question = { "user", "Name a colour.", 14 };
+    static const char *const labels[] = { " blue", " green" };
+    static char text[COUNT][32];
+    static size_t slots[COUNT];
+    static backend_branch branches[COUNT];
+    static double out[COUNT * 2];
+    static writer w;
+    for (size_t i = 0; i < COUNT; i++) {
+        slots[i] = (size_t)snprintf(text[i], sizeof text[i], "Answer %zu: it is", i);
+        branches[i] = (backend_branch){ text[i], slots[i], &slots[i], 1 };
+    }
+    w.cancel = s2a_cancel_new();
+    assert_non_null(w.cancel);
+    sem_init(&w.begun, 0, 0);
+    assert_int_equal(pthread_create(&w.thread, NULL, write_long, &w), 0);
+    sem_wait(&w.begun);
+    backend *b = live_backend(shared);
+    backend_params params = { .top_p = 1 };
+    backend_usage usage;
+    s2a_error err = { 0 };
+    size_t before = atomic_load(&w.pieces);
+    s2a_status status = b->vtable->score(b, &question, 1, branches, COUNT, labels, 2, &params, out,
+                                         &usage, &err);
+    size_t written = atomic_load(&w.pieces) - before;
+    s2a_cancel_fire(w.cancel);
+    pthread_join(w.thread, NULL);
+    sem_destroy(&w.begun);
+    s2a_cancel_free(w.cancel);
+    if (status != S2A_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(w.run.status, S2A_CANCELLED); /* it was still writing */
+    if (written < DECODES - 2) /* a piece may be more than a token, the last is on its way */
+        fail_msg("%zu pieces while %d decodes were made", written, DECODES);
+    assert_true(llama_inspect_slots_agree(b));
+}
+
 /* The name of the file that says with how many threads; false when there is none. */
 static bool threads_file(const char *dir, char *path, size_t size)
 {
@@ -449,7 +519,7 @@ int main(void)
         cmocka_unit_test(test_slow_reader),    cmocka_unit_test(test_crowded),
         cmocka_unit_test(test_cancel_some),    cmocka_unit_test(test_cancel_all),
         cmocka_unit_test(test_timeout),        cmocka_unit_test(test_fair_turns),
-        cmocka_unit_test(test_threads_file),
+        cmocka_unit_test(test_threads_file),   cmocka_unit_test(test_judged_beside),
     };
     if (!live_model())
         return 77; /* ctest: skipped */

@@ -35,8 +35,9 @@ typedef struct embedded {
     void (*log)(void *ctx, int level, const char *line);
     void *log_ctx;
 
-    gate gate; /* whoever is in computes, and owns what follows */
-    bool gate_ready;
+    gate judge_gate; /* whoever is in has the judge; entered before the other */
+    gate gate;       /* whoever is in computes, for one decode, and owns what follows */
+    bool judge_gate_ready, gate_ready;
     struct llama_context *ctx;
     struct ggml_threadpool *threads; /* of both contexts; NULL = ggml's own, new ones a decode */
     llama_memory_t memory;
@@ -44,7 +45,8 @@ typedef struct embedded {
     bool whole_slots; /* recurrent state: a sequence cannot be cut back or copied in part */
     struct call *step[KV_SLOTS]; /* the calls of the decode at hand */
     size_t step_count;
-    struct judge *judge; /* NULL until it is needed */
+
+    struct judge *judge; /* of judge_gate; NULL until it is needed */
     char *cache_dir;     /* of judge_cache and threads_choose; NULL = none */
     uint64_t cache_id;   /* of the model file */
 

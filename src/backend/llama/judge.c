@@ -6,7 +6,8 @@
  * tokens are remembered, so that passes over the same text share it; sequences from 1 on are
  * branches, which own the prefix's cells too and go when they are read. What all branches from one on
  * have in common is decoded once and becomes part of the prefix (the trunk). A prefix that was decoded
- * into an empty cache has its token i in cell i ("pure"). The engine's gate guards all of it. */
+ * into an empty cache has its token i in cell i ("pure"). A judgement has all of it to itself, and
+ * computes when it is its turn: between two of its decodes others write. */
 #include "backend/llama/embedded.h"
 #include "core/error.h"
 
@@ -193,13 +194,41 @@ static void batch_add(judge *j, int32_t token, size_t pos, int32_t seq, bool log
     j->batch.logits[i] = logits;
 }
 
+static s2a_status pass(gate *g, call *c, s2a_error *err)
+{
+    if (gate_enter(g, call_gives_up, c))
+        return S2A_OK;
+    s2a_status status = call_check(c, err);
+    return status != S2A_OK ? status : error_set(err, S2A_INTERNAL, "gate without a reason");
+}
+
+/* Waits for the turn to compute; compute_end when S2A_OK. */
+static s2a_status compute_begin(call *c, s2a_error *err)
+{
+    embedded *e = c->e;
+    s2a_status status = pass(&e->gate, c, err);
+    if (status == S2A_OK) {
+        e->step[0] = c;
+        e->step_count = 1;
+    }
+    return status;
+}
+
+static void compute_end(const call *c)
+{
+    c->e->step_count = 0;
+    gate_leave(&c->e->gate);
+}
+
 static s2a_status batch_decode(call *c, s2a_error *err)
 {
     judge *j = c->e->judge;
-    s2a_status status = call_check(c, err);
+    s2a_status status = compute_begin(c, err);
     if (status != S2A_OK)
         return status;
     int32_t rc = llama_decode(j->ctx, j->batch);
+    llama_synchronize(j->ctx);
+    compute_end(c);
     if (rc == 0)
         return S2A_OK;
     judge_clear(j);
@@ -279,31 +308,29 @@ static s2a_status prefix_set(call *c, const int32_t *tokens, size_t count, size_
     return status == S2A_OK ? prefix_extend(c, tokens, 0, count, err) : status;
 }
 
-/* Ends what a call began, in the order of beginning. */
+/* The judge is the call's until leave. */
 static s2a_status enter(call *c, bool attends, s2a_error *err)
 {
     embedded *e = c->e;
     if (e->whole_slots)
         return error_set(err, S2A_UNSUPPORTED,
                          "this model's state cannot be branched (recurrent); use mode rewrite");
-    if (!gate_enter(&e->gate, call_gives_up, c)) {
-        s2a_status status = call_check(c, err);
-        return status != S2A_OK ? status : error_set(err, S2A_INTERNAL, "gate without a reason");
+    s2a_status status = pass(&e->judge_gate, c, err);
+    if (status != S2A_OK)
+        return status;
+    status = compute_begin(c, err);
+    if (status == S2A_OK) {
+        status = judge_open(e, attends, err);
+        compute_end(c);
     }
-    e->step[0] = c;
-    e->step_count = 1;
-    s2a_status status = judge_open(e, attends, err);
-    if (status != S2A_OK) {
-        e->step_count = 0;
-        gate_leave(&e->gate);
-    }
+    if (status != S2A_OK)
+        gate_leave(&e->judge_gate);
     return status;
 }
 
 static void leave(call *c)
 {
-    c->e->step_count = 0;
-    gate_leave(&c->e->gate);
+    gate_leave(&c->e->judge_gate);
 }
 
 /* ---- score -------------------------------------------------------------------------------- */
