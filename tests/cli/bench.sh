@@ -202,11 +202,12 @@ assert len(json.load(open(sys.argv[1]))["detail"]["runs"]) < 5900' "$work/out" |
 # ---- an interrupt: the status, no process, what there was
 # begun TEXT ARGUMENT...: in the background, until its notes have TEXT
 begun() {
+    rm -f "$work/err" # of the one before: it has such a text too
     "$bin" bench --backend script --model "$work/replay" --repeat 500 --lengths 64 --concurrency 1 --ctx 8192 -v \
         --out "$work/int.d" "${@:2}" </dev/null >"$work/out" 2>"$work/err" &
     tool=$!
     for _ in {1..600}; do
-        ! grep -q -e "$1" "$work/err" || return
+        ! grep -qs -e "$1" "$work/err" || return
         sleep 0.05
     done
     fail "no \"$1\""
