@@ -16,7 +16,8 @@ if [[ $preset == tsan ]] && setarch -R true 2>/dev/null; then
     run=(setarch -R)
 fi
 export S2A_SOAK_REQUESTS=$requests S2A_REQUIRE_LIVE=0
-export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1}
+# What is freed must not look like growth: the sanitizer keeps hold of up to 256 MiB of it otherwise.
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:quarantine_size_mb=16:thread_local_quarantine_size_kb=64}
 export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$PWD/tests/lsan.supp}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$PWD/tests/tsan.supp halt_on_error=1 ignore_noninstrumented_modules=1}
 exec "${run[@]}" scripts/with-live.sh "build/$preset/tests/live/test_soak"
