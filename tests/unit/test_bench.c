@@ -296,32 +296,28 @@ static void test_pairs(void **state)
 {
     (void)state;
     static const double naive[] = { 30e3, 12e3, 8e3, 4e3 }, select[] = { 0, 6e3, 4e3, 2e3 };
-    bench_samples samples = { 0 };
-    bench_skips skips = { 0 };
-    bench_figure figures[BENCH_FIGURES];
+    static bench_report r;
+    r = (bench_report){ .threads = 1 };
+    const bench_figure *figure = &r.figures[BENCH_FIGURE_SELECT_STEP1];
     for (repetition = 0; repetition < 4; repetition++) {
-        bench_sample s = sample_of(BENCH_NAIVE, 200, 1, naive[repetition], 1e3);
-        assert_true(bench_samples_add(&samples, &s));
-        s = sample_of(BENCH_SELECT, 200, 1, select[repetition], 1e3);
+        add(&r, sample_of(BENCH_NAIVE, 200, 1, naive[repetition], 1e3));
         if (repetition > 0)
-            assert_true(bench_samples_add(&samples, &s));
+            add(&r, sample_of(BENCH_SELECT, 200, 1, select[repetition], 1e3));
     }
-    bench_figures_compute(&samples, &skips, 200, figures);
-    near(figures[BENCH_FIGURE_SELECT_STEP1].value, 2);
-    assert_int_equal(figures[BENCH_FIGURE_SELECT_STEP1].n, 3);
-    bench_samples_free(&samples);
+    bench_figures_compute(&r.samples, &r.skips, 200, r.figures);
+    near(figure->value, 2);
+    assert_int_equal(figure->n, 3);
+    bench_report_free(&r);
     /* None in common. */
-    bench_sample s = sample_of(BENCH_NAIVE, 200, 1, 1e3, 1e3);
-    assert_true(bench_samples_add(&samples, &s));
+    r = (bench_report){ .threads = 1 };
+    add(&r, sample_of(BENCH_NAIVE, 200, 1, 1e3, 1e3));
     repetition = 0;
-    s = sample_of(BENCH_SELECT, 200, 1, 1e3, 1e3);
-    assert_true(bench_samples_add(&samples, &s));
-    bench_figures_compute(&samples, &skips, 200, figures);
-    assert_true(isnan(figures[BENCH_FIGURE_SELECT_STEP1].value));
-    assert_string_equal(figures[BENCH_FIGURE_SELECT_STEP1].reason,
+    add(&r, sample_of(BENCH_SELECT, 200, 1, 1e3, 1e3));
+    bench_figures_compute(&r.samples, &r.skips, 200, r.figures);
+    assert_true(isnan(figure->value));
+    assert_string_equal(figure->reason,
                         "select: it was run in no repetition that the other was run in");
-    bench_samples_free(&samples);
-    repetition = 0;
+    bench_report_free(&r);
 }
 
 static void test_slope(void **state)

@@ -63,16 +63,18 @@ bool scheduler_slots_agree(const embedded *e)
     return true;
 }
 
-/* Cuts the slot to its first keep tokens, or clears it where the cache cannot do that. */
+/* Cuts the cache to what the slot has been cut to, or clears both where the cache cannot do that. */
+static void cells_cut(embedded *e, int slot)
+{
+    size_t keep = e->slots.slot[slot].count;
+    if (!llama_memory_seq_rm(e->memory, slot, (llama_pos)keep, -1) || !slot_agrees(e, slot))
+        slot_clear(e, slot);
+}
+
 static void slot_cut(embedded *e, int slot, size_t keep)
 {
-    bool ok = keep > 0 && llama_memory_seq_rm(e->memory, slot, (llama_pos)keep, -1);
-    if (ok) {
-        kv_slots_cut(&e->slots, slot, keep);
-        ok = slot_agrees(e, slot);
-    }
-    if (!ok)
-        slot_clear(e, slot);
+    kv_slots_cut(&e->slots, slot, keep);
+    cells_cut(e, slot);
 }
 
 /* Gives up the cells of remembered prompts that nobody goes on from. */
@@ -82,9 +84,7 @@ static void slots_forget(embedded *e)
         return;
     for (int slot; (slot = kv_slots_forgettable(&e->slots)) >= 0;) {
         kv_slots_forget(&e->slots, slot);
-        llama_memory_seq_rm(e->memory, slot, (llama_pos)e->slots.slot[slot].count, -1);
-        if (!slot_agrees(e, slot))
-            slot_clear(e, slot);
+        cells_cut(e, slot);
     }
 }
 
