@@ -1,6 +1,8 @@
 /* Bytes on a connection of s2a serve: whatever they are, an answer is HTTP or there is none, and the
- * server goes on. Slow as fuzzing goes: each input is a connection. */
+ * server goes on. Slow as fuzzing goes: each input is a connection. libFuzzer's alarm for -timeout
+ * restarts no call, so that every one that may wait is tried again. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdint.h>
@@ -48,7 +50,9 @@ static int connect_to(int port)
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int s = socket(AF_INET, SOCK_STREAM, 0);
-    if (s < 0 || connect(s, (struct sockaddr *)&address, sizeof address) != 0)
+    /* Linux waits for the same connection when called again. */
+    if (s < 0 ||
+        TEMP_FAILURE_RETRY(connect(s, (struct sockaddr *)&address, sizeof address)) != 0)
         abort();
     return s;
 }
@@ -58,8 +62,8 @@ static size_t receive(int s, char *text, size_t size, int ms)
 {
     struct pollfd fd = { .fd = s, .events = POLLIN };
     size_t len = 0;
-    while (len < size && poll(&fd, 1, ms) > 0) {
-        ssize_t n = recv(s, text + len, size - len, 0);
+    while (len < size && TEMP_FAILURE_RETRY(poll(&fd, 1, ms)) > 0) {
+        ssize_t n = TEMP_FAILURE_RETRY(recv(s, text + len, size - len, 0));
         if (n <= 0)
             break;
         len += (size_t)n;
@@ -76,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         port = start();
     int s = connect_to(port);
     for (size_t at = 0; at < size;) {
-        ssize_t n = send(s, data + at, size - at, MSG_NOSIGNAL);
+        ssize_t n = TEMP_FAILURE_RETRY(send(s, data + at, size - at, MSG_NOSIGNAL));
         if (n <= 0)
             break;
         at += (size_t)n;
