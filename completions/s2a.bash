@@ -7,7 +7,7 @@ _s2a_models() {
 _s2a() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
     local common='--model --backend --url --mode --preset --threshold --keep --prompts --threads --ctx --gpu-layers
-        --step1-cache --draft --kv-bits --timeout --temperature --top-p --seed --max-tokens --context --question --messages --jsonl
+        --step1-cache --draft --lens --kv-bits --timeout --temperature --top-p --seed --max-tokens --context --question --messages --jsonl
         --resume --concurrency --explain --json --strict --no-color --quiet --verbose --help --version'
     local words=
     COMPREPLY=()
@@ -19,6 +19,7 @@ _s2a() {
     case $command:$prev in
     ask:--backend | attend:--backend) words='llama http script' ;;
     ask:--draft | attend:--draft | eval:--draft) words='on off' ;;
+    ask:--lens | attend:--lens | eval:--lens | serve:--lens) words='on off' ;;
     ask:--kv-bits | attend:--kv-bits | eval:--kv-bits | serve:--kv-bits) words='8 16' ;;
     ask:--mode | attend:--mode) words='select rewrite' ;;
     ask:--preset | attend:--preset)
@@ -113,7 +114,7 @@ _s2a() {
             ;;
         serve)
             words='--host --port --upstream --prefix --mode --preset --show --step1-budget-ms
-            --strict --model --backend --threads --ctx --gpu-layers --kv-bits --prompts --temperature
+            --strict --model --backend --threads --ctx --gpu-layers --lens --kv-bits --prompts --temperature
             --top-p --seed --max-tokens --timeout --api-keys --forward-authorization
             --tls-cert --tls-key --max-body --max-connections --workers --queue
             --head-timeout-ms --body-timeout-ms --upstream-timeout-ms --drain-ms
@@ -122,7 +123,7 @@ _s2a() {
         eval)
             words='--data --arms --limit --seeds --k --bad-rows --judge-model --judge-url --no-judge
             --concurrency --store --json --out --command --model --backend --url --prompts
-            --threads --ctx --gpu-layers --draft --kv-bits --timeout --temperature --top-p --seed --max-tokens
+            --threads --ctx --gpu-layers --draft --lens --kv-bits --timeout --temperature --top-p --seed --max-tokens
             --no-color --quiet --verbose --help'
             [[ $cur == -* ]] || words='qa argument math math-hard rag clean injection report'
             ;;

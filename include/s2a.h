@@ -125,6 +125,8 @@ typedef struct s2a_engine_options {
                    faster; the text is the same (default true) */
     uint32_t kv_bits; /* llama: of a number in the KV cache: 16 (the default; 0 too), or 8, with which
                          it takes little more than half the memory and texts may differ a little */
+    bool lens; /* llama: mode select reads its judgement half way up the model, where a lens for the
+                  model and the prompts is built in; it takes two thirds of the time then (default true) */
 } s2a_engine_options;
 
 /* Fills *options with the defaults named above. */

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Writes what `s2a` itself finds of every unit of dev items: the judgement of mode select, before anything is made of it.
 
-    scripts/select/judge.py --data DIR --model NAME --out FILE.jsonl --limits math=24,... [--binary FILE]
+    scripts/select/judge.py --data DIR --model NAME --out FILE.jsonl --limits math=24,... [--binary FILE] [--skip FILE.jsonl] [-- --lens off]
 
 One JSON object an item: {"set", "id", "group", "tokens", "ms", "units": [{"label", "question", "whole", "len", "scores": {"unrelated", "opinion"}}]},
-the log-odds of needed against each of the two. What the file has already is left alone.
+the log-odds of needed against each of the two. What the file has already is left alone, and so are the items of --skip, another such file.
 """
 import argparse
 import json
@@ -22,12 +22,14 @@ def main():
     parser.add_argument("--model", required=True)
     parser.add_argument("--out", required=True)
     parser.add_argument("--limits", required=True)
+    parser.add_argument("--skip")
     parser.add_argument("tool", nargs="*", help="options of s2a probe, after --")
     options = parser.parse_args()
     done = set()
-    if os.path.exists(options.out):
-        with open(options.out) as f:
-            done = {(r["set"], r["id"]) for r in map(json.loads, f)}
+    for name in (options.out, options.skip):
+        if name and os.path.exists(name):
+            with open(name) as f:
+                done |= {(r["set"], r["id"]) for r in map(json.loads, f)}
     probe = Probe(options.binary, options.model, options.tool)
     items = data.load(options.binary, options.data, {k: int(v) for k, v in (p.split("=") for p in options.limits.split(","))})
     with open(options.out, "a") as out:

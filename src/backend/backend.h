@@ -23,6 +23,7 @@ typedef struct backend_params {
     const char *request_id;       /* http: sent as X-Request-Id; NULL = none */
     bool keep_result;             /* of step 1: a later request may have it (kept.h) */
     size_t common_messages;       /* score: the first so many are the same in many requests */
+    const struct tuned_lens *lens;      /* score: read with it (core/lens.h); NULL = from the labels */
 } backend_params;
 
 typedef enum backend_finish {
@@ -66,6 +67,8 @@ typedef struct backend_capabilities {
     bool can_score, can_read_attention, can_draft;
     bool prefers_score;   /* where a request names no mode, it is select */
     size_t attention_heads; /* heads of all layers; 0 = cannot read attention */
+    size_t hidden_width;    /* numbers of a hidden state; 0 = cannot read them */
+    uint64_t weights_id;    /* tells the files of two models apart; 0 = not known */
 } backend_capabilities;
 
 typedef struct backend_vtable {
@@ -85,12 +88,22 @@ typedef struct backend_vtable {
     /* Select: one prefill instead of a generation. NULL where the backend has no way to do it. Each
      * branch is one way for the assistant's turn to begin, off the same messages; logprob is
      * [all slots of all branches, in order][label_count]: the natural logarithm of the probability
-     * of a label's first token at the slot (first tokens must differ: S2A_ARGUMENT). Errors as for
+     * of a label's first token at the slot (first tokens must differ: S2A_ARGUMENT). With a lens, which
+     * must be of this model and of these three labels, they are less that of the first label, and the
+     * layers above the lens's are not computed. Errors as for
      * generate; S2A_UNSUPPORTED where the server gives no such figures. */
     s2a_status (*score)(backend *self, const backend_message *messages, size_t count,
                         const backend_branch *branches, size_t branch_count,
                         const char *const *labels, size_t label_count, const backend_params *params,
                         double *logprob, backend_usage *usage, s2a_error *err);
+    /* Score without labels: at each slot the hidden state that each of these layers (from 0, ascending, not
+     * the model's last) hands on. hidden is [all slots of all branches, in order][layer][hidden_width].
+     * Layers above the last of them are not computed, which is the point of it. NULL where the backend
+     * cannot. Errors as for score; S2A_ARGUMENT (layers), S2A_UNSUPPORTED (a model that has no such). */
+    s2a_status (*hidden)(backend *self, const backend_message *messages, size_t count,
+                         const backend_branch *branches, size_t branch_count,
+                         const uint32_t *layers, size_t layer_count, const backend_params *params,
+                         float *hidden, backend_usage *usage, s2a_error *err);
     /* For each question, read after the text: which share of its attention goes to which unit. units
      * are spans of text, in order, not overlapping. mass is [question][unit][attention_heads]: the
      * mean over the question's tokens of the attention of that head on the unit's tokens. Heads count

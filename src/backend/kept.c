@@ -3,6 +3,7 @@
 #include "core/buf.h"
 #include "core/error.h"
 #include "core/fnv.h"
+#include "core/lens.h"
 #include "core/limits.h"
 
 #include <dirent.h>
@@ -292,6 +293,10 @@ static s2a_status kept_score(backend *self, const backend_message *messages, siz
     }
     for (size_t i = 0; i < label_count; i++)
         key_bytes(&key, labels[i], strlen(labels[i]));
+    if (params->lens) {
+        uint64_t id = lens_id(params->lens);
+        key_bytes(&key, &id, sizeof id);
+    }
     size_t len = rows * label_count * sizeof *logprob;
     s2a_status status = S2A_OK;
     if (!figures_find(k, &key, logprob, len, start, usage)) {
@@ -302,6 +307,18 @@ static s2a_status kept_score(backend *self, const backend_message *messages, siz
     }
     buf_free(&key);
     return status;
+}
+
+/* Only whoever fits a lens asks for hidden states, and wants many of them once. */
+static s2a_status kept_hidden(backend *self, const backend_message *messages, size_t count,
+                              const backend_branch *branches, size_t branch_count,
+                              const uint32_t *layers, size_t layer_count,
+                              const backend_params *params, float *hidden, backend_usage *usage,
+                              s2a_error *err)
+{
+    kept *k = (kept *)self;
+    return k->inner->vtable->hidden(k->inner, messages, count, branches, branch_count, layers,
+                                    layer_count, params, hidden, usage, err);
 }
 
 static s2a_status kept_attention(backend *self, const char *text, size_t len, const s2a_span *units,
@@ -345,6 +362,7 @@ static backend_capabilities kept_capabilities(const backend *self)
     const kept *k = (const kept *)self;
     backend_capabilities of = k->inner->vtable->capabilities(k->inner);
     of.can_score = of.can_score && k->inner->vtable->score;
+    of.hidden_width = k->inner->vtable->hidden ? of.hidden_width : 0;
     of.can_read_attention = of.can_read_attention && k->inner->vtable->attention;
     return of;
 }
@@ -363,6 +381,7 @@ static const backend_vtable kept_vtable = {
     .generate = kept_generate,
     .count_tokens = kept_count_tokens,
     .score = kept_score,
+    .hidden = kept_hidden,
     .attention = kept_attention,
     .capabilities = kept_capabilities,
     .close = kept_close,

@@ -514,13 +514,16 @@ static backend_capabilities embedded_capabilities(const backend *self)
                                    .can_score = !e->whole_slots,
                                    .prefers_score = !e->whole_slots,
                                    .can_read_attention = !e->whole_slots,
-                                   .attention_heads = judge_heads(e) };
+                                   .attention_heads = judge_heads(e),
+                                   .hidden_width = judge_hidden_width(e),
+                                   .weights_id = e->weights_id };
 }
 
 static const backend_vtable embedded_vtable = {
     .generate = embedded_generate,
     .count_tokens = embedded_count_tokens,
     .score = judge_score,
+    .hidden = judge_hidden,
     .attention = judge_attention,
     .capabilities = embedded_capabilities,
     .close = embedded_close,
@@ -551,6 +554,7 @@ s2a_status backend_llama_open(const s2a_engine_options *options, backend **out, 
         error_nomem(err);
     if (status == S2A_OK)
         status = open_chat(e, options->model, err);
+    e->weights_id = status == S2A_OK ? gguf_file_id(options->model) : 0;
     if (status == S2A_OK && !judge_cache_init(e, options->cache_dir, options->model))
         status = error_nomem(err);
     if (status == S2A_OK)

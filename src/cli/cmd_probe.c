@@ -7,6 +7,9 @@
  *       -> {"mass": [[[head, ...], ...], ...], "usage": {...}}    by question, unit, head
  *   {"select": text, "question_start": byte or null, "window": tokens, "attention": bool}   the latter two may lack
  *       -> {"units": [[start, end, question, whole, needed, unrelated, opinion, attention], ...], "usage": {...}}
+ *   {"select": text, "layers": [layer, ...], ...} -> the same without labels, and
+ *          {"states": [[[number, ...], ...], ...], "hidden_width", "weights_id", "form"}    of each unit but the
+ *          question, of each layer, at the label
  *   {"segment": text} -> {"units": [[start, end, text_end, kind, question], ...]} */
 #include "backend/backend.h"
 #include "cli/commands.h"
@@ -21,6 +24,7 @@
 #include "core/segment.h"
 #include "eval/json.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,23 +180,124 @@ static json_t *segment_line(probe *p, const json_t *text)
     return json_pack("{s:o}", "units", list);
 }
 
+/* A backend before the engine's: where labels are asked for, it takes hidden states, and says 0. */
+typedef struct taker {
+    backend base;
+    backend *inner;
+    uint32_t layers[64];
+    size_t layer_count, slots;
+    float *states; /* [slot][layer][width] of all calls */
+    size_t cap;
+} taker;
+
+static s2a_status taker_score(backend *self, const backend_message *messages, size_t count,
+                              const backend_branch *branches, size_t branch_count,
+                              const char *const *labels, size_t label_count,
+                              const backend_params *params, double *logprob, backend_usage *usage,
+                              s2a_error *err)
+{
+    (void)labels;
+    taker *t = (taker *)self;
+    size_t slots = 0;
+    size_t width = t->inner->vtable->capabilities(t->inner).hidden_width * t->layer_count;
+    for (size_t i = 0; i < branch_count; i++)
+        slots += branches[i].slot_count;
+    memset(logprob, 0, slots * label_count * sizeof *logprob);
+    void *states = t->states;
+    bool room = array_reserve(&states, &t->cap, (t->slots + slots) * width, sizeof *t->states);
+    t->states = states;
+    if (!room)
+        return error_nomem(err);
+    s2a_status status = t->inner->vtable->hidden(t->inner, messages, count, branches, branch_count,
+                                                 t->layers, t->layer_count, params,
+                                                 t->states + t->slots * width, usage, err);
+    if (status == S2A_OK)
+        t->slots += slots;
+    return status;
+}
+
+static size_t taker_count_tokens(backend *self, const char *text, size_t len)
+{
+    backend *inner = ((taker *)self)->inner;
+    return inner->vtable->count_tokens(inner, text, len);
+}
+
+static backend_capabilities taker_capabilities(const backend *self)
+{
+    const backend *inner = ((const taker *)self)->inner;
+    return inner->vtable->capabilities(inner);
+}
+
+static const backend_vtable taker_vtable = { .score = taker_score,
+                                             .count_tokens = taker_count_tokens,
+                                             .capabilities = taker_capabilities };
+
+/* False when they are not numbers, or the backend has no hidden states. */
+static bool taker_open(taker *t, backend *inner, const json_t *layers)
+{
+    *t = (taker){ .base = { &taker_vtable }, .inner = inner };
+    t->layer_count = json_array_size(layers);
+    bool ok = t->layer_count > 0 && t->layer_count <= sizeof t->layers / sizeof t->layers[0] &&
+              inner->vtable->hidden && inner->vtable->capabilities(inner).hidden_width > 0;
+    for (size_t i = 0; ok && i < t->layer_count; i++) {
+        const json_t *layer = json_array_get(layers, i);
+        ok = json_is_integer(layer) && json_integer_value(layer) >= 0 &&
+             json_integer_value(layer) < UINT32_MAX;
+        t->layers[i] = ok ? (uint32_t)json_integer_value(layer) : 0;
+    }
+    return ok;
+}
+
+static void states_add(const taker *t, const s2a_engine *engine, json_t *out)
+{
+    json_t *all = json_array();
+    backend_capabilities can = t->inner->vtable->capabilities(t->inner);
+    size_t width = can.hidden_width;
+    char id[24];
+    for (size_t slot = 0; slot < t->slots; slot++) {
+        json_t *of_slot = json_array();
+        for (size_t l = 0; l < t->layer_count; l++) {
+            const float *state = t->states + (slot * t->layer_count + l) * width;
+            json_t *row = json_array();
+            for (size_t i = 0; i < width; i++)
+                json_array_append_new(row, json_real((double)state[i]));
+            json_array_append_new(of_slot, row);
+        }
+        json_array_append_new(all, of_slot);
+    }
+    json_object_set_new(out, "states", all);
+    json_object_set_new(out, "hidden_width", json_integer((json_int_t)width));
+    snprintf(id, sizeof id, "%" PRIu64, can.weights_id); /* JSON's numbers are too short for them */
+    json_object_set_new(out, "weights_id", json_string(id));
+    snprintf(id, sizeof id, "%" PRIu64, lens_form(&engine->prompts));
+    json_object_set_new(out, "form", json_string(id));
+}
+
 /* As s2a_attend judges it, before anything is made of the figures. */
 static json_t *select_line(probe *p, const json_t *line)
 {
     const json_t *text = json_object_get(line, "select");
     const json_t *question = json_object_get(line, "question_start");
     size_t start = json_is_integer(question) ? (size_t)json_integer_value(question) : SIZE_MAX;
+    const json_t *layers = json_object_get(line, "layers");
+    s2a_engine engine = *p->s->engine;
+    taker t = { .states = NULL };
     judged j;
     json_t *out = NULL;
-    if (!json_is_string(text)) {
-        error_set(&p->err, S2A_INPUT, "the line is not as s2a probe wants it");
+    if (!json_is_string(text) || (layers && !taker_open(&t, engine.backend, layers))) {
+        error_set(&p->err, S2A_INPUT, "the line is not as s2a probe wants it, or the backend has no "
+                                      "hidden states");
         return NULL;
+    }
+    if (layers) {
+        engine.backend = &t.base;
+        engine.lens = NULL;
     }
     judged_options how = { .question_start = start,
                            .window_tokens =
                                (size_t)json_integer_value(json_object_get(line, "window")),
                            .attention = json_is_true(json_object_get(line, "attention")) };
-    if (judged_read(p->s->engine, json_string_value(text), json_string_length(text), &how,
+    if (judged_read(&engine, json_string_value(text), json_string_length(text), &how,
                     p->s->cancel, &j, &p->err) == S2A_OK) {
         json_t *list = json_array();
         for (size_t i = 0; i < j.count; i++)
@@ -203,7 +308,10 @@ static json_t *select_line(probe *p, const json_t *line)
                                                   j.said[i].attention));
         backend_usage usage = { .tokens = j.usage, .finish = BACKEND_FINISH_STOP };
         out = usage_pack("units", list, &usage);
+        if (out && layers)
+            states_add(&t, &engine, out);
     }
+    free(t.states);
     judged_free(&j);
     return out;
 }

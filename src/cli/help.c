@@ -43,6 +43,8 @@ const char help_main[] =
     "      --ctx N            context length in tokens (0: the default)\n"                        \
     "      --gpu-layers N     layers on the GPU (-1: as many as fit)\n"                           \
     "      --draft on|off     rewrite: check several copied tokens at once (default on)\n"        \
+    "      --lens on|off      select: read the judgement half way up the model where a lens for\n" \
+    "                         it is built in (default on)\n"                                      \
     "      --kv-bits 8|16     of a number in the KV cache (16); 8 takes half the memory\n"        \
     "      --timeout SECONDS  for one step; a fraction is allowed\n"
 
@@ -256,6 +258,8 @@ const char help_serve[] =
     "      --threads N        CPU threads (0: as many as measured to be best)\n"
     "      --ctx N            context length in tokens (0: the default)\n"
     "      --gpu-layers N     layers on the GPU (-1: as many as fit)\n"
+    "      --lens on|off      select: read the judgement half way up the model where a lens for\n"
+    "                         it is built in (default on)\n"
     "      --kv-bits 8|16     of a number in the KV cache (16); 8 takes half the memory\n"
     "      --prompts DIR      files that replace the built-in prompts\n"
     "      --temperature X, --top-p X, --seed N, --max-tokens N\n"

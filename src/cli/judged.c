@@ -35,6 +35,7 @@ s2a_status judged_read(const s2a_engine *engine, const char *text, size_t len,
                         .window_tokens = how->window_tokens,
                         .keep = how->attention,
                         .calibration = &engine->calibration,
+                    .lens = engine->lens,
                         .cancel = cancel };
     return select_judge(&in, out->said, &out->usage, err);
 }

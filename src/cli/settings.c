@@ -50,6 +50,7 @@ void settings_init(settings *s)
         .max_tokens = 1024,
         .gpu_layers = engine.gpu_layers,
         .draft = engine.draft,
+        .lens = engine.lens,
         .kv_bits = engine.kv_bits,
         .temperature = 0.6, /* the paper's sampling, as s2a_request_new has it */
         .top_p = 0.9,

@@ -435,7 +435,7 @@ static s2a_status step1_select(run *r)
                                                                       : &engine->examples,
                         .question_start = r->given_question.end > 0 ? r->given_question.start
                                                                     : SIZE_MAX,
-                        .preset = q->preset, .calibration = &engine->calibration,
+                        .preset = q->preset, .calibration = &engine->calibration, .lens = engine->lens,
                         .threshold = q->threshold, .keep = q->keep, .cancel = q->cancel,
                         .request_id = q->id };
     turn last = { .text = x->data, .len = x->len, .units = r->units, .count = r->unit_count };

@@ -32,6 +32,7 @@ void s2a_engine_options_init(s2a_engine_options *options)
         .max_retries = 3,
         .draft = true,
         .kv_bits = 16,
+        .lens = true,
     };
 }
 
@@ -156,6 +157,7 @@ s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out, 
         free(engine);
         return status;
     }
+    engine->lens = full.lens ? lens_find(engine->backend, &engine->prompts) : NULL;
     select_examples_count(&engine->examples, engine->backend);
     select_examples_count(&engine->untrusted_examples, engine->backend);
     *out = engine;

@@ -3,6 +3,7 @@
 #define S2A_ENGINE_H
 
 #include "backend/backend.h"
+#include "core/lens.h"
 #include "core/prompt.h"
 #include "core/select.h"
 #include "s2a.h"
@@ -12,6 +13,7 @@ struct s2a_engine {
     prompt_set prompts;
     select_examples examples, untrusted_examples;
     s2a_calibration calibration;
+    const tuned_lens *lens; /* NULL = there is none, or it is off */
 };
 
 /* The borders of a calibration by name, in the order in which they are written. */

@@ -42,7 +42,7 @@ typedef struct select_unit {
                         is asked for. Preset untrusted: fenced code alone */
     bool judged;
     double needed, unrelated, opinion; /* log-probabilities of the labels; preset untrusted: of
-                                          data and instruction, and 0 */
+                                          data and instruction, and 0; with a lens less needed's */
     double attention;                  /* of the question's, on a byte of the unit */
     bool attended;                     /* attention is what was read, not the labels */
     double score;                      /* log-odds of being kept; 0 when not judged */
@@ -60,6 +60,7 @@ typedef struct select_input {
     size_t question_start; /* units from here on are the question, given apart; SIZE_MAX = find it */
     s2a_preset preset;     /* auto, opinion, relevance or untrusted; examples are that preset's */
     const s2a_calibration *calibration;
+    const struct tuned_lens *lens; /* read the judgement with it (not with preset untrusted); NULL = from labels */
     double threshold; /* kept from this score on */
     double keep;      /* 0, or the share of the judged bytes to keep, best scores first. Scores are
                          then the question's attention, where the backend can read it */

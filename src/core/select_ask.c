@@ -112,7 +112,8 @@ s2a_status select_ask_labels(const select_input *in, const select_window *w, sel
     const select_wording *wording = select_wording_of(in->preset);
     asking a = { .count = 0 };
     backend_params params = { .top_p = 1, .cancel = in->cancel, .request_id = in->request_id,
-                              .keep_result = true, .common_messages = in->examples->count };
+                              .keep_result = true, .common_messages = in->examples->count,
+                              .lens = in->preset == S2A_PRESET_UNTRUSTED ? NULL : in->lens };
     backend_usage used = { .finish = BACKEND_FINISH_STOP };
     s2a_status status =
         asking_fill(in, w, out, &a)

@@ -228,6 +228,13 @@ static s2a_status record_step1(const step_context *c, const eval_item *item, con
                : error_nomem(c->err);
 }
 
+/* What arm select scores with. */
+static void scored_with(const runner *w, s2a_calibration *borders, uint64_t *lens)
+{
+    *borders = w->engine->calibration;
+    *lens = w->engine->lens ? lens_id(w->engine->lens) : 0;
+}
+
 static s2a_status record_make(const runner *w, const eval_item *item, const arm *a, uint32_t seed,
                               eval_record *r, s2a_error *err)
 {
@@ -255,7 +262,7 @@ static s2a_status record_make(const runner *w, const eval_item *item, const arm 
         r->removed_count = s.removed_count;
         s.removed = NULL;
         if (a->step1 == ARM_SELECT && w->o->task != EVAL_INJECTION)
-            r->borders = w->engine->calibration;
+            scored_with(w, &r->borders, &r->lens);
         bool taken = units_take(item, &s, r);
         r->rewritten = s.rewritten;
         r->fallback = s.fallback;
@@ -275,11 +282,15 @@ static s2a_status record_make(const runner *w, const eval_item *item, const arm 
 
 /* ---- all of them ------------------------------------------------------------------------ */
 
-/* Made with other borders than the engine has: the model was calibrated since. */
+/* Scored with other borders than the engine has, or read with another lens: the model was calibrated
+ * since, or --lens given. */
 static bool outdated(const runner *w, const eval_record *r)
 {
+    s2a_calibration borders;
+    uint64_t lens;
+    scored_with(w, &borders, &lens);
     return !engine_calibration_same(&r->borders, &(s2a_calibration){ 0 }) &&
-           !engine_calibration_same(&r->borders, &w->engine->calibration);
+           (!engine_calibration_same(&r->borders, &borders) || r->lens != lens);
 }
 
 static s2a_status one(runner *w, size_t job, size_t arm_index, s2a_error *err)

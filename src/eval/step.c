@@ -6,6 +6,7 @@
 #include "digest/sha256.h"
 #include "eval/json.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,11 +91,18 @@ static json_t *prompt_of(const step_context *c, const eval_item *item, arm_step1
     if (preset_of(c, item, kind) == S2A_PRESET_UNTRUSTED)
         return json_pack("[s,s,s]", prompts->text[PROMPT_SELECT_UNTRUSTED_SYSTEM],
                          prompts->text[PROMPT_SELECT], prompts->text[PROMPT_SELECT_UNTRUSTED_EXAMPLES]);
-    if (kind == ARM_SELECT)
-        return json_pack("[s,s,s,f,f,f,f,f]", prompts->text[PROMPT_SELECT_SYSTEM],
-                         prompts->text[PROMPT_SELECT], prompts->text[PROMPT_SELECT_EXAMPLES],
-                         k->relevance_border, k->relevance_ratio, k->relevance_cap,
-                         k->opinion_border, k->relevance_gap);
+    if (kind == ARM_SELECT) {
+        json_t *of = json_pack("[s,s,s,f,f,f,f,f]", prompts->text[PROMPT_SELECT_SYSTEM],
+                               prompts->text[PROMPT_SELECT], prompts->text[PROMPT_SELECT_EXAMPLES],
+                               k->relevance_border, k->relevance_ratio, k->relevance_cap,
+                               k->opinion_border, k->relevance_gap);
+        const tuned_lens *l = c->engine->lens;
+        if (of && l && json_array_append_new(of, json_sprintf("%016" PRIx64, lens_id(l))) != 0) {
+            json_decref(of);
+            of = NULL;
+        }
+        return of;
+    }
     if (kind == ARM_SINGLE)
         return json_string(prompts->text[PROMPT_REWRITE_SINGLE]);
     return json_string(preset_of(c, item, kind) == S2A_PRESET_RELEVANCE

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "backend/kept.h"
+#include "core/lens.h"
 
 /* ---- a backend that counts what it is asked ------------------------------------------------- */
 
@@ -56,6 +57,21 @@ static s2a_status count_score(backend *self, const backend_message *messages, si
     return S2A_OK;
 }
 
+static s2a_status count_hidden(backend *self, const backend_message *messages, size_t count,
+                               const backend_branch *branches, size_t branch_count,
+                               const uint32_t *layers, size_t layer_count,
+                               const backend_params *params, float *hidden, backend_usage *usage,
+                               s2a_error *err)
+{
+    (void)messages, (void)count, (void)branches, (void)layers, (void)params, (void)err;
+    counting *c = (counting *)self;
+    c->calls++;
+    *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
+    for (size_t i = 0; i < branch_count * layer_count; i++)
+        hidden[i] = (float)c->calls;
+    return S2A_OK;
+}
+
 static s2a_status count_attention(backend *self, const char *text, size_t len,
                                   const s2a_span *units, size_t unit_count,
                                   const char *const *questions, size_t question_count,
@@ -75,7 +91,8 @@ static backend_capabilities count_capabilities(const backend *self)
 {
     (void)self;
     return (backend_capabilities){ .model = "counting", .can_score = true,
-                                   .can_read_attention = true, .attention_heads = 2 };
+                                   .can_read_attention = true, .attention_heads = 2,
+                                   .hidden_width = 1 };
 }
 
 static void count_close(backend *self)
@@ -85,6 +102,7 @@ static void count_close(backend *self)
 
 static const backend_vtable count_vtable = { .generate = count_generate,
                                              .score = count_score,
+                                             .hidden = count_hidden,
                                              .attention = count_attention,
                                              .capabilities = count_capabilities,
                                              .close = count_close };
@@ -345,6 +363,45 @@ static void test_score(void **state)
     ends[1] = 2;
     b->vtable->score(b, &m, 1, branches, 2, labels, 2, &p, again, &usage, NULL);
     assert_int_equal(inner.calls, 4);
+    /* with a lens, and with another one */
+    int16_t weights[] = { 1, 2 };
+    tuned_lens l = { .layer = 3, .width = 1, .scale = { 1, 1 }, .weights = weights };
+    p.lens = &l;
+    b->vtable->score(b, &m, 1, branches, 2, labels, 2, &p, first, &usage, NULL);
+    b->vtable->score(b, &m, 1, branches, 2, labels, 2, &p, again, &usage, NULL);
+    assert_int_equal(inner.calls, 5);
+    assert_memory_equal(first, again, sizeof first);
+    weights[1] = 3;
+    b->vtable->score(b, &m, 1, branches, 2, labels, 2, &p, again, &usage, NULL);
+    assert_int_equal(inner.calls, 6);
+    b->vtable->close(b);
+}
+
+/* Hidden states are handed on and not kept; a backend without them has none behind it either. */
+static void test_hidden(void **state)
+{
+    (void)state;
+    backend *b = open_kept("x", 1 << 20);
+    backend_message m = { "user", "text", 4 };
+    backend_params p = { .keep_result = true };
+    backend_usage usage;
+    size_t end = 3;
+    backend_branch branch = { "one", 3, &end, 1 };
+    const uint32_t layer = 2;
+    float hidden[1] = { 0 };
+    assert_int_equal(b->vtable->capabilities(b).hidden_width, 1);
+    for (unsigned i = 1; i <= 2; i++) {
+        assert_int_equal(b->vtable->hidden(b, &m, 1, &branch, 1, &layer, 1, &p, hidden, &usage, NULL),
+                         S2A_OK);
+        assert_int_equal(inner.calls, i);
+        assert_true(hidden[0] == (float)i);
+    }
+    assert_int_equal(files(false), 0);
+    static backend_vtable without;
+    without = count_vtable;
+    without.hidden = NULL;
+    inner.base.vtable = &without;
+    assert_int_equal(b->vtable->capabilities(b).hidden_width, 0);
     b->vtable->close(b);
 }
 
@@ -378,6 +435,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_directory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long, setup, teardown),
         cmocka_unit_test_setup_teardown(test_score, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_hidden, setup, teardown),
         cmocka_unit_test_setup_teardown(test_attention, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

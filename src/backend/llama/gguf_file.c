@@ -2,6 +2,7 @@
 
 #include "core/buf.h"
 #include "core/error.h"
+#include "core/fnv.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -36,6 +37,26 @@ s2a_status gguf_file_check(const char *path, s2a_error *err)
                          "GGUF format",
                          path);
     return S2A_OK;
+}
+
+uint64_t gguf_file_id(const char *path)
+{
+    enum { PIECES = 16, PIECE = 4096 };
+    unsigned char piece[PIECE];
+    FILE *file = fopen(path, "rb");
+    int64_t size = file && fseeko(file, 0, SEEK_END) == 0 ? ftello(file) : -1;
+    uint64_t id = fnv_add(FNV_START, &size, sizeof size);
+    bool ok = size > 0;
+    for (int64_t i = 0; i <= PIECES && ok; i++) {
+        int64_t at = size > PIECE ? (size - PIECE) / PIECES * i : 0;
+        ok = fseeko(file, at, SEEK_SET) == 0;
+        size_t n = ok ? fread(piece, 1, sizeof piece, file) : 0;
+        ok &= ferror(file) == 0;
+        id = fnv_add(id, piece, n);
+    }
+    if (file)
+        fclose(file);
+    return ok ? id : 0;
 }
 
 char *gguf_file_name(const char *path)

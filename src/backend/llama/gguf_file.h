@@ -8,6 +8,10 @@
  * and what to do. The engine's own loader says only that it failed. */
 s2a_status gguf_file_check(const char *path, s2a_error *err);
 
+/* Tells the weights of two files apart without reading all of them: a hash of the file's size and of
+ * some sixteen pieces from its beginning to its end. 0 when it cannot be read. */
+uint64_t gguf_file_id(const char *path);
+
 /* malloc'ed: the file's name without directory and ".gguf"; NULL when out of memory. */
 char *gguf_file_name(const char *path);
 

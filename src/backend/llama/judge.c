@@ -1,15 +1,13 @@
-/* What the model thinks of a text, without generating: label slots and attention (DESIGN section 2).
+/* What the model thinks of a text, without generating: label slots and hidden states (DESIGN section 2).
  *
- * They have a context of their own, made when first needed: a unit's cells in the KV cache must be
- * known, and attention can be read only with flash attention off. Labels are read with it, which is an
- * eighth faster at 1,800 tokens; who asks for the other of the two gets a new context. Sequence 0 is the prefix, whose
- * tokens are remembered, so that passes over the same text share it; sequences from 1 on are
- * branches, which own the prefix's cells too and go when they are read. What all branches from one on
- * have in common is decoded once and becomes part of the prefix (the trunk). A prefix that was decoded
- * into an empty cache has its token i in cell i ("pure"). A judgement has all of it to itself, and
- * computes when it is its turn: between two of its decodes others write. */
-#include "backend/llama/embedded.h"
+ * Sequence 0 is the prefix, whose tokens are remembered, so that passes over the same text share it;
+ * sequences from 1 on are branches, which own the prefix's cells too and go when they are read. What all
+ * branches from one on have in common is decoded once and becomes part of the prefix (the trunk). A
+ * judgement has all of the context to itself, and computes when it is its turn: between two of its decodes
+ * others write. */
+#include "backend/llama/judge.h"
 #include "core/error.h"
+#include "core/lens.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -23,70 +21,55 @@
 #define JUDGE_UBATCH 256 /* tokens of one graph: half the memory of 512, as fast on two cores */
 #define COMMON_LEAST 128 /* tokens: fewer are decoded sooner than a file is read */
 
-typedef struct judge {
-    struct llama_context *ctx;
-    llama_memory_t memory;
-    struct llama_batch batch;
-    uint32_t ctx_tokens;
-    bool attends; /* made for reading attention */
-    token_list prefix; /* of sequence 0 */
-    bool pure;         /* cell i is token i of the prefix ... */
-    bool holes;        /* ... but what is appended next may lie anywhere */
+/* ---- hidden states ------------------------------------------------------------------------ */
 
-    /* Reading attention: set while the question's tokens are decoded. */
-    bool reading, read_failed;
-    const size_t *unit_from, *unit_to; /* token positions of the units */
-    size_t unit_count;
-    float *mass; /* [unit][heads] of the question at hand */
-    size_t head_count, rows;
-    float *row; /* what was fetched of a tensor */
-    size_t row_cap;
-} judge;
-
-/* ---- attention read-out ------------------------------------------------------------------- */
-
-/* kq_soft_max-LAYER is [cells, tokens, heads, 1]: adds up, for each head, what the question's tokens
- * pay to each unit's cells. */
-static void attention_take(judge *j, const struct ggml_tensor *t, int layer)
+/* l_out-LAYER is [width, tokens]: what the layer hands on. Takes the rows at slots, which are those whose
+ * logits are asked for; the graph's tokens are the batch's from hidden_at on. */
+static void hidden_take(judge *j, const struct ggml_tensor *t, size_t layer)
 {
-    size_t cells = (size_t)t->ne[0], tokens = (size_t)t->ne[1], heads = (size_t)t->ne[2];
-    size_t count = cells * tokens * heads;
-    if (t->type != GGML_TYPE_F32 || t->ne[3] != 1 || layer < 0 ||
-        ((size_t)layer + 1) * heads > j->head_count) {
+    size_t width = (size_t)t->ne[0], count = (size_t)t->ne[1], row = j->hidden_row;
+    if (t->type != GGML_TYPE_F32 || width != j->hidden_width ||
+        j->hidden_at + count > (size_t)j->batch.n_tokens) {
         j->read_failed = true;
         return;
     }
-    if (count > j->row_cap) {
-        float *grown = realloc(j->row, count * sizeof *grown);
-        if (!grown) {
-            j->read_failed = true;
-            return;
+    for (size_t i = 0; i < count && j->hidden; i++)
+        if (j->batch.logits[j->hidden_at + i]) {
+            float *to = j->hidden + (row++ * j->layer_count + layer) * width;
+            ggml_backend_tensor_get(t, to, i * t->nb[1], width * sizeof *to);
         }
-        j->row = grown;
-        j->row_cap = count;
+    if (layer + 1 == j->layer_count) {
+        j->hidden_at += count;
+        j->hidden_row = row;
     }
-    ggml_backend_tensor_get(t, j->row, 0, count * sizeof *j->row);
-    for (size_t h = 0; h < heads; h++)
-        for (size_t q = 0; q < tokens; q++) {
-            const float *p = j->row + (h * tokens + q) * cells;
-            for (size_t u = 0; u < j->unit_count; u++) {
-                float sum = 0;
-                for (size_t i = j->unit_from[u]; i < j->unit_to[u] && i < cells; i++)
-                    sum += p[i];
-                j->mass[u * j->head_count + (size_t)layer * heads + h] += sum;
-            }
-        }
 }
 
+/* Which of the layers that are read a tensor is the result of; layer_count = none of them. */
+static size_t hidden_layer(const judge *j, const struct ggml_tensor *t)
+{
+    static const char name[] = "l_out-";
+    size_t i = 0;
+    if (j->layer_count == 0 || strncmp(t->name, name, sizeof name - 1) != 0)
+        return j->layer_count;
+    unsigned long layer = strtoul(t->name + sizeof name - 1, NULL, 10);
+    while (i < j->layer_count && j->layers[i] != layer)
+        i++;
+    return i;
+}
+
+/* Asked by libllama before (ask) and after it computes a tensor. After the last layer that is wanted the
+ * rest of the graph is left out: false ends it. */
 static bool on_tensor(struct ggml_tensor *t, bool ask, void *ctx)
 {
-    static const char name[] = "kq_soft_max-";
     judge *j = ctx;
-    if (!j->reading || strncmp(t->name, name, sizeof name - 1) != 0)
+    if (j->attention)
+        return judge_attention_take(j, t, ask);
+    size_t layer = hidden_layer(j, t);
+    if (layer == j->layer_count)
         return !ask; /* not wanted; going on otherwise */
     if (!ask)
-        attention_take(j, t, atoi(t->name + sizeof name - 1));
-    return true;
+        hidden_take(j, t, layer);
+    return ask || layer + 1 < j->layer_count;
 }
 
 /* ---- the context -------------------------------------------------------------------------- */
@@ -96,6 +79,11 @@ size_t judge_heads(const embedded *e)
     return e->whole_slots
                ? 0
                : (size_t)llama_model_n_layer(e->model) * (size_t)llama_model_n_head(e->model);
+}
+
+size_t judge_hidden_width(const embedded *e)
+{
+    return e->whole_slots ? 0 : (size_t)llama_model_n_embd(e->model);
 }
 
 void judge_free(embedded *e)
@@ -150,6 +138,7 @@ static s2a_status judge_open(embedded *e, bool attends, s2a_error *err)
         j->batch = llama_batch_init(BATCH_TOKENS, 0, JUDGE_BRANCHES + 1);
         j->ctx_tokens = llama_n_ctx_seq(j->ctx);
         j->head_count = judge_heads(e);
+        j->hidden_width = judge_hidden_width(e);
         j->attends = attends;
     }
     if (!j->ctx || !j->memory || !j->batch.token) {
@@ -184,7 +173,7 @@ static void batch_add_shared(judge *j, int32_t token, size_t pos, int32_t seq, i
     j->batch.logits[i] = false;
 }
 
-static void batch_add(judge *j, int32_t token, size_t pos, int32_t seq, bool logits)
+void judge_batch_add(judge *j, int32_t token, size_t pos, int32_t seq, bool logits)
 {
     int32_t i = j->batch.n_tokens++;
     j->batch.token[i] = token;
@@ -220,12 +209,13 @@ static void compute_end(const call *c)
     gate_leave(&c->e->gate);
 }
 
-static s2a_status batch_decode(call *c, s2a_error *err)
+s2a_status judge_decode(call *c, s2a_error *err)
 {
     judge *j = c->e->judge;
     s2a_status status = compute_begin(c, err);
     if (status != S2A_OK)
         return status;
+    j->hidden_at = j->hidden_row = 0;
     int32_t rc = llama_decode(j->ctx, j->batch);
     llama_synchronize(j->ctx);
     compute_end(c);
@@ -250,8 +240,8 @@ static s2a_status prefix_extend(call *c, const int32_t *tokens, size_t base, siz
         size_t n = count - from < BATCH_TOKENS ? count - from : BATCH_TOKENS;
         j->batch.n_tokens = 0;
         for (size_t i = from; i < from + n; i++)
-            batch_add(j, tokens[i - base], i, 0, false);
-        s2a_status status = batch_decode(c, err);
+            judge_batch_add(j, tokens[i - base], i, 0, false);
+        s2a_status status = judge_decode(c, err);
         if (status != S2A_OK)
             return status;
         memcpy(j->prefix.items + from, tokens + (from - base), n * sizeof *tokens);
@@ -264,7 +254,7 @@ static s2a_status prefix_extend(call *c, const int32_t *tokens, size_t base, siz
 static s2a_status prefix_common(call *c, const int32_t *tokens, size_t common, s2a_error *err)
 {
     judge *j = c->e->judge;
-    if (judge_cache_load(c->e, j->ctx, tokens, common)) {
+    if (judge_cache_load(c->e, j->ctx, tokens, common, j->depth)) {
         memcpy(j->prefix.items, tokens, common * sizeof *tokens);
         j->prefix.count = common;
         j->pure = false;
@@ -273,17 +263,19 @@ static s2a_status prefix_common(call *c, const int32_t *tokens, size_t common, s
     }
     s2a_status status = prefix_extend(c, tokens, 0, common, err);
     if (status == S2A_OK)
-        judge_cache_save(c->e, j->ctx, tokens, common);
+        judge_cache_save(c->e, j->ctx, tokens, common, j->depth);
     return status;
 }
 
-/* Brings sequence 0 to these tokens: what it has in common with them stays. fresh: its cells must
- * be its tokens, one by one. The first common of them are worth a file. */
-static s2a_status prefix_set(call *c, const int32_t *tokens, size_t count, size_t common, bool fresh,
-                             s2a_error *err)
+s2a_status judge_prefix_set(call *c, const int32_t *tokens, size_t count, size_t common, bool fresh,
+                            s2a_error *err)
 {
     judge *j = c->e->judge;
     size_t same = 0;
+    uint32_t depth = j->layer_count > 0 ? j->layers[j->layer_count - 1] + 1 : 0;
+    if (depth != j->depth) /* cells that lack a layer, or would be said to */
+        judge_clear(j);
+    j->depth = depth;
     while (same < count && same < j->prefix.count && tokens[same] == j->prefix.items[same])
         same++;
     bool cut = same < j->prefix.count;
@@ -308,8 +300,7 @@ static s2a_status prefix_set(call *c, const int32_t *tokens, size_t count, size_
     return status == S2A_OK ? prefix_extend(c, tokens, 0, count, err) : status;
 }
 
-/* The judge is the call's until leave. */
-static s2a_status enter(call *c, bool attends, s2a_error *err)
+s2a_status judge_enter(call *c, bool attends, s2a_error *err)
 {
     embedded *e = c->e;
     if (e->whole_slots)
@@ -328,7 +319,7 @@ static s2a_status enter(call *c, bool attends, s2a_error *err)
     return status;
 }
 
-static void leave(call *c)
+void judge_leave(call *c)
 {
     gate_leave(&c->e->judge_gate);
 }
@@ -350,8 +341,11 @@ typedef struct scoring {
     size_t branch_count;
     const int32_t *labels;
     size_t label_count;
-    double *logprob;
-    size_t rows; /* of logprob, filled */
+    double *logprob;        /* [slot][label]; or: */
+    const uint32_t *layers; /* [slot][layer] */
+    size_t layer_count;
+    float *hidden;
+    size_t rows; /* slots that were read */
     size_t base; /* tokens of the prefix without the trunk */
 } scoring;
 
@@ -470,7 +464,7 @@ static void branches_add(scoring *s, size_t from, size_t end)
         size_t slot = 0;
         for (size_t k = trunk; k < b->tokens.count; k++) {
             bool read = slot < b->slot_count && b->at[slot] == k + 1;
-            batch_add(j, b->tokens.items[k], s->base + k, seq, read);
+            judge_batch_add(j, b->tokens.items[k], s->base + k, seq, read);
             slot += read;
         }
     }
@@ -484,9 +478,10 @@ static s2a_status branches_read(scoring *s, size_t from, size_t end, s2a_error *
     for (size_t i = from; i < end; i++) {
         const branch *b = &s->branches[i];
         trunk = b->shared > trunk ? b->shared : trunk;
-        for (size_t slot = 0; slot < b->slot_count; slot++)
+        for (size_t slot = 0; slot < b->slot_count && s->logprob; slot++)
             row_read(s, llama_get_logits_ith(j->ctx, b->row + (int32_t)(b->at[slot] - 1 - trunk)),
-                     s->logprob + s->rows++ * s->label_count);
+                     s->logprob + (s->rows + slot) * s->label_count);
+        s->rows += b->slot_count;
     }
     if (!token_list_reserve(&j->prefix, trunk - before))
         return error_nomem(err);
@@ -532,9 +527,16 @@ static s2a_status branches_decode(scoring *s, size_t from, size_t *to, s2a_error
     if (status != S2A_OK)
         return status;
     branches_add(s, from, end);
-    status = batch_decode(s->c, err);
+    size_t before = s->rows;
+    j->read_failed = false;
+    if (s->hidden)
+        j->hidden = s->hidden + before * s->layer_count * j->hidden_width;
+    status = judge_decode(s->c, err);
+    j->hidden = NULL;
     if (status == S2A_OK)
         status = branches_read(s, from, end, err);
+    if (status == S2A_OK && s->hidden && (j->read_failed || j->hidden_row != s->rows - before))
+        status = error_set(err, S2A_UNSUPPORTED, "this model's hidden states cannot be read");
     for (size_t i = from; i < end; i++)
         llama_memory_seq_rm(j->memory, (llama_seq_id)(i - from + 1), -1, -1);
     j->holes = true;
@@ -545,11 +547,15 @@ static s2a_status branches_decode(scoring *s, size_t from, size_t *to, s2a_error
 
 static s2a_status score_inside(scoring *s, const token_list *prefix, size_t common, s2a_error *err)
 {
-    s2a_status status = prefix_set(s->c, prefix->items, prefix->count, common, false, err);
+    judge *j = s->c->e->judge;
+    j->layers = s->layers;
+    j->layer_count = s->layer_count;
+    s2a_status status = judge_prefix_set(s->c, prefix->items, prefix->count, common, false, err);
     s->base = prefix->count;
     shared_find(s);
     for (size_t at = 0; at < s->branch_count && status == S2A_OK;)
         status = branches_decode(s, at, &at, err);
+    j->layer_count = 0;
     return status;
 }
 
@@ -593,12 +599,56 @@ static s2a_status score_call(scoring *s, const backend_message *messages, size_t
     if (status == S2A_OK && e->cache_dir && common_messages < count)
         status = common_find(e, messages, common_messages, &prefix, &common, err);
     s->c->usage->tokens.prompt_tokens = prefix.count;
-    if (status == S2A_OK && (status = enter(s->c, false, err)) == S2A_OK) {
+    if (status == S2A_OK && (status = judge_enter(s->c, false, err)) == S2A_OK) {
         status = score_inside(s, &prefix, common, err);
-        leave(s->c);
+        judge_leave(s->c);
     }
     token_list_free(&prefix);
     return status;
+}
+
+/* The call of score or hidden, which differ in what s has of them. */
+static s2a_status score_run(scoring *s, backend *self, const backend_message *messages, size_t count,
+                            const backend_branch *branches, const char *const *labels,
+                            const backend_params *params, backend_usage *usage, s2a_error *err)
+{
+    embedded *e = (embedded *)self;
+    call c = { .e = e, .params = params, .start_ms = clock_ms(), .usage = usage };
+    *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
+    int32_t *label_tokens = calloc(s->label_count + 1, sizeof *label_tokens);
+    s->c = &c;
+    s->labels = label_tokens;
+    s->branches = calloc(s->branch_count + 1, sizeof *s->branches);
+    log_lines *before = log_begin(&c.log, e->log, e->log_ctx);
+    s2a_status status = s->branches && label_tokens
+                            ? labels_read(e, labels, s->label_count, label_tokens, err)
+                            : error_nomem(err);
+    if (status == S2A_OK)
+        status = score_call(s, messages, count, branches, err);
+    log_end(&c.log, before);
+    for (size_t i = 0; s->branches && i < s->branch_count; i++) {
+        token_list_free(&s->branches[i].tokens);
+        free(s->branches[i].at);
+    }
+    free(s->branches);
+    free(label_tokens);
+    usage->tokens.ms = clock_ms() - c.start_ms;
+    return status;
+}
+
+/* The log-odds at each slot as logprob has them, from hidden states. */
+static s2a_status lens_rows(const tuned_lens *l, const float *states, size_t slots, size_t label_count,
+                            double *logprob, s2a_error *err)
+{
+    for (size_t i = 0; i < slots; i++) {
+        double odds[LENS_ROWS];
+        if (!lens_read(l, states + i * l->width, odds))
+            return error_set(err, S2A_BACKEND, "a hidden state of the model is no number; is the model "
+                                               "file whole? --lens off does without");
+        for (size_t k = 0; k < label_count; k++)
+            logprob[i * label_count + k] = k == 0 ? 0 : -odds[k - 1];
+    }
+    return S2A_OK;
 }
 
 s2a_status judge_score(backend *self, const backend_message *messages, size_t count,
@@ -606,146 +656,42 @@ s2a_status judge_score(backend *self, const backend_message *messages, size_t co
                        const char *const *labels, size_t label_count, const backend_params *params,
                        double *logprob, backend_usage *usage, s2a_error *err)
 {
-    embedded *e = (embedded *)self;
-    call c = { .e = e, .params = params, .start_ms = clock_ms(), .usage = usage };
+    const tuned_lens *l = params->lens;
+    size_t slots = 0;
+    scoring s = { .branch_count = branch_count, .label_count = label_count, .logprob = logprob };
+    if (!l)
+        return score_run(&s, self, messages, count, branches, labels, params, usage, err);
     *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
-    int32_t *label_tokens = calloc(label_count + 1, sizeof *label_tokens);
-    scoring s = { .c = &c, .branch_count = branch_count, .labels = label_tokens,
-                  .label_count = label_count, .logprob = logprob };
-    s.branches = calloc(branch_count + 1, sizeof *s.branches);
-    log_lines *before = log_begin(&c.log, e->log, e->log_ctx);
-    s2a_status status = s.branches && label_tokens
-                            ? labels_read(e, labels, label_count, label_tokens, err)
-                            : error_nomem(err);
+    for (size_t i = 0; i < branch_count; i++)
+        slots += branches[i].slot_count;
+    if (label_count > LENS_ROWS + 1 || l->width != judge_hidden_width((embedded *)self))
+        return error_set(err, S2A_ARGUMENT, "the lens is of another model, or of fewer labels");
+    float *states = calloc(slots + 1, l->width * sizeof *states);
+    if (!states)
+        return error_nomem(err);
+    s2a_status status = judge_hidden(self, messages, count, branches, branch_count, &l->layer, 1,
+                                     params, states, usage, err);
     if (status == S2A_OK)
-        status = score_call(&s, messages, count, branches, err);
-    log_end(&c.log, before);
-    for (size_t i = 0; s.branches && i < branch_count; i++) {
-        token_list_free(&s.branches[i].tokens);
-        free(s.branches[i].at);
-    }
-    free(s.branches);
-    free(label_tokens);
-    usage->tokens.ms = clock_ms() - c.start_ms;
+        status = lens_rows(l, states, slots, label_count, logprob, err);
+    free(states);
     return status;
 }
 
-/* ---- attention ---------------------------------------------------------------------------- */
-
-typedef struct reading {
-    call *c;
-    token_list text;
-    size_t *from, *to; /* of the units, in tokens */
-    size_t unit_count;
-    token_list *questions;
-    size_t question_count;
-    float *mass;
-} reading;
-
-/* Units and what is between them are tokenised apart, so that their tokens are theirs alone. */
-static s2a_status text_read(const embedded *e, const char *text, size_t len, const s2a_span *units,
-                            reading *r, s2a_error *err)
+s2a_status judge_hidden(backend *self, const backend_message *messages, size_t count,
+                        const backend_branch *branches, size_t branch_count,
+                        const uint32_t *layers, size_t layer_count, const backend_params *params,
+                        float *hidden, backend_usage *usage, s2a_error *err)
 {
-    size_t at = 0;
-    if (e->chat.bos >= 0) {
-        if (!token_list_reserve(&r->text, 1))
-            return error_nomem(err);
-        r->text.items[r->text.count++] = e->chat.bos;
-    }
-    s2a_status status = S2A_OK;
-    for (size_t i = 0; i <= r->unit_count && status == S2A_OK; i++) {
-        size_t start = i < r->unit_count ? units[i].start : len;
-        size_t end = i < r->unit_count ? units[i].end : len;
-        if (start < at || end < start || end > len)
-            return error_set(err, S2A_ARGUMENT, "unit %zu is not in order", i);
-        if (start > at)
-            status = chat_tokenize((void *)e, text + at, start - at, false, &r->text);
-        if (i == r->unit_count)
-            break;
-        r->from[i] = r->text.count;
-        if (status == S2A_OK && end > start)
-            status = chat_tokenize((void *)e, text + start, end - start, false, &r->text);
-        r->to[i] = r->text.count;
-        at = end;
-    }
-    return status == S2A_OK ? S2A_OK : error_nomem(err);
-}
-
-static s2a_status question_read(reading *r, size_t q, s2a_error *err)
-{
-    judge *j = r->c->e->judge;
-    const token_list *tokens = &r->questions[q];
-    size_t base = j->prefix.count, heads = j->head_count;
-    if (tokens->count == 0 || tokens->count > BATCH_TOKENS || base + tokens->count > j->ctx_tokens)
-        return error_set(err, S2A_LIMIT, "the question has %zu tokens; at most %d can be read",
-                         tokens->count, BATCH_TOKENS);
-    j->batch.n_tokens = 0;
-    for (size_t i = 0; i < tokens->count; i++)
-        batch_add(j, tokens->items[i], base + i, 1, false);
-    llama_memory_seq_cp(j->memory, 0, 1, -1, -1);
-    j->reading = true;
-    j->read_failed = false;
-    j->unit_from = r->from;
-    j->unit_to = r->to;
-    j->unit_count = r->unit_count;
-    j->mass = r->mass + q * r->unit_count * heads;
-    memset(j->mass, 0, r->unit_count * heads * sizeof *j->mass);
-    s2a_status status = batch_decode(r->c, err);
-    j->reading = false;
-    llama_memory_seq_rm(j->memory, 1, -1, -1);
-    j->holes = true;
-    r->c->usage->tokens.prompt_tokens += tokens->count;
-    if (status == S2A_OK && j->read_failed)
-        status = error_set(err, S2A_UNSUPPORTED, "this model's attention cannot be read");
-    for (size_t i = 0; i < r->unit_count * heads; i++)
-        j->mass[i] /= (float)tokens->count;
-    return status;
-}
-
-static s2a_status attention_inside(reading *r, s2a_error *err)
-{
-    s2a_status status = prefix_set(r->c, r->text.items, r->text.count, 0, true, err);
-    for (size_t q = 0; q < r->question_count && status == S2A_OK; q++)
-        status = question_read(r, q, err);
-    return status;
-}
-
-s2a_status judge_attention(backend *self, const char *text, size_t len, const s2a_span *units,
-                           size_t unit_count, const char *const *questions, size_t question_count,
-                           const backend_params *params, float *mass, backend_usage *usage,
-                           s2a_error *err)
-{
-    embedded *e = (embedded *)self;
-    call c = { .e = e, .params = params, .start_ms = clock_ms(), .usage = usage };
+    const embedded *e = (embedded *)self;
+    scoring s = { .branch_count = branch_count, .layers = layers, .layer_count = layer_count,
+                  .hidden = hidden };
+    int32_t layer_total = llama_model_n_layer(e->model);
     *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
-    reading r = { .c = &c, .unit_count = unit_count, .question_count = question_count,
-                  .mass = mass };
-    r.from = calloc(unit_count + 1, sizeof *r.from);
-    r.to = calloc(unit_count + 1, sizeof *r.to);
-    r.questions = calloc(question_count + 1, sizeof *r.questions);
-    log_lines *before = log_begin(&c.log, e->log, e->log_ctx);
-    s2a_status status =
-        r.from && r.to && r.questions ? text_read(e, text, len, units, &r, err) : error_nomem(err);
-    for (size_t q = 0; q < question_count && status == S2A_OK; q++)
-        if (chat_tokenize(e, questions[q], strlen(questions[q]), false, &r.questions[q]) != S2A_OK)
-            status = error_nomem(err);
-    usage->tokens.prompt_tokens = r.text.count;
-    if (status == S2A_OK && r.text.count >= judge_tokens(e))
-        status = error_set(err, S2A_LIMIT,
-                           "the text is %zu tokens, the context of select holds %u; "
-                           "shorten the text",
-                           r.text.count, judge_tokens(e));
-    if (status == S2A_OK && (status = enter(&c, true, err)) == S2A_OK) {
-        status = attention_inside(&r, err);
-        leave(&c);
-    }
-    log_end(&c.log, before);
-    for (size_t q = 0; r.questions && q < question_count; q++)
-        token_list_free(&r.questions[q]);
-    free(r.questions);
-    free(r.from);
-    free(r.to);
-    token_list_free(&r.text);
-    usage->tokens.ms = clock_ms() - c.start_ms;
-    return status;
+    for (size_t i = 0; i < layer_count; i++)
+        if (layers[i] + 1 >= (uint32_t)layer_total || (i > 0 && layers[i] <= layers[i - 1]))
+            return error_set(err, S2A_ARGUMENT, "layer %u: give ascending ones from 0 to %d",
+                             (unsigned)layers[i], layer_total - 2);
+    if (layer_count == 0)
+        return error_set(err, S2A_ARGUMENT, "no layer is named");
+    return score_run(&s, self, messages, count, branches, NULL, params, usage, err);
 }

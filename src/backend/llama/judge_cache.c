@@ -37,9 +37,12 @@ bool judge_cache_init(embedded *e, const char *dir, const char *model_path)
     return e->cache_dir != NULL;
 }
 
-static bool file_path(const embedded *e, const int32_t *tokens, size_t count, char *path)
+static bool file_path(const embedded *e, const int32_t *tokens, size_t count, uint32_t depth,
+                      char *path)
 {
     uint64_t of_tokens = fnv_add(e->cache_id, tokens, count * sizeof *tokens);
+    if (depth > 0)
+        of_tokens = fnv_add(of_tokens, &depth, sizeof depth);
     int n = snprintf(path, PATH_SIZE, "%s/%016" PRIx64 "-%016" PRIx64 ".kv", e->cache_dir,
                      e->cache_id, of_tokens);
     return n > 0 && n < PATH_SIZE - 32;
@@ -103,11 +106,11 @@ static bool seal_holds(const char *path)
 }
 
 bool judge_cache_load(const embedded *e, struct llama_context *ctx, const int32_t *tokens,
-                      size_t count)
+                      size_t count, uint32_t depth)
 {
     char path[PATH_SIZE];
     size_t found = 0;
-    if (!e->cache_dir || !file_path(e, tokens, count, path) || access(path, R_OK) != 0)
+    if (!e->cache_dir || !file_path(e, tokens, count, depth, path) || access(path, R_OK) != 0)
         return false;
     int32_t *of_file = malloc((count + 1) * sizeof *of_file);
     bool ok = of_file && seal_holds(path) &&
@@ -154,10 +157,10 @@ static void remove_others(const embedded *e, const char *keep)
 }
 
 void judge_cache_save(const embedded *e, struct llama_context *ctx, const int32_t *tokens,
-                      size_t count)
+                      size_t count, uint32_t depth)
 {
     char path[PATH_SIZE], partial[PATH_SIZE];
-    if (!e->cache_dir || !file_path(e, tokens, count, path))
+    if (!e->cache_dir || !file_path(e, tokens, count, depth, path))
         return;
     snprintf(partial, sizeof partial, "%.*s.%ld", PATH_SIZE - 32, path, (long)getpid());
     bool ok = llama_state_seq_save_file(ctx, partial, 0, tokens, count) > 0;
