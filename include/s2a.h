@@ -90,6 +90,8 @@ typedef struct s2a_engine s2a_engine;
 typedef struct s2a_calibration {
     double relevance_border, relevance_ratio, relevance_cap, opinion_border, relevance_gap;
     uint16_t attention_heads[8], attention_head_count;
+    bool of_labels; /* the borders are those of the last layer's labels: a lens that has others, because it
+                       was taught by another model, brings its own */
 } s2a_calibration;
 
 typedef struct s2a_engine_options {

@@ -3,12 +3,15 @@
 
     lens.py collect --data DIR --model NAME --judged JUDGE.jsonl --layers 15,17 --out FILE.npz
         the hidden states at the labels of the items that judge.py judged (with --lens off), 16 bits a number
-    lens.py table JUDGE.jsonl FILE.npz [--csv FILE] [--borders BORDER,RATIO,CAP,OPINION,GAP]
+    lens.py table JUDGE.jsonl FILE.npz [--csv FILE] [--borders=BORDER,RATIO,CAP,OPINION,GAP]
         each layer, fitted on one half of the problems and used on the other, and fitted without a set and used on it
     lens.py compare OFF.jsonl ON.jsonl [--csv FILE] [--borders ...]
         what judge.py found of the same items with --lens off and on: both judged with the borders, and how many of the items come out the same
-    lens.py write --layer L JUDGE.jsonl FILE.npz ... --out models/lenses.c
-        fits one lens for each pair of files, on all items; --layer as often as there are pairs
+    lens.py held-out --layer L JUDGE.jsonl FILE.npz --out FILE.jsonl
+        what a lens that was fitted on the other half says, in the place of what the labels said: for calibrate.py
+    lens.py write --layer L[:BORDER,RATIO,CAP,OPINION,GAP] JUDGE.jsonl FILE.npz ... --out models/lenses.c
+        fits one lens for each pair of files, on all items; --layer as often as there are pairs. A lens that is taught by another model, whose
+        judgement JUDGE.jsonl is then, brings borders
 
 The fit is ridge regression (LAMBDA) from the state, divided by its root mean square, to the two log-odds: the labels of the items are not
 used. An item that belongs to a group of variants is in the same half as they are.
@@ -105,6 +108,13 @@ def auc_of(items, name, kind):
     return auc(of("needed"), of("distractor"))
 
 
+def of_half(options):
+    fit = Fit(*options.files)
+    with open(options.out, "w") as f:
+        for item in with_scores(fit.items, held_out(fit, int(options.layer[0]), fit.half)):
+            f.write(json.dumps(item) + "\n")
+
+
 def table(options):
     fit = Fit(*options.files)
     borders = [float(b) for b in options.borders.split(",")]
@@ -162,6 +172,8 @@ def write(options):
     text = "/* Written by scripts/select/lens.py write; not to be edited. */\n#include \"core/lens.h\"\n\n"
     entries = ""
     for n, ((judge, states), layer) in enumerate(zip(pairs, options.layer)):
+        layer, _, borders = layer.partition(":")
+        layer = int(layer)
         fit = Fit(judge, states)
         weights, offset = ridge(fit.x(layer), fit.y)
         scale = np.abs(weights).max(0) / 32767
@@ -172,7 +184,8 @@ def write(options):
         text += "};\n\n"
         entries += (f"    {{ .weights_id = UINT64_C({fit.weights_id}), .form = UINT64_C({fit.form}), .layer = {layer},\n"
                     f"      .width = {len(weights)}, .offset = {{ {offset[0]:.9g}, {offset[1]:.9g} }},\n"
-                    f"      .scale = {{ {scale[0]:.9g}, {scale[1]:.9g} }}, .weights = weights_{n} }},\n")
+                    f"      .scale = {{ {scale[0]:.9g}, {scale[1]:.9g} }}, .weights = weights_{n}"
+                    + (", .borders = {{ {}, {}, {}, {}, {} }}".format(*map(float, borders.split(","))) if borders else "") + " },\n")
     text += f"const tuned_lens lenses_builtin[] = {{\n{entries}}};\nconst size_t lenses_builtin_count = {len(pairs)};\n"
     with open(options.out, "w") as f:
         f.write(text)
@@ -180,19 +193,19 @@ def write(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["collect", "table", "compare", "write"])
+    parser.add_argument("what", choices=["collect", "table", "compare", "held-out", "write"])
     parser.add_argument("files", nargs="*")
     parser.add_argument("--binary", default="build/release/s2a")
     parser.add_argument("--data")
     parser.add_argument("--model")
     parser.add_argument("--judged")
     parser.add_argument("--layers")
-    parser.add_argument("--layer", type=int, action="append", default=[])
+    parser.add_argument("--layer", action="append", default=[])
     parser.add_argument("--borders", default="-1,0.6,5,1,1")
     parser.add_argument("--csv")
     parser.add_argument("--out")
     options = parser.parse_intermixed_args()
-    {"collect": collect, "table": table, "compare": compare, "write": write}[options.what](options)
+    {"collect": collect, "table": table, "compare": compare, "held-out": of_half, "write": write}[options.what](options)
 
 
 if __name__ == "__main__":

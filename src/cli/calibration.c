@@ -119,6 +119,7 @@ static s2a_status parse(const char *path, const char *text, size_t len, const ch
     const json_t *select = json_object_get(root, "select");
     const char *model = json_string_value(json_object_get(root, "model"));
     s2a_calibration found = *out; /* the heads are those of the manifest */
+    found.of_labels = false;      /* they are of what the model was read with */
     s2a_status status = S2A_OK;
     if (!root)
         status = damaged_file(path, at.text, err);

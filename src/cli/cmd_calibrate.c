@@ -226,7 +226,7 @@ static void print_text(const calibrating *c, const char *key)
 static s2a_status show(const calibrate_options *o, const char *key, const s2a_calibration *borders,
                        calibration_source source, const s2a_error *damaged, s2a_error *err)
 {
-    s2a_calibration used = engine_calibration(borders);
+    s2a_calibration used = engine_calibration(borders, NULL);
     char *path = NULL;
     if (damaged->status != S2A_OK)
         term_say("note: the calibration is not used: %s", damaged->message);

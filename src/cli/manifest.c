@@ -258,6 +258,7 @@ static s2a_status read_select(reader *r, json_t *object, s2a_calibration *out)
     if (!json_is_object(object))
         return fault(r, "select", "must be an object of numbers");
     s2a_status status = check_fields(r, object, fields);
+    out->of_labels = true;
     for (size_t i = 0; i < ENGINE_BORDERS && status == S2A_OK; i++) {
         const json_t *number = json_object_get(object, fields[i]);
         engine_border_set(out, i, json_number_value(number));

@@ -109,14 +109,16 @@ bool engine_calibration_same(const s2a_calibration *a, const s2a_calibration *b)
     return i == ENGINE_BORDERS;
 }
 
-s2a_calibration engine_calibration(const s2a_calibration *given)
+s2a_calibration engine_calibration(const s2a_calibration *given, const tuned_lens *l)
 {
     /* Those of the default model. */
     static const s2a_calibration otherwise = { .relevance_border = -1, .relevance_ratio = 0.6,
                                                .relevance_cap = 5, .opinion_border = 1,
                                                .relevance_gap = 1 };
-    s2a_calibration used =
-        engine_calibration_same(given, &(s2a_calibration){ 0 }) ? otherwise : *given;
+    static const s2a_calibration none = { 0 };
+    bool nothing = engine_calibration_same(given, &none);
+    bool of_lens = l && (nothing || given->of_labels) && !engine_calibration_same(&l->borders, &none);
+    s2a_calibration used = of_lens ? l->borders : nothing ? otherwise : *given;
     memcpy(used.attention_heads, given->attention_heads, sizeof used.attention_heads);
     used.attention_head_count = given->attention_head_count;
     return used;
@@ -149,7 +151,6 @@ s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out, 
         status = backend_open(&full, &engine->backend, err);
     if (status == S2A_OK && full.step1_cache_dir)
         status = backend_keep(&full, &engine->backend, err);
-    engine->calibration = engine_calibration(&full.calibration);
     if (status != S2A_OK) {
         select_examples_free(&engine->examples);
         select_examples_free(&engine->untrusted_examples);
@@ -158,6 +159,7 @@ s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out, 
         return status;
     }
     engine->lens = full.lens ? lens_find(engine->backend, &engine->prompts) : NULL;
+    engine->calibration = engine_calibration(&full.calibration, engine->lens);
     select_examples_count(&engine->examples, engine->backend);
     select_examples_count(&engine->untrusted_examples, engine->backend);
     *out = engine;

@@ -31,7 +31,8 @@ void engine_border_set(s2a_calibration *c, size_t i, double value);
 /* The same borders; attention heads do not count. */
 bool engine_calibration_same(const s2a_calibration *a, const s2a_calibration *b);
 
-/* What an engine works with that is given these borders: all zero stands for the default. */
-s2a_calibration engine_calibration(const s2a_calibration *given);
+/* What an engine works with that is given these borders and has this lens (NULL = none): all zero stands for
+ * the default. */
+s2a_calibration engine_calibration(const s2a_calibration *given, const tuned_lens *l);
 
 #endif

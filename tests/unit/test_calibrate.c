@@ -348,13 +348,14 @@ static void test_file(void **state)
     char *path = NULL, *where = NULL;
     assert_int_equal(calibration_load("a.gguf 5", &c, &found, NULL), S2A_OK);
     assert_false(found);
+    c.of_labels = true; /* of the manifest's; those of the file are not */
     assert_int_equal(calibration_save("a.gguf 5", &r, &path, NULL), S2A_OK);
     assert_int_equal(calibration_path("a.gguf 5", &where, NULL), S2A_OK);
     assert_string_equal(path, where);
     assert_true(strstr(path, "/s2a/calibration/a.gguf-") != NULL);
     assert_int_equal(calibration_load("a.gguf 5", &c, &found, NULL), S2A_OK);
     assert_true(found && c.relevance_border == -1.5 && c.relevance_ratio == 0.25 && c.relevance_cap == 2 &&
-                c.opinion_border == -0.125 && c.relevance_gap == 0.75);
+                c.opinion_border == -0.125 && c.relevance_gap == 0.75 && !c.of_labels);
     assert_int_equal(calibration_load("a.gguf 6", &c, &found, NULL), S2A_OK);
     assert_false(found);
 

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "core/engine.h"
 #include "core/lens.h"
 
 static backend_capabilities can;
@@ -153,11 +154,31 @@ static void test_find(void **state)
     prompt_set_free(&prompts);
 }
 
+/* A lens with borders of its own stands in for those of labels, not for what a user calibrated. */
+static void test_borders(void **state)
+{
+    (void)state;
+    s2a_calibration labels = { .relevance_border = -3, .relevance_cap = 4, .attention_head_count = 1,
+                               .attention_heads = { 7 }, .of_labels = true };
+    s2a_calibration user = labels, nothing = { .of_labels = true };
+    user.of_labels = false;
+    tuned_lens plain = { .layer = 1 }, taught = { .layer = 1, .borders = { .relevance_border = -2, .opinion_border = .5 } };
+    assert_true(engine_calibration(&labels, NULL).relevance_border == -3);
+    assert_true(engine_calibration(&labels, &plain).relevance_border == -3);
+    s2a_calibration used = engine_calibration(&labels, &taught);
+    assert_true(used.relevance_border == -2 && used.relevance_cap == 0 && used.opinion_border == .5);
+    assert_true(used.attention_head_count == 1 && used.attention_heads[0] == 7); /* heads stay */
+    assert_true(engine_calibration(&user, &taught).relevance_border == -3);
+    assert_true(engine_calibration(&nothing, &taught).relevance_border == -2);
+    assert_true(engine_calibration(&nothing, &plain).relevance_border == -1); /* the default */
+    assert_true(engine_calibration(&nothing, NULL).relevance_border == -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_read),  cmocka_unit_test(test_id),   cmocka_unit_test(test_builtin),
-        cmocka_unit_test(test_form),  cmocka_unit_test(test_find),
+        cmocka_unit_test(test_form),  cmocka_unit_test(test_find), cmocka_unit_test(test_borders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

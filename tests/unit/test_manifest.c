@@ -95,6 +95,7 @@ static void test_select(void **state)
     assert_true(c.relevance_border == -1 && c.relevance_ratio == 0.5 && c.relevance_cap == 4 && c.opinion_border == 1 &&
                 c.relevance_gap == 0);
     assert_int_equal(c.attention_head_count, 3);
+    assert_true(c.of_labels);
     assert_true(c.attention_heads[0] == 65535 && c.attention_heads[1] == 0 && c.attention_heads[2] == 7);
     manifest_free(m);
 }
