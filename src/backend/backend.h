@@ -23,7 +23,7 @@ typedef struct backend_params {
     const char *request_id;       /* http: sent as X-Request-Id; NULL = none */
     bool keep_result;             /* of step 1: a later request may have it (kept.h) */
     size_t common_messages;       /* score: the first so many are the same in many requests */
-    const struct tuned_lens *lens;      /* score: read with it (core/lens.h); NULL = from the labels */
+    const struct tuned_lens *lens; /* score: read with it (core/lens.h); NULL = from the labels */
 } backend_params;
 
 typedef enum backend_finish {

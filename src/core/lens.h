@@ -1,7 +1,8 @@
 /* Reading the judgement of mode select half way up the model: what the last layer will say of a unit can be
  * told from the hidden state of an earlier one, by a linear map that was fitted to do so (a "tuned lens",
  * Belrose et al., arXiv 2303.08112, of two log-odds instead of the vocabulary). The layers above are not
- * computed. A small model's states may be read with a map that was fitted to what a larger model says. A lens belongs to one model file and to one form of the question. */
+ * computed. A small model's states may be read with a map that was fitted to what a larger model says. A
+ * lens belongs to one model file and to one form of the question. All functions are thread-safe. */
 #ifndef S2A_LENS_H
 #define S2A_LENS_H
 

@@ -60,7 +60,7 @@ typedef struct select_input {
     size_t question_start; /* units from here on are the question, given apart; SIZE_MAX = find it */
     s2a_preset preset;     /* auto, opinion, relevance or untrusted; examples are that preset's */
     const s2a_calibration *calibration;
-    const struct tuned_lens *lens; /* read the judgement with it (not with preset untrusted); NULL = from labels */
+    const struct tuned_lens *lens; /* reads the judgement, but not with preset untrusted; NULL = by labels */
     double threshold; /* kept from this score on */
     double keep;      /* 0, or the share of the judged bytes to keep, best scores first. Scores are
                          then the question's attention, where the backend can read it */

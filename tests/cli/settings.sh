@@ -50,6 +50,8 @@ S2A_TIMEOUT=1 refuses_http ask --url http://127.0.0.1:1/v1 --backend http "$x"
 
 # ---- the environment's own faults
 S2A_TOP_P=7 refused 2 'S2A_TOP_P: 7 is out of range' ask "$x"
+S2A_LENS=maybe refused 2 'S2A_LENS: "maybe" is neither on nor off' ask "$x"
+refused 2 '--lens: "maybe" is neither on nor off' ask --lens maybe "$x"
 S2A_SEED=x refused 2 'S2A_SEED: "x" is not a whole number' ask "$x"
 S2A_MODE=select refused 3 'mode select: this backend gives no log-probabilities' ask "$x"
 S2A_MODE=select preset=auto preset_is --mode rewrite

@@ -150,7 +150,8 @@ s2a_status judge_attention(backend *self, const char *text, size_t len, const s2
                            s2a_error *err);
 /* False when out of memory. */
 bool judge_cache_init(embedded *e, const char *dir, const char *model_path);
-/* True: sequence 0 of the context, which was empty, holds just these tokens, computed to this depth (judge.h). */
+/* True: sequence 0 of the context, which was empty, holds just these tokens, computed to this depth
+ * (judge.h). */
 bool judge_cache_load(const embedded *e, struct llama_context *ctx, const int32_t *tokens,
                       size_t count, uint32_t depth);
 void judge_cache_save(const embedded *e, struct llama_context *ctx, const int32_t *tokens,
