@@ -7,7 +7,7 @@ _s2a_models() {
 _s2a() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
     local common='--model --backend --url --mode --preset --threshold --keep --prompts --threads --ctx --gpu-layers
-        --step1-cache --draft --lens --kv-bits --timeout --temperature --top-p --seed --max-tokens --context --question --messages --jsonl
+        --step1-cache --draft --select-model --lens --kv-bits --timeout --temperature --top-p --seed --max-tokens --context --question --messages --jsonl
         --resume --concurrency --explain --json --strict --no-color --quiet --verbose --help --version'
     local words=
     COMPREPLY=()
@@ -37,7 +37,7 @@ _s2a() {
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
-    ask:--model | ask:-m | attend:--model | attend:-m)
+    ask:--model | ask:-m | attend:--model | attend:-m | ask:--select-model | attend:--select-model)
         compopt -o filenames
         mapfile -t COMPREPLY < <(
             compgen -W "$(_s2a_models)" -- "$cur"
@@ -58,7 +58,7 @@ _s2a() {
         ;;
     eval:--bad-rows) words='skip refuse' ;;
     eval:--data | eval:--store | eval:--out | eval:--prompts | eval:--model | eval:-m | \
-        eval:--judge-model)
+        eval:--judge-model | eval:--select-model)
         compopt -o filenames
         mapfile -t COMPREPLY < <(
             [[ $prev != *model && $prev != -m ]] || compgen -W "$(_s2a_models)" -- "$cur"
@@ -80,7 +80,7 @@ _s2a() {
         ;;
     serve:--show) words='none reasoning_content reasoning both think' ;;
     calibrate:--model | calibrate:-m | calibrate:--out | calibrate:--prompts | bench:--model | \
-        bench:-m | bench:--server | bench:--out | serve:--model | serve:--prompts | \
+        bench:-m | bench:--server | bench:--out | serve:--model | serve:--select-model | serve:--prompts | \
         serve:--api-keys | serve:-m | serve:--tls-cert | serve:--tls-key | serve:--access-log)
         compopt -o filenames
         mapfile -t COMPREPLY < <(
@@ -114,7 +114,7 @@ _s2a() {
             ;;
         serve)
             words='--host --port --upstream --prefix --mode --preset --show --step1-budget-ms
-            --strict --model --backend --threads --ctx --gpu-layers --lens --kv-bits --prompts --temperature
+            --strict --model --backend --threads --ctx --gpu-layers --select-model --lens --kv-bits --prompts --temperature
             --top-p --seed --max-tokens --timeout --api-keys --forward-authorization
             --tls-cert --tls-key --max-body --max-connections --workers --queue
             --head-timeout-ms --body-timeout-ms --upstream-timeout-ms --drain-ms
@@ -123,7 +123,7 @@ _s2a() {
         eval)
             words='--data --arms --limit --seeds --k --bad-rows --judge-model --judge-url --no-judge
             --concurrency --store --json --out --command --model --backend --url --prompts
-            --threads --ctx --gpu-layers --draft --lens --kv-bits --timeout --temperature --top-p --seed --max-tokens
+            --threads --ctx --gpu-layers --draft --select-model --lens --kv-bits --timeout --temperature --top-p --seed --max-tokens
             --no-color --quiet --verbose --help'
             [[ $cur == -* ]] || words='qa argument math math-hard rag clean injection report'
             ;;

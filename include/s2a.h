@@ -129,6 +129,9 @@ typedef struct s2a_engine_options {
                          it takes little more than half the memory and texts may differ a little */
     bool lens; /* llama: mode select reads its judgement half way up the model, where a lens for the
                   model and the prompts is built in; it takes two thirds of the time then (default true) */
+    s2a_engine *select_engine; /* judges for mode select in place of this one, by its own prompts and
+                                  calibration: a small model before a large one or a server. It must live
+                                  longer and may serve others; NULL = none */
 } s2a_engine_options;
 
 /* Fills *options with the defaults named above. */

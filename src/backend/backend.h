@@ -69,6 +69,7 @@ typedef struct backend_capabilities {
     size_t attention_heads; /* heads of all layers; 0 = cannot read attention */
     size_t hidden_width;    /* numbers of a hidden state; 0 = cannot read them */
     uint64_t weights_id;    /* tells the files of two models apart; 0 = not known */
+    struct gate *gate;      /* whoever computes on this process's processors is in it; NULL = nobody does */
 } backend_capabilities;
 
 typedef struct backend_vtable {

@@ -11,6 +11,7 @@
  * equal requests give equal text unless two tokens are as good as tied. */
 #include "backend/backend.h"
 #include "core/buf.h"
+#include "core/engine.h"
 #include "core/error.h"
 #include "core/limits.h"
 #include "llama/chat_template.h"
@@ -341,9 +342,15 @@ static s2a_status open_context(embedded *e, const s2a_engine_options *options, l
     e->whole_slots = llama_model_is_recurrent(e->model) || llama_model_is_hybrid(e->model);
     if (!kv_slots_init(&e->slots, e->ctx_tokens))
         return error_nomem(err);
-    e->gate_ready = gate_init(&e->gate);
+    e->own_gate_ready = gate_init(&e->own_gate);
+    e->gate = &e->own_gate;
+    if (options->select_engine) {
+        const backend *b = options->select_engine->backend;
+        gate *shared = b->vtable->capabilities(b).gate;
+        e->gate = shared ? shared : e->gate;
+    }
     e->judge_gate_ready = gate_init(&e->judge_gate);
-    return e->gate_ready && e->judge_gate_ready && scheduler_init(e) ? S2A_OK : error_nomem(err);
+    return e->own_gate_ready && e->judge_gate_ready && scheduler_init(e) ? S2A_OK : error_nomem(err);
 }
 
 static void embedded_close(backend *self)
@@ -351,8 +358,8 @@ static void embedded_close(backend *self)
     embedded *e = (embedded *)self;
     if (e->scheduler_ready)
         scheduler_destroy(e);
-    if (e->gate_ready)
-        gate_destroy(&e->gate);
+    if (e->own_gate_ready)
+        gate_destroy(&e->own_gate);
     if (e->judge_gate_ready)
         gate_destroy(&e->judge_gate);
     kv_slots_free(&e->slots);
@@ -516,7 +523,8 @@ static backend_capabilities embedded_capabilities(const backend *self)
                                    .can_read_attention = !e->whole_slots,
                                    .attention_heads = judge_heads(e),
                                    .hidden_width = judge_hidden_width(e),
-                                   .weights_id = e->weights_id };
+                                   .weights_id = e->weights_id,
+                                   .gate = e->gate };
 }
 
 static const backend_vtable embedded_vtable = {

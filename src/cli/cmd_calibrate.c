@@ -405,7 +405,7 @@ int cmd_calibrate(int argc, char **argv)
     s2a_error err = { .status = S2A_OK };
     settings_init(&o.base.settings);
     s2a_status status = options_take(&o, argc, argv, &err);
-    session s = { .o = &o.base };
+    session s = { .o = &o.base, .alone = true };
     term_init(&s.term, true, o.base.quiet);
     progress_init(&s.progress, &s.term);
     int code = EXIT_DONE;

@@ -362,7 +362,7 @@ int cmd_probe(int argc, char **argv)
     memcpy(args, argv, (size_t)argc * sizeof *args);
     args[argc] = jsonl;
     s2a_status status = options_read(&o, false, argc + 1, args, &err);
-    session s = { .o = &o };
+    session s = { .o = &o, .alone = true };
     term_init(&s.term, true, o.quiet);
     progress_init(&s.progress, &s.term);
     int code = EXIT_USAGE;

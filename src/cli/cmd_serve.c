@@ -212,11 +212,17 @@ int cmd_serve(int argc, char **argv)
             progress_init(&s.progress, &s.term);
             s.request = s2a_request_new();
             code = s.request ? session_open(&s) : EXIT_FAILED;
+        } else {
+            term_init(&s.term, true, f.base.quiet);
+            progress_init(&s.progress, &s.term);
+            code = session_open_selector(&s);
+            f.serve.engine_options.select_engine = s.selector;
         }
         if (code == EXIT_DONE)
             code = start_and_run(&f, &s);
     }
     s2a_engine_close(s.engine);
+    s2a_engine_close(s.selector);
     s2a_request_free(s.request);
     options_free(&f.base);
     return code;

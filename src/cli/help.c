@@ -43,6 +43,9 @@ const char help_main[] =
     "      --ctx N            context length in tokens (0: the default)\n"                        \
     "      --gpu-layers N     layers on the GPU (-1: as many as fit)\n"                           \
     "      --draft on|off     rewrite: check several copied tokens at once (default on)\n"        \
+    "      --select-model NAME|FILE\n"                                                         \
+    "                         select: a model on this machine that judges in place of the one\n"  \
+    "                         that answers, such as a small one before a server\n"                \
     "      --lens on|off      select: read the judgement half way up the model where a lens for\n" \
     "                         it is built in (default on)\n"                                      \
     "      --kv-bits 8|16     of a number in the KV cache (16); 8 takes half the memory\n"        \
@@ -258,6 +261,9 @@ const char help_serve[] =
     "      --threads N        CPU threads (0: as many as measured to be best)\n"
     "      --ctx N            context length in tokens (0: the default)\n"
     "      --gpu-layers N     layers on the GPU (-1: as many as fit)\n"
+    "      --select-model NAME|FILE\n"
+    "                         select: a model on this machine that judges in place of the one\n"
+    "                         that answers, also before --upstream\n"
     "      --lens on|off      select: read the judgement half way up the model where a lens for\n"
     "                         it is built in (default on)\n"
     "      --kv-bits 8|16     of a number in the KV cache (16); 8 takes half the memory\n"

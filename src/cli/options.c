@@ -40,6 +40,7 @@ static const struct option longs[] = {
     { "gpu-layers", required_argument, NULL, SETTING_BASE + SETTING_GPU_LAYERS },
     { "step1-cache", required_argument, NULL, SETTING_BASE + SETTING_STEP1_CACHE },
     { "draft", required_argument, NULL, SETTING_BASE + SETTING_DRAFT },
+    { "select-model", required_argument, NULL, SETTING_BASE + SETTING_SELECT_MODEL },
     { "lens", required_argument, NULL, SETTING_BASE + SETTING_LENS },
     { "kv-bits", required_argument, NULL, SETTING_BASE + SETTING_KV_BITS },
     { "temperature", required_argument, NULL, SETTING_BASE + SETTING_TEMPERATURE },

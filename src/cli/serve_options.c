@@ -43,6 +43,7 @@ static const struct option longs[] = {
     { "threads", required_argument, NULL, SETTING_BASE + SETTING_THREADS },
     { "ctx", required_argument, NULL, SETTING_BASE + SETTING_CTX },
     { "gpu-layers", required_argument, NULL, SETTING_BASE + SETTING_GPU_LAYERS },
+    { "select-model", required_argument, NULL, SETTING_BASE + SETTING_SELECT_MODEL },
     { "lens", required_argument, NULL, SETTING_BASE + SETTING_LENS },
     { "kv-bits", required_argument, NULL, SETTING_BASE + SETTING_KV_BITS },
     { "temperature", required_argument, NULL, SETTING_BASE + SETTING_TEMPERATURE },

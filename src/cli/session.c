@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define SELECTOR_CTX 512
+
 int session_exit(s2a_status status)
 {
     return status == S2A_MODEL || status == S2A_UNAVAILABLE || status == S2A_UNSUPPORTED
@@ -94,43 +96,61 @@ static char *cache_dir(const char *name)
 }
 
 /* Where the model is and which borders it is used with. */
-static s2a_status model_find(const session *s, char **path, s2a_calibration *borders,
-                             s2a_error *err)
+static s2a_status model_find(const options *o, char **path, s2a_calibration *borders, s2a_error *err)
 {
     s2a_error damaged;
     calibration_source source;
-    s2a_status status = calibration_find(&s->o->settings, path, borders, &source, &damaged, err);
-    if (status == S2A_OK && damaged.status != S2A_OK && !s->o->quiet)
+    s2a_status status = calibration_find(&o->settings, path, borders, &source, &damaged, err);
+    if (status == S2A_OK && damaged.status != S2A_OK && !o->quiet)
         term_say("note: the calibration was not used: %s", damaged.message);
-    else if (status == S2A_OK && s->o->verbose > 0)
+    else if (status == S2A_OK && o->verbose > 0)
         term_say("borders of mode select: %s", calibration_source_name(source));
     return status;
 }
 
-static s2a_status engine_open(session *s, s2a_error *err)
+/* o: the session's, or the selector's. */
+static s2a_status engine_open(const session *s, const options *o, s2a_engine **out, s2a_error *err)
 {
-    const settings *set = &s->o->settings;
+    const settings *set = &o->settings;
     char *path = NULL, *kv = NULL, *step1 = NULL;
     s2a_engine_options e;
     s2a_calibration borders = { 0 };
-    s2a_status status = model_find(s, &path, &borders, err);
-    engine_options(s->o, path, &e);
+    s2a_status status = model_find(o, &path, &borders, err);
+    engine_options(o, path, &e);
+    e.log_ctx = (void *)s->o;
     e.calibration = borders;
+    e.select_engine = s->selector;
     if (status == S2A_OK && path)
         e.cache_dir = kv = cache_dir("kv");
     if (status == S2A_OK && set->step1_cache > 0) {
         e.step1_cache_dir = step1 = cache_dir("step1");
         e.step1_cache_bytes = (uint64_t)set->step1_cache << 20;
-        if (!step1 && !s->o->quiet)
+        if (!step1 && !o->quiet)
             term_say("note: no directory for --step1-cache; set XDG_CACHE_HOME to one that can be "
                      "written to");
     }
     if (status == S2A_OK)
-        status = s2a_engine_open(&e, &s->engine, err);
+        status = s2a_engine_open(&e, out, err);
     free(step1);
     free(kv);
     free(path);
     return status;
+}
+
+/* The model that judges in place of the one that answers, on this machine whatever that one is behind. It
+ * writes nothing, so its context for answers is small. */
+static s2a_status selector_open(session *s, s2a_error *err)
+{
+    const settings *set = &s->o->settings;
+    if (!set->select_model || s->alone || set->mode == S2A_MODE_REWRITE)
+        return S2A_OK;
+    bool scripted = !strcmp(set->backend, "script");
+    options o = *s->o; /* what it has is still the session's */
+    o.settings.model = set->select_model;
+    o.settings.backend = scripted ? "script" : "llama";
+    o.settings.url = NULL;
+    o.settings.ctx = scripted ? set->ctx : SELECTOR_CTX;
+    return engine_open(s, &o, &s->selector, err);
 }
 
 /* All of a request but its prompt and preset. */
@@ -161,20 +181,39 @@ bool session_begin(session *s)
 void session_end(session *s)
 {
     s2a_engine_close(s->engine);
+    s2a_engine_close(s->selector);
     s2a_request_free(s->request);
+}
+
+static int opened(s2a_status status, const s2a_error *err)
+{
+    if (status == S2A_OK)
+        return EXIT_DONE;
+    term_say("%s", err->message);
+    /* What the options cannot know of themselves, such as a URL that is none. */
+    return status == S2A_ARGUMENT ? EXIT_USAGE : session_exit(status);
+}
+
+int session_open_selector(session *s)
+{
+    s2a_error err;
+    progress_start(&s->progress, "loading the model that judges");
+    s2a_status status = selector_open(s, &err);
+    progress_clear(&s->progress);
+    return opened(status, &err);
 }
 
 int session_open(session *s)
 {
     s2a_error err;
+    int code = session_open_selector(s);
+    if (code != EXIT_DONE)
+        return code;
     progress_start(&s->progress, "loading the model");
-    s2a_status status = engine_open(s, &err);
+    s2a_status status = engine_open(s, s->o, &s->engine, &err);
     progress_clear(&s->progress);
-    if (status != S2A_OK) {
-        term_say("%s", err.message);
-        /* What the options cannot know of themselves, such as a URL that is none. */
-        return status == S2A_ARGUMENT ? EXIT_USAGE : session_exit(status);
-    }
+    if ((code = opened(status, &err)) != EXIT_DONE)
+        return code;
     status = request_settings(s, &err);
     if (status != S2A_OK) {
         term_say("%s", err.message);

@@ -11,6 +11,8 @@ typedef struct session {
     progress progress;
     s2a_cancel *cancel; /* never freed: a signal may come until the end */
     s2a_engine *engine;
+    s2a_engine *selector; /* of --select-model, or NULL; the engine's, and closed after it */
+    bool alone;           /* --select-model is not for this command */
     s2a_request *request; /* has all settings; a prompt is put in before each run */
     bool stream;          /* step 2 goes to stdout as it comes */
     char streamed;        /* the last byte that did; 0 = none yet */
@@ -25,7 +27,10 @@ int session_exit(s2a_status status);
 bool session_begin(session *s);
 void session_end(session *s);
 
-/* Finds the model and opens the engine. On failure the exit status, after a line on stderr; 0
+/* Opens the selector alone, where there is to be one; then as session_open. */
+int session_open_selector(session *s);
+
+/* Finds the model and opens the engine, and the selector before it. On failure the exit status, after a line on stderr; 0
  * otherwise. From then on signals end what runs in order. */
 int session_open(session *s);
 

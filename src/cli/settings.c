@@ -63,7 +63,8 @@ void settings_free(settings *s)
     free(s->url);
     free(s->prompts);
     free(s->api_key);
-    s->model = s->url = s->prompts = s->api_key = NULL;
+    free(s->select_model);
+    s->model = s->url = s->prompts = s->api_key = s->select_model = NULL;
 }
 
 settings_id settings_find(const char *name)

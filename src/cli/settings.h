@@ -27,6 +27,7 @@ typedef enum settings_source {
     X(GPU_LAYERS, "gpu_layers", SIGNED, gpu_layers, -1, 100000) \
     X(DRAFT, "draft", SWITCH, draft, 0, 0)                      \
     X(LENS, "lens", SWITCH, lens, 0, 0)                         \
+    X(SELECT_MODEL, "select_model", TEXT, select_model, 0, 0)   \
     X(KV_BITS, "kv_bits", COUNT, kv_bits, 8, 16)                \
     X(STEP1_CACHE, "step1_cache", COUNT, step1_cache, 0, 65536) \
     X(TEMPERATURE, "temperature", NUMBER, temperature, 0, 5)    \
@@ -44,7 +45,7 @@ typedef enum settings_id {
 } settings_id;
 
 typedef struct settings {
-    char *model, *url, *prompts, *api_key; /* owned; NULL = not given */
+    char *model, *url, *prompts, *api_key, *select_model; /* owned; NULL = not given */
     const char *backend;                   /* "llama", "http" or "script" */
     s2a_mode mode;
     s2a_preset preset;

@@ -428,7 +428,7 @@ static bool select_accept(run *r, const select_unit *units, select_text *y)
 static s2a_status step1_select(run *r)
 {
     const s2a_request *q = r->request;
-    const s2a_engine *engine = r->engine;
+    const s2a_engine *engine = engine_selector(r->engine);
     const text *x = &r->result->input;
     select_input in = { .backend = engine->backend, .prompts = &engine->prompts,
                         .examples = q->preset == S2A_PRESET_UNTRUSTED ? &engine->untrusted_examples
@@ -552,8 +552,9 @@ static s2a_status untrusted_check(const run *r, bool can)
 static s2a_status mode_choose(const run *r, s2a_mode *out)
 {
     const s2a_request *q = r->request;
-    backend_capabilities of = vtable_of(r)->capabilities(r->engine->backend);
-    bool can = vtable_of(r)->score && of.can_score;
+    backend *b = engine_selector(r->engine)->backend;
+    backend_capabilities of = b->vtable->capabilities(b);
+    bool can = b->vtable->score && of.can_score;
     bool selects = q->preset == S2A_PRESET_AUTO || q->preset == S2A_PRESET_OPINION ||
                    q->preset == S2A_PRESET_RELEVANCE;
     *out = q->mode;

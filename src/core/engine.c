@@ -160,10 +160,16 @@ s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out, 
     }
     engine->lens = full.lens ? lens_find(engine->backend, &engine->prompts) : NULL;
     engine->calibration = engine_calibration(&full.calibration, engine->lens);
+    engine->selector = full.select_engine;
     select_examples_count(&engine->examples, engine->backend);
     select_examples_count(&engine->untrusted_examples, engine->backend);
     *out = engine;
     return S2A_OK;
+}
+
+const s2a_engine *engine_selector(const s2a_engine *engine)
+{
+    return engine->selector ? engine->selector : engine;
 }
 
 void s2a_engine_close(s2a_engine *engine)

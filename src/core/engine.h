@@ -14,7 +14,11 @@ struct s2a_engine {
     select_examples examples, untrusted_examples;
     s2a_calibration calibration;
     const tuned_lens *lens; /* NULL = there is none, or it is off */
+    const s2a_engine *selector; /* the options' select_engine */
 };
+
+/* Whose judgement mode select goes by: its backend, prompts, calibration and lens. */
+const s2a_engine *engine_selector(const s2a_engine *engine);
 
 /* The borders of a calibration by name, in the order in which they are written. */
 #define ENGINE_BORDERS 5

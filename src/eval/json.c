@@ -193,8 +193,8 @@ static json_t *with_scores(json_t *object, const eval_record *r)
         return object;
     if (json_object_set_new(object, "units", units_json(r)) == 0 &&
         json_object_set_new(object, "borders", eval_borders_json(&r->borders)) == 0 &&
-        (r->lens == 0 ||
-         json_object_set_new(object, "lens", json_sprintf("%016" PRIx64, r->lens)) == 0))
+        (r->reader == 0 ||
+         json_object_set_new(object, "lens", json_sprintf("%016" PRIx64, r->reader)) == 0))
         return object;
     json_decref(object);
     return NULL;
@@ -240,7 +240,7 @@ bool eval_record_from_json(const json_t *value, eval_record *out)
               eval_usage_from_json(json_object_get(value, "step2"), &out->step2);
     out->borders = eval_borders_from_json(json_object_get(value, "borders"));
     const char *of_lens = json_string_value(json_object_get(value, "lens"));
-    out->lens = of_lens ? strtoull(of_lens, NULL, 16) : 0;
+    out->reader = of_lens ? strtoull(of_lens, NULL, 16) : 0;
     out->seed = (uint32_t)count_from(value, "seed");
     out->correct = json_is_true(json_object_get(value, "correct"));
     out->follows_wrong = json_is_true(json_object_get(value, "follows_wrong"));

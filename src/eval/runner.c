@@ -229,10 +229,10 @@ static s2a_status record_step1(const step_context *c, const eval_item *item, con
 }
 
 /* What arm select scores with. */
-static void scored_with(const runner *w, s2a_calibration *borders, uint64_t *lens)
+static void scored_with(const runner *w, s2a_calibration *borders, uint64_t *reader)
 {
-    *borders = w->engine->calibration;
-    *lens = w->engine->lens ? lens_id(w->engine->lens) : 0;
+    *borders = engine_selector(w->engine)->calibration;
+    *reader = step1_reader(w->engine);
 }
 
 static s2a_status record_make(const runner *w, const eval_item *item, const arm *a, uint32_t seed,
@@ -262,7 +262,7 @@ static s2a_status record_make(const runner *w, const eval_item *item, const arm 
         r->removed_count = s.removed_count;
         s.removed = NULL;
         if (a->step1 == ARM_SELECT && w->o->task != EVAL_INJECTION)
-            scored_with(w, &r->borders, &r->lens);
+            scored_with(w, &r->borders, &r->reader);
         bool taken = units_take(item, &s, r);
         r->rewritten = s.rewritten;
         r->fallback = s.fallback;
@@ -287,10 +287,10 @@ static s2a_status record_make(const runner *w, const eval_item *item, const arm 
 static bool outdated(const runner *w, const eval_record *r)
 {
     s2a_calibration borders;
-    uint64_t lens;
-    scored_with(w, &borders, &lens);
+    uint64_t reader;
+    scored_with(w, &borders, &reader);
     return !engine_calibration_same(&r->borders, &(s2a_calibration){ 0 }) &&
-           (!engine_calibration_same(&r->borders, &borders) || r->lens != lens);
+           (!engine_calibration_same(&r->borders, &borders) || r->reader != reader);
 }
 
 static s2a_status one(runner *w, size_t job, size_t arm_index, s2a_error *err)

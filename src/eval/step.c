@@ -3,6 +3,7 @@
 #include "core/buf.h"
 #include "core/engine.h"
 #include "core/error.h"
+#include "core/fnv.h"
 #include "digest/sha256.h"
 #include "eval/json.h"
 
@@ -83,26 +84,46 @@ static s2a_preset preset_of(const step_context *c, const eval_item *item, arm_st
     return arm_flavour_of(item) == FLAVOUR_OPINION ? S2A_PRESET_OPINION : S2A_PRESET_RELEVANCE;
 }
 
+uint64_t step1_reader(const s2a_engine *engine)
+{
+    const s2a_engine *selector = engine_selector(engine);
+    uint64_t id = selector->lens ? lens_id(selector->lens) : 0;
+    if (selector == engine)
+        return id;
+    backend_capabilities can = selector->backend->vtable->capabilities(selector->backend);
+    return fnv_mix(fnv_add(FNV_START, can.model, strlen(can.model)), fnv_mix(id, can.weights_id));
+}
+
+/* The list is taken over; NULL when out of memory. */
+static json_t *with_reader(json_t *list, uint64_t reader)
+{
+    if (!list || reader == 0 || json_array_append_new(list, json_sprintf("%016" PRIx64, reader)) == 0)
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
 /* What step 1 is asked with, and how it is read: only what it uses belongs to its key. */
 static json_t *prompt_of(const step_context *c, const eval_item *item, arm_step1 kind)
 {
     const prompt_set *prompts = &c->engine->prompts;
-    const s2a_calibration *k = &c->engine->calibration;
-    if (preset_of(c, item, kind) == S2A_PRESET_UNTRUSTED)
-        return json_pack("[s,s,s]", prompts->text[PROMPT_SELECT_UNTRUSTED_SYSTEM],
-                         prompts->text[PROMPT_SELECT], prompts->text[PROMPT_SELECT_UNTRUSTED_EXAMPLES]);
-    if (kind == ARM_SELECT) {
-        json_t *of = json_pack("[s,s,s,f,f,f,f,f]", prompts->text[PROMPT_SELECT_SYSTEM],
-                               prompts->text[PROMPT_SELECT], prompts->text[PROMPT_SELECT_EXAMPLES],
-                               k->relevance_border, k->relevance_ratio, k->relevance_cap,
-                               k->opinion_border, k->relevance_gap);
-        const tuned_lens *l = c->engine->lens;
-        if (of && l && json_array_append_new(of, json_sprintf("%016" PRIx64, lens_id(l))) != 0) {
-            json_decref(of);
-            of = NULL;
-        }
-        return of;
-    }
+    const s2a_engine *selector = engine_selector(c->engine);
+    const s2a_calibration *k = &selector->calibration;
+    if (kind == ARM_SELECT)
+        prompts = &selector->prompts;
+    uint64_t reader = step1_reader(c->engine);
+    if (preset_of(c, item, kind) == S2A_PRESET_UNTRUSTED) /* read without a lens */
+        return with_reader(json_pack("[s,s,s]", prompts->text[PROMPT_SELECT_UNTRUSTED_SYSTEM],
+                                     prompts->text[PROMPT_SELECT],
+                                     prompts->text[PROMPT_SELECT_UNTRUSTED_EXAMPLES]),
+                           selector == c->engine ? 0 : reader);
+    if (kind == ARM_SELECT)
+        return with_reader(json_pack("[s,s,s,f,f,f,f,f]", prompts->text[PROMPT_SELECT_SYSTEM],
+                                     prompts->text[PROMPT_SELECT],
+                                     prompts->text[PROMPT_SELECT_EXAMPLES], k->relevance_border,
+                                     k->relevance_ratio, k->relevance_cap, k->opinion_border,
+                                     k->relevance_gap),
+                           reader);
     if (kind == ARM_SINGLE)
         return json_string(prompts->text[PROMPT_REWRITE_SINGLE]);
     return json_string(preset_of(c, item, kind) == S2A_PRESET_RELEVANCE

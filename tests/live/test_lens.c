@@ -2,6 +2,7 @@
  * layers above are left out, and nothing that was computed so is taken for the whole. */
 #include <dirent.h>
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -273,6 +274,69 @@ static void test_select(void **state)
     free(nothing);
 }
 
+typedef struct asker {
+    pthread_t thread;
+    s2a_engine *engine;
+    s2a_status status;
+    bool selected;
+    uint64_t written;
+} asker;
+
+static void *ask(void *ctx)
+{
+    asker *a = ctx;
+    s2a_request *request = s2a_request_new();
+    s2a_result *result = NULL;
+    a->status = S2A_NOMEM;
+    if (request && s2a_request_set_text(request, X, strlen(X), NULL) == S2A_OK) {
+        s2a_request_set_max_tokens(request, 6);
+        a->status = s2a_answer(a->engine, request, &result, NULL);
+    }
+    if (a->status == S2A_OK) {
+        a->selected = s2a_result_mode(result) == S2A_MODE_SELECT &&
+                      s2a_result_fallback(result) == S2A_FALLBACK_NONE;
+        a->written = s2a_result_usage(result, 2).completion_tokens;
+    }
+    s2a_result_free(result);
+    s2a_request_free(request);
+    return NULL;
+}
+
+/* An engine that another one judges for goes by that one's lens, takes turns with it, and answers itself;
+ * what the judge does for others stays its own affair. */
+static void test_selector(void **state)
+{
+    (void)state;
+    enum { ASKERS = 3 };
+    int16_t *nothing = calloc(LENS_ROWS * width, sizeof *nothing);
+    assert_non_null(nothing);
+    tuned_lens kept = made;
+    kept.weights = nothing;
+    kept.offset[0] = kept.offset[1] = 100;
+    s2a_engine_options options = live_options(1024);
+    options.select_engine = engine;
+    s2a_engine *answers = live_engine_with(&options);
+    backend *b = live_backend(answers), *judge = live_backend(engine);
+    assert_true(b != judge);
+    assert_ptr_equal(b->vtable->capabilities(b).gate, judge->vtable->capabilities(judge).gate);
+    engine->lens = &kept;
+    uint64_t cached = 0;
+    assert_true(first_score(answers, S2A_PRESET_AUTO, &cached) > 50);
+    asker all[ASKERS + 1];
+    for (size_t i = 0; i <= ASKERS; i++) { /* the last one on the judge itself */
+        all[i] = (asker){ .engine = i < ASKERS ? answers : engine };
+        assert_int_equal(pthread_create(&all[i].thread, NULL, ask, &all[i]), 0);
+    }
+    for (size_t i = 0; i <= ASKERS; i++) {
+        pthread_join(all[i].thread, NULL);
+        assert_int_equal(all[i].status, S2A_OK);
+        assert_true(all[i].selected && all[i].written > 0);
+    }
+    engine->lens = NULL;
+    s2a_engine_close(answers);
+    free(nothing);
+}
+
 /* The file of the examples' cells is that of a depth: engines that were opened anew. */
 static void test_cache_file(void **state)
 {
@@ -307,7 +371,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_states), cmocka_unit_test(test_many),   cmocka_unit_test(test_depths),
         cmocka_unit_test(test_faults), cmocka_unit_test(test_score),  cmocka_unit_test(test_select),
-        cmocka_unit_test(test_cache_file),
+        cmocka_unit_test(test_selector), cmocka_unit_test(test_cache_file),
     };
     if (!live_model())
         return 77; /* ctest: skipped */

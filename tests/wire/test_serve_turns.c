@@ -100,6 +100,38 @@ static void test_proxy(void **state)
     }
 }
 
+static s2a_engine *selector;
+
+static void with_selector(serve_options *o)
+{
+    o->engine_options.select_engine = selector;
+}
+
+/* Another engine judges: the server behind, which gives no log-probabilities, is asked once, for the answer.
+ * Nobody names a mode. */
+static void test_selector(void **state)
+{
+    (void)state;
+    char expected[1000];
+    snprintf(expected, sizeof expected, MODEL("tiny", "", "\"" EARLIER_CUT "\""));
+    selector = serve_test_engine(SCORES "\nno answer of its own\n");
+    rig r = proxy(CLOSED("application/json") WHOLE("Whitman", TEN) "\n", with_selector);
+    answer a = client_post(r.port, CHAT, "", BODY("", "\"" EARLIER "\""));
+    assert_int_equal(a.status, 200);
+    json_t *root = json_of(&a);
+    assert_text(root, "s2a.mode", "select");
+    assert_text(root, "s2a.fallback", NULL);
+    assert_text(root, "s2a.removed.0.text", OPINION);
+    assert_text(root, "choices.0.message.content", "Whitman");
+    json_decref(root);
+    answer_free(&a);
+    fake_server_stop(r.up);
+    assert_int_equal(fake_server_requests(r.up), 1);
+    assert_string_equal(fake_server_body(r.up, 0), expected);
+    rig_stop(&r);
+    s2a_engine_close(selector);
+}
+
 /* Mode rewrite sees the last message alone; a step 1 that is not used changes none. */
 static void test_untouched(void **state)
 {
@@ -141,6 +173,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_embedded),
         cmocka_unit_test(test_proxy),
+        cmocka_unit_test(test_selector),
         cmocka_unit_test(test_untouched),
     };
     if (argc > 1)

@@ -36,8 +36,10 @@ typedef struct embedded {
     void *log_ctx;
 
     gate judge_gate; /* whoever is in has the judge; entered before the other */
-    gate gate;       /* whoever is in computes, for one decode, and owns what follows */
-    bool judge_gate_ready, gate_ready;
+    gate own_gate;
+    gate *gate; /* whoever is in computes, for one decode, and owns what follows: own_gate, or that of
+                   the engine that judges for this one, for both have the same processors */
+    bool judge_gate_ready, own_gate_ready;
     struct llama_context *ctx;
     struct ggml_threadpool *threads; /* of both contexts; NULL = ggml's own, new ones a decode */
     llama_memory_t memory;

@@ -195,7 +195,7 @@ static s2a_status pass(gate *g, call *c, s2a_error *err)
 static s2a_status compute_begin(call *c, s2a_error *err)
 {
     embedded *e = c->e;
-    s2a_status status = pass(&e->gate, c, err);
+    s2a_status status = pass(e->gate, c, err);
     if (status == S2A_OK) {
         e->step[0] = c;
         e->step_count = 1;
@@ -206,7 +206,7 @@ static s2a_status compute_begin(call *c, s2a_error *err)
 static void compute_end(const call *c)
 {
     c->e->step_count = 0;
-    gate_leave(&c->e->gate);
+    gate_leave(c->e->gate);
 }
 
 s2a_status judge_decode(call *c, s2a_error *err)

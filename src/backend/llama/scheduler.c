@@ -401,7 +401,7 @@ static void step_take(embedded *e)
 static bool step(embedded *e, call *leader)
 {
     pthread_mutex_unlock(&e->lock);
-    bool in = gate_enter(&e->gate, call_gives_up, leader);
+    bool in = gate_enter(e->gate, call_gives_up, leader);
     pthread_mutex_lock(&e->lock);
     if (!in)
         return false;
@@ -429,7 +429,7 @@ static bool step(embedded *e, call *leader)
     else
         step_failed(e, leader, rc);
     step_end(e);
-    gate_leave(&e->gate);
+    gate_leave(e->gate);
     return planned;
 }
 
