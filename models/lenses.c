@@ -317,6 +317,7 @@ const tuned_lens lenses_builtin[] = {
       .scale = { 4.95794862e-06, 1.50460584e-05 }, .weights = weights_0 },
     { .weights_id = UINT64_C(17678422448824262939), .form = UINT64_C(6227698162586860469), .layer = 14,
       .width = 896, .offset = { 6.58521894, 6.28295781 },
-      .scale = { 1.15960599e-05, 1.5308184e-05 }, .weights = weights_1, .borders = { -2.0, 0.5, 5.0, 0.5, 0.0 } },
+      .scale = { 1.15960599e-05, 1.5308184e-05 }, .weights = weights_1,
+      .borders = { .relevance_border = -2.0, .relevance_ratio = 0.5, .relevance_cap = 5.0, .opinion_border = 0.5, .relevance_gap = 0.0 } },
 };
 const size_t lenses_builtin_count = 2;

@@ -185,7 +185,8 @@ def write(options):
         entries += (f"    {{ .weights_id = UINT64_C({fit.weights_id}), .form = UINT64_C({fit.form}), .layer = {layer},\n"
                     f"      .width = {len(weights)}, .offset = {{ {offset[0]:.9g}, {offset[1]:.9g} }},\n"
                     f"      .scale = {{ {scale[0]:.9g}, {scale[1]:.9g} }}, .weights = weights_{n}"
-                    + (", .borders = {{ {}, {}, {}, {}, {} }}".format(*map(float, borders.split(","))) if borders else "") + " },\n")
+                    + (",\n      .borders = {{ .relevance_border = {}, .relevance_ratio = {}, .relevance_cap = {}, .opinion_border = {}, .relevance_gap = {} }}"
+                       .format(*map(float, borders.split(","))) if borders else "") + " },\n")
     text += f"const tuned_lens lenses_builtin[] = {{\n{entries}}};\nconst size_t lenses_builtin_count = {len(pairs)};\n"
     with open(options.out, "w") as f:
         f.write(text)
