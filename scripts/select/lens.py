@@ -5,7 +5,7 @@
         the hidden states at the labels of the items that judge.py judged (with --lens off), 16 bits a number
     lens.py table JUDGE.jsonl FILE.npz [--csv FILE] [--borders=BORDER,RATIO,CAP,OPINION,GAP]
         each layer, fitted on one half of the problems and used on the other, and fitted without a set and used on it
-    lens.py compare OFF.jsonl ON.jsonl [--csv FILE] [--borders ...]
+    lens.py compare OFF.jsonl ON.jsonl [--csv FILE] [--borders=...] [--lens-borders=...]
         what judge.py found of the same items with --lens off and on: both judged with the borders, and how many of the items come out the same
     lens.py held-out --layer L JUDGE.jsonl FILE.npz --out FILE.jsonl
         what a lens that was fitted on the other half says, in the place of what the labels said: for calibrate.py
@@ -148,14 +148,15 @@ def kept(item, borders):
 
 def compare(options):
     borders = [float(b) for b in options.borders.split(",")]
+    of_lens = [float(b) for b in (options.lens_borders or options.borders).split(",")]
     off, on = ({(i["set"], i["id"]): i for i in load_scores([f])} for f in options.files)
     rows = []
     for name in sorted({key[0] for key in off if key in on}):
         keys = [key for key in off if key[0] == name and key in on]
-        row = {"set": name, "items": len(keys), "the same": sum(kept(off[k], borders) == kept(on[k], borders) for k in keys)}
+        row = {"set": name, "items": len(keys), "the same": sum(kept(off[k], borders) == kept(on[k], of_lens) for k in keys)}
         row["ms, median of on/off"] = round(float(np.median([on[k]["ms"] / off[k]["ms"] for k in keys if off[k]["ms"]])), 3)
-        for how, items in (("off", off), ("on", on)):
-            (needed_kept, needed, removed, distractors), = judged([items[k] for k in keys], *borders).values()
+        for how, items, by in (("off", off, borders), ("on", on, of_lens)):
+            (needed_kept, needed, removed, distractors), = judged([items[k] for k in keys], *by).values()
             row[f"{how}: needed kept"], row[f"{how}: distractors removed"] = f"{needed_kept}/{needed}", f"{removed}/{distractors}"
             kind = "opinion" if name in ("argument", "mixed", "qa") else "unrelated"
             row[f"{how}: AUC"] = round(auc_of([items[k] for k in keys], name, kind), 3)
@@ -203,6 +204,7 @@ def main():
     parser.add_argument("--layers")
     parser.add_argument("--layer", action="append", default=[])
     parser.add_argument("--borders", default="-1,0.6,5,1,1")
+    parser.add_argument("--lens-borders")
     parser.add_argument("--csv")
     parser.add_argument("--out")
     options = parser.parse_intermixed_args()
