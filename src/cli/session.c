@@ -142,8 +142,6 @@ static s2a_status engine_open(const session *s, const options *o, s2a_engine **o
 static s2a_status selector_open(session *s, s2a_error *err)
 {
     const settings *set = &s->o->settings;
-    if (!set->select_model || s->alone || set->mode == S2A_MODE_REWRITE)
-        return S2A_OK;
     bool scripted = !strcmp(set->backend, "script");
     options o = *s->o; /* what it has is still the session's */
     o.settings.model = set->select_model;
@@ -196,7 +194,10 @@ static int opened(s2a_status status, const s2a_error *err)
 
 int session_open_selector(session *s)
 {
+    const settings *set = &s->o->settings;
     s2a_error err;
+    if (!set->select_model || s->alone || set->mode == S2A_MODE_REWRITE)
+        return EXIT_DONE;
     progress_start(&s->progress, "loading the model that judges");
     s2a_status status = selector_open(s, &err);
     progress_clear(&s->progress);
