@@ -34,20 +34,22 @@ def into_gap(least, gap, figures):
     return at
 
 
-def judged(items, border, ratio, cap, opinion, gap=0):
+def kept(item, border, ratio, cap, opinion, gap=0):
+    """[(unit, it stays)] of the units that may go."""
+    units = [u for u in item["units"] if not u["question"]]
+    counted = [u for u in units if u["scores"]["opinion"] >= opinion]
+    least = border + min(cap, ratio * max([u["scores"]["unrelated"] for u in counted] + [0]))
+    if gap:
+        least = into_gap(least, gap, [u["scores"]["unrelated"] for u in counted if not u["whole"]])
+    return [(u, u["scores"]["unrelated"] >= least and u["scores"]["opinion"] >= opinion) for u in units if not u["whole"]]
+
+
+def judged(items, *borders):
     """{set: [needed kept, needed, distractors removed, distractors]}"""
     out = {}
     for item in items:
         row = out.setdefault(item["set"], [0, 0, 0, 0])
-        units = [u for u in item["units"] if not u["question"]]
-        counted = [u for u in units if u["scores"]["opinion"] >= opinion]
-        least = border + min(cap, ratio * max([u["scores"]["unrelated"] for u in counted] + [0]))
-        if gap:
-            least = into_gap(least, gap, [u["scores"]["unrelated"] for u in counted if not u["whole"]])
-        for u in units:
-            if u["whole"]:
-                continue
-            keep = u["scores"]["unrelated"] >= least and u["scores"]["opinion"] >= opinion
+        for u, keep in kept(item, *borders):
             if u["label"] == "needed":
                 row[0] += keep
                 row[1] += 1

@@ -24,12 +24,22 @@ import sys
 import numpy as np
 
 import data
-from calibrate import half_of, judged
+from calibrate import half_of, judged, kept
 from fit import load_scores
 from probe import Probe, auc
 
 LAMBDA = 0.1
 KINDS = ("unrelated", "opinion")
+
+
+def numbers(text):
+    return [float(part) for part in text.split(",")]
+
+
+def write_csv(rows, path):
+    out = csv.DictWriter(open(path, "w") if path else sys.stdout, list(rows[0]), lineterminator="\n")
+    out.writeheader()
+    out.writerows(rows)
 
 
 def collect(options):
@@ -117,7 +127,6 @@ def of_half(options):
 
 def table(options):
     fit = Fit(*options.files)
-    borders = [float(b) for b in options.borders.split(",")]
     rows = []
     for layer, how, y in [(None, "last layer", fit.y)] + [
             (layer, how, held_out(fit, layer, parts)) for layer in fit.layers
@@ -128,42 +137,31 @@ def table(options):
             row[f"R2 {kind}"] = round(1 - ((y[:, k] - fit.y[:, k]) ** 2).mean() / fit.y[:, k].var(), 3)
         for name, kind in (("math", "unrelated"), ("plus", "unrelated"), ("argument", "opinion"), ("mixed", "opinion")):
             row[f"AUC {name}"] = round(auc_of(items, name, kind), 3)
-        for name, (kept, needed, removed, distractors) in sorted(judged(items, *borders).items()):
+        for name, (kept, needed, removed, distractors) in sorted(judged(items, *options.borders).items()):
             row[f"{name}: needed kept"], row[f"{name}: distractors removed"] = f"{kept}/{needed}", f"{removed}/{distractors}"
         rows.append(row)
-    out = csv.DictWriter(open(options.csv, "w") if options.csv else sys.stdout, list(rows[0]), lineterminator="\n")
-    out.writeheader()
-    out.writerows(rows)
+    write_csv(rows, options.csv)
 
 
-def kept(item, borders):
-    """Which units stay."""
-    out = []
-    for n in range(len(item["units"])):
-        units = [{**u, "label": "needed" if k == n else "none"} for k, u in enumerate(item["units"])]
-        (row,) = judged([{**item, "units": units}], *borders).values()
-        out.append(row[0] == row[1])
-    return out
+def stays(item, borders):
+    return [keep for _, keep in kept(item, *borders)]
 
 
 def compare(options):
-    borders = [float(b) for b in options.borders.split(",")]
-    of_lens = [float(b) for b in (options.lens_borders or options.borders).split(",")]
+    of_lens = options.lens_borders or options.borders
     off, on = ({(i["set"], i["id"]): i for i in load_scores([f])} for f in options.files)
     rows = []
     for name in sorted({key[0] for key in off if key in on}):
         keys = [key for key in off if key[0] == name and key in on]
-        row = {"set": name, "items": len(keys), "the same": sum(kept(off[k], borders) == kept(on[k], of_lens) for k in keys)}
+        row = {"set": name, "items": len(keys), "the same": sum(stays(off[k], options.borders) == stays(on[k], of_lens) for k in keys)}
         row["ms, median of on/off"] = round(float(np.median([on[k]["ms"] / off[k]["ms"] for k in keys if off[k]["ms"]])), 3)
-        for how, items, by in (("off", off, borders), ("on", on, of_lens)):
+        for how, items, by in (("off", off, options.borders), ("on", on, of_lens)):
             (needed_kept, needed, removed, distractors), = judged([items[k] for k in keys], *by).values()
             row[f"{how}: needed kept"], row[f"{how}: distractors removed"] = f"{needed_kept}/{needed}", f"{removed}/{distractors}"
             kind = "opinion" if name in ("argument", "mixed", "qa") else "unrelated"
             row[f"{how}: AUC"] = round(auc_of([items[k] for k in keys], name, kind), 3)
         rows.append(row)
-    out = csv.DictWriter(open(options.csv, "w") if options.csv else sys.stdout, list(rows[0]), lineterminator="\n")
-    out.writeheader()
-    out.writerows(rows)
+    write_csv(rows, options.csv)
 
 
 def write(options):
@@ -188,7 +186,7 @@ def write(options):
                     f"      .width = {len(weights)}, .offset = {{ {offset[0]:.9g}, {offset[1]:.9g} }},\n"
                     f"      .scale = {{ {scale[0]:.9g}, {scale[1]:.9g} }}, .weights = weights_{n}"
                     + (",\n      .borders = {{ .relevance_border = {}, .relevance_ratio = {}, .relevance_cap = {}, .opinion_border = {}, .relevance_gap = {} }}"
-                       .format(*map(float, borders.split(","))) if borders else "") + " },\n")
+                       .format(*numbers(borders)) if borders else "") + " },\n")
     text += f"const tuned_lens lenses_builtin[] = {{\n{entries}}};\nconst size_t lenses_builtin_count = {len(pairs)};\n"
     with open(options.out, "w") as f:
         f.write(text)
@@ -204,8 +202,8 @@ def main():
     parser.add_argument("--judged")
     parser.add_argument("--layers")
     parser.add_argument("--layer", action="append", default=[])
-    parser.add_argument("--borders", default="-1,0.6,5,1,1")
-    parser.add_argument("--lens-borders")
+    parser.add_argument("--borders", type=numbers, default="-1,0.6,5,1,1")
+    parser.add_argument("--lens-borders", type=numbers)
     parser.add_argument("--csv")
     parser.add_argument("--out")
     options = parser.parse_intermixed_args()

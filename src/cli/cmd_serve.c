@@ -207,14 +207,12 @@ int cmd_serve(int argc, char **argv)
         help_version();
     } else {
         engine_options(&f);
+        term_init(&s.term, true, f.base.quiet);
+        progress_init(&s.progress, &s.term);
         if (!f.serve.upstream) {
-            term_init(&s.term, true, f.base.quiet);
-            progress_init(&s.progress, &s.term);
             s.request = s2a_request_new();
             code = s.request ? session_open(&s) : EXIT_FAILED;
         } else {
-            term_init(&s.term, true, f.base.quiet);
-            progress_init(&s.progress, &s.term);
             code = session_open_selector(&s);
             f.serve.engine_options.select_engine = s.selector;
         }

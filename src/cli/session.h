@@ -30,8 +30,8 @@ void session_end(session *s);
 /* Opens the selector alone, where there is to be one; then as session_open. */
 int session_open_selector(session *s);
 
-/* Finds the model and opens the engine, and the selector before it. On failure the exit status, after a line on stderr; 0
- * otherwise. From then on signals end what runs in order. */
+/* Finds the model and opens the engine, and the selector before it. On failure the exit status, after a
+ * line on stderr; 0 otherwise. From then on signals end what runs in order. */
 int session_open(session *s);
 
 /* Another one on the engine of an open session, with a request of its own and no progress line, for

@@ -552,9 +552,7 @@ static s2a_status untrusted_check(const run *r, bool can)
 static s2a_status mode_choose(const run *r, s2a_mode *out)
 {
     const s2a_request *q = r->request;
-    backend *b = engine_selector(r->engine)->backend;
-    backend_capabilities of = b->vtable->capabilities(b);
-    bool can = b->vtable->score && of.can_score;
+    bool preferred, can = engine_can_select(r->engine, &preferred);
     bool selects = q->preset == S2A_PRESET_AUTO || q->preset == S2A_PRESET_OPINION ||
                    q->preset == S2A_PRESET_RELEVANCE;
     *out = q->mode;
@@ -565,7 +563,7 @@ static s2a_status mode_choose(const run *r, s2a_mode *out)
     if (r->recipe->rewrite == PROMPT_NONE)
         *out = S2A_MODE_NONE;
     else if (q->mode == S2A_MODE_DEFAULT)
-        *out = can && of.prefers_score && selects ? S2A_MODE_SELECT : S2A_MODE_REWRITE;
+        *out = preferred && selects ? S2A_MODE_SELECT : S2A_MODE_REWRITE;
     else if (q->mode == S2A_MODE_SELECT && !selects)
         return error_set(r->err, S2A_ARGUMENT, "preset %s is a variant of mode rewrite; use --mode "
                                                "rewrite, or preset auto",

@@ -172,6 +172,15 @@ const s2a_engine *engine_selector(const s2a_engine *engine)
     return engine->selector ? engine->selector : engine;
 }
 
+bool engine_can_select(const s2a_engine *engine, bool *preferred)
+{
+    const backend *b = engine_selector(engine)->backend;
+    backend_capabilities of = b->vtable->capabilities(b);
+    bool can = b->vtable->score && of.can_score;
+    *preferred = can && of.prefers_score;
+    return can;
+}
+
 void s2a_engine_close(s2a_engine *engine)
 {
     if (!engine)

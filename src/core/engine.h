@@ -20,6 +20,9 @@ struct s2a_engine {
 /* Whose judgement mode select goes by: its backend, prompts, calibration and lens. */
 const s2a_engine *engine_selector(const s2a_engine *engine);
 
+/* Whether it can be had; *preferred: and a request that names no mode gets mode select. */
+bool engine_can_select(const s2a_engine *engine, bool *preferred);
+
 /* The borders of a calibration by name, in the order in which they are written. */
 #define ENGINE_BORDERS 5
 typedef struct engine_border {

@@ -106,24 +106,21 @@ static json_t *with_reader(json_t *list, uint64_t reader)
 /* What step 1 is asked with, and how it is read: only what it uses belongs to its key. */
 static json_t *prompt_of(const step_context *c, const eval_item *item, arm_step1 kind)
 {
-    const prompt_set *prompts = &c->engine->prompts;
-    const s2a_engine *selector = engine_selector(c->engine);
-    const s2a_calibration *k = &selector->calibration;
-    if (kind == ARM_SELECT)
-        prompts = &selector->prompts;
-    uint64_t reader = step1_reader(c->engine);
+    const s2a_engine *asked = kind == ARM_SELECT ? engine_selector(c->engine) : c->engine;
+    const prompt_set *prompts = &asked->prompts;
+    const s2a_calibration *k = &asked->calibration;
     if (preset_of(c, item, kind) == S2A_PRESET_UNTRUSTED) /* read without a lens */
         return with_reader(json_pack("[s,s,s]", prompts->text[PROMPT_SELECT_UNTRUSTED_SYSTEM],
                                      prompts->text[PROMPT_SELECT],
                                      prompts->text[PROMPT_SELECT_UNTRUSTED_EXAMPLES]),
-                           selector == c->engine ? 0 : reader);
+                           asked == c->engine ? 0 : step1_reader(c->engine));
     if (kind == ARM_SELECT)
         return with_reader(json_pack("[s,s,s,f,f,f,f,f]", prompts->text[PROMPT_SELECT_SYSTEM],
                                      prompts->text[PROMPT_SELECT],
                                      prompts->text[PROMPT_SELECT_EXAMPLES], k->relevance_border,
                                      k->relevance_ratio, k->relevance_cap, k->opinion_border,
                                      k->relevance_gap),
-                           reader);
+                           step1_reader(c->engine));
     if (kind == ARM_SINGLE)
         return json_string(prompts->text[PROMPT_REWRITE_SINGLE]);
     return json_string(preset_of(c, item, kind) == S2A_PRESET_RELEVANCE

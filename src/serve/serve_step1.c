@@ -40,12 +40,9 @@ static s2a_status conversation_fill(s2a_request *r, const chat_request *q, s2a_e
  * not, the preset of the request has to do. */
 static bool looks_for_orders(const s2a_engine *engine, const chat_request *q, const chat_target *t)
 {
-    const backend *b = engine_selector(engine)->backend;
-    const backend_vtable *vtable = b->vtable;
-    backend_capabilities can = vtable->capabilities(b);
-    bool selects = q->ask.mode == S2A_MODE_SELECT ||
-                   (q->ask.mode == S2A_MODE_DEFAULT && vtable->score && can.can_score &&
-                    can.prefers_score);
+    bool preferred = false;
+    engine_can_select(engine, &preferred);
+    bool selects = q->ask.mode == S2A_MODE_SELECT || (q->ask.mode == S2A_MODE_DEFAULT && preferred);
     return t->context && selects && q->ask.preset != S2A_PRESET_UNTRUSTED;
 }
 

@@ -24,6 +24,7 @@ enum { LAYER = 12, LABELS = 3 };
 static s2a_engine *engine;
 static size_t width;
 static tuned_lens made; /* of random weights */
+static int16_t *nothing; /* weights of a lens that says its offsets, whatever the state is */
 
 static int setup(void **state)
 {
@@ -34,7 +35,8 @@ static int setup(void **state)
     assert_int_equal(width, 576);
     assert_null(engine->lens); /* there is none for the test model */
     int16_t *weights = calloc(LENS_ROWS * width, sizeof *weights);
-    assert_non_null(weights);
+    nothing = calloc(LENS_ROWS * width, sizeof *nothing);
+    assert_true(weights && nothing);
     uint32_t seed = 1;
     for (size_t i = 0; i < LENS_ROWS * width; i++)
         weights[i] = (int16_t)((seed = seed * 1664525 + 1013904223) >> 16);
@@ -47,8 +49,18 @@ static int teardown(void **state)
 {
     (void)state;
     free((void *)(uintptr_t)made.weights);
+    free(nothing);
     s2a_engine_close(engine);
     return 0;
+}
+
+static tuned_lens flat_lens(double relevance, double opinion)
+{
+    tuned_lens l = made;
+    l.weights = nothing;
+    l.offset[LENS_RELEVANCE] = relevance;
+    l.offset[LENS_OPINION] = opinion;
+    return l;
 }
 
 static const backend_message question = { "user", "Name a colour of the sky.", 25 };
@@ -252,16 +264,8 @@ static double first_score(s2a_engine *of, s2a_preset preset, uint64_t *cached)
 static void test_select(void **state)
 {
     (void)state;
-    static int16_t *nothing;
     uint64_t cached = 0;
-    nothing = calloc(LENS_ROWS * width, sizeof *nothing);
-    assert_non_null(nothing);
-    /* Whatever the state is, the log-odds are the offsets. */
-    tuned_lens kept = made, cut = made;
-    kept.weights = cut.weights = nothing;
-    kept.offset[0] = kept.offset[1] = 100;
-    cut.offset[0] = 100;
-    cut.offset[1] = -100;
+    tuned_lens kept = flat_lens(100, 100), cut = flat_lens(100, -100);
     double untrusted = first_score(engine, S2A_PRESET_UNTRUSTED, &cached);
     engine->lens = &kept;
     assert_true(first_score(engine, S2A_PRESET_AUTO, &cached) > 50);
@@ -271,7 +275,6 @@ static void test_select(void **state)
     assert_true(first_score(engine, S2A_PRESET_OPINION, &cached) < -50);
     assert_true(first_score(engine, S2A_PRESET_RELEVANCE, &cached) > 50);
     engine->lens = NULL;
-    free(nothing);
 }
 
 typedef struct asker {
@@ -308,11 +311,7 @@ static void test_selector(void **state)
 {
     (void)state;
     enum { ASKERS = 3 };
-    int16_t *nothing = calloc(LENS_ROWS * width, sizeof *nothing);
-    assert_non_null(nothing);
-    tuned_lens kept = made;
-    kept.weights = nothing;
-    kept.offset[0] = kept.offset[1] = 100;
+    tuned_lens kept = flat_lens(100, 100);
     s2a_engine_options options = live_options(1024);
     options.select_engine = engine;
     s2a_engine *answers = live_engine_with(&options);
@@ -334,7 +333,6 @@ static void test_selector(void **state)
     }
     engine->lens = NULL;
     s2a_engine_close(answers);
-    free(nothing);
 }
 
 /* The file of the examples' cells is that of a depth: engines that were opened anew. */

@@ -31,7 +31,7 @@ typedef struct judge {
     const size_t *unit_from, *unit_to; /* token positions of the units */
     size_t unit_count;
     float *mass; /* [unit][heads] of the question at hand */
-    size_t head_count, rows;
+    size_t head_count;
     float *row; /* what was fetched of a tensor */
     size_t row_cap;
 } judge;
