@@ -7,6 +7,7 @@ set(S2A_LLAMA_VERSION 0.5.0) # oldest system libllama whose API we use; scripts/
 set(S2A_LLAMA_DIR "" CACHE PATH "A libllama to use instead of what is found: DIR/lib, DIR/include")
 
 set(S2A_LLAMA_PRIVATE_FILES "") # to install into lib/s2a
+set(S2A_LLAMA_PINNED OFF) # it is the one of scripts/llama.lock
 set(S2A_LLAMA_LIBRARY_RPATH "")
 set(S2A_LLAMA_TOOL_RPATH "")
 set(S2A_LLAMA_KEEP_RPATH ON)
@@ -97,6 +98,9 @@ if(NOT S2A_LLAMA STREQUAL "OFF")
     endif()
     if(NOT TARGET s2a::llama)
         s2a_llama_from_directory("${s2a_cache}/llama")
+        if(TARGET s2a::llama)
+            set(S2A_LLAMA_PINNED ON)
+        endif()
     endif()
     if(NOT TARGET s2a::llama)
         message(FATAL_ERROR "libllama >= ${S2A_LLAMA_VERSION} was not found: run "

@@ -7,7 +7,7 @@ _s2a_models() {
 _s2a() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
     local common='--model --backend --url --mode --preset --threshold --keep --prompts --threads --ctx --gpu-layers
-        --step1-cache --draft --select-model --lens --kv-bits --timeout --temperature --top-p --seed --max-tokens --context --question --messages --jsonl
+        --step1-cache --draft --select-model --lens --kernels --kv-bits --timeout --temperature --top-p --seed --max-tokens --context --question --messages --jsonl
         --resume --concurrency --explain --json --strict --no-color --quiet --verbose --help --version'
     local words=
     COMPREPLY=()
@@ -20,6 +20,7 @@ _s2a() {
     ask:--backend | attend:--backend) words='llama http script' ;;
     ask:--draft | attend:--draft | eval:--draft) words='on off' ;;
     ask:--lens | attend:--lens | eval:--lens | serve:--lens) words='on off' ;;
+    ask:--kernels | attend:--kernels | eval:--kernels | serve:--kernels | bench:--kernels) words='on off' ;;
     ask:--kv-bits | attend:--kv-bits | eval:--kv-bits | serve:--kv-bits) words='8 16' ;;
     ask:--mode | attend:--mode) words='select rewrite' ;;
     ask:--preset | attend:--preset)
@@ -114,7 +115,7 @@ _s2a() {
             ;;
         serve)
             words='--host --port --upstream --prefix --mode --preset --show --step1-budget-ms
-            --strict --model --backend --threads --ctx --gpu-layers --select-model --lens --kv-bits --prompts --temperature
+            --strict --model --backend --threads --ctx --gpu-layers --select-model --lens --kernels --kv-bits --prompts --temperature
             --top-p --seed --max-tokens --timeout --api-keys --forward-authorization
             --tls-cert --tls-key --max-body --max-connections --workers --queue
             --head-timeout-ms --body-timeout-ms --upstream-timeout-ms --drain-ms
@@ -123,13 +124,13 @@ _s2a() {
         eval)
             words='--data --arms --limit --seeds --k --bad-rows --judge-model --judge-url --no-judge
             --concurrency --store --json --out --command --model --backend --url --prompts
-            --threads --ctx --gpu-layers --draft --select-model --lens --kv-bits --timeout --temperature --top-p --seed --max-tokens
+            --threads --ctx --gpu-layers --draft --select-model --lens --kernels --kv-bits --timeout --temperature --top-p --seed --max-tokens
             --no-color --quiet --verbose --help'
             [[ $cur == -* ]] || words='qa argument math math-hard rag clean injection report'
             ;;
         bench)
             words='--quick --lengths --concurrency --repeat --minutes --max-tokens --seed --model
-            --server --no-server --backend --threads --ctx --gpu-layers --timeout --json --out
+            --server --no-server --backend --threads --kernels --ctx --gpu-layers --timeout --json --out
             --quiet --verbose --help'
             ;;
         help) words='ask attend serve pull models calibrate eval bench' ;;

@@ -61,6 +61,7 @@ typedef struct backend_branch {
 
 typedef struct backend_capabilities {
     const char *model;    /* lives as long as the backend */
+    const char *kernels;  /* products of weights by code of ours, for which processor; NULL = none */
     uint32_t ctx_tokens;  /* of one request; 0 = not known */
     uint32_t score_tokens; /* of one score or attention, if fewer than ctx_tokens; otherwise 0 */
     bool counts_tokens;   /* count_tokens is exact; otherwise it is an upper bound */

@@ -18,6 +18,7 @@
 #include "llama/embedded.h"
 #include "llama/gguf_file.h"
 #include "llama/inspect.h"
+#include "llama/library.h"
 
 #include <dlfcn.h>
 #include <limits.h>
@@ -66,51 +67,9 @@ void log_end(log_lines *log, log_lines *before)
     thread_log = before;
 }
 
-static void library_init(void)
+void library_log_here(void)
 {
     llama_log_set(log_line, NULL);
-    llama_backend_init();
-}
-
-/* The directory of the libllama that is loaded, where its ggml libraries are as well. */
-static bool library_own_dir(char *dir, size_t size)
-{
-    Dl_info info;
-    if (!dladdr((void *)llama_backend_init, &info) || !info.dli_fname)
-        return false;
-    const char *slash = strrchr(info.dli_fname, '/');
-    size_t len = slash ? (size_t)(slash - info.dli_fname) : 0;
-    if (len == 0 || len >= size)
-        return false;
-    memcpy(dir, info.dli_fname, len);
-    dir[len] = '\0';
-    return true;
-}
-
-/* Loads ggml's libraries for this machine's processors, unless the process has them (a libllama
- * may come with them built in). The directory is ours to name: by default ggml would search the
- * current one, and run what somebody left there. */
-static s2a_status library_load(const char *dir, s2a_error *err)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    char own[PATH_MAX];
-    pthread_once(&once, library_init);
-    if (!dir)
-        dir = library_own_dir(own, sizeof own) ? own : ".";
-    pthread_mutex_lock(&lock);
-    bool loaded = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU) != NULL;
-    if (!loaded && access(dir, R_OK | X_OK) == 0) {
-        ggml_backend_load_all_from_path(dir);
-        loaded = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU) != NULL;
-    }
-    pthread_mutex_unlock(&lock);
-    if (!loaded)
-        return error_set(err, S2A_UNAVAILABLE,
-                         "%s: no ggml library for this processor (libggml-cpu*.so); set the "
-                         "library directory to where libllama's are",
-                         dir);
-    return S2A_OK;
 }
 
 /* ---- what chat_prompt asks of a model ------------------------------------------------------- */
@@ -514,6 +473,7 @@ static backend_capabilities embedded_capabilities(const backend *self)
 {
     const embedded *e = (const embedded *)self;
     return (backend_capabilities){ .model = e->name,
+                                   .kernels = library_kernels(),
                                    .ctx_tokens = e->ctx_tokens,
                                    .score_tokens = judge_tokens(e),
                                    .counts_tokens = true,
@@ -555,7 +515,7 @@ s2a_status backend_llama_open(const s2a_engine_options *options, backend **out, 
     e->timeout_ms = options->request_timeout_ms ? options->request_timeout_ms : TIMEOUT_MS_DEFAULT;
     log_lines log;
     log_lines *before = log_begin(&log, e->log, e->log_ctx);
-    status = library_load(options->library_dir, err);
+    status = library_load(options->library_dir, options->kernels, err);
     if (status == S2A_OK)
         status = open_model(e, options, &log, err);
     if (status == S2A_OK && (status = open_name(e, options->model)) != S2A_OK)

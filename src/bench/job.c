@@ -38,6 +38,7 @@ s2a_status bench_engine_open(const bench_engine *of, s2a_engine **out, s2a_error
         options.request_timeout_ms = options.idle_timeout_ms = of->timeout_ms;
     else
         options.idle_timeout_ms = options.request_timeout_ms; /* a long prefill is silent */
+    options.kernels = of->kernels;
     draft_set(&options, of->draft);
     return s2a_engine_open(&options, out, err);
 }
@@ -45,6 +46,12 @@ s2a_status bench_engine_open(const bench_engine *of, s2a_engine **out, s2a_error
 bool bench_engine_drafts(const s2a_engine *engine)
 {
     return engine->backend->vtable->capabilities(engine->backend).can_draft;
+}
+
+const char *bench_engine_kernels(const s2a_engine *engine)
+{
+    const char *kernels = engine->backend->vtable->capabilities(engine->backend).kernels;
+    return kernels ? kernels : "";
 }
 
 size_t bench_engine_count(const s2a_engine *engine, const char *text, size_t len)

@@ -16,12 +16,15 @@ typedef struct bench_engine {
     int32_t gpu_layers;
     s2a_calibration calibration;
     bool draft; /* copy drafting */
+    bool kernels; /* of our own, where there are any */
 } bench_engine;
 
 /* Errors are those of s2a_engine_open. */
 s2a_status bench_engine_open(const bench_engine *of, s2a_engine **out, s2a_error *err);
 /* Whether copy drafting makes a difference to it. */
 bool bench_engine_drafts(const s2a_engine *engine);
+/* Of whose kernels it makes use: capabilities.kernels, "" = none of ours. */
+const char *bench_engine_kernels(const s2a_engine *engine);
 /* Tokens of a text without any template. Exact with llama and script, an upper bound with http. */
 size_t bench_engine_count(const s2a_engine *engine, const char *text, size_t len);
 

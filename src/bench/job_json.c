@@ -13,11 +13,12 @@
 
 json_t *bench_engine_json(const bench_engine *e)
 {
-    return json_pack("{s:s?,s:s?,s:s?,s:I,s:I,s:I,s:I,s:o,s:b}", "backend",
+    return json_pack("{s:s?,s:s?,s:s?,s:I,s:I,s:I,s:I,s:o,s:b,s:b}", "backend",
                      e->backend, "model", e->model, "url", e->url, "ctx",
                      (json_int_t)e->ctx_tokens, "threads", (json_int_t)e->threads, "timeout_ms", (json_int_t)e->timeout_ms, "gpu_layers",
                      (json_int_t)e->gpu_layers, "calibration",
-                     eval_borders_json(&e->calibration), "draft", (int)e->draft);
+                     eval_borders_json(&e->calibration), "draft", (int)e->draft,
+                     "kernels", (int)e->kernels);
 }
 
 static uint32_t count_of(const json_t *object, const char *key)
@@ -42,7 +43,8 @@ bool bench_engine_from_json(const json_t *value, bench_engine *out)
                            .timeout_ms = count_of(value, "timeout_ms"),
                            .gpu_layers =
                                (int32_t)json_integer_value(json_object_get(value, "gpu_layers")),
-                           .draft = json_is_true(json_object_get(value, "draft")) };
+                           .draft = json_is_true(json_object_get(value, "draft")),
+                           .kernels = json_is_true(json_object_get(value, "kernels")) };
     out->calibration = eval_borders_from_json(c);
     return out->backend && json_array_size(c) == ENGINE_BORDERS;
 }

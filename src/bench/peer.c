@@ -115,6 +115,8 @@ s2a_status bench_peer_open_worker(bench_peer *peer, const char *program, const b
     peer->open_ms = clock_ms() - start;
     const char *model = json_string_value(json_object_get(reply, "model"));
     snprintf(peer->model, sizeof peer->model, "%s", model ? model : "");
+    const char *kernels = json_string_value(json_object_get(reply, "kernels"));
+    snprintf(peer->kernels, sizeof peer->kernels, "%s", kernels ? kernels : "");
     peer->drafts = json_is_true(json_object_get(reply, "drafts"));
     peer->open = status == S2A_OK;
     json_decref(reply);

@@ -13,6 +13,7 @@ typedef struct bench_peer {
     buf input;          /* of a worker: what came and was not read */
     char model[200];
     char about[64]; /* of a server: which speculation */
+    char kernels[32]; /* of a worker: bench_engine_kernels */
     bool open, drafts;
     double open_ms; /* from its start until it could be asked */
     uint32_t timeout_ms;

@@ -195,6 +195,7 @@ json_t *bench_report_json(const bench_report *r)
                         json_pack("{s:s,s:s,s:I,s:s}", "name", r->model, "file", r->model_file,
                                   "bytes", (json_int_t)r->model_bytes, "sha256",
                                   r->model_sha256));
+    json_object_set_new(detail, "kernels", json_string(r->kernels));
     json_object_set_new(detail, "settings", settings(r));
     json_object_set_new(detail, "server", server(r));
     json_object_set_new(detail, "processes", peers(r));

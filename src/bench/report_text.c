@@ -121,6 +121,8 @@ void bench_report_text(const bench_report *r, buf *out)
     uint32_t length = r->plan.count > 0 ? r->plan.blocks[0].length : 0;
     buf_addf(out, "%s, %u thread%s, prompts of %u tokens", r->model, r->threads,
              r->threads == 1 ? "" : "s", length);
+    if (r->kernels[0])
+        buf_addf(out, "; kernels of our own (%s)", r->kernels);
     if (r->server_version[0])
         buf_addf(out, "; llama-server %s", r->server_version);
     if (r->speculation[0])

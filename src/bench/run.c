@@ -170,6 +170,8 @@ static s2a_status open_workers(bench *b)
     if (status != S2A_OK)
         return status;
     snprintf(b->report->model, sizeof b->report->model, "%s", b->peers[BENCH_PEER_SELECT].model);
+    snprintf(b->report->kernels, sizeof b->report->kernels, "%s",
+             b->peers[BENCH_PEER_SELECT].kernels);
     status = open_worker(b, BENCH_PEER_REWRITE, true, b->err);
     if (status != S2A_OK)
         return status;

@@ -1,6 +1,6 @@
 /* A worker: a process of this tool with one engine, so that peak memory is that engine's alone. It
  * reads a JSON object a line and writes one a line:
- *     {"open": engine}    -> {"model", "drafts", "ctx"}     first, once; see bench_engine_json
+ *     {"open": engine}    -> {"model", "drafts", "kernels", "ctx"}     first, once; see bench_engine_json
  *     {"count": text}     -> {"tokens"}
  *     {"run": job}        -> {"done": ...}                  see bench_job_json, bench_done_json
  * or {"status", "error"}. It ends with its input. */

@@ -41,6 +41,7 @@ static const struct option longs[] = {
     { "model", required_argument, NULL, SETTING_BASE + SETTING_MODEL },
     { "backend", required_argument, NULL, SETTING_BASE + SETTING_BACKEND },
     { "threads", required_argument, NULL, SETTING_BASE + SETTING_THREADS },
+    { "kernels", required_argument, NULL, SETTING_BASE + SETTING_KERNELS },
     { "ctx", required_argument, NULL, SETTING_BASE + SETTING_CTX },
     { "gpu-layers", required_argument, NULL, SETTING_BASE + SETTING_GPU_LAYERS },
     { "seed", required_argument, NULL, SETTING_BASE + SETTING_SEED },
@@ -370,7 +371,7 @@ static s2a_status measure(bench_command *c, bench_report *report, s2a_error *err
     c->run.program = program;
     c->run.engine = (bench_engine){ .backend = set->backend, .model = set->model,
                                     .ctx_tokens = set->ctx, .threads = set->threads,
-                                    .gpu_layers = set->gpu_layers,
+                                    .gpu_layers = set->gpu_layers, .kernels = set->kernels,
                                     .timeout_ms = (uint32_t)ceil(set->timeout_s * 1e3),
                                     .calibration = manifest_calibration(set->model) };
     c->run.max_tokens = set->max_tokens;

@@ -42,6 +42,7 @@ static const struct option longs[] = {
     { "draft", required_argument, NULL, SETTING_BASE + SETTING_DRAFT },
     { "select-model", required_argument, NULL, SETTING_BASE + SETTING_SELECT_MODEL },
     { "lens", required_argument, NULL, SETTING_BASE + SETTING_LENS },
+    { "kernels", required_argument, NULL, SETTING_BASE + SETTING_KERNELS },
     { "kv-bits", required_argument, NULL, SETTING_BASE + SETTING_KV_BITS },
     { "temperature", required_argument, NULL, SETTING_BASE + SETTING_TEMPERATURE },
     { "top-p", required_argument, NULL, SETTING_BASE + SETTING_TOP_P },

@@ -51,6 +51,7 @@ static void engine_options(const options *o, const char *path, s2a_engine_option
     e->gpu_layers = s->gpu_layers;
     e->draft = s->draft;
     e->lens = s->lens;
+    e->kernels = s->kernels;
     e->kv_bits = s->kv_bits;
     if (s->timeout_s > 0) {
         /* The user's word on how long an answer may take: silence may last as long. */

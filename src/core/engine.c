@@ -33,6 +33,7 @@ void s2a_engine_options_init(s2a_engine_options *options)
         .draft = true,
         .kv_bits = 16,
         .lens = true,
+        .kernels = true,
     };
 }
 
