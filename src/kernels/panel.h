@@ -65,6 +65,46 @@ KERNEL_INLINE __m512 spread_float(const char *from)
     return _mm512_set1_ps(value);
 }
 
+/* Eight floats to both lanes of their rows. */
+KERNEL_INLINE __m512 both_lanes(__m256 rows)
+{
+    const __m512i twice = _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
+    return _mm512_permutexvar_ps(twice, _mm512_castps256_ps512(rows));
+}
+
+/* The two lanes of each row together, to out, or added to what it has. */
+KERNEL_INLINE void store_rows(__m512 lanes, int more, float *out)
+{
+    const __m512i even = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 14, 12, 10, 8, 6, 4, 2, 0);
+    lanes = _mm512_add_ps(lanes, _mm512_permute_ps(lanes, 0xB1));
+    __m256 rows = _mm512_castps512_ps256(_mm512_permutexvar_ps(even, lanes));
+    if (more)
+        rows = _mm256_add_ps(rows, _mm256_loadu_ps(out));
+    _mm256_storeu_ps(out, rows);
+}
+
+/* 32 bytes of each of eight rows: out[i] has the i-th eight bytes of all rows. */
+KERNEL_INLINE void interleave(const __m256i rows[PANEL_ROWS], __m512i out[4])
+{
+    __m512i a = _mm512_inserti64x4(_mm512_castsi256_si512(rows[0]), rows[2], 1);
+    __m512i b = _mm512_inserti64x4(_mm512_castsi256_si512(rows[1]), rows[3], 1);
+    __m512i c = _mm512_inserti64x4(_mm512_castsi256_si512(rows[4]), rows[6], 1);
+    __m512i d = _mm512_inserti64x4(_mm512_castsi256_si512(rows[5]), rows[7], 1);
+    __m512i ab = _mm512_unpacklo_epi64(a, b), cd = _mm512_unpacklo_epi64(c, d);
+    out[0] = _mm512_shuffle_i64x2(ab, cd, 0x88);
+    out[2] = _mm512_shuffle_i64x2(ab, cd, 0xdd);
+    ab = _mm512_unpackhi_epi64(a, b);
+    cd = _mm512_unpackhi_epi64(c, d);
+    out[1] = _mm512_shuffle_i64x2(ab, cd, 0x88);
+    out[3] = _mm512_shuffle_i64x2(ab, cd, 0xdd);
+}
+
+/* Of so many tokens that are left, the largest tile's: 8, 4, 2 or 1. */
+static inline int tile_log2(int64_t left)
+{
+    return left >= 8 ? 3 : left >= 4 ? 2 : left >= 2 ? 1 : 0;
+}
+
 /* out[panel][row of activations], lane by lane, for constant panels <= TILE_PANELS and tokens <=
  * TILE_TOKENS: the compiler must see them, so that all of this stays in registers. With sub-blocks
  * of 32 columns (Q4_K) the offsets have a float of their own, with 16 (Q6_K) they do not. more: is
@@ -136,24 +176,9 @@ KERNEL_INLINE void tile(const int panels, const int tokens, const int sub_block,
                     sum[t * panels + g]);
         }
     }
-    const __m512i even = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 14, 12, 10, 8, 6, 4, 2, 0);
     UNROLLED for (int t = 0; t < tokens; t++)
-        UNROLLED for (int g = 0; g < panels; g++) {
-            __m512 lanes = sum[t * panels + g];
-            lanes = _mm512_add_ps(lanes, _mm512_permute_ps(lanes, 0xB1));
-            __m256 rows = _mm512_castps512_ps256(_mm512_permutexvar_ps(even, lanes));
-            float *to = out + (size_t)t * out_row + g * PANEL_ROWS;
-            if (more)
-                rows = _mm256_add_ps(rows, _mm256_loadu_ps(to));
-            _mm256_storeu_ps(to, rows);
-        }
-}
-
-/* Eight floats to both lanes of their rows. */
-KERNEL_INLINE __m512 both_lanes(__m256 rows)
-{
-    const __m512i twice = _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
-    return _mm512_permutexvar_ps(twice, _mm512_castps256_ps512(rows));
+        UNROLLED for (int g = 0; g < panels; g++)
+            store_rows(sum[t * panels + g], more, out + (size_t)t * out_row + g * PANEL_ROWS);
 }
 
 #endif

@@ -1,10 +1,7 @@
 /* Q6_K: (q - 32) * scale, sub-blocks of 16 columns. ggml leaves these weights as they are in the
  * model's file on x86, and multiplies them row by row. */
-#include <dlfcn.h>
-#include <pthread.h>
-
-#include "kernels/kernels.h"
 #include "kernels/panel.h"
+#include "kernels/product.h"
 
 typedef struct q6_k { /* ggml's block_q6_K */
     uint8_t low[2][64], high[2][32]; /* [128 columns]: nibbles of 32 columns and of those 64 later;
@@ -19,37 +16,7 @@ typedef struct q8_k { /* ggml's block_q8_K */
     int16_t sums[BLOCK / 16];
 } q8_k;
 
-/* As in ggml-cpu-impl.h. */
-struct ggml_threadpool;
-struct ggml_compute_params {
-    int ith, nth;
-    size_t wsize;
-    void *wdata;
-    struct ggml_threadpool *threadpool;
-    bool use_ref;
-};
-int ggml_threadpool_chunk_add(struct ggml_threadpool *pool, int value);
-
-#define MIN_TOKENS 4
-#define CHUNKS_PER_THREAD 4
-
 /* ---- unpacking ------------------------------------------------------------------------------ */
-
-/* 32 bytes of each of eight rows: out[i] has the i-th eight bytes of all rows. */
-static inline void interleave(const __m256i rows[PANEL_ROWS], __m512i out[4])
-{
-    __m512i a = _mm512_inserti64x4(_mm512_castsi256_si512(rows[0]), rows[2], 1);
-    __m512i b = _mm512_inserti64x4(_mm512_castsi256_si512(rows[1]), rows[3], 1);
-    __m512i c = _mm512_inserti64x4(_mm512_castsi256_si512(rows[4]), rows[6], 1);
-    __m512i d = _mm512_inserti64x4(_mm512_castsi256_si512(rows[5]), rows[7], 1);
-    __m512i ab = _mm512_unpacklo_epi64(a, b), cd = _mm512_unpacklo_epi64(c, d);
-    out[0] = _mm512_shuffle_i64x2(ab, cd, 0x88);
-    out[2] = _mm512_shuffle_i64x2(ab, cd, 0xdd);
-    ab = _mm512_unpackhi_epi64(a, b);
-    cd = _mm512_unpackhi_epi64(c, d);
-    out[1] = _mm512_shuffle_i64x2(ab, cd, 0x88);
-    out[3] = _mm512_shuffle_i64x2(ab, cd, 0xdd);
-}
 
 static void unpack_weights(const q6_k *const from[PANEL_ROWS], panel *to)
 {
@@ -146,103 +113,38 @@ static tile_function *const tiles[TILE_PANELS][4] = {
     { two_by_one, two_by_two, two_by_four, two_by_eight },
 };
 
-/* One or two panels by all rows of activations. */
-static void multiply(const struct ggml_compute_params *params, struct ggml_tensor *dst, int64_t p,
-                     int wide)
+static void multiply(const product *p, int64_t first, int panels)
 {
-    const struct ggml_tensor *weights = dst->src[0], *rows = dst->src[1];
-    const int64_t blocks = weights->ne[0] / BLOCK, tokens = rows->ne[1];
-    const size_t row = (size_t)blocks * sizeof(q8_k);
     panel unpacked[TILE_PANELS][PANEL_BLOCKS];
     const panel *const both[TILE_PANELS] = { unpacked[0], unpacked[1] };
-    for (int64_t b = 0; b < blocks; b += PANEL_BLOCKS) {
-        int64_t deep = blocks - b < PANEL_BLOCKS ? blocks - b : PANEL_BLOCKS;
-        for (int g = 0; g < wide; g++)
+    const int64_t all = p->planes * p->tokens;
+    for (int64_t b = 0; b < p->blocks; b += PANEL_BLOCKS) {
+        int64_t deep = p->blocks - b < PANEL_BLOCKS ? p->blocks - b : PANEL_BLOCKS;
+        for (int g = 0; g < panels; g++)
             for (int64_t i = 0; i < deep; i++) {
                 const q6_k *from[PANEL_ROWS];
                 for (int r = 0; r < PANEL_ROWS; r++)
-                    from[r] = (const q6_k *)((const char *)weights->data +
-                                             (size_t)((p + g) * PANEL_ROWS + r) * weights->nb[1]) +
+                    from[r] = (const q6_k *)(p->weights +
+                                             (size_t)((first + g) * PANEL_ROWS + r) *
+                                                 p->weights_row) +
                               b + i;
                 unpack(from, &unpacked[g][i]);
             }
-        for (int64_t z = 0; z < rows->ne[2]; z++)
-            for (int64_t t = 0; t < tokens;) {
-                int log2 = tokens - t >= 8 ? 3 : tokens - t >= 4 ? 2 : tokens - t >= 2 ? 1 : 0;
-                const char *x = (const char *)params->wdata + (size_t)(z * tokens + t) * row +
-                                (size_t)b * sizeof(q8_k);
-                float *out = (float *)((char *)dst->data + (size_t)z * dst->nb[2] +
-                                       (size_t)t * dst->nb[1]) +
-                             p * PANEL_ROWS;
-                tiles[wide - 1][log2]((size_t)deep, both, x, row, b > 0, out,
-                                      dst->nb[1] / sizeof(float));
-                t += 1 << log2;
-            }
+        for (int64_t t = 0; t < all;) {
+            int log2 = tile_log2(p->tokens - t % p->tokens);
+            float *out = (float *)(p->out + (size_t)(t / p->tokens) * p->out_plane +
+                                   (size_t)(t % p->tokens) * p->out_row);
+            tiles[panels - 1][log2]((size_t)deep, both,
+                                    p->rows + (size_t)t * p->row + (size_t)b * sizeof(q8_k), p->row,
+                                    b > 0, out + first * PANEL_ROWS, p->out_row / sizeof(float));
+            t += 1 << log2;
+        }
     }
 }
 
-/* ---- in ggml's place ------------------------------------------------------------------------ */
-
-static bool is_ours(const struct ggml_tensor *dst)
-{
-    const struct ggml_tensor *weights = dst->src[0], *rows = dst->src[1];
-    return weights->type == GGML_TYPE_Q6_K && rows->type == GGML_TYPE_F32 &&
-           weights->ne[0] % BLOCK == 0 && weights->ne[1] % PANEL_ROWS == 0 && weights->ne[2] == 1 &&
-           weights->ne[3] == 1 && rows->ne[3] == 1 && rows->ne[1] >= MIN_TOKENS;
-}
-
-static struct {
-    bool (*supports)(const struct ggml_tensor *dst);
-    size_t (*scratch_size)(const struct ggml_tensor *dst);
-    void (*forward)(const struct ggml_compute_params *params, struct ggml_tensor *dst);
-} ggml;
-
-static void *after_this(const char *name)
-{
-    return dlsym(RTLD_NEXT, name);
-}
-
-/* ISO C has no cast from an object's pointer to a function's; POSIX says that it works this way. */
-static void find_ggml(void)
-{
-    *(void **)&ggml.supports = after_this("ggml_cpu_iqp_supports_mul_mat");
-    *(void **)&ggml.scratch_size = after_this("ggml_cpu_iqp_scratch_size");
-    *(void **)&ggml.forward = after_this("ggml_compute_forward_mul_mat_iqp");
-}
-
-static bool have_ggml(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, find_ggml);
-    return ggml.supports && ggml.scratch_size && ggml.forward;
-}
-
-bool ggml_cpu_iqp_supports_mul_mat(const struct ggml_tensor *dst)
-{
-    return is_ours(dst) || (have_ggml() && ggml.supports(dst));
-}
-
-/* Panels of ours are on the stack. */
-size_t ggml_cpu_iqp_scratch_size(const struct ggml_tensor *dst)
-{
-    return have_ggml() && !is_ours(dst) ? ggml.scratch_size(dst) : 0;
-}
-
-void ggml_compute_forward_mul_mat_iqp(const struct ggml_compute_params *params,
-                                      struct ggml_tensor *dst)
-{
-    if (!is_ours(dst)) {
-        ggml.forward(params, dst);
-        return;
-    }
-    const int64_t panels = dst->src[0]->ne[1] / PANEL_ROWS, nth = params->nth;
-    const int64_t share = (panels + nth * CHUNKS_PER_THREAD - 1) / (nth * CHUNKS_PER_THREAD);
-    const int64_t chunk = share + share % TILE_PANELS;
-    /* The caller has given each thread its first chunk, its own number, and counts from there. */
-    for (int64_t c = params->ith; c * chunk < panels;
-         c = ggml_threadpool_chunk_add(params->threadpool, 1)) {
-        int64_t end = (c + 1) * chunk < panels ? (c + 1) * chunk : panels;
-        for (int64_t p = c * chunk; p < end; p += TILE_PANELS)
-            multiply(params, dst, p, end - p >= TILE_PANELS ? TILE_PANELS : 1);
-    }
-}
+const product_type product_q6_k = {
+    .type = GGML_TYPE_Q6_K,
+    .columns = BLOCK,
+    .row_block = sizeof(q8_k),
+    .multiply = multiply,
+};
