@@ -19,7 +19,7 @@ struct ggml_compute_params {
 };
 int ggml_threadpool_chunk_add(struct ggml_threadpool *pool, int value);
 
-#define MIN_TOKENS 4
+#define MIN_TOKENS 2
 #define CHUNKS_PER_THREAD 4
 
 /* NULL = not ours. */

@@ -22,7 +22,7 @@ void ggml_gemm_q4_K_8x8_q8_K(int columns, float *restrict out, size_t out_row,
                              int out_columns);
 
 /* ggml asks these three about each product of matrices, to unpack weights of its IQ types for many
- * tokens at once (iqp.h). Ours say the same of Q5_0, Q6_K and Q8_0, with four tokens and more, and
+ * tokens at once (iqp.h). Ours say the same of Q5_0, Q6_K and Q8_0, with two tokens and more, and
  * pass all else on to ggml's own. */
 bool ggml_cpu_iqp_supports_mul_mat(const struct ggml_tensor *dst);
 size_t ggml_cpu_iqp_scratch_size(const struct ggml_tensor *dst);
