@@ -1,5 +1,5 @@
-# libs2a-kernels-*.so: ggml's backend for x86 processors with AVX-512 VNNI, with products of Q4_K and
-# Q6_K weights by src/kernels/. Each is one of the prebuilt libggml-cpu-*.so with ours before it:
+# libs2a-kernels-*.so: ggml's backend for x86 processors with AVX-512 VNNI, with products of quantised
+# weights by src/kernels/. Each is one of the prebuilt libggml-cpu-*.so with ours before it:
 # what the loader looks up for ggml's library, it finds in ours first, because the module that is
 # loaded comes before the libraries that it needs. They are made for the version that
 # scripts/llama.lock pins and for no other, and without them the engine takes ggml's own.

@@ -132,9 +132,9 @@ typedef struct s2a_engine_options {
     s2a_engine *select_engine; /* judges for mode select in place of this one, by its own prompts and
                                   calibration: a small model before a large one or a server. It must live
                                   longer and may serve others; NULL = none */
-    bool kernels; /* llama: products of Q4_K and Q6_K weights by code of this library's, where the processor
-                     has AVX-512 VNNI and libllama is the one it was made for; the first engine of a
-                     process decides for all (default true) */
+    bool kernels; /* llama: products of quantised weights by code of this library's (Q4_K, Q5_0, Q6_K,
+                     Q8_0), where the processor has AVX-512 VNNI and libllama is the one it was made
+                     for; the first engine of a process decides for all (default true) */
 } s2a_engine_options;
 
 /* Fills *options with the defaults named above. */

@@ -48,7 +48,7 @@ const char help_main[] =
     "                         that answers, such as a small one before a server\n"                \
     "      --lens on|off      select: read the judgement half way up the model where a lens for\n" \
     "                         it is built in (default on)\n"                                      \
-    "      --kernels on|off   code of our own for Q4_K and Q6_K weights, where the processor\n"    \
+    "      --kernels on|off   code of our own for quantised weights, where the processor\n"      \
     "                         has AVX-512 VNNI (default on)\n"                                    \
     "      --kv-bits 8|16     of a number in the KV cache (16); 8 takes half the memory\n"        \
     "      --timeout SECONDS  for one step; a fraction is allowed\n"
@@ -217,8 +217,8 @@ const char help_bench[] =
     "      --backend NAME     llama (the default), or script: --model is a text file that is\n"
     "                         replayed\n"
     "      --threads N        CPU threads (0: as many as there are cores)\n"
-    "      --kernels on|off   of this library's processes: code of our own for Q4_K and Q6_K\n"
-    "                         weights, where the processor has AVX-512 VNNI (default on)\n"
+    "      --kernels on|off   of this library's processes: code of our own for quantised weights,\n"
+    "                         where the processor has AVX-512 VNNI (default on)\n"
     "      --ctx N            KV cells of each process (0: what the plan needs)\n"
     "      --gpu-layers N     layers on the GPU (-1: as many as fit)\n"
     "      --timeout SECONDS  for one step\n"
@@ -270,7 +270,7 @@ const char help_serve[] =
     "                         that answers, also before --upstream\n"
     "      --lens on|off      select: read the judgement half way up the model where a lens for\n"
     "                         it is built in (default on)\n"
-    "      --kernels on|off   code of our own for Q4_K and Q6_K weights, where the processor\n"
+    "      --kernels on|off   code of our own for quantised weights, where the processor\n"
     "                         has AVX-512 VNNI (default on)\n"
     "      --kv-bits 8|16     of a number in the KV cache (16); 8 takes half the memory\n"
     "      --prompts DIR      files that replace the built-in prompts\n"
