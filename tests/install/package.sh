@@ -38,6 +38,16 @@ for file in "$lib"/libs2a.so "$prefix"/bin/s2a; do
         grep -q "libllama.* => $prefix/" <<<"$libraries" || fail "$file takes libllama from elsewhere"
     fi
 done
+# Kernels find the ggml library that they stand before, and the engine finds them: the tool's and the
+# shared library's run paths have their directory.
+for file in "$lib"/s2a/libs2a-kernels-*.so; do
+    [[ -e $file ]] || continue
+    grep -q "libggml-cpu.* => $prefix/" <<<"$(ldd "$file")" || fail "$file takes ggml from elsewhere"
+    for user in "$lib"/libs2a.so "$prefix"/bin/s2a; do
+        [[ ! -e $user ]] || readelf -d "$user" | grep -q 'RUNPATH.*\$ORIGIN.*/\?s2a\]' ||
+            fail "$user does not look for kernels in lib/s2a"
+    done
+done
 if [[ -x $prefix/bin/s2a ]]; then
     version=$(pkg-config --modversion s2a)
     [[ $("$prefix/bin/s2a" --version) == *"$version"* ]] || fail "s2a --version is not $version"
