@@ -5,7 +5,6 @@
 #include <pthread.h>
 
 #include "kernels/kernels.h"
-#include "kernels/panel.h"
 #include "kernels/product.h"
 
 /* As in ggml-cpu-impl.h. */
@@ -41,6 +40,30 @@ static size_t whole_lines(size_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
+/* One or two panels of eight rows, from row panel first on, by all tokens. */
+static void multiply(const product *p, int64_t first, int panels)
+{
+    const product_type *type = p->type;
+    _Alignas(64) char unpacked[TILE_PANELS][UNPACKED];
+    const void *const both[TILE_PANELS] = { unpacked[0], unpacked[1] };
+    for (int64_t b = 0; b < p->blocks; b += type->deep) {
+        int64_t deep = p->blocks - b < type->deep ? p->blocks - b : type->deep;
+        for (int g = 0; g < panels; g++)
+            for (int64_t i = 0; i < deep; i++)
+                type->unpack(p->weights + (size_t)((first + g) * PANEL_ROWS) * p->weights_row +
+                                 (size_t)(b + i) * type->weight_block,
+                             p->weights_row, unpacked[g] + (size_t)i * type->panel);
+        for (int64_t t = 0; t < p->planes * p->tokens;) {
+            int64_t left = p->tokens - t % p->tokens;
+            int log2 = left >= 8 ? 3 : left >= 4 ? 2 : left >= 2 ? 1 : 0;
+            float *out = (float *)(p->out + (size_t)(t / p->tokens) * p->out_plane +
+                                   (size_t)(t % p->tokens) * p->out_row);
+            type->tiles[panels - 1][log2](p, deep, both, t, b, b > 0, out + first * PANEL_ROWS);
+            t += 1 << log2;
+        }
+    }
+}
+
 static void forward(const product_type *type, const struct ggml_compute_params *params,
                     struct ggml_tensor *dst)
 {
@@ -72,7 +95,7 @@ static void forward(const product_type *type, const struct ggml_compute_params *
          c = ggml_threadpool_chunk_add(params->threadpool, 1)) {
         int64_t end = (c + 1) * chunk < panels ? (c + 1) * chunk : panels;
         for (int64_t first = c * chunk; first < end; first += TILE_PANELS)
-            type->multiply(&p, first, end - first >= TILE_PANELS ? TILE_PANELS : 1);
+            multiply(&p, first, end - first >= TILE_PANELS ? TILE_PANELS : 1);
     }
 }
 

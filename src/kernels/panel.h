@@ -1,28 +1,12 @@
-/* Integer products of quantised weights and activations with AVX-512 VNNI, in the place of ggml's:
- * what Q4_K and Q6_K have in common. Not part of the library: each file here goes into the modules
- * libs2a-kernels-*.so (cmake/S2aKernels.cmake), which the embedded engine loads as ggml's backend
- * for processors. Nothing here allocates or keeps state; all functions may run in many threads.
- *
- * Weights of both kinds come in blocks of 256 columns of one row, each in sub-blocks with a small
- * integer scale of their own; activations are ggml's Q8_K: 256 signed bytes, one float for all, and
- * the sums of each 16. A panel is one block of eight rows, unpacked to unsigned bytes. It is made
- * once for all activations of a call and stays in the first cache; a tile then multiplies one or
- * two panels by up to eight rows of activations. In a vector of 16 integers, lanes 2r and 2r + 1
- * belong to row r of the panel (columns 0 to 3 and 4 to 7 of a step of eight), and are added only
- * when all blocks are done. */
+/* Q4_K and Q6_K: blocks of 256 columns, each in sub-blocks with a small integer scale of their own.
+ * Activations are ggml's Q8_K: 256 signed bytes, one float for all, and the sums of each 16. */
 #ifndef S2A_KERNELS_PANEL_H
 #define S2A_KERNELS_PANEL_H
 
-#include <immintrin.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "kernels/simd.h"
 
-#define BLOCK 256        /* columns, ggml's QK_K */
-#define PANEL_ROWS 8
-#define PANEL_BLOCKS 6   /* unpacked at a time: two panels' rows of them are 41 KiB */
-#define TILE_PANELS 2
-#define TILE_TOKENS 8
+#define BLOCK 256      /* columns, ggml's QK_K */
+#define PANEL_BLOCKS 6 /* unpacked at a time: two panels' rows of them are 41 KiB */
 
 typedef struct panel {
     _Alignas(64) uint8_t weights[BLOCK / 8][64]; /* [step of eight columns][row * 8 + column] */
@@ -40,70 +24,6 @@ typedef struct activations {
     size_t sums, quarter;      /* of the sums of 16, and from four of them to the next four */
     size_t row, scale_row;     /* from a row to the next: of columns and sums; of the float */
 } activations;
-
-#define KERNEL_INLINE static inline __attribute__((always_inline))
-#ifdef __clang__
-#define UNROLLED _Pragma("clang loop unroll(full)")
-#define ROLLED _Pragma("clang loop unroll(disable)")
-#else
-#define UNROLLED _Pragma("GCC unroll 8")
-#define ROLLED _Pragma("GCC unroll 1")
-#endif
-
-/* Eight bytes, or a float, to all lanes. */
-KERNEL_INLINE __m512i spread8(const char *from)
-{
-    int64_t bytes;
-    memcpy(&bytes, from, sizeof bytes);
-    return _mm512_set1_epi64(bytes);
-}
-
-KERNEL_INLINE __m512 spread_float(const char *from)
-{
-    float value;
-    memcpy(&value, from, sizeof value);
-    return _mm512_set1_ps(value);
-}
-
-/* Eight floats to both lanes of their rows. */
-KERNEL_INLINE __m512 both_lanes(__m256 rows)
-{
-    const __m512i twice = _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
-    return _mm512_permutexvar_ps(twice, _mm512_castps256_ps512(rows));
-}
-
-/* The two lanes of each row together, to out, or added to what it has. */
-KERNEL_INLINE void store_rows(__m512 lanes, int more, float *out)
-{
-    const __m512i even = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 14, 12, 10, 8, 6, 4, 2, 0);
-    lanes = _mm512_add_ps(lanes, _mm512_permute_ps(lanes, 0xB1));
-    __m256 rows = _mm512_castps512_ps256(_mm512_permutexvar_ps(even, lanes));
-    if (more)
-        rows = _mm256_add_ps(rows, _mm256_loadu_ps(out));
-    _mm256_storeu_ps(out, rows);
-}
-
-/* 32 bytes of each of eight rows: out[i] has the i-th eight bytes of all rows. */
-KERNEL_INLINE void interleave(const __m256i rows[PANEL_ROWS], __m512i out[4])
-{
-    __m512i a = _mm512_inserti64x4(_mm512_castsi256_si512(rows[0]), rows[2], 1);
-    __m512i b = _mm512_inserti64x4(_mm512_castsi256_si512(rows[1]), rows[3], 1);
-    __m512i c = _mm512_inserti64x4(_mm512_castsi256_si512(rows[4]), rows[6], 1);
-    __m512i d = _mm512_inserti64x4(_mm512_castsi256_si512(rows[5]), rows[7], 1);
-    __m512i ab = _mm512_unpacklo_epi64(a, b), cd = _mm512_unpacklo_epi64(c, d);
-    out[0] = _mm512_shuffle_i64x2(ab, cd, 0x88);
-    out[2] = _mm512_shuffle_i64x2(ab, cd, 0xdd);
-    ab = _mm512_unpackhi_epi64(a, b);
-    cd = _mm512_unpackhi_epi64(c, d);
-    out[1] = _mm512_shuffle_i64x2(ab, cd, 0x88);
-    out[3] = _mm512_shuffle_i64x2(ab, cd, 0xdd);
-}
-
-/* Of so many tokens that are left, the largest tile's: 8, 4, 2 or 1. */
-static inline int tile_log2(int64_t left)
-{
-    return left >= 8 ? 3 : left >= 4 ? 2 : left >= 2 ? 1 : 0;
-}
 
 /* out[panel][row of activations], lane by lane, for constant panels <= TILE_PANELS and tokens <=
  * TILE_TOKENS: the compiler must see them, so that all of this stays in registers. With sub-blocks

@@ -2,22 +2,34 @@
 #ifndef S2A_KERNELS_PRODUCT_H
 #define S2A_KERNELS_PRODUCT_H
 
+#include "kernels/simd.h"
+
 #include <ggml.h>
 #include <stddef.h>
 #include <stdint.h>
 
 typedef struct product product;
 
+/* One or two panels, as many of their blocks from block on, by a tile's tokens from token on (of all
+ * planes'). more: to be added to what out has. */
+typedef void tile_function(const product *p, int64_t blocks, const void *const *panels,
+                           int64_t token, int64_t block, int more, float *out);
+
 /* A type of weights, which lie as in the model's file. */
 typedef struct product_type {
     enum ggml_type type;
-    int64_t columns;  /* of a block */
-    size_t row_block; /* bytes of a block of activations, which ggml has quantised for the type */
-    size_t scratch;   /* bytes that prepare needs for each of these */
+    int64_t columns;     /* of a block */
+    size_t weight_block; /* bytes of it */
+    size_t row_block;    /* bytes of a block of activations, as ggml has quantised them for the type */
+    size_t panel;        /* bytes of a panel, which begins a cache line */
+    int64_t deep;        /* blocks that are unpacked at a time: deep panels are UNPACKED at most */
+    size_t scratch;      /* bytes that prepare needs for each block of activations */
     void (*prepare)(const product *p); /* by each thread, into its scratch; NULL = nothing to do */
-    /* One or two panels of eight rows, from panel first on, by all tokens. */
-    void (*multiply)(const product *p, int64_t first, int panels);
+    void (*unpack)(const char *block, size_t row, void *panel); /* eight rows, row bytes apart */
+    tile_function *tiles[TILE_PANELS][4];
 } product_type;
+
+#define UNPACKED 20736u /* bytes, of one panel's row */
 
 struct product {
     const product_type *type;

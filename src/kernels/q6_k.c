@@ -50,8 +50,12 @@ static void unpack_weights(const q6_k *const from[PANEL_ROWS], panel *to)
     }
 }
 
-static void unpack(const q6_k *const from[PANEL_ROWS], panel *to)
+static void unpack(const char *block, size_t row, void *panel_of_rows)
 {
+    const q6_k *from[PANEL_ROWS];
+    panel *to = panel_of_rows;
+    for (size_t r = 0; r < PANEL_ROWS; r++)
+        from[r] = (const q6_k *)(block + r * row);
     unpack_weights(from, to);
     __m256i rows[PANEL_ROWS];
     float d[PANEL_ROWS];
@@ -80,71 +84,33 @@ static void unpack(const q6_k *const from[PANEL_ROWS], panel *to)
 
 /* ---- the product ---------------------------------------------------------------------------- */
 
-typedef void tile_function(size_t blocks, const panel *const *weights, const char *rows,
-                           size_t row, int more, float *out, size_t out_row);
-
-#define TILE(name, panels, tokens)                                                             \
-    __attribute__((noinline)) static void name(size_t blocks, const panel *const *weights,     \
-                                               const char *rows, size_t row, int more,         \
-                                               float *out, size_t out_row)                     \
-    {                                                                                          \
-        const activations at = { .block = sizeof(q8_k),                                        \
-                                 .quants = offsetof(q8_k, quants),                             \
-                                 .step = 8,                                                    \
-                                 .sums = offsetof(q8_k, sums),                                 \
-                                 .quarter = 8,                                                 \
-                                 .row = row,                                                   \
-                                 .scale_row = row };                                           \
-        const char *const base[2] = { rows, rows + 4 * row };                                  \
-        tile(panels, tokens, 16, &at, blocks, weights, base, more, out, out_row);              \
+#define TILE(name, panels, tokens)                                                            \
+    static void name(const product *p, int64_t blocks, const void *const *unpacked,           \
+                     int64_t token, int64_t block, int more, float *out)                      \
+    {                                                                                         \
+        const activations at = { .block = sizeof(q8_k),                                       \
+                                 .quants = offsetof(q8_k, quants),                            \
+                                 .step = 8,                                                   \
+                                 .sums = offsetof(q8_k, sums),                                \
+                                 .quarter = 8,                                                \
+                                 .row = p->row,                                               \
+                                 .scale_row = p->row };                                       \
+        const char *x = p->rows + (size_t)token * p->row + (size_t)block * sizeof(q8_k);      \
+        const char *const base[2] = { x, x + 4 * p->row };                                    \
+        const panel *const weights[TILE_PANELS] = { unpacked[0], unpacked[1] };               \
+        tile(panels, tokens, 16, &at, (size_t)blocks, weights, base, more, out,               \
+             p->out_row / sizeof(float));                                                     \
     }
-TILE(one_by_one, 1, 1)
-TILE(one_by_two, 1, 2)
-TILE(one_by_four, 1, 4)
-TILE(one_by_eight, 1, 8)
-TILE(two_by_one, 2, 1)
-TILE(two_by_two, 2, 2)
-TILE(two_by_four, 2, 4)
-TILE(two_by_eight, 2, 8)
-
-/* [panels - 1][log2 of tokens] */
-static tile_function *const tiles[TILE_PANELS][4] = {
-    { one_by_one, one_by_two, one_by_four, one_by_eight },
-    { two_by_one, two_by_two, two_by_four, two_by_eight },
-};
-
-static void multiply(const product *p, int64_t first, int panels)
-{
-    panel unpacked[TILE_PANELS][PANEL_BLOCKS];
-    const panel *const both[TILE_PANELS] = { unpacked[0], unpacked[1] };
-    const int64_t all = p->planes * p->tokens;
-    for (int64_t b = 0; b < p->blocks; b += PANEL_BLOCKS) {
-        int64_t deep = p->blocks - b < PANEL_BLOCKS ? p->blocks - b : PANEL_BLOCKS;
-        for (int g = 0; g < panels; g++)
-            for (int64_t i = 0; i < deep; i++) {
-                const q6_k *from[PANEL_ROWS];
-                for (int r = 0; r < PANEL_ROWS; r++)
-                    from[r] = (const q6_k *)(p->weights +
-                                             (size_t)((first + g) * PANEL_ROWS + r) *
-                                                 p->weights_row) +
-                              b + i;
-                unpack(from, &unpacked[g][i]);
-            }
-        for (int64_t t = 0; t < all;) {
-            int log2 = tile_log2(p->tokens - t % p->tokens);
-            float *out = (float *)(p->out + (size_t)(t / p->tokens) * p->out_plane +
-                                   (size_t)(t % p->tokens) * p->out_row);
-            tiles[panels - 1][log2]((size_t)deep, both,
-                                    p->rows + (size_t)t * p->row + (size_t)b * sizeof(q8_k), p->row,
-                                    b > 0, out + first * PANEL_ROWS, p->out_row / sizeof(float));
-            t += 1 << log2;
-        }
-    }
-}
+EACH_TILE(TILE)
 
 const product_type product_q6_k = {
     .type = GGML_TYPE_Q6_K,
     .columns = BLOCK,
+    .weight_block = sizeof(q6_k),
     .row_block = sizeof(q8_k),
-    .multiply = multiply,
+    .panel = sizeof(panel),
+    .deep = PANEL_BLOCKS,
+    .unpack = unpack,
+    .tiles = TILE_TABLE,
 };
+_Static_assert(PANEL_BLOCKS * sizeof(panel) <= UNPACKED, "panels of Q6_K are larger");

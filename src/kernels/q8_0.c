@@ -1,13 +1,11 @@
 /* Q5_0: (q - 16) * d, and Q8_0: q * d, blocks of 32 columns, with activations in ggml's Q8_0. Both
  * are unpacked to unsigned bytes, 16 and 128 more than they are worth; what that makes too much
  * depends on the activations alone and is computed once for all weights. */
-#include "kernels/kernels.h"
-#include "kernels/panel.h"
 #include "kernels/product.h"
 
 #define COLUMNS 32
 #define STEPS (COLUMNS / 8)
-#define DEEP 64 /* blocks unpacked at a time: 40 KiB for two panels */
+#define DEEP 64 /* blocks unpacked at a time: 40 KiB of two panels */
 
 typedef struct q5_0 {
     uint16_t d;
@@ -98,6 +96,16 @@ KERNEL_INLINE void unpack(const char *from, size_t row, int is_q5_0, small_panel
     _mm512_store_ps(to->d, both_lanes(_mm256_loadu_ps(d)));
 }
 
+static void unpack_q5_0(const char *block, size_t row, void *panel)
+{
+    unpack(block, row, 1, panel);
+}
+
+static void unpack_q8_0(const char *block, size_t row, void *panel)
+{
+    unpack(block, row, 0, panel);
+}
+
 /* ---- the product ---------------------------------------------------------------------------- */
 
 /* As tile of panel.h. x: the first block of each token, row bytes apart; its prepared blocks are
@@ -141,83 +149,41 @@ KERNEL_INLINE void small_tile(const int panels, const int tokens, int64_t blocks
             store_rows(sum[t * panels + g], more, out + (size_t)t * out_row + g * PANEL_ROWS);
 }
 
-typedef void tile_function(int64_t blocks, const small_panel *const *weights, const char *x,
-                           size_t row, const prepared *of_x, int64_t all_blocks, int more,
-                           float *out, size_t out_row);
-
-#define TILE(name, panels, tokens)                                                             \
-    __attribute__((noinline)) static void name(                                                \
-        int64_t blocks, const small_panel *const *weights, const char *x, size_t row,          \
-        const prepared *of_x, int64_t all_blocks, int more, float *out, size_t out_row)        \
-    {                                                                                          \
-        small_tile(panels, tokens, blocks, weights, x, row, of_x, all_blocks, more, out,       \
-                   out_row);                                                                   \
+#define TILE(name, panels, tokens)                                                            \
+    static void name(const product *p, int64_t blocks, const void *const *unpacked,           \
+                     int64_t token, int64_t block, int more, float *out)                      \
+    {                                                                                         \
+        const char *x = p->rows + (size_t)token * p->row + (size_t)block * sizeof(q8_0);      \
+        const prepared *of_x = (const prepared *)p->scratch + token * p->blocks + block;      \
+        const small_panel *const weights[TILE_PANELS] = { unpacked[0], unpacked[1] };         \
+        small_tile(panels, tokens, blocks, weights, x, p->row, of_x, p->blocks, more, out,    \
+                   p->out_row / sizeof(float));                                               \
     }
-TILE(one_by_one, 1, 1)
-TILE(one_by_two, 1, 2)
-TILE(one_by_four, 1, 4)
-TILE(one_by_eight, 1, 8)
-TILE(two_by_one, 2, 1)
-TILE(two_by_two, 2, 2)
-TILE(two_by_four, 2, 4)
-TILE(two_by_eight, 2, 8)
-
-/* [panels - 1][log2 of tokens] */
-static tile_function *const tiles[TILE_PANELS][4] = {
-    { one_by_one, one_by_two, one_by_four, one_by_eight },
-    { two_by_one, two_by_two, two_by_four, two_by_eight },
-};
-
-KERNEL_INLINE void multiply(const product *p, int64_t first, int panels, int is_q5_0)
-{
-    const size_t block = is_q5_0 ? sizeof(q5_0) : sizeof(q8_0);
-    small_panel unpacked[TILE_PANELS][DEEP];
-    const small_panel *const both[TILE_PANELS] = { unpacked[0], unpacked[1] };
-    const int64_t all = p->planes * p->tokens;
-    for (int64_t b = 0; b < p->blocks; b += DEEP) {
-        int64_t deep = p->blocks - b < DEEP ? p->blocks - b : DEEP;
-        for (int g = 0; g < panels; g++)
-            for (int64_t i = 0; i < deep; i++)
-                unpack(p->weights + (size_t)((first + g) * PANEL_ROWS) * p->weights_row +
-                           (size_t)(b + i) * block,
-                       p->weights_row, is_q5_0, &unpacked[g][i]);
-        for (int64_t t = 0; t < all;) {
-            int log2 = tile_log2(p->tokens - t % p->tokens);
-            float *out = (float *)(p->out + (size_t)(t / p->tokens) * p->out_plane +
-                                   (size_t)(t % p->tokens) * p->out_row);
-            tiles[panels - 1][log2](deep, both,
-                                    p->rows + (size_t)t * p->row + (size_t)b * sizeof(q8_0), p->row,
-                                    (const prepared *)p->scratch + t * p->blocks + b, p->blocks,
-                                    b > 0, out + first * PANEL_ROWS, p->out_row / sizeof(float));
-            t += 1 << log2;
-        }
-    }
-}
-
-static void multiply_q5_0(const product *p, int64_t first, int panels)
-{
-    multiply(p, first, panels, 1);
-}
-
-static void multiply_q8_0(const product *p, int64_t first, int panels)
-{
-    multiply(p, first, panels, 0);
-}
+EACH_TILE(TILE)
 
 const product_type product_q5_0 = {
     .type = GGML_TYPE_Q5_0,
     .columns = COLUMNS,
+    .weight_block = sizeof(q5_0),
     .row_block = sizeof(q8_0),
+    .panel = sizeof(small_panel),
+    .deep = DEEP,
     .scratch = sizeof(prepared),
     .prepare = prepare_16,
-    .multiply = multiply_q5_0,
+    .unpack = unpack_q5_0,
+    .tiles = TILE_TABLE,
 };
 
 const product_type product_q8_0 = {
     .type = GGML_TYPE_Q8_0,
     .columns = COLUMNS,
+    .weight_block = sizeof(q8_0),
     .row_block = sizeof(q8_0),
+    .panel = sizeof(small_panel),
+    .deep = DEEP,
     .scratch = sizeof(prepared),
     .prepare = prepare_128,
-    .multiply = multiply_q8_0,
+    .unpack = unpack_q8_0,
+    .tiles = TILE_TABLE,
 };
+_Static_assert(DEEP * sizeof(small_panel) <= UNPACKED, "panels of Q5_0 and Q8_0 are larger");
