@@ -29,4 +29,8 @@ size_t ggml_cpu_iqp_scratch_size(const struct ggml_tensor *dst);
 void ggml_compute_forward_mul_mat_iqp(const struct ggml_compute_params *params,
                                       struct ggml_tensor *dst);
 
+/* Waits until all threads of the pool's decode have called it. */
+struct ggml_threadpool;
+void ggml_barrier(struct ggml_threadpool *pool);
+
 #endif

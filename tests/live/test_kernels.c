@@ -243,6 +243,24 @@ static void test_threads_and_planes(void **state)
             }
 }
 
+/* More threads than processors, which wait for each other while some of them do not run. */
+static void test_more_threads_than_processors(void **state)
+{
+    (void)state;
+    shape s = { .type = GGML_TYPE_Q6_K, .columns = 256, .rows = 64, .tokens = 8, .planes = 1,
+                .threads = 1, .scale = 1 };
+    problem alone, p;
+    noise_state = 3;
+    multiply(&s, &alone);
+    for (s.threads = 2; s.threads <= 24; s.threads++) {
+        noise_state = 3;
+        multiply(&s, &p);
+        assert_memory_equal(p.result, alone.result, 8 * 64 * sizeof(float));
+        free(p.weights), free(p.activations), free(p.result);
+    }
+    free(alone.weights), free(alone.activations), free(alone.result);
+}
+
 /* Weights so small and so large that a block's own scale is at the ends of a half float. */
 static void test_sizes(void **state)
 {
@@ -324,6 +342,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes),     cmocka_unit_test(test_threads_and_planes),
+        cmocka_unit_test(test_more_threads_than_processors),
         cmocka_unit_test(test_sizes),      cmocka_unit_test(test_neighbours),
         cmocka_unit_test(test_others),
     };
