@@ -23,6 +23,9 @@
 #ifdef __clang__
 #define UNROLLED _Pragma("clang loop unroll(full)")
 #define ROLLED _Pragma("clang loop unroll(disable)")
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define UNROLLED /* what checks have made of a loop may be none any more, which gcc warns about */
+#define ROLLED
 #else
 #define UNROLLED _Pragma("GCC unroll 8")
 #define ROLLED _Pragma("GCC unroll 1")
