@@ -71,6 +71,11 @@ function(s2a_add_test label name)
     if(label STREQUAL "live")
         set_tests_properties(${label}/${name} PROPERTIES TIMEOUT 900 RUN_SERIAL ON)
     endif()
+    if(S2A_SANITIZE AND name STREQUAL "test_kernels")
+        # A sanitizer stands between the engine and dlopen, which then looks by the sanitizer's run path.
+        set_property(TEST ${label}/${name} APPEND PROPERTY
+            ENVIRONMENT LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/kernels)
+    endif()
 endfunction()
 
 if(S2A_HAVE_TESTS)
