@@ -20,8 +20,6 @@
 #include "llama/inspect.h"
 #include "llama/library.h"
 
-#include <dlfcn.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>

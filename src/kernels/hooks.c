@@ -8,7 +8,6 @@
 #include "kernels/product.h"
 
 /* As in ggml-cpu-impl.h. */
-struct ggml_threadpool;
 struct ggml_compute_params {
     int ith, nth;
     size_t wsize;
@@ -26,11 +25,12 @@ static const product_type *type_of(const struct ggml_tensor *dst)
 {
     static const product_type *const types[] = { &product_q5_0, &product_q6_k, &product_q8_0 };
     const struct ggml_tensor *weights = dst->src[0], *rows = dst->src[1];
+    if (dst->op != GGML_OP_MUL_MAT || rows->type != GGML_TYPE_F32 || rows->ne[1] < MIN_TOKENS ||
+        rows->ne[3] != 1 || weights->ne[1] % PANEL_ROWS != 0 || weights->ne[2] != 1 ||
+        weights->ne[3] != 1)
+        return NULL;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (dst->op == GGML_OP_MUL_MAT && weights->type == types[i]->type && rows->type == GGML_TYPE_F32 &&
-            weights->ne[0] % types[i]->columns == 0 && weights->ne[1] % PANEL_ROWS == 0 &&
-            weights->ne[2] == 1 && weights->ne[3] == 1 && rows->ne[3] == 1 &&
-            rows->ne[1] >= MIN_TOKENS)
+        if (weights->type == types[i]->type && weights->ne[0] % types[i]->columns == 0)
             return types[i];
     return NULL;
 }

@@ -23,6 +23,7 @@ typedef struct product_type {
     size_t row_block;    /* bytes of a block of activations, as ggml has quantised them for the type */
     size_t panel;        /* bytes of a panel, which begins a cache line */
     int64_t deep;        /* blocks that are unpacked at a time: deep panels are UNPACKED at most */
+    int offset;          /* of unpacked weights over what they are worth, for prepare */
     size_t scratch;      /* bytes that prepare needs for each block of activations */
     void (*prepare)(const product *p); /* by each thread, into its scratch; NULL = nothing to do */
     void (*unpack)(const char *block, size_t row, void *panel); /* eight rows, row bytes apart */

@@ -30,7 +30,7 @@ typedef struct small_panel {
 
 /* ---- preparing and unpacking ------------------------------------------------------------------ */
 
-static void prepare(const product *p, int offset)
+static void prepare(const product *p)
 {
     prepared *to = (prepared *)p->scratch;
     for (int64_t t = 0; t < p->planes * p->tokens; t++) {
@@ -43,20 +43,10 @@ static void prepare(const product *p, int offset)
                                          _mm256_extracti128_si256(fours, 1));
             sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, 0x4e));
             sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, 0xb1));
-            *to = (prepared){ .too_much = -offset * _mm_cvtsi128_si32(sums),
+            *to = (prepared){ .too_much = -p->type->offset * _mm_cvtsi128_si32(sums),
                               .d = _cvtsh_ss(from->d) };
         }
     }
-}
-
-static void prepare_16(const product *p)
-{
-    prepare(p, 16);
-}
-
-static void prepare_128(const product *p)
-{
-    prepare(p, 128);
 }
 
 static inline __m256i q5_0_bytes(const char *block, float *d)
@@ -168,8 +158,9 @@ const product_type product_q5_0 = {
     .row_block = sizeof(q8_0),
     .panel = sizeof(small_panel),
     .deep = DEEP,
+    .offset = 16,
     .scratch = sizeof(prepared),
-    .prepare = prepare_16,
+    .prepare = prepare,
     .unpack = unpack_q5_0,
     .tiles = TILE_TABLE,
 };
@@ -181,8 +172,9 @@ const product_type product_q8_0 = {
     .row_block = sizeof(q8_0),
     .panel = sizeof(small_panel),
     .deep = DEEP,
+    .offset = 128,
     .scratch = sizeof(prepared),
-    .prepare = prepare_128,
+    .prepare = prepare,
     .unpack = unpack_q8_0,
     .tiles = TILE_TABLE,
 };

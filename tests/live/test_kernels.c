@@ -100,6 +100,13 @@ typedef struct problem {
     float *result;                /* [planes * tokens][rows] */
 } problem;
 
+static void problem_free(problem *p)
+{
+    free(p->weights);
+    free(p->activations);
+    free(p->result);
+}
+
 /* Weights in the type, and what they are then. */
 static void *make_weights(const shape *s, problem *p)
 {
@@ -200,9 +207,7 @@ static double worst(const shape *s)
             if (size > 0 && off / size > most)
                 most = off / size;
         }
-    free(p.weights);
-    free(p.activations);
-    free(p.result);
+    problem_free(&p);
     return most;
 }
 
@@ -256,9 +261,9 @@ static void test_more_threads_than_processors(void **state)
         noise_state = 3;
         multiply(&s, &p);
         assert_memory_equal(p.result, alone.result, 8 * 64 * sizeof(float));
-        free(p.weights), free(p.activations), free(p.result);
+        problem_free(&p);
     }
-    free(alone.weights), free(alone.activations), free(alone.result);
+    problem_free(&alone);
 }
 
 /* Weights so small and so large that a block's own scale is at the ends of a half float. */
@@ -290,8 +295,8 @@ static void test_neighbours(void **state)
         noise_state = 7; /* the same weights, and the first four rows */
         multiply(&few, &b);
         assert_memory_equal(a.result, b.result, 4 * 16 * sizeof(float));
-        free(a.weights), free(a.activations), free(a.result);
-        free(b.weights), free(b.activations), free(b.result);
+        problem_free(&a);
+        problem_free(&b);
     }
 }
 
