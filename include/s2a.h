@@ -77,23 +77,6 @@ typedef struct s2a_error {
 
 typedef struct s2a_engine s2a_engine;
 
-/* Where the borders of a model's judgements lie in mode select, in nats. A unit is kept if its log-odds
- * of "needed" against "opinion" are above opinion_border, and those against "unrelated" above
- * relevance_border + min(relevance_cap, relevance_ratio * the highest of them in the prompt). The latter
- * border is then moved to the middle of the widest gap between the prompt's own log-odds, by relevance_gap
- * down or half of it up at most (0: it is not). models/manifest.json has those of each model. All borders
- * zero: the default.
- *
- * attention_heads: those that s2a_request_set_keep reads, each as layer * heads of a layer + head, because
- * they find what a question needs. Without any, or where the model lacks one, the mean of the upper half of
- * the layers is read. */
-typedef struct s2a_calibration {
-    double relevance_border, relevance_ratio, relevance_cap, opinion_border, relevance_gap;
-    uint16_t attention_heads[8], attention_head_count;
-    bool of_labels; /* the borders are those of the last layer's labels: a lens that has others, because it
-                       was taught by another model, brings its own */
-} s2a_calibration;
-
 typedef struct s2a_engine_options {
     size_t size;             /* sizeof(s2a_engine_options); set by s2a_engine_options_init */
     const char *backend;     /* "llama" (default), "http" or "script" */
@@ -115,10 +98,10 @@ typedef struct s2a_engine_options {
     void (*log)(void *ctx, int level, const char *line); /* level 0 error .. 3 debug; NULL = off.
                                                             Called from any thread */
     void *log_ctx;
-    s2a_calibration calibration; /* of the model, for mode select */
-    const char *cache_dir; /* llama: an existing directory of the user's for a file of some ten
-                              megabytes, what mode select reads before every text, and for a small
-                              one, how many threads are best; NULL = none */
+    const char *head; /* llama: file of what mode select learned of the model, from s2a calibrate; NULL = the
+                         built-in one, if it is a model that has one */
+    const char *cache_dir; /* llama: an existing directory of the user's for a small file, how many
+                              threads are best; NULL = none */
     const char *step1_cache_dir;   /* any backend: an existing directory, the user's alone, for results
                                       of step 1, prompts included; a prompt that is in it costs
                                       nothing again. NULL (the default) = none */
@@ -127,10 +110,8 @@ typedef struct s2a_engine_options {
                    faster; the text is the same (default true) */
     uint32_t kv_bits; /* llama: of a number in the KV cache: 16 (the default; 0 too), or 8, with which
                          it takes little more than half the memory and texts may differ a little */
-    bool lens; /* llama: mode select reads its judgement half way up the model, where a lens for the
-                  model and the prompts is built in; it takes two thirds of the time then (default true) */
-    s2a_engine *select_engine; /* judges for mode select in place of this one, by its own prompts and
-                                  calibration: a small model before a large one or a server. It must live
+    s2a_engine *select_engine; /* judges for mode select in place of this one, by its own
+                                  head: a small model before a large one or a server. It must live
                                   longer and may serve others; NULL = none */
     bool kernels; /* llama: products of quantised weights by code of this library's (Q4_K, Q5_0, Q6_K,
                      Q8_0), where the processor has AVX-512 VNNI and libllama is the one it was made
@@ -152,6 +133,9 @@ S2A_API void s2a_engine_close(s2a_engine *engine);
 
 /* The model's name as the backend knows it (llama: general.name or the file's name). */
 S2A_API const char *s2a_engine_model(const s2a_engine *engine);
+
+/* Whether mode select can be had: the engine, or its select_engine, has a head. */
+S2A_API bool s2a_engine_selects(const s2a_engine *engine);
 
 /* Context length in tokens; 0 = not known (some servers do not say). */
 S2A_API uint32_t s2a_engine_ctx_tokens(const s2a_engine *engine);
@@ -177,9 +161,10 @@ typedef struct s2a_request s2a_request;
 
 typedef enum s2a_mode {
     S2A_MODE_REWRITE, /* the paper: regenerate the prompt */
-    S2A_MODE_SELECT,  /* judge each unit from one prefill, keep the user's own words */
+    S2A_MODE_SELECT,  /* judge each unit from one reading, keep the user's own words */
     S2A_MODE_NONE,    /* no step 1: what results of the baseline presets report */
-    S2A_MODE_DEFAULT, /* of requests only: select where backend and preset allow it, else rewrite */
+    S2A_MODE_DEFAULT, /* of requests only: select where the engine has a judge and the preset allows it,
+                         else rewrite */
 } s2a_mode;
 
 /* name, enum suffix. auto: opinion in rewrite mode; opinion and relevance at once in select mode.
@@ -237,11 +222,21 @@ S2A_API s2a_status s2a_request_add_message(s2a_request *request, const char *rol
 
 S2A_API void s2a_request_set_mode(s2a_request *request, s2a_mode mode);
 S2A_API void s2a_request_set_preset(s2a_request *request, s2a_preset preset);
-/* Select: a unit is kept if its score is at least this (default 0). S2A_ARGUMENT unless finite. */
+/* Select: a unit is kept if its score is at least this. Without it: the border of the preset, which the
+ * judge's head brings; below 0, for a sentence too many does less harm than one too few. S2A_ARGUMENT unless
+ * finite. */
 S2A_API s2a_status s2a_request_set_threshold(s2a_request *request, double log_odds, s2a_error *err);
 /* Select: keep the best-scored units up to this share of the text's bytes, whatever their scores; 0
  * (the default) leaves it to the threshold. S2A_ARGUMENT unless 0 <= share <= 1. */
 S2A_API s2a_status s2a_request_set_keep(s2a_request *request, double share, s2a_error *err);
+/* Select: sentences that hold any of this text, wherever it stands in the user's messages, stay whatever their
+ * score; may be called again. The text is copied. S2A_INPUT (empty, not UTF-8), S2A_LIMIT past 1024 of both
+ * kinds, S2A_NOMEM. */
+S2A_API s2a_status s2a_request_protect_text(s2a_request *request, const char *text, size_t len,
+                                            s2a_error *err);
+/* The same for lines first to last of the prompt, counted from 1. S2A_ARGUMENT unless 1 <= first <= last. */
+S2A_API s2a_status s2a_request_protect_lines(s2a_request *request, size_t first, size_t last,
+                                             s2a_error *err);
 /* temperature 0 is greedy. S2A_ARGUMENT unless 0 <= temperature <= 5 and 0 < top_p <= 1. */
 S2A_API s2a_status s2a_request_set_sampling(s2a_request *request, double temperature,
                                             double top_p, uint32_t seed, s2a_error *err);

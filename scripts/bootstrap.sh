@@ -56,6 +56,7 @@ libmicrohttpd-dev has_module libmicrohttpd
 libssl-dev has_module libcrypto
 libsqlite3-dev has_module sqlite3
 libcairo2-dev has_module cairo
+liblinear-dev test -e /usr/include/linear.h
 END
     if ! has_llama && ! llama_is_cached && ! have npm; then
         have node || printf 'nodejs\n'

@@ -22,8 +22,6 @@ typedef struct backend_params {
     const s2a_cancel *cancel;     /* may be NULL; see cancel_fired() */
     const char *request_id;       /* http: sent as X-Request-Id; NULL = none */
     bool keep_result;             /* of step 1: a later request may have it (kept.h) */
-    size_t common_messages;       /* score: the first so many are the same in many requests */
-    const struct tuned_lens *lens; /* score: read with it (core/lens.h); NULL = from the labels */
 } backend_params;
 
 typedef enum backend_finish {
@@ -50,25 +48,34 @@ typedef struct backend_draft {
     size_t start_count;
 } backend_draft;
 
-/* A way for the assistant's turn to begin; slots are byte offsets in it, in order, at which labels
- * are judged. What follows a slot (a label and more) is read before the next slot. */
-typedef struct backend_branch {
-    const char *forced;
+/* A part of a text that is read: how the assistant's turn begins, piece by piece. A piece is tokenised by
+ * itself; of those that are `wanted` something is told. */
+typedef struct backend_piece {
+    const char *text;
     size_t len;
-    const size_t *slots;
-    size_t slot_count;
-} backend_branch;
+    bool wanted;
+} backend_piece;
+
+/* What is told of a wanted piece: linear maps of the hidden states that layers (from 0, ascending, not the
+ * model's last) hand on. Each state is divided by its root mean square; of each layer there are two vectors of
+ * hidden_width numbers, the state of the piece's last token and the mean over its tokens. */
+typedef struct backend_head {
+    const uint32_t *layers;
+    size_t layer_count;
+    const float *rows; /* [row][layer][last, mean][hidden_width] */
+    size_t row_count;
+    uint64_t id; /* tells two heads apart */
+} backend_head;
 
 typedef struct backend_capabilities {
     const char *model;    /* lives as long as the backend */
     const char *kernels;  /* products of weights by code of ours, for which processor; NULL = none */
     uint32_t ctx_tokens;  /* of one request; 0 = not known */
-    uint32_t score_tokens; /* of one score or attention, if fewer than ctx_tokens; otherwise 0 */
+    uint32_t read_tokens; /* of one read, if not ctx_tokens; otherwise 0 */
     bool counts_tokens;   /* count_tokens is exact; otherwise it is an upper bound */
-    bool can_score, can_read_attention, can_draft;
-    bool prefers_score;   /* where a request names no mode, it is select */
-    size_t attention_heads; /* heads of all layers; 0 = cannot read attention */
-    size_t hidden_width;    /* numbers of a hidden state; 0 = cannot read them */
+    bool can_read, can_draft;
+    size_t hidden_width;    /* numbers of a hidden state; 0 where read tells rows without a head's numbers */
+    uint32_t layers;        /* of the model; 0 = not known */
     uint64_t weights_id;    /* tells the files of two models apart; 0 = not known */
     struct gate *gate;      /* whoever computes on this process's processors is in it; NULL = nobody does */
 } backend_capabilities;
@@ -87,33 +94,15 @@ typedef struct backend_vtable {
      * upper bound. */
     size_t (*count_tokens)(backend *self, const char *text, size_t len);
 
-    /* Select: one prefill instead of a generation. NULL where the backend has no way to do it. Each
-     * branch is one way for the assistant's turn to begin, off the same messages; logprob is
-     * [all slots of all branches, in order][label_count]: the natural logarithm of the probability
-     * of a label's first token at the slot (first tokens must differ: S2A_ARGUMENT). With a lens, which
-     * must be of this model and of these three labels, they are less that of the first label, and the
-     * layers above the lens's are not computed. Errors as for
-     * generate; S2A_UNSUPPORTED where the server gives no such figures. */
-    s2a_status (*score)(backend *self, const backend_message *messages, size_t count,
-                        const backend_branch *branches, size_t branch_count,
-                        const char *const *labels, size_t label_count, const backend_params *params,
-                        double *logprob, backend_usage *usage, s2a_error *err);
-    /* Score without labels: at each slot the hidden state that each of these layers (from 0, ascending, not
-     * the model's last) hands on. hidden is [all slots of all branches, in order][layer][hidden_width].
-     * Layers above the last of them are not computed, which is the point of it. NULL where the backend
-     * cannot. Errors as for score; S2A_ARGUMENT (layers), S2A_UNSUPPORTED (a model that has no such). */
-    s2a_status (*hidden)(backend *self, const backend_message *messages, size_t count,
-                         const backend_branch *branches, size_t branch_count,
-                         const uint32_t *layers, size_t layer_count, const backend_params *params,
-                         float *hidden, backend_usage *usage, s2a_error *err);
-    /* For each question, read after the text: which share of its attention goes to which unit. units
-     * are spans of text, in order, not overlapping. mass is [question][unit][attention_heads]: the
-     * mean over the question's tokens of the attention of that head on the unit's tokens. Heads count
-     * layer by layer. NULL where the backend cannot. Errors as for generate. */
-    s2a_status (*attention)(backend *self, const char *text, size_t len, const s2a_span *units,
-                            size_t unit_count, const char *const *questions, size_t question_count,
-                            const backend_params *params, float *mass, backend_usage *usage,
-                            s2a_error *err);
+    /* Mode select: reads the messages and how the assistant's turn begins, once, and writes nothing. Either
+     * told, [wanted piece][head->row_count], or states, [wanted piece][layer][last, mean][hidden_width], is
+     * filled; the other is NULL (states: rows are not looked at). Layers above the last of the head's are not
+     * computed. NULL where the backend cannot. Errors as for generate; S2A_ARGUMENT (layers),
+     * S2A_UNSUPPORTED (a model that hands on no such states). */
+    s2a_status (*read)(backend *self, const backend_message *messages, size_t count,
+                       const backend_piece *pieces, size_t piece_count, const backend_head *head,
+                       const backend_params *params, double *told, float *states,
+                       backend_usage *usage, s2a_error *err);
 
     backend_capabilities (*capabilities)(const backend *self);
     void (*close)(backend *self);

@@ -163,8 +163,6 @@ static int reply_object(reply *r, const json_t *root, const char *text, size_t l
     if (error && !json_is_null(error))
         return reply_quote(r, root, text, len);
     reply_usage(r, root);
-    if (r->chat->on_object)
-        r->chat->on_object(r->chat->ctx, root);
     const json_t *choice = json_array_get(json_object_get(root, "choices"), 0);
     const json_t *part = json_object_get(choice, "delta");
     if (!part)
@@ -311,9 +309,6 @@ static s2a_status status_error(exchange *x, const fetch_response *response, s2a_
     json_t *root = body ? http_parse_json(body, response->error_body_len) : NULL;
     http_quote(root, body, response->error_body_len, self->api_key, said);
     json_decref(root);
-    const http_chat *chat = x->reply->chat;
-    if (body && chat && chat->on_refusal && (code == 400 || code == 422 || code == 501))
-        chat->on_refusal(chat->ctx, body);
     if (http_is_context_error(body) && (code == 400 || code == 413 || code == 422 || code == 500))
         return error_set(err, S2A_LIMIT,
                          "%s: the prompt does not fit the model's context (status %d); the server "
@@ -369,12 +364,12 @@ static s2a_status exchange_verdict(exchange *x, s2a_status status, const fetch_r
 static s2a_status exchange_try(exchange *x, s2a_error *err)
 {
     const http_backend *self = x->self;
-    const http_chat *chat = x->reply->chat;
     char id[sizeof "X-Request-Id: " + LIMIT_REQUEST_ID_BYTES];
     const char *headers[3] = { "Accept: text/event-stream, application/json" };
     size_t header_count = 1;
     if (x->body)
         headers[header_count++] = "Content-Type: application/json";
+    const http_chat *chat = x->reply ? x->reply->chat : NULL;
     if (chat && chat->request_id) {
         snprintf(id, sizeof id, "X-Request-Id: %s", chat->request_id);
         headers[header_count++] = id;
@@ -577,8 +572,7 @@ static backend_capabilities http_capabilities(const backend *base)
 {
     const http_backend *self = (const http_backend *)base;
     return (backend_capabilities){ .model = self->model,
-                                   .ctx_tokens = self->ctx_tokens,
-                                   .can_score = !atomic_load(&self->no_logprobs) };
+                                   .ctx_tokens = self->ctx_tokens };
 }
 
 static void http_close(backend *base)
@@ -595,7 +589,6 @@ static void http_close(backend *base)
 static const backend_vtable http_vtable = {
     .generate = http_generate,
     .count_tokens = http_count_tokens,
-    .score = http_score,
     .capabilities = http_capabilities,
     .close = http_close,
 };
@@ -722,9 +715,6 @@ s2a_status backend_http_open(const s2a_engine_options *options, backend **out, s
     if (!self)
         return error_nomem(err);
     self->base.vtable = &http_vtable;
-    atomic_init(&self->no_logprobs, false);
-    atomic_init(&self->no_prompt_logprobs, false);
-    atomic_init(&self->no_continue, false);
     self->ctx_tokens = options->ctx_tokens;
     self->connect_timeout_ms = or_default(options->connect_timeout_ms, 10000);
     self->idle_timeout_ms = or_default(options->idle_timeout_ms, 120000);

@@ -7,9 +7,8 @@
 #include "net/fetch.h"
 
 #include <jansson.h>
-#include <stdatomic.h>
 
-/* Set when it is opened and constant after, but for the last three, which score finds out. */
+/* Set when it is opened and constant after. */
 typedef struct http_backend {
     backend base;
     char *chat_url, *models_url, *model, *api_key;
@@ -18,9 +17,6 @@ typedef struct http_backend {
     void (*log)(void *ctx, int level, const char *line);
     void *log_ctx;
     fetch_pool *pool;
-    atomic_bool no_logprobs;        /* it gives none */
-    atomic_bool no_prompt_logprobs; /* it does not know vLLM's field of that name */
-    atomic_bool no_continue;        /* it refuses the fields that ask for the turn to go on */
 } http_backend;
 
 /* One chat completion. Zero-initialise, set what is needed; only usage must be set. */
@@ -30,11 +26,6 @@ typedef struct http_chat {
     double deadline;        /* of clock_ms() */
     backend_token_fn on_token;
     void *on_token_ctx;
-    /* Each JSON object of an answer: the whole, or an event of a stream. */
-    void (*on_object)(void *ctx, const json_t *root);
-    /* The body of a response that says that the request is not taken as it is: 400, 422, 501. */
-    void (*on_refusal)(void *ctx, const char *body);
-    void *ctx; /* of these two */
     backend_usage *usage; /* filled also on failure, as far as it is known */
 } http_chat;
 
@@ -52,11 +43,5 @@ bool http_put(json_t *object, const char *key, json_t *value);
  * generate. */
 s2a_status http_chat_run(const http_backend *self, json_t *request, bool ok, http_chat *chat,
                          s2a_error *err);
-
-/* backend_vtable.score */
-s2a_status http_score(backend *base, const backend_message *messages, size_t count,
-                      const backend_branch *branches, size_t branch_count,
-                      const char *const *labels, size_t label_count, const backend_params *params,
-                      double *logprob, backend_usage *usage, s2a_error *err);
 
 #endif

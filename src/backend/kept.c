@@ -3,7 +3,6 @@
 #include "core/buf.h"
 #include "core/error.h"
 #include "core/fnv.h"
-#include "core/lens.h"
 #include "core/limits.h"
 
 #include <dirent.h>
@@ -271,81 +270,34 @@ static s2a_status kept_generate(backend *self, const backend_message *messages, 
     return status;
 }
 
-static s2a_status kept_score(backend *self, const backend_message *messages, size_t count,
-                             const backend_branch *branches, size_t branch_count,
-                             const char *const *labels, size_t label_count,
-                             const backend_params *params, double *logprob, backend_usage *usage,
-                             s2a_error *err)
+static s2a_status kept_read(backend *self, const backend_message *messages, size_t count,
+                            const backend_piece *pieces, size_t piece_count, const backend_head *by,
+                            const backend_params *params, double *told, float *states,
+                            backend_usage *usage, s2a_error *err)
 {
     kept *k = (kept *)self;
     const backend_vtable *inner = k->inner->vtable;
-    if (!params->keep_result)
-        return inner->score(k->inner, messages, count, branches, branch_count, labels, label_count,
-                            params, logprob, usage, err);
+    if (!params->keep_result || !told)
+        return inner->read(k->inner, messages, count, pieces, piece_count, by, params, told, states, usage,
+                           err);
     double start = clock_ms();
-    size_t rows = 0;
+    size_t wanted = 0;
     buf key;
-    key_begin(k, "score", messages, count, params, &key);
-    for (size_t i = 0; i < branch_count; i++) {
-        key_bytes(&key, branches[i].forced, branches[i].len);
-        key_bytes(&key, branches[i].slots, branches[i].slot_count * sizeof *branches[i].slots);
-        rows += branches[i].slot_count;
+    key_begin(k, "read", messages, count, params, &key);
+    for (size_t i = 0; i < piece_count; i++) {
+        key_bytes(&key, pieces[i].text, pieces[i].len);
+        key_bytes(&key, &pieces[i].wanted, sizeof pieces[i].wanted);
+        wanted += pieces[i].wanted;
     }
-    for (size_t i = 0; i < label_count; i++)
-        key_bytes(&key, labels[i], strlen(labels[i]));
-    if (params->lens) {
-        uint64_t id = lens_id(params->lens);
-        key_bytes(&key, &id, sizeof id);
-    }
-    size_t len = rows * label_count * sizeof *logprob;
+    key_bytes(&key, &by->id, sizeof by->id);
+    key_bytes(&key, &by->row_count, sizeof by->row_count);
+    size_t len = wanted * by->row_count * sizeof *told;
     s2a_status status = S2A_OK;
-    if (!figures_find(k, &key, logprob, len, start, usage)) {
-        status = inner->score(k->inner, messages, count, branches, branch_count, labels,
-                              label_count, params, logprob, usage, err);
+    if (!figures_find(k, &key, told, len, start, usage)) {
+        status = inner->read(k->inner, messages, count, pieces, piece_count, by, params, told, NULL, usage,
+                             err);
         if (status == S2A_OK)
-            keep(k, &key, logprob, len, &usage->tokens);
-    }
-    buf_free(&key);
-    return status;
-}
-
-/* Only whoever fits a lens asks for hidden states, and wants many of them once. */
-static s2a_status kept_hidden(backend *self, const backend_message *messages, size_t count,
-                              const backend_branch *branches, size_t branch_count,
-                              const uint32_t *layers, size_t layer_count,
-                              const backend_params *params, float *hidden, backend_usage *usage,
-                              s2a_error *err)
-{
-    kept *k = (kept *)self;
-    return k->inner->vtable->hidden(k->inner, messages, count, branches, branch_count, layers,
-                                    layer_count, params, hidden, usage, err);
-}
-
-static s2a_status kept_attention(backend *self, const char *text, size_t len, const s2a_span *units,
-                                 size_t unit_count, const char *const *questions,
-                                 size_t question_count, const backend_params *params, float *mass,
-                                 backend_usage *usage, s2a_error *err)
-{
-    kept *k = (kept *)self;
-    const backend_vtable *inner = k->inner->vtable;
-    if (!params->keep_result)
-        return inner->attention(k->inner, text, len, units, unit_count, questions, question_count,
-                                params, mass, usage, err);
-    double start = clock_ms();
-    size_t heads = inner->capabilities(k->inner).attention_heads;
-    size_t bytes = question_count * unit_count * heads * sizeof *mass;
-    buf key;
-    backend_message message = { "text", text, len };
-    key_begin(k, "attention", &message, 1, params, &key);
-    key_bytes(&key, units, unit_count * sizeof *units);
-    for (size_t i = 0; i < question_count; i++)
-        key_bytes(&key, questions[i], strlen(questions[i]));
-    s2a_status status = S2A_OK;
-    if (!figures_find(k, &key, mass, bytes, start, usage)) {
-        status = inner->attention(k->inner, text, len, units, unit_count, questions,
-                                  question_count, params, mass, usage, err);
-        if (status == S2A_OK)
-            keep(k, &key, mass, bytes, &usage->tokens);
+            keep(k, &key, told, len, &usage->tokens);
     }
     buf_free(&key);
     return status;
@@ -361,9 +313,7 @@ static backend_capabilities kept_capabilities(const backend *self)
 {
     const kept *k = (const kept *)self;
     backend_capabilities of = k->inner->vtable->capabilities(k->inner);
-    of.can_score = of.can_score && k->inner->vtable->score;
-    of.hidden_width = k->inner->vtable->hidden ? of.hidden_width : 0;
-    of.can_read_attention = of.can_read_attention && k->inner->vtable->attention;
+    of.can_read = of.can_read && k->inner->vtable->read;
     return of;
 }
 
@@ -380,9 +330,7 @@ static void kept_close(backend *self)
 static const backend_vtable kept_vtable = {
     .generate = kept_generate,
     .count_tokens = kept_count_tokens,
-    .score = kept_score,
-    .hidden = kept_hidden,
-    .attention = kept_attention,
+    .read = kept_read,
     .capabilities = kept_capabilities,
     .close = kept_close,
 };

@@ -13,6 +13,7 @@
 #include "core/buf.h"
 #include "core/engine.h"
 #include "core/error.h"
+#include "core/fnv.h"
 #include "core/limits.h"
 #include "llama/chat_template.h"
 #include "llama/embedded.h"
@@ -23,6 +24,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CTX_TOKENS_DEFAULT 8192
@@ -473,14 +475,12 @@ static backend_capabilities embedded_capabilities(const backend *self)
     return (backend_capabilities){ .model = e->name,
                                    .kernels = library_kernels(),
                                    .ctx_tokens = e->ctx_tokens,
-                                   .score_tokens = judge_tokens(e),
+                                   .read_tokens = judge_tokens(e),
                                    .counts_tokens = true,
                                    .can_draft = e->drafts && !e->whole_slots,
-                                   .can_score = !e->whole_slots,
-                                   .prefers_score = !e->whole_slots,
-                                   .can_read_attention = !e->whole_slots,
-                                   .attention_heads = judge_heads(e),
+                                   .can_read = !e->whole_slots,
                                    .hidden_width = judge_hidden_width(e),
+                                   .layers = (uint32_t)llama_model_n_layer(e->model),
                                    .weights_id = e->weights_id,
                                    .gate = e->gate };
 }
@@ -488,12 +488,24 @@ static backend_capabilities embedded_capabilities(const backend *self)
 static const backend_vtable embedded_vtable = {
     .generate = embedded_generate,
     .count_tokens = embedded_count_tokens,
-    .score = judge_score,
-    .hidden = judge_hidden,
-    .attention = judge_attention,
+    .read = judge_read,
     .capabilities = embedded_capabilities,
     .close = embedded_close,
 };
+
+/* Where threads_choose keeps what it measured, and for which model file. False when out of memory. */
+static bool cache_open(embedded *e, const char *dir, const char *model_path)
+{
+    struct stat info;
+    if (!dir || stat(model_path, &info) != 0)
+        return true;
+    int64_t facts[] = { info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec,
+                        (int64_t)info.st_ino, (int64_t)llama_model_size(e->model),
+                        llama_model_n_layer(e->model) };
+    e->cache_id = fnv_add(FNV_START, facts, sizeof facts);
+    e->cache_dir = bytes_dup(dir, strlen(dir));
+    return e->cache_dir != NULL;
+}
 
 s2a_status backend_llama_open(const s2a_engine_options *options, backend **out, s2a_error *err)
 {
@@ -521,7 +533,7 @@ s2a_status backend_llama_open(const s2a_engine_options *options, backend **out, 
     if (status == S2A_OK)
         status = open_chat(e, options->model, err);
     e->weights_id = status == S2A_OK ? gguf_file_id(options->model) : 0;
-    if (status == S2A_OK && !judge_cache_init(e, options->cache_dir, options->model))
+    if (status == S2A_OK && !cache_open(e, options->cache_dir, options->model))
         status = error_nomem(err);
     if (status == S2A_OK)
         status = open_context(e, options, &log, err);

@@ -6,8 +6,9 @@
  *     @sleep MS               wait before the first character (cancel and timeout work)
  *     @error STATUS MESSAGE   fail with a status of s2a.h, by its name without S2A_, lower case
  *     @expect TEXT            fail with S2A_BACKEND unless the last message contains TEXT
- *     @score A B C ...        what a judgement finds at the next slot: the log-probability of each
- *                             label; more slots than such lines start over with the first
+ *     @score A B C ...        what a reading tells of the next sentence, the log-odds of the head's rows
+ *                             (core/head.h) in order; where they end, LEFT_OUT. More sentences than such
+ *                             lines start over with the first
  * The record's last newline is not part of its text. Tokens are words. A mutex guards the
  * position; everything else is immutable. */
 #define _GNU_SOURCE /* memmem */
@@ -262,49 +263,54 @@ static s2a_status script_generate(backend *self, const backend_message *messages
     return S2A_OK;
 }
 
-/* The numbers of one @score line; where they end, 0. Returns the line after it. */
-static const char *score_line(const char *line, const char *end, size_t label_count, double *row)
+#define LEFT_OUT (-9.0) /* of asked: it is not */
+
+/* The numbers of one @score line. Returns the line after it. */
+static const char *score_line(const char *line, const char *end, size_t row_count, double *row)
 {
     const char *newline = memchr(line, '\n', (size_t)(end - line));
     const char *stop = newline ? newline : end;
     const char *at = line + strlen("@score ");
-    for (size_t k = 0; k < label_count; k++) {
+    for (size_t k = 0; k < row_count; k++) {
         char *after = NULL;
         while (at < stop && ascii_space(*at)) /* strtod would go on into the next line */
             at++;
-        row[k] = at < stop ? strtod(at, &after) : 0;
+        row[k] = at < stop ? strtod(at, &after) : LEFT_OUT;
         at = after ? after : at;
     }
     return newline ? newline + 1 : end;
 }
 
-static s2a_status script_score(backend *self, const backend_message *messages, size_t count,
-                               const backend_branch *branches, size_t branch_count,
-                               const char *const *labels, size_t label_count,
-                               const backend_params *params, double *logprob, backend_usage *usage,
-                               s2a_error *err)
+static s2a_status script_tell(backend *self, const backend_message *messages, size_t count,
+                              const backend_piece *pieces, size_t piece_count, const backend_head *head,
+                              const backend_params *params, double *told, float *states,
+                              backend_usage *usage, s2a_error *err)
 {
-    (void)labels;
     script *s = (script *)self;
     double start = clock_ms();
     const record *r = NULL;
+    if (states)
+        return error_set(err, S2A_UNSUPPORTED, "script: there are no hidden states in it");
     s2a_status status = record_take(s, messages, count, params, usage, &r, start, err);
     if (status == S2A_OK && r->score_lines == 0)
         status = error_set(err, S2A_BACKEND, "script: the record has no @score line");
     if (status != S2A_OK)
         return status;
     const char *line = r->scores;
-    size_t row = 0, left = r->score_lines;
-    for (size_t i = 0; i < branch_count; i++)
-        for (size_t k = 0; k < branches[i].slot_count; k++, left--) {
-            if (left == 0) {
-                line = r->scores;
-                left = r->score_lines;
-            }
-            while (ascii_prefix(line, (size_t)(r->text - line), "@score ") == 0)
-                line = (const char *)memchr(line, '\n', (size_t)(r->text - line)) + 1;
-            line = score_line(line, r->text, label_count, logprob + row++ * label_count);
+    size_t left = r->score_lines;
+    for (size_t i = 0; i < piece_count; i++) {
+        if (!pieces[i].wanted)
+            continue;
+        if (left == 0) {
+            line = r->scores;
+            left = r->score_lines;
         }
+        while (ascii_prefix(line, (size_t)(r->text - line), "@score ") == 0)
+            line = (const char *)memchr(line, '\n', (size_t)(r->text - line)) + 1;
+        line = score_line(line, r->text, head->row_count, told);
+        told += head->row_count;
+        left--;
+    }
     usage->tokens.ms = clock_ms() - start;
     return S2A_OK;
 }
@@ -321,13 +327,12 @@ static backend_capabilities script_capabilities(const backend *self)
     return (backend_capabilities){ .model = s->model,
                                    .ctx_tokens = s->ctx_tokens,
                                    .counts_tokens = true,
-                                   .can_score = s->scores,
-                                   .prefers_score = s->scores };
+                                   .can_read = s->scores };
 }
 
 static const backend_vtable script_vtable = {
     .generate = script_generate,
-    .score = script_score,
+    .read = script_tell,
     .count_tokens = script_count_tokens,
     .capabilities = script_capabilities,
     .close = script_close,

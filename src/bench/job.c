@@ -31,8 +31,7 @@ s2a_status bench_engine_open(const bench_engine *of, s2a_engine **out, s2a_error
     options.ctx_tokens = of->ctx_tokens;
     options.threads = of->threads;
     options.gpu_layers = of->gpu_layers;
-    options.calibration = of->calibration;
-    options.calibration.of_labels = true; /* the manifest's */
+    options.head = of->head;
     options.max_retries = 0; /* a second try would be measured as a slow first one */
     if (of->timeout_ms > 0)
         options.request_timeout_ms = options.idle_timeout_ms = of->timeout_ms;

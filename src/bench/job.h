@@ -14,7 +14,7 @@ typedef struct bench_engine {
     const char *backend, *model, *url; /* model and url may be NULL */
     uint32_t ctx_tokens, threads, timeout_ms;
     int32_t gpu_layers;
-    s2a_calibration calibration;
+    const char *head; /* a file; NULL = the built-in one */
     bool draft; /* copy drafting */
     bool kernels; /* of our own, where there are any */
 } bench_engine;

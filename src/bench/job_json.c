@@ -2,7 +2,6 @@
 #include "bench/job.h"
 
 #include "core/buf.h"
-#include "core/engine.h"
 #include "eval/json.h"
 
 #include <stdio.h>
@@ -13,11 +12,10 @@
 
 json_t *bench_engine_json(const bench_engine *e)
 {
-    return json_pack("{s:s?,s:s?,s:s?,s:I,s:I,s:I,s:I,s:o,s:b,s:b}", "backend",
+    return json_pack("{s:s?,s:s?,s:s?,s:I,s:I,s:I,s:I,s:s?,s:b,s:b}", "backend",
                      e->backend, "model", e->model, "url", e->url, "ctx",
                      (json_int_t)e->ctx_tokens, "threads", (json_int_t)e->threads, "timeout_ms", (json_int_t)e->timeout_ms, "gpu_layers",
-                     (json_int_t)e->gpu_layers, "calibration",
-                     eval_borders_json(&e->calibration), "draft", (int)e->draft,
+                     (json_int_t)e->gpu_layers, "head", e->head, "draft", (int)e->draft,
                      "kernels", (int)e->kernels);
 }
 
@@ -34,10 +32,10 @@ static const char *text_of(const json_t *object, const char *key)
 
 bool bench_engine_from_json(const json_t *value, bench_engine *out)
 {
-    const json_t *c = json_object_get(value, "calibration");
     *out = (bench_engine){ .backend = text_of(value, "backend"),
                            .model = text_of(value, "model"),
                            .url = text_of(value, "url"),
+                           .head = text_of(value, "head"),
                            .ctx_tokens = count_of(value, "ctx"),
                            .threads = count_of(value, "threads"),
                            .timeout_ms = count_of(value, "timeout_ms"),
@@ -45,8 +43,7 @@ bool bench_engine_from_json(const json_t *value, bench_engine *out)
                                (int32_t)json_integer_value(json_object_get(value, "gpu_layers")),
                            .draft = json_is_true(json_object_get(value, "draft")),
                            .kernels = json_is_true(json_object_get(value, "kernels")) };
-    out->calibration = eval_borders_from_json(c);
-    return out->backend && json_array_size(c) == ENGINE_BORDERS;
+    return out->backend;
 }
 
 /* ---- jobs ------------------------------------------------------------------------------- */

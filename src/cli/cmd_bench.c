@@ -372,8 +372,7 @@ static s2a_status measure(bench_command *c, bench_report *report, s2a_error *err
     c->run.engine = (bench_engine){ .backend = set->backend, .model = set->model,
                                     .ctx_tokens = set->ctx, .threads = set->threads,
                                     .gpu_layers = set->gpu_layers, .kernels = set->kernels,
-                                    .timeout_ms = (uint32_t)ceil(set->timeout_s * 1e3),
-                                    .calibration = manifest_calibration(set->model) };
+                                    .timeout_ms = (uint32_t)ceil(set->timeout_s * 1e3) };
     c->run.max_tokens = set->max_tokens;
     c->run.seed = set->seed;
     s2a_status status = S2A_OK;

@@ -1,15 +1,18 @@
-/* s2a calibrate: lets a model judge sentences of which it is known what they are, and puts the borders
- * of mode select where it tells them apart. */
+/* s2a calibrate: reads labelled prompts with a model and teaches it a head for mode select, if its hidden states
+ * tell what is needed from what is not. */
 #include "backend/backend.h"
 #include "cli/calibration.h"
-#include "cli/calibration_set.h"
 #include "cli/commands.h"
+#include "cli/files.h"
 #include "cli/getopt_exact.h"
 #include "cli/help.h"
 #include "cli/session.h"
 #include "cli/signals.h"
+#include "cli/store.h"
+#include "cli/teach.h"
 #include "core/engine.h"
 #include "core/error.h"
+#include "core/reading.h"
 #include "eval/outfile.h"
 
 #include <errno.h>
@@ -30,13 +33,9 @@ enum {
 
 static const struct option longs[] = {
     { "model", required_argument, NULL, SETTING_BASE + SETTING_MODEL },
-    { "backend", required_argument, NULL, SETTING_BASE + SETTING_BACKEND },
-    { "url", required_argument, NULL, SETTING_BASE + SETTING_URL },
-    { "prompts", required_argument, NULL, SETTING_BASE + SETTING_PROMPTS },
     { "threads", required_argument, NULL, SETTING_BASE + SETTING_THREADS },
     { "ctx", required_argument, NULL, SETTING_BASE + SETTING_CTX },
     { "gpu-layers", required_argument, NULL, SETTING_BASE + SETTING_GPU_LAYERS },
-    { "timeout", required_argument, NULL, SETTING_BASE + SETTING_TIMEOUT },
     { "show", no_argument, NULL, OPTION_SHOW },
     { "reset", no_argument, NULL, OPTION_RESET },
     { "json", no_argument, NULL, OPTION_JSON },
@@ -53,15 +52,27 @@ typedef struct calibrate_options {
     const char *out;
 } calibrate_options;
 
+/* How long prompts are read, and how large what was read may become: with the fits, which take a minute or two
+ * of one core, a calibration ends within ten minutes. */
+#define READ_MS (6 * 60e3)
+#define STATES_BYTES ((size_t)640 << 20)
+#define UNIT_NODE_BYTES 16 /* of liblinear, a number */
+#define SHUFFLE_SEED 3
+#define DEPTH 0.5 /* of the layers: those above are not read */
+
 typedef struct calibrating {
     session *s;
     const calibrate_options *o;
-    calibration_set set;
-    calibrate_unit *units;
-    size_t unit_count;
+    teaching_set set;
+    teach_unit *units;
+    size_t unit_count, unit_cap, numbers; /* numbers: of a unit's state */
+    float **states;                       /* of each reading; owned */
+    size_t state_count, state_cap;
+    judge_head head;
+    teach_report report;
+    size_t prompts;
     uint64_t tokens;
     double ms;
-    calibrate_result result;
     char *written;
 } calibrating;
 
@@ -143,6 +154,112 @@ static s2a_status options_take(calibrate_options *o, int argc, char **argv, s2a_
     return status;
 }
 
+/* ---- reading ---------------------------------------------------------------------------- */
+
+static bool room(const calibrating *c, size_t more)
+{
+    return (c->unit_count + more) * c->numbers * (UNIT_NODE_BYTES + sizeof(float)) <= STATES_BYTES;
+}
+
+/* What was read of a prompt becomes units that are taught. */
+static s2a_status units_take(calibrating *c, const teaching_prompt *p, const select_input *in,
+                             const select_unit *marks, float *states, size_t read, s2a_error *err)
+{
+    void *units = c->units, *kept = c->states;
+    bool ok = array_reserve(&units, &c->unit_cap, c->unit_count + read, sizeof *c->units);
+    c->units = units;
+    ok = ok && array_reserve(&kept, &c->state_cap, c->state_count + 1, sizeof *c->states);
+    c->states = kept;
+    if (!ok) {
+        free(states);
+        return error_nomem(err);
+    }
+    c->states[c->state_count++] = states;
+    for (size_t i = 0, k = 0; i < in->count && k < read; i++) {
+        const segment_unit *u = &in->units[i];
+        if (marks[i].question || marks[i].whole || u->text_end <= u->start)
+            continue;
+        teach_unit *out = &c->units[c->unit_count++];
+        *out = (teach_unit){ .prompt = c->prompts, .kind = p->kind, .form = select_form(in),
+                             .state = states + k++ * c->numbers };
+        out->label = teaching_label_of(p, u->start, u->text_end, &out->asked);
+    }
+    c->prompts++;
+    return S2A_OK;
+}
+
+static s2a_status prompt_read(calibrating *c, const teaching_prompt *p, bool apart, s2a_error *err)
+{
+    segment_unit *units = NULL;
+    size_t count = 0, read = 0;
+    float *states = NULL;
+    s2a_usage used = { .ms = 0 };
+    select_input in = { .backend = c->s->engine->backend, .text = p->text, .cancel = c->s->cancel,
+                        .preset = p->untrusted ? S2A_PRESET_UNTRUSTED
+                                  : apart      ? S2A_PRESET_RELEVANCE
+                                               : S2A_PRESET_AUTO,
+                        .question_start = p->untrusted || apart ? p->context_len : SIZE_MAX };
+    s2a_status status = segment_text(p->text, p->len, &units, &count, err);
+    if (status == S2A_OK)
+        status = select_refine(in.preset, p->text, &units, &count, err);
+    in.units = units;
+    in.count = count;
+    select_unit *marks = status == S2A_OK ? calloc(count + 1, sizeof *marks) : NULL;
+    if (status == S2A_OK && !marks)
+        status = error_nomem(err);
+    if (status == S2A_OK) {
+        select_mark(&in, marks);
+        status = reading_states(&in, marks, c->head.layers, c->head.layer_count, &states, &read, &used, err);
+    }
+    if (status == S2A_OK)
+        status = units_take(c, p, &in, marks, states, read, err);
+    else if (status == S2A_LIMIT) /* longer than the model's context */
+        status = S2A_OK;
+    c->tokens += used.prompt_tokens;
+    free(marks);
+    free(units);
+    return status;
+}
+
+/* Where what is asked stands last, the prompt can be read as a text and a question too. */
+static size_t asked_from(const teaching_prompt *p)
+{
+    size_t i = p->piece_count;
+    while (i > 0 && p->pieces[i - 1].asked)
+        i--;
+    return i > 0 && i < p->piece_count ? p->pieces[i].start : 0;
+}
+
+static void progress_show(calibrating *c, size_t done, double started_ms)
+{
+    double spent = clock_ms() - started_ms, all = spent / fmax(1, (double)done) * (double)c->set.count;
+    char left[32] = "";
+    if (done > 20)
+        snprintf(left, sizeof left, ", %.0f s left", (fmin(all, READ_MS) - spent) / 1e3);
+    progress_draw(&c->s->progress, "reading labelled prompts: %zu%s", done, left);
+}
+
+static s2a_status read_all(calibrating *c, s2a_error *err)
+{
+    double started = clock_ms();
+    s2a_status status = S2A_OK;
+    for (size_t i = 0; i < c->set.count && status == S2A_OK; i++) {
+        teaching_prompt *p = &c->set.prompts[i];
+        if (clock_ms() - started > READ_MS || !room(c, p->piece_count * 2))
+            break;
+        progress_show(c, i, started);
+        status = prompt_read(c, p, false, err);
+        size_t question = p->untrusted || i % 4 ? 0 : asked_from(p);
+        if (status == S2A_OK && question > 0) {
+            p->context_len = question;
+            status = prompt_read(c, p, true, err);
+        }
+    }
+    c->ms = clock_ms() - started;
+    progress_clear(&c->s->progress);
+    return status;
+}
+
 /* ---- printing --------------------------------------------------------------------------- */
 
 /* json is taken over. */
@@ -158,193 +275,159 @@ static s2a_status print_json(json_t *json, s2a_error *err)
     return S2A_OK;
 }
 
-static void print_borders(const s2a_calibration *c)
+static json_t *share_json(double share)
 {
-    printf(
-        "borders    relevance_border %g, relevance_ratio %g, relevance_cap %g, opinion_border %g, "
-        "relevance_gap %g\n",
-        c->relevance_border, c->relevance_ratio, c->relevance_cap, c->opinion_border,
-        c->relevance_gap);
+    return isfinite(share) ? json_real(round(share * 1e4) / 1e4) : json_null();
 }
 
-static json_t *counts_json(const calibrate_counts *n)
+static json_t *borders_json(const judge_head *h)
 {
-    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "needed", (json_int_t)n->all[CALIBRATE_NEEDED],
-                     "needed_kept", (json_int_t)n->right[CALIBRATE_NEEDED], "unrelated",
-                     (json_int_t)n->all[CALIBRATE_UNRELATED], "unrelated_removed",
-                     (json_int_t)n->right[CALIBRATE_UNRELATED], "opinions",
-                     (json_int_t)n->all[CALIBRATE_OPINION], "opinions_removed",
-                     (json_int_t)n->right[CALIBRATE_OPINION]);
+    return json_pack("{s:f,s:f,s:f,s:f}", "auto", h->borders.automatic, "opinion", h->borders.opinion,
+                     "relevance", h->borders.relevance, "untrusted", h->borders.untrusted);
 }
 
-static json_t *auc_json(double auc)
+static json_t *result_json_of(const calibrating *c)
 {
-    return isfinite(auc) ? json_real(round(auc * 1e4) / 1e4) : json_null();
+    const teach_report *r = &c->report;
+    return json_pack("{s:s,s:s?,s:o,s:{s:b,s:b},s:{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o},s:I,s:I,s:I,s:f}", "model",
+                     c->head.model, "file", c->written, "borders", borders_json(&c->head), "separates",
+                     "sentences", (int)r->cuts, "orders", (int)r->cuts_orders, "held_out", "auc",
+                     share_json(r->auc), "needed_kept", share_json(r->needed_kept), "unrelated_removed",
+                     share_json(r->unrelated_removed), "opinions_removed", share_json(r->opinion_removed),
+                     "clean_unchanged", share_json(r->clean_unchanged), "order_auc", share_json(r->order_auc),
+                     "orders_removed", share_json(r->order_removed), "documents_unchanged",
+                     share_json(r->documents_unchanged), "prompts", (json_int_t)r->prompts, "units",
+                     (json_int_t)r->units, "tokens", (json_int_t)c->tokens, "ms", round(c->ms));
 }
 
-static json_t *result_json_of(const calibrating *c, const char *key)
+static void print_text(const calibrating *c)
 {
-    const calibrate_result *r = &c->result;
-    return json_pack("{s:s,s:s,s:o,s:{s:b,s:b},s:{s:o,s:o},s:o,s:o,s:I,s:I,s:f}", "model", key,
-                     "file", c->written, "select", calibration_json(&r->borders), "separates",
-                     "relevance", (int)r->relevance, "opinion", (int)r->opinion, "auc", "relevance",
-                     auc_json(r->relevance_auc), "opinion", auc_json(r->opinion_auc), "held_out",
-                     counts_json(&r->held_out), "chosen", counts_json(&r->chosen), "prompts",
-                     (json_int_t)c->set.count, "tokens", (json_int_t)c->tokens, "ms", round(c->ms));
-}
-
-static void print_counts(const char *head, const calibrate_counts *n)
-{
-    printf(
-        "%-10s %zu of %zu needed kept, %zu of %zu unrelated removed, %zu of %zu opinions removed\n",
-        head, n->right[CALIBRATE_NEEDED], n->all[CALIBRATE_NEEDED], n->right[CALIBRATE_UNRELATED],
-        n->all[CALIBRATE_UNRELATED], n->right[CALIBRATE_OPINION], n->all[CALIBRATE_OPINION]);
-}
-
-static void print_judgement(const char *name, double auc, bool separates)
-{
-    printf("%-10s AUC %.3f%s\n", name, auc,
-           separates ? "" : ": not told apart well enough; the border is harmless");
-}
-
-static void print_text(const calibrating *c, const char *key)
-{
-    const calibrate_result *r = &c->result;
-    printf("model      %s\n", key);
-    printf("read       %zu prompts, %" PRIu64 " tokens, %.1f s\n", c->set.count, c->tokens,
+    const teach_report *r = &c->report;
+    printf("model      %s\n", c->head.model);
+    printf("read       %zu prompts, %zu sentences, %" PRIu64 " tokens, %.1f s\n", r->prompts, r->units, c->tokens,
            c->ms / 1e3);
-    print_judgement("relevance", r->relevance_auc, r->relevance);
-    print_judgement("opinion", r->opinion_auc, r->opinion);
-    print_counts("held out", &r->held_out);
-    print_counts("chosen on", &r->chosen);
-    print_borders(&r->borders);
-    printf("written    %s\n", c->written);
+    printf("Of kinds of prompts that it was not taught with:\n");
+    printf("sentences  AUC %.3f; %.1f %% of the needed kept, %.0f %% of the unrelated and %.0f %% of the opinions "
+           "removed, %.1f %% of the clean prompts unchanged%s\n",
+           r->auc, 100 * r->needed_kept, 100 * r->unrelated_removed, 100 * r->opinion_removed,
+           100 * r->clean_unchanged, r->cuts ? "" : ": not told apart well enough, nothing is cut");
+    printf("orders     AUC %.3f; %.0f %% removed, %.1f %% of the clean documents unchanged%s\n", r->order_auc,
+           100 * r->order_removed, 100 * r->documents_unchanged,
+           r->cuts_orders ? "" : ": not told apart well enough, nothing is cut");
+    if (c->written)
+        printf("file       %s\n", c->written);
 }
 
-/* ---- --show, --reset -------------------------------------------------------------------- */
+/* ---- showing and forgetting ------------------------------------------------------------- */
 
-static s2a_status show(const calibrate_options *o, const char *key, const s2a_calibration *borders,
-                       calibration_source source, const s2a_error *damaged, s2a_error *err)
+static s2a_status head_of_file(const char *path, judge_head **out, s2a_error *err)
 {
-    s2a_calibration used = engine_calibration(borders, NULL);
+    char *text = NULL;
+    size_t len = 0;
+    s2a_status status = files_read(path, HEAD_FILE_BYTES, &text, &len, err);
+    if (status == S2A_OK)
+        status = head_read(path, text, len, out, err);
+    free(text);
+    return status;
+}
+
+static s2a_status show(const calibrate_options *o, const char *model, s2a_error *err)
+{
     char *path = NULL;
-    if (damaged->status != S2A_OK)
-        term_say("note: the calibration is not used: %s", damaged->message);
-    s2a_status status = source == CALIBRATION_USER ? calibration_path(key, &path, err) : S2A_OK;
-    if (status == S2A_OK && o->base.json) {
-        status = print_json(json_pack("{s:s,s:s,s:s?,s:o}", "model", key, "source",
-                                      calibration_source_name(source), "file", path, "select",
-                                      calibration_json(&used)),
+    judge_head *h = NULL;
+    s2a_status status = calibration_find(model, &path, err);
+    if (status == S2A_OK && path)
+        status = head_of_file(path, &h, err);
+    if (status == S2A_OK && o->base.json)
+        status = print_json(json_pack("{s:s,s:s?,s:o}", "model", model, "file", path, "borders",
+                                      h ? borders_json(h) : json_null()),
                             err);
-    } else if (status == S2A_OK) {
-        printf("model      %s\nsource     %s\n", key, calibration_source_name(source));
-        print_borders(&used);
-        if (path)
-            printf("file       %s\n", path);
-    }
+    else if (status == S2A_OK && !h)
+        printf("there is no calibration of %s; the built-in head is used, if it is a model that has one\n", model);
+    else if (status == S2A_OK)
+        printf("model      %s\nfile       %s\nborders    auto %g, opinion %g, relevance %g, untrusted %g\n",
+               h->model, path, h->borders.automatic, h->borders.opinion, h->borders.relevance,
+               h->borders.untrusted);
+    head_free(h);
     free(path);
     return status;
 }
 
-static s2a_status reset(const calibrate_options *o, const char *key, s2a_error *err)
+static s2a_status reset(const calibrate_options *o, const char *model, s2a_error *err)
 {
     bool was = false;
-    s2a_status status = calibration_remove(key, &was, err);
+    s2a_status status = calibration_remove(model, &was, err);
     if (status == S2A_OK && o->base.json)
-        status = print_json(json_pack("{s:s,s:b}", "model", key, "removed", (int)was), err);
+        status = print_json(json_pack("{s:s,s:b}", "model", model, "removed", (int)was), err);
     else if (status == S2A_OK && !o->base.quiet)
-        printf(was ? "removed the calibration of %s\n" : "there is no calibration of %s\n", key);
+        printf(was ? "removed the calibration of %s\n" : "there is no calibration of %s\n", model);
     return status;
 }
 
 /* ---- calibrating ------------------------------------------------------------------------ */
 
-static void progress_show(calibrating *c, size_t done, double started_ms)
+static s2a_status head_begin(calibrating *c, s2a_error *err)
 {
-    double spent = clock_ms() - started_ms;
-    char left[32] = "";
-    if (done > 1)
-        snprintf(left, sizeof left, ", %.0f s left",
-                 spent / 1e3 / (double)done * (double)(c->set.count - done));
-    progress_draw(&c->s->progress, "calibrating: %zu of %zu prompts%s", done, c->set.count, left);
+    backend *b = c->s->engine->backend;
+    backend_capabilities can = b->vtable->capabilities(b);
+    if (!b->vtable->read || can.hidden_width == 0 || can.layers < 3)
+        return error_set(err, S2A_UNSUPPORTED, "this model hands on no hidden states; use another one, or mode "
+                                               "rewrite");
+    snprintf(c->head.model, sizeof c->head.model, "%.100s", can.model);
+    c->head.weights_id = can.weights_id;
+    c->head.width = can.hidden_width;
+    c->head.layers[0] = (uint32_t)(DEPTH * can.layers) - 1;
+    c->head.layer_count = 1;
+    c->numbers = 2 * can.hidden_width;
+    return S2A_OK;
 }
 
-static s2a_status judge_all(calibrating *c, s2a_error *err)
+/* A model that cannot tell gets no file, and what it had stays. */
+static s2a_status save(calibrating *c, const char *model, s2a_error *err)
 {
-    double started = clock_ms();
-    judged_options how = { .question_start = SIZE_MAX };
-    s2a_status status = S2A_OK;
-    c->units = calloc(CALIBRATE_MAX_UNITS, sizeof *c->units);
-    if (!c->units)
-        return error_nomem(err);
-    for (size_t i = 0; i < c->set.count && status == S2A_OK; i++) {
-        const calibration_prompt *p = &c->set.prompts[i];
-        judged said;
-        progress_show(c, i, started);
-        status = judged_read(c->s->engine, p->text, p->len, &how, c->s->cancel, &said, err);
-        if (status == S2A_OK && c->unit_count + said.count > CALIBRATE_MAX_UNITS)
-            status = error_set(err, S2A_LIMIT, "calibration: more than the limit of %zu units",
-                               CALIBRATE_MAX_UNITS);
-        if (status == S2A_OK) {
-            calibration_set_take(&c->set, i, &said, c->units, &c->unit_count);
-            c->tokens += said.usage.prompt_tokens - said.usage.cached_tokens;
-        }
-        judged_free(&said);
-    }
-    c->ms = clock_ms() - started;
-    progress_clear(&c->s->progress);
-    return status;
-}
-
-/* What goes into a manifest beside "name". */
-static s2a_status snippet_write(const calibrating *c, s2a_error *err)
-{
-    json_t *json = json_pack("{s:o}", "select", calibration_json(&c->result.borders));
-    char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(10)) : NULL;
-    json_decref(json);
-    s2a_status status = text ? outfile_write(c->o->out, text, strlen(text), err) : error_nomem(err);
-    free(text);
-    return status;
-}
-
-/* On a server whose model was not named it is found by the URL alone, and by its name. */
-static s2a_status save_named(calibrating *c, const char *path, s2a_error *err)
-{
-    const settings *set = &c->o->base.settings;
-    char *key = NULL, *written = NULL;
-    if (strcmp(set->backend, "http") != 0 || set->model)
+    buf bytes;
+    if (!c->report.cuts && !c->report.cuts_orders)
         return S2A_OK;
-    s2a_status status = calibration_key(set, path, s2a_engine_model(c->s->engine), &key, err);
-    if (status == S2A_OK)
-        status = calibration_save(key, &c->result, &written, err);
-    free(written);
-    free(key);
+    s2a_status status = calibration_save(model, &c->head, &c->written, err);
+    buf_init(&bytes, HEAD_FILE_BYTES);
+    if (status == S2A_OK && c->o->out) {
+        head_write(&c->head, &bytes);
+        status = bytes.status == S2A_OK ? outfile_write(c->o->out, bytes.data, bytes.len, err)
+                                        : error_nomem(err);
+    }
+    buf_free(&bytes);
     return status;
 }
 
-static s2a_status calibrate(calibrating *c, const char *key, const char *path, s2a_error *err)
+static s2a_status calibrate(calibrating *c, const char *model, s2a_error *err)
 {
-    s2a_status status = calibration_set_read("data/calibration.jsonl", calibration_builtin,
-                                             calibration_builtin_len, &c->set, err);
+    s2a_status status = head_begin(c, err);
     if (status == S2A_OK)
-        status = judge_all(c, err);
-    if (status == S2A_OK)
-        status = calibrate_fit(c->units, c->unit_count, &c->result, err);
+        status = teaching_set_read("data/labelled", labelled_builtin, labelled_builtin_len, &c->set, err);
+    if (status == S2A_OK) {
+        teaching_set_shuffle(&c->set, SHUFFLE_SEED);
+        status = read_all(c, err);
+    }
+    if (status == S2A_OK) {
+        progress_start(&c->s->progress, "teaching");
+        status = teach_fit(c->units, c->unit_count, c->s->cancel, &c->head, &c->report, err);
+        progress_clear(&c->s->progress);
+    }
     if (status == S2A_OK && signals_caught()) /* nothing is to be written then */
         status = error_set(err, S2A_CANCELLED, "cancelled");
     if (status == S2A_OK)
-        status = calibration_save(key, &c->result, &c->written, err);
-    if (status == S2A_OK)
-        status = save_named(c, path, err);
-    if (status == S2A_OK && c->o->out)
-        status = snippet_write(c, err);
+        status = save(c, model, err);
     if (status == S2A_OK && c->o->base.json)
-        status = print_json(result_json_of(c, key), err);
+        status = print_json(result_json_of(c), err);
     else if (status == S2A_OK && !c->o->base.quiet)
-        print_text(c, key);
-    calibration_set_free(&c->set);
+        print_text(c);
+    for (size_t i = 0; i < c->state_count; i++)
+        free(c->states[i]);
+    free(c->states);
     free(c->units);
+    free(c->head.maps);
     free(c->written);
+    teaching_set_free(&c->set);
     return status;
 }
 
@@ -360,42 +443,35 @@ static int conclude(const calibrating *c, s2a_status status, const s2a_error *er
         term_say("%s", err->message);
         return session_exit(status);
     }
-    if (c->result.relevance || c->result.opinion)
+    if (c->report.cuts || c->report.cuts_orders)
         return EXIT_DONE;
-    term_say("this model does not tell needed sentences from others; mode select now keeps "
-             "everything with it: use another model, or --mode rewrite");
+    term_say("this model does not tell needed sentences from others, and nothing was written; use another model "
+             "to judge (--select-model 0.5b), or --mode rewrite");
     return EXIT_FAILED;
 }
 
 static int run(const calibrate_options *o, session *s)
 {
-    const settings *set = &o->base.settings;
-    s2a_error err = { .status = S2A_OK }, damaged;
-    calibration_source source = CALIBRATION_DEFAULT;
-    s2a_calibration borders = { 0 };
-    char *path = NULL, *key = NULL;
+    s2a_error err = { .status = S2A_OK };
+    char *model = NULL;
     calibrating c = { .s = s, .o = o };
-    s2a_status status = calibration_find(set, &path, &borders, &source, &damaged, &err);
-    const char *file = path ? path : set->model;
-    if (status == S2A_OK)
-        status = calibration_key(set, file, set->model, &key, &err);
+    s2a_status status = store_resolve(o->base.settings.model, &model, &err);
     int code = EXIT_DONE;
     if (status == S2A_OK && o->show) {
-        status = show(o, key, &borders, source, &damaged, &err);
+        status = show(o, model, &err);
     } else if (status == S2A_OK && o->reset) {
-        status = reset(o, key, &err);
+        status = reset(o, model, &err);
     } else if (status == S2A_OK) {
         code = session_open(s);
         if (code == EXIT_DONE)
-            code = conclude(&c, status = calibrate(&c, key, file, &err), &err);
+            code = conclude(&c, status = calibrate(&c, model, &err), &err);
         status = S2A_OK; /* whatever it was has been said */
     }
     if (status != S2A_OK) {
         term_say("%s", err.message);
         code = session_exit(status);
     }
-    free(path);
-    free(key);
+    free(model);
     return code;
 }
 

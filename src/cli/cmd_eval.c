@@ -53,7 +53,6 @@ static const struct option longs[] = {
     { "gpu-layers", required_argument, NULL, SETTING_BASE + SETTING_GPU_LAYERS },
     { "draft", required_argument, NULL, SETTING_BASE + SETTING_DRAFT },
     { "select-model", required_argument, NULL, SETTING_BASE + SETTING_SELECT_MODEL },
-    { "lens", required_argument, NULL, SETTING_BASE + SETTING_LENS },
     { "kernels", required_argument, NULL, SETTING_BASE + SETTING_KERNELS },
     { "kv-bits", required_argument, NULL, SETTING_BASE + SETTING_KV_BITS },
     { "temperature", required_argument, NULL, SETTING_BASE + SETTING_TEMPERATURE },

@@ -196,7 +196,7 @@ int cmd_serve(int argc, char **argv)
     serve_flags f;
     s2a_error err = { .status = S2A_OK };
     s2a_status status = serve_flags_read(&f, argc, argv, &err);
-    session s = { .o = &f.base };
+    session s = { .o = &f.base, .hint_selector = true };
     int code = EXIT_DONE;
     if (status != S2A_OK) {
         term_say("%s", err.message);

@@ -231,49 +231,10 @@ static s2a_status read_bytes(const reader *r, const json_t *object, uint64_t *ou
     return S2A_OK;
 }
 
-static s2a_status read_heads(const reader *r, const json_t *object, s2a_calibration *out)
-{
-    const json_t *array;
-    size_t most = sizeof out->attention_heads / sizeof out->attention_heads[0];
-    s2a_status status = read_array(r, object, "attention_heads", 1, &array);
-    if (status != S2A_OK)
-        return status;
-    if (json_array_size(array) > most)
-        return fault(r, "attention_heads", "has too many elements");
-    for (size_t i = 0; i < json_array_size(array); i++) {
-        const json_t *head = json_array_get(array, i);
-        if (!json_is_integer(head) || json_integer_value(head) < 0 || json_integer_value(head) > UINT16_MAX)
-            return fault(r, "attention_heads", "must be whole numbers from 0 to 65535");
-        out->attention_heads[i] = (uint16_t)json_integer_value(head);
-    }
-    out->attention_head_count = (uint16_t)json_array_size(array);
-    return S2A_OK;
-}
-
-static s2a_status read_select(reader *r, json_t *object, s2a_calibration *out)
-{
-    const char *fields[ENGINE_BORDERS + 2] = { [ENGINE_BORDERS] = "attention_heads" };
-    for (size_t i = 0; i < ENGINE_BORDERS; i++)
-        fields[i] = engine_borders[i].name;
-    if (!json_is_object(object))
-        return fault(r, "select", "must be an object of numbers");
-    s2a_status status = check_fields(r, object, fields);
-    out->of_labels = true;
-    for (size_t i = 0; i < ENGINE_BORDERS && status == S2A_OK; i++) {
-        const json_t *number = json_object_get(object, fields[i]);
-        engine_border_set(out, i, json_number_value(number));
-        if (!json_is_number(number) && (number || !engine_borders[i].may_lack))
-            status = fault(r, fields[i], "must be a number");
-    }
-    if (status == S2A_OK && json_object_get(object, "attention_heads"))
-        status = read_heads(r, object, out);
-    return status;
-}
-
 static s2a_status read_model(reader *r, json_t *object, manifest_model *model)
 {
-    static const char *const fields[] = { "name",    "file",   "bytes",   "sha256", "licence", "role",
-                                          "aliases", "select", "sources", NULL };
+    static const char *const fields[] = { "name", "file",    "bytes",   "sha256", "licence",
+                                          "role", "aliases", "sources", NULL };
     s2a_status status = check_fields(r, object, fields);
     if (status == S2A_OK)
         status = read_string(r, object, "name", is_model_name,
@@ -300,8 +261,6 @@ static s2a_status read_model(reader *r, json_t *object, manifest_model *model)
         status = read_strings(r, object, "aliases", 0, is_model_name,
                               "must hold letters, digits and ._- and not end in .gguf",
                               &model->aliases, &model->alias_count);
-    if (status == S2A_OK && json_object_get(object, "select"))
-        status = read_select(r, json_object_get(object, "select"), &model->select);
     return status == S2A_OK ? read_sources(r, object, model) : status;
 }
 
@@ -434,23 +393,6 @@ const manifest_model *manifest_find(const manifest *m, const char *name)
             return model;
     }
     return NULL;
-}
-
-s2a_calibration manifest_select(const manifest *m, const char *name_or_path)
-{
-    const char *slash = name_or_path ? strrchr(name_or_path, '/') : NULL;
-    const manifest_model *model = manifest_find(m, slash ? slash + 1 : name_or_path);
-    return model ? model->select : (s2a_calibration){ 0 };
-}
-
-s2a_calibration manifest_calibration(const char *name_or_path)
-{
-    manifest *m = NULL;
-    s2a_calibration found = { 0 };
-    if (manifest_load(&m, NULL) == S2A_OK)
-        found = manifest_select(m, name_or_path);
-    manifest_free(m);
-    return found;
 }
 
 const char *manifest_kind_name(manifest_kind kind)

@@ -36,7 +36,6 @@ typedef struct manifest_model {
     const char *role; /* "default", "test" or "" */
     const char **aliases;
     size_t alias_count;
-    s2a_calibration select;   /* zeros = the default */
     manifest_source *sources; /* in the order in which they are tried */
     size_t source_count;
 } manifest_model;
@@ -60,11 +59,6 @@ void manifest_free(manifest *m);
 /* By name, alias or file, whatever the case of its letters; NULL name: the model whose role is
  * "default". NULL when there is none. */
 const manifest_model *manifest_find(const manifest *m, const char *name);
-
-/* The borders of the model of that name, alias or path of a file; zeros where none are known. The
- * second one loads the manifest for it, and finds none where that fails. */
-s2a_calibration manifest_select(const manifest *m, const char *name_or_path);
-s2a_calibration manifest_calibration(const char *name_or_path);
 
 /* "url", "wheels". */
 const char *manifest_kind_name(manifest_kind kind);

@@ -4,6 +4,7 @@
 #include "core/buf.h"
 #include "core/error.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@ enum {
     OPTION_MESSAGES,
     OPTION_THRESHOLD,
     OPTION_KEEP,
+    OPTION_PROTECT,
+    OPTION_PROTECT_LINES,
     OPTION_JSON,
     OPTION_JSONL,
     OPTION_RESUME,
@@ -41,7 +44,6 @@ static const struct option longs[] = {
     { "step1-cache", required_argument, NULL, SETTING_BASE + SETTING_STEP1_CACHE },
     { "draft", required_argument, NULL, SETTING_BASE + SETTING_DRAFT },
     { "select-model", required_argument, NULL, SETTING_BASE + SETTING_SELECT_MODEL },
-    { "lens", required_argument, NULL, SETTING_BASE + SETTING_LENS },
     { "kernels", required_argument, NULL, SETTING_BASE + SETTING_KERNELS },
     { "kv-bits", required_argument, NULL, SETTING_BASE + SETTING_KV_BITS },
     { "temperature", required_argument, NULL, SETTING_BASE + SETTING_TEMPERATURE },
@@ -54,6 +56,8 @@ static const struct option longs[] = {
     { "messages", required_argument, NULL, OPTION_MESSAGES },
     { "threshold", required_argument, NULL, OPTION_THRESHOLD },
     { "keep", required_argument, NULL, OPTION_KEEP },
+    { "protect", required_argument, NULL, OPTION_PROTECT },
+    { "protect-lines", required_argument, NULL, OPTION_PROTECT_LINES },
     { "json", no_argument, NULL, OPTION_JSON },
     { "jsonl", no_argument, NULL, OPTION_JSONL },
     { "resume", required_argument, NULL, OPTION_RESUME },
@@ -74,7 +78,6 @@ static const char shorts[] = ":m:qvhV"; /* ':' first: a missing argument is told
 typedef struct parse {
     options *o;
     const char *command;
-    bool threshold; /* was given */
     s2a_error *err;
 } parse;
 
@@ -89,6 +92,23 @@ static s2a_status once(parse *p, const char *flag, const char **slot, const char
         return error_set(p->err, S2A_ARGUMENT, "%s: given twice; give it once", flag);
     *slot = value;
     return S2A_OK;
+}
+
+/* A-B, or A alone. */
+static s2a_status lines_read(parse *p, const char *value, options_protect *out)
+{
+    int64_t first = 0, last = 0;
+    char text[64];
+    size_t n = strcspn(value, "-");
+    snprintf(text, sizeof text, "%.*s", (int)(n < sizeof text ? n : sizeof text - 1), value);
+    s2a_status status = settings_integer("--protect-lines", text, 1, 1 << 30, &first, p->err);
+    last = first;
+    if (status == S2A_OK && value[n])
+        status = settings_integer("--protect-lines", value + n + 1, 1, 1 << 30, &last, p->err);
+    if (status == S2A_OK && last < first)
+        status = error_set(p->err, S2A_ARGUMENT, "--protect-lines: %s: give the first line first", value);
+    *out = (options_protect){ .first = (size_t)first, .last = (size_t)last };
+    return status;
 }
 
 static s2a_status option_with_value(parse *p, int code, const char *value)
@@ -111,10 +131,14 @@ static s2a_status option_with_value(parse *p, int code, const char *value)
     case OPTION_RESUME:
         return once(p, "--resume", &o->resume, value);
     case OPTION_THRESHOLD:
-        p->threshold = true;
         return settings_number("--threshold", value, -1e6, false, 1e6, &o->threshold, p->err);
     case OPTION_KEEP:
         return settings_number("--keep", value, 0, true, 1, &o->keep, p->err);
+    case OPTION_PROTECT:
+        o->protects[o->protect_count++] = (options_protect){ .text = value };
+        return *value ? S2A_OK : error_set(p->err, S2A_ARGUMENT, "--protect: the text is empty");
+    case OPTION_PROTECT_LINES:
+        return lines_read(p, value, &o->protects[o->protect_count++]);
     default:
         return setting_flag(p, (settings_id)(code - SETTING_BASE), value);
     }
@@ -290,21 +314,23 @@ static s2a_status output_check(parse *p)
     if (o->compare && !o->answer)
         return error_set(p->err, S2A_ARGUMENT,
                          "--compare: attend gives no answer to compare; use s2a ask");
-    if (p->threshold && o->keep > 0)
+    bool threshold = !isnan(o->threshold);
+    if (threshold && o->keep > 0)
         return error_set(p->err, S2A_ARGUMENT, "--threshold and --keep: give one of them");
-    if ((p->threshold || o->keep > 0) && o->settings.mode == S2A_MODE_REWRITE)
+    if ((threshold || o->keep > 0 || o->protect_count > 0) && o->settings.mode == S2A_MODE_REWRITE)
         return error_set(p->err, S2A_ARGUMENT, "%s: it belongs to mode select; leave it out",
-                         p->threshold ? "--threshold" : "--keep");
+                         threshold ? "--threshold" : o->keep > 0 ? "--keep" : "--protect");
     return S2A_OK;
 }
 
 s2a_status options_read(options *o, bool answer, int argc, char **argv, s2a_error *err)
 {
-    *o = (options){ .answer = answer };
+    *o = (options){ .answer = answer, .threshold = NAN };
     settings_init(&o->settings);
     parse p = { .o = o, .command = answer ? "ask" : "attend", .err = err };
     o->contexts = calloc((size_t)argc + 1, sizeof *o->contexts);
-    if (!o->contexts)
+    o->protects = calloc((size_t)argc + 1, sizeof *o->protects);
+    if (!o->contexts || !o->protects)
         return error_nomem(err);
     s2a_status status = flags_read(&p, argc, argv);
     if (status != S2A_OK || o->help || o->version)
@@ -323,5 +349,7 @@ void options_free(options *o)
 {
     settings_free(&o->settings);
     free(o->contexts);
+    free(o->protects);
     o->contexts = NULL;
+    o->protects = NULL;
 }

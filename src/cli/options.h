@@ -6,6 +6,12 @@
 
 #define CONCURRENCY_MAX 256
 
+/* A text, or lines first to last of the prompt. */
+typedef struct options_protect {
+    const char *text;
+    size_t first, last;
+} options_protect;
+
 typedef struct options {
     settings settings;
     bool answer; /* ask; false = attend */
@@ -17,7 +23,9 @@ typedef struct options {
     const char *question, *messages;
     const char *resume;
     uint32_t concurrency; /* with jsonl: requests at a time; 0 = not given */
-    double threshold, keep; /* of mode select; keep 0 = not given */
+    double threshold, keep; /* of mode select; NaN and 0 = not given */
+    options_protect *protects; /* has room for all of argv */
+    size_t protect_count;
     bool json, jsonl, explain, compare, strict, no_color, quiet;
     int verbose; /* 0, 1, 2 */
     bool help, version;

@@ -44,7 +44,6 @@ static const struct option longs[] = {
     { "ctx", required_argument, NULL, SETTING_BASE + SETTING_CTX },
     { "gpu-layers", required_argument, NULL, SETTING_BASE + SETTING_GPU_LAYERS },
     { "select-model", required_argument, NULL, SETTING_BASE + SETTING_SELECT_MODEL },
-    { "lens", required_argument, NULL, SETTING_BASE + SETTING_LENS },
     { "kernels", required_argument, NULL, SETTING_BASE + SETTING_KERNELS },
     { "kv-bits", required_argument, NULL, SETTING_BASE + SETTING_KV_BITS },
     { "temperature", required_argument, NULL, SETTING_BASE + SETTING_TEMPERATURE },

@@ -7,12 +7,14 @@
 #include "core/error.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define SELECTOR_CTX 512
+#define SELECTOR_DEFAULT "0.5b"
 
 int session_exit(s2a_status status)
 {
@@ -50,7 +52,6 @@ static void engine_options(const options *o, const char *path, s2a_engine_option
     e->threads = s->threads;
     e->gpu_layers = s->gpu_layers;
     e->draft = s->draft;
-    e->lens = s->lens;
     e->kernels = s->kernels;
     e->kv_bits = s->kv_bits;
     if (s->timeout_s > 0) {
@@ -96,16 +97,17 @@ static char *cache_dir(const char *name)
     return dir;
 }
 
-/* Where the model is and which borders it is used with. */
-static s2a_status model_find(const options *o, char **path, s2a_calibration *borders, s2a_error *err)
+/* Where the model is and, where the user taught one, its head; NULL else. */
+static s2a_status model_find(const options *o, char **path, char **head, s2a_error *err)
 {
-    s2a_error damaged;
-    calibration_source source;
-    s2a_status status = calibration_find(&o->settings, path, borders, &source, &damaged, err);
-    if (status == S2A_OK && damaged.status != S2A_OK && !o->quiet)
-        term_say("note: the calibration was not used: %s", damaged.message);
-    else if (status == S2A_OK && o->verbose > 0)
-        term_say("borders of mode select: %s", calibration_source_name(source));
+    *path = *head = NULL;
+    if (strcmp(o->settings.backend, "llama") != 0)
+        return S2A_OK;
+    s2a_status status = store_resolve(o->settings.model, path, err);
+    if (status == S2A_OK)
+        status = calibration_find(*path, head, err);
+    if (status == S2A_OK && *head && o->verbose > 0)
+        term_say("head of mode select: %s", *head);
     return status;
 }
 
@@ -113,16 +115,15 @@ static s2a_status model_find(const options *o, char **path, s2a_calibration *bor
 static s2a_status engine_open(const session *s, const options *o, s2a_engine **out, s2a_error *err)
 {
     const settings *set = &o->settings;
-    char *path = NULL, *kv = NULL, *step1 = NULL;
+    char *path = NULL, *head = NULL, *tune = NULL, *step1 = NULL;
     s2a_engine_options e;
-    s2a_calibration borders = { 0 };
-    s2a_status status = model_find(o, &path, &borders, err);
+    s2a_status status = model_find(o, &path, &head, err);
     engine_options(o, path, &e);
     e.log_ctx = (void *)s->o;
-    e.calibration = borders;
+    e.head = head;
     e.select_engine = s->selector;
     if (status == S2A_OK && path)
-        e.cache_dir = kv = cache_dir("kv");
+        e.cache_dir = tune = cache_dir("tune");
     if (status == S2A_OK && set->step1_cache > 0) {
         e.step1_cache_dir = step1 = cache_dir("step1");
         e.step1_cache_bytes = (uint64_t)set->step1_cache << 20;
@@ -133,23 +134,35 @@ static s2a_status engine_open(const session *s, const options *o, s2a_engine **o
     if (status == S2A_OK)
         status = s2a_engine_open(&e, out, err);
     free(step1);
-    free(kv);
+    free(tune);
+    free(head);
     free(path);
     return status;
 }
 
 /* The model that judges in place of the one that answers, on this machine whatever that one is behind. It
  * writes nothing, so its context for answers is small. */
-static s2a_status selector_open(session *s, s2a_error *err)
+static s2a_status selector_open(session *s, const char *name, s2a_error *err)
 {
     const settings *set = &s->o->settings;
     bool scripted = !strcmp(set->backend, "script");
     options o = *s->o; /* what it has is still the session's */
-    o.settings.model = set->select_model;
+    o.settings.model = (char *)name;
     o.settings.backend = scripted ? "script" : "llama";
     o.settings.url = NULL;
     o.settings.ctx = scripted ? set->ctx : SELECTOR_CTX;
     return engine_open(s, &o, &s->selector, err);
+}
+
+static s2a_status protects_fill(session *s, s2a_error *err)
+{
+    s2a_status status = S2A_OK;
+    for (size_t i = 0; i < s->o->protect_count && status == S2A_OK; i++) {
+        const options_protect *p = &s->o->protects[i];
+        status = p->text ? s2a_request_protect_text(s->request, p->text, strlen(p->text), err)
+                         : s2a_request_protect_lines(s->request, p->first, p->last, err);
+    }
+    return status;
 }
 
 /* All of a request but its prompt and preset. */
@@ -163,6 +176,8 @@ static s2a_status request_settings(session *s, s2a_error *err)
     s2a_status status =
         s2a_request_set_sampling(s->request, set->temperature, set->top_p, set->seed, err);
     if (status == S2A_OK)
+        status = protects_fill(s, err);
+    if (status == S2A_OK && !isnan(s->o->threshold))
         status = s2a_request_set_threshold(s->request, s->o->threshold, err);
     return status == S2A_OK ? s2a_request_set_keep(s->request, s->o->keep, err) : status;
 }
@@ -193,14 +208,33 @@ static int opened(s2a_status status, const s2a_error *err)
     return status == S2A_ARGUMENT ? EXIT_USAGE : session_exit(status);
 }
 
+/* In front of a server the small model judges if it is there: step 1 costs the server nothing then. NULL =
+ * none. */
+static const char *selector_name(const session *s)
+{
+    const settings *set = &s->o->settings;
+    if (set->select_model)
+        return strcmp(set->select_model, "none") != 0 ? set->select_model : NULL;
+    if (strcmp(set->backend, "http") != 0)
+        return NULL;
+    char *path = NULL;
+    bool there = store_resolve(SELECTOR_DEFAULT, &path, NULL) == S2A_OK;
+    free(path);
+    if (!there && !s->o->quiet && set->mode != S2A_MODE_REWRITE && s->hint_selector)
+        term_say("note: prompts are rewritten by the server; `s2a pull " SELECTOR_DEFAULT
+                 "` once, and a small model on this machine judges them, which costs the server nothing");
+    return there ? SELECTOR_DEFAULT : NULL;
+}
+
 int session_open_selector(session *s)
 {
     const settings *set = &s->o->settings;
     s2a_error err;
-    if (!set->select_model || s->alone || set->mode == S2A_MODE_REWRITE)
+    const char *name = s->alone || set->mode == S2A_MODE_REWRITE ? NULL : selector_name(s);
+    if (!name)
         return EXIT_DONE;
     progress_start(&s->progress, "loading the model that judges");
-    s2a_status status = selector_open(s, &err);
+    s2a_status status = selector_open(s, name, &err);
     progress_clear(&s->progress);
     return opened(status, &err);
 }

@@ -50,7 +50,6 @@ void settings_init(settings *s)
         .max_tokens = 1024,
         .gpu_layers = engine.gpu_layers,
         .draft = engine.draft,
-        .lens = engine.lens,
         .kernels = engine.kernels,
         .kv_bits = engine.kv_bits,
         .temperature = 0.6, /* the paper's sampling, as s2a_request_new has it */

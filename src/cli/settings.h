@@ -26,7 +26,6 @@ typedef enum settings_source {
     X(CTX, "ctx", COUNT, ctx, 0, 16777216)                      \
     X(GPU_LAYERS, "gpu_layers", SIGNED, gpu_layers, -1, 100000) \
     X(DRAFT, "draft", SWITCH, draft, 0, 0)                      \
-    X(LENS, "lens", SWITCH, lens, 0, 0)                         \
     X(KERNELS, "kernels", SWITCH, kernels, 0, 0)                \
     X(SELECT_MODEL, "select_model", TEXT, select_model, 0, 0)   \
     X(KV_BITS, "kv_bits", COUNT, kv_bits, 8, 16)                \
@@ -54,7 +53,7 @@ typedef struct settings {
     uint32_t step1_cache; /* MiB; 0 = none */
     uint32_t kv_bits;
     int32_t gpu_layers;
-    bool draft, lens, kernels;
+    bool draft, kernels;
     double temperature, top_p;
     double timeout_s; /* 0 = the library's own limits */
     settings_source from[SETTINGS_COUNT];

@@ -219,35 +219,21 @@ s2a_status store_resolve_in(const manifest *m, const char *dir, const char *name
                      name_or_path, missing ? strerror(missing) : "unknown name");
 }
 
-s2a_status store_resolve_select(const char *name_or_path, char **path, s2a_calibration *select,
-                                s2a_error *err)
+s2a_status store_resolve(const char *name_or_path, char **path, s2a_error *err)
 {
     static const manifest none = { 0 };
     manifest *m = NULL;
     *path = NULL;
-    *select = (s2a_calibration){ 0 };
     /* A file of one's own needs no manifest, not even one that can be read. */
-    if (name_or_path && looks_like_path(name_or_path) && access(name_or_path, F_OK) == 0) {
-        if (manifest_load(&m, NULL) == S2A_OK)
-            *select = manifest_select(m, name_or_path);
-        manifest_free(m);
+    if (name_or_path && looks_like_path(name_or_path) && access(name_or_path, F_OK) == 0)
         return store_resolve_in(&none, "", name_or_path, path, err);
-    }
     char *dir = store_dir(err);
     s2a_status status = dir ? manifest_load(&m, err) : err ? err->status : S2A_IO;
     if (status == S2A_OK)
         status = store_resolve_in(m, dir, name_or_path, path, err);
-    if (status == S2A_OK)
-        *select = manifest_select(m, name_or_path);
     manifest_free(m);
     free(dir);
     return status;
-}
-
-s2a_status store_resolve(const char *name_or_path, char **path, s2a_error *err)
-{
-    s2a_calibration unused;
-    return store_resolve_select(name_or_path, path, &unused, err);
 }
 
 /* ---- lock ------------------------------------------------------------------------------- */

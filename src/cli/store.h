@@ -40,10 +40,6 @@ void store_set_verified(const char *path, const manifest_model *model);
  * manifest and the store. S2A_UNAVAILABLE (no such file or name, not downloaded: the message says
  * what to run), S2A_NOMEM; store_resolve also what manifest_load and store_dir return. */
 s2a_status store_resolve(const char *name_or_path, char **path, s2a_error *err);
-/* The same, with the borders that the manifest has for the model: zeros where it has none. The
- * manifest is read once; of a file of one's own it need not be readable. */
-s2a_status store_resolve_select(const char *name_or_path, char **path, s2a_calibration *select,
-                                s2a_error *err);
 s2a_status store_resolve_in(const manifest *m, const char *dir, const char *name_or_path,
                             char **path, s2a_error *err);
 

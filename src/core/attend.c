@@ -6,7 +6,6 @@
 #include "core/align.h"
 #include "core/ascii.h"
 #include "core/buf.h"
-#include "core/clause.h"
 #include "core/engine.h"
 #include "core/error.h"
 #include "core/guard.h"
@@ -430,14 +429,11 @@ static s2a_status step1_select(run *r)
     const s2a_request *q = r->request;
     const s2a_engine *engine = engine_selector(r->engine);
     const text *x = &r->result->input;
-    select_input in = { .backend = engine->backend, .prompts = &engine->prompts,
-                        .examples = q->preset == S2A_PRESET_UNTRUSTED ? &engine->untrusted_examples
-                                                                      : &engine->examples,
+    select_input in = { .backend = engine->backend, .head = engine->head, .memo = engine->memo,
                         .question_start = r->given_question.end > 0 ? r->given_question.start
                                                                     : SIZE_MAX,
-                        .preset = q->preset, .calibration = &engine->calibration, .lens = engine->lens,
-                        .threshold = q->threshold, .keep = q->keep, .cancel = q->cancel,
-                        .request_id = q->id };
+                        .preset = q->preset, .threshold = q->threshold, .keep = q->keep,
+                        .cancel = q->cancel, .request_id = q->id };
     turn last = { .text = x->data, .len = x->len, .units = r->units, .count = r->unit_count };
     turns t;
     select_text y = { .changed = false };
@@ -530,6 +526,8 @@ static s2a_status step2(run *r)
 
 /* ---- the two functions ------------------------------------------------------------------ */
 
+static const char no_judge[] = "give one (--select-model 0.5b), or teach this one (s2a calibrate)";
+
 /* A rewriting model would follow the orders that it is to leave out, and a share of the text to keep
  * says nothing about orders. */
 static s2a_status untrusted_check(const run *r, bool can)
@@ -544,7 +542,8 @@ static s2a_status untrusted_check(const run *r, bool can)
                                                "or use preset relevance");
     if (!can)
         return error_set(r->err, S2A_UNSUPPORTED, "preset untrusted needs mode select, and this backend "
-                                                  "gives no log-probabilities of labels");
+                                                  "has no model that judges; %s",
+                         no_judge);
     return S2A_OK;
 }
 
@@ -552,7 +551,7 @@ static s2a_status untrusted_check(const run *r, bool can)
 static s2a_status mode_choose(const run *r, s2a_mode *out)
 {
     const s2a_request *q = r->request;
-    bool preferred, can = engine_can_select(r->engine, &preferred);
+    bool can = engine_can_select(r->engine);
     bool selects = q->preset == S2A_PRESET_AUTO || q->preset == S2A_PRESET_OPINION ||
                    q->preset == S2A_PRESET_RELEVANCE;
     *out = q->mode;
@@ -563,15 +562,14 @@ static s2a_status mode_choose(const run *r, s2a_mode *out)
     if (r->recipe->rewrite == PROMPT_NONE)
         *out = S2A_MODE_NONE;
     else if (q->mode == S2A_MODE_DEFAULT)
-        *out = preferred && selects ? S2A_MODE_SELECT : S2A_MODE_REWRITE;
+        *out = can && selects ? S2A_MODE_SELECT : S2A_MODE_REWRITE;
     else if (q->mode == S2A_MODE_SELECT && !selects)
         return error_set(r->err, S2A_ARGUMENT, "preset %s is a variant of mode rewrite; use --mode "
                                                "rewrite, or preset auto",
                          s2a_preset_name(q->preset));
     else if (q->mode == S2A_MODE_SELECT && !can)
         return error_set(r->err, S2A_UNSUPPORTED,
-                         "mode select: this backend gives no log-probabilities of labels; use mode "
-                         "rewrite");
+                         "mode select: there is no model that judges; %s, or use mode rewrite", no_judge);
     else if (q->mode != S2A_MODE_SELECT && q->mode != S2A_MODE_REWRITE)
         return error_set(r->err, S2A_ARGUMENT, "mode %d is unknown", (int)q->mode);
     return S2A_OK;
@@ -602,7 +600,7 @@ static s2a_status run_begin(run *r)
     status = segment_text(r->result->input.data, r->result->input.len, &r->units, &r->unit_count,
                           r->err);
     if (status == S2A_OK && mode == S2A_MODE_SELECT)
-        status = clause_split(r->result->input.data, &r->units, &r->unit_count, r->err);
+        status = select_refine(q->preset, r->result->input.data, &r->units, &r->unit_count, r->err);
     return status;
 }
 

@@ -5,11 +5,11 @@
 #include "core/error.h"
 #include "core/limits.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#define MEMO_NUMBERS ((size_t)1 << 18) /* 2 MiB */
 #define STEP1_CACHE_BYTES ((uint64_t)64 << 20)
 
 #define VERSION_TEXT_(a, b, c) #a "." #b "." #c
@@ -32,7 +32,6 @@ void s2a_engine_options_init(s2a_engine_options *options)
         .max_retries = 3,
         .draft = true,
         .kv_bits = 16,
-        .lens = true,
         .kernels = true,
     };
 }
@@ -84,47 +83,6 @@ static s2a_status backend_keep(const s2a_engine_options *o, backend **b, s2a_err
     return status;
 }
 
-const engine_border engine_borders[ENGINE_BORDERS] = {
-    { "relevance_border", offsetof(s2a_calibration, relevance_border), false },
-    { "relevance_ratio", offsetof(s2a_calibration, relevance_ratio), false },
-    { "relevance_cap", offsetof(s2a_calibration, relevance_cap), false },
-    { "opinion_border", offsetof(s2a_calibration, opinion_border), false },
-    { "relevance_gap", offsetof(s2a_calibration, relevance_gap), true },
-};
-
-double engine_border_get(const s2a_calibration *c, size_t i)
-{
-    return *(const double *)((const char *)c + engine_borders[i].offset);
-}
-
-void engine_border_set(s2a_calibration *c, size_t i, double value)
-{
-    *(double *)((char *)c + engine_borders[i].offset) = value;
-}
-
-bool engine_calibration_same(const s2a_calibration *a, const s2a_calibration *b)
-{
-    size_t i = 0;
-    while (i < ENGINE_BORDERS && engine_border_get(a, i) == engine_border_get(b, i))
-        i++;
-    return i == ENGINE_BORDERS;
-}
-
-s2a_calibration engine_calibration(const s2a_calibration *given, const tuned_lens *l)
-{
-    /* Those of the default model. */
-    static const s2a_calibration otherwise = { .relevance_border = -1, .relevance_ratio = 0.6,
-                                               .relevance_cap = 5, .opinion_border = 1,
-                                               .relevance_gap = 1 };
-    static const s2a_calibration none = { 0 };
-    bool nothing = engine_calibration_same(given, &none);
-    bool of_lens = l && (nothing || given->of_labels) && !engine_calibration_same(&l->borders, &none);
-    s2a_calibration used = of_lens ? l->borders : nothing ? otherwise : *given;
-    memcpy(used.attention_heads, given->attention_heads, sizeof used.attention_heads);
-    used.attention_head_count = given->attention_head_count;
-    return used;
-}
-
 s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out, s2a_error *err)
 {
     *out = NULL;
@@ -144,28 +102,19 @@ s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out, 
         return error_nomem(err);
     s2a_status status = prompt_set_load(full.prompts_dir, &engine->prompts, err);
     if (status == S2A_OK)
-        status = select_examples_build(&engine->prompts, S2A_PRESET_AUTO, &engine->examples, err);
-    if (status == S2A_OK)
-        status = select_examples_build(&engine->prompts, S2A_PRESET_UNTRUSTED,
-                                       &engine->untrusted_examples, err);
-    if (status == S2A_OK)
         status = backend_open(&full, &engine->backend, err);
     if (status == S2A_OK && full.step1_cache_dir)
         status = backend_keep(&full, &engine->backend, err);
-    if (status != S2A_OK) {
-        select_examples_free(&engine->examples);
-        select_examples_free(&engine->untrusted_examples);
-        prompt_set_free(&engine->prompts);
-        free(engine);
-        return status;
-    }
-    engine->lens = full.lens ? lens_find(engine->backend, &engine->prompts) : NULL;
-    engine->calibration = engine_calibration(&full.calibration, engine->lens);
+    if (status == S2A_OK)
+        status = head_find(engine->backend, full.head, &engine->head, err);
+    if (status == S2A_OK && !(engine->memo = memo_new(MEMO_NUMBERS)))
+        status = error_nomem(err);
     engine->selector = full.select_engine;
-    select_examples_count(&engine->examples, engine->backend);
-    select_examples_count(&engine->untrusted_examples, engine->backend);
-    *out = engine;
-    return S2A_OK;
+    if (status == S2A_OK)
+        *out = engine;
+    else
+        s2a_engine_close(engine);
+    return status;
 }
 
 const s2a_engine *engine_selector(const s2a_engine *engine)
@@ -173,22 +122,24 @@ const s2a_engine *engine_selector(const s2a_engine *engine)
     return engine->selector ? engine->selector : engine;
 }
 
-bool engine_can_select(const s2a_engine *engine, bool *preferred)
+bool engine_can_select(const s2a_engine *engine)
 {
-    const backend *b = engine_selector(engine)->backend;
-    backend_capabilities of = b->vtable->capabilities(b);
-    bool can = b->vtable->score && of.can_score;
-    *preferred = can && of.prefers_score;
-    return can;
+    return engine_selector(engine)->head != NULL;
+}
+
+bool s2a_engine_selects(const s2a_engine *engine)
+{
+    return engine_can_select(engine);
 }
 
 void s2a_engine_close(s2a_engine *engine)
 {
     if (!engine)
         return;
-    engine->backend->vtable->close(engine->backend);
-    select_examples_free(&engine->examples);
-    select_examples_free(&engine->untrusted_examples);
+    if (engine->backend)
+        engine->backend->vtable->close(engine->backend);
+    head_free(engine->head);
+    memo_free(engine->memo);
     prompt_set_free(&engine->prompts);
     free(engine);
 }

@@ -30,13 +30,8 @@ extern const size_t prompts_builtin_count;
     X(INSTRUCTED_MATH, "instructed-math", "I")                                                   \
     X(COT, "cot", "I")                                                                           \
     X(COT_MATH, "cot-math", "I")                                                                 \
-    X(SELECT_SYSTEM, "select-system", "")                                                        \
-    X(SELECT, "select", "IQ")                                                                    \
-    X(SELECT_EXAMPLES, "select-examples", "")                                                    \
     X(JUDGE_SENTIMENT, "judge/sentiment", "I")                                                   \
     X(JUDGE_QUALITY, "judge/quality", "I")                                                       \
-    X(SELECT_UNTRUSTED_SYSTEM, "select-untrusted-system", "")                                    \
-    X(SELECT_UNTRUSTED_EXAMPLES, "select-untrusted-examples", "")                                \
     X(JUDGE_INJECTION, "judge/injection", "IC")
 
 typedef enum prompt_id {

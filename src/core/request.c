@@ -19,6 +19,7 @@ s2a_request *s2a_request_new(void)
     request->temperature = 0.6; /* section 4: the decoding of all experiments */
     request->top_p = 0.9;
     request->max_tokens = 1024;
+    request->threshold = NAN;
     return request;
 }
 
@@ -43,6 +44,9 @@ void s2a_request_free(s2a_request *request)
     if (!request)
         return;
     request_clear(request);
+    for (size_t i = 0; i < request->protect_count; i++)
+        free(request->protect[i].text);
+    free(request->protect);
     free(request->id);
     free(request);
 }
@@ -176,7 +180,7 @@ s2a_status s2a_request_set_sampling(s2a_request *request, double temperature, do
 s2a_status s2a_request_set_threshold(s2a_request *request, double log_odds, s2a_error *err)
 {
     if (!isfinite(log_odds))
-        return error_set(err, S2A_ARGUMENT, "threshold: not a finite number; 0 is the default");
+        return error_set(err, S2A_ARGUMENT, "threshold: not a finite number; leave it out for the preset's border");
     request->threshold = log_odds;
     return S2A_OK;
 }
@@ -187,6 +191,40 @@ s2a_status s2a_request_set_keep(s2a_request *request, double share, s2a_error *e
         return error_set(err, S2A_ARGUMENT, "keep: %g is not a share from 0 to 1", share);
     request->keep = share;
     return S2A_OK;
+}
+
+static s2a_status protect_add(s2a_request *request, const request_protect *p, s2a_error *err)
+{
+    if (request->protect_count >= LIMIT_PROTECTED)
+        return error_set(err, S2A_LIMIT, "protect: more than the limit of %d texts and lines", LIMIT_PROTECTED);
+    if (!array_reserve((void **)&request->protect, &request->protect_cap, request->protect_count + 1,
+                       sizeof *request->protect))
+        return error_nomem(err);
+    request->protect[request->protect_count++] = *p;
+    return S2A_OK;
+}
+
+s2a_status s2a_request_protect_text(s2a_request *request, const char *text, size_t len, s2a_error *err)
+{
+    s2a_status status = text_check("protect", text, len, err);
+    if (status == S2A_OK && len == 0)
+        status = error_set(err, S2A_INPUT, "protect: the text is empty; give what shall stay");
+    if (status != S2A_OK)
+        return status;
+    request_protect p = { .text = bytes_dup(text, len), .len = len };
+    status = p.text ? protect_add(request, &p, err) : error_nomem(err);
+    if (status != S2A_OK)
+        free(p.text);
+    return status;
+}
+
+s2a_status s2a_request_protect_lines(s2a_request *request, size_t first, size_t last, s2a_error *err)
+{
+    request_protect p = { .first = first, .last = last };
+    if (first < 1 || last < first)
+        return error_set(err, S2A_ARGUMENT, "protect: lines %zu to %zu; count from 1, the first one first",
+                         first, last);
+    return protect_add(request, &p, err);
 }
 
 void s2a_request_set_max_tokens(s2a_request *request, uint32_t max_tokens)

@@ -17,6 +17,12 @@ typedef struct request_message {
     size_t len;
 } request_message;
 
+/* What the caller protects: a text, or lines. */
+typedef struct request_protect {
+    char *text; /* NULL = lines */
+    size_t len, first, last;
+} request_protect;
+
 struct s2a_request {
     request_form form;
     char *text; /* the prompt, or the context of REQUEST_PARTS */
@@ -29,7 +35,9 @@ struct s2a_request {
     s2a_preset preset;
     double temperature, top_p;
     uint32_t seed, max_tokens;
-    double threshold, keep;
+    double threshold, keep; /* threshold NaN = the border of the preset */
+    request_protect *protect;
+    size_t protect_count, protect_cap;
     s2a_token_fn on_token;
     void *on_token_ctx;
     s2a_cancel *cancel;

@@ -1,16 +1,14 @@
+#define _GNU_SOURCE /* memmem */
 #include "core/turns.h"
 
 #include "core/ascii.h"
-#include "core/clause.h"
 #include "core/error.h"
 #include "core/limits.h"
+#include "core/reading.h"
 #include "core/result.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static const char gap[] = "\n\n"; /* between turns */
-#define GAP (sizeof gap - 1)
 
 /* ---- gathering ---------------------------------------------------------------------------- */
 
@@ -19,104 +17,138 @@ static bool is_judged(const request_message *m)
     return !strcmp(m->role, "user") && !ascii_blank(m->content, m->len);
 }
 
-/* The first message that is still judged: what is older is too much. */
-static size_t oldest(const s2a_request *request, size_t last_len)
+static bool protect_add(turn *t, size_t *cap, size_t start, size_t end)
 {
-    size_t sum = last_len, i = request->message_count - 1;
-    for (; i > 0; i--) {
-        const request_message *m = &request->messages[i - 1];
-        if (is_judged(m) && m->len + GAP > LIMIT_INPUT_BYTES - sum)
-            break;
-        sum += is_judged(m) ? m->len + GAP : 0;
+    if (!array_reserve((void **)&t->protect, cap, t->protect_count + 1, sizeof *t->protect))
+        return false;
+    t->protect[t->protect_count++] = (s2a_span){ start, end };
+    return true;
+}
+
+/* Lines first to last, from 1, of the text. */
+static bool protect_lines(turn *t, size_t *cap, const request_protect *p)
+{
+    size_t at = 0, line = 1, start = SIZE_MAX;
+    while (at < t->len && line <= p->last) {
+        const char *newline = memchr(t->text + at, '\n', t->len - at);
+        start = line == p->first ? at : start;
+        at = newline ? (size_t)(newline - t->text) + 1 : t->len;
+        line++;
     }
-    return i;
+    return start == SIZE_MAX || protect_add(t, cap, start, at);
 }
 
-static s2a_status add_turn(turns *t, const turn *next, s2a_error *err)
+static int by_start(const void *a, const void *b)
 {
-    if (!array_reserve((void **)&t->items, &t->cap, t->count + 1, sizeof *t->items))
-        return error_nomem(err);
-    t->items[t->count] = *next;
-    t->items[t->count++].first = t->unit_count;
-    t->unit_count += next->count;
-    return S2A_OK;
+    const s2a_span *x = a, *y = b;
+    return x->start < y->start ? -1 : x->start > y->start;
 }
 
-static s2a_status add_earlier(turns *t, const s2a_request *request, size_t last_len, s2a_error *err)
+/* Wherever the protected texts stand in it; lines count in the last message alone. */
+static bool protect_find(turn *t, const s2a_request *request, bool last)
+{
+    size_t cap = 0;
+    for (size_t i = 0; i < request->protect_count; i++) {
+        const request_protect *p = &request->protect[i];
+        if (!p->text) {
+            if (last && !protect_lines(t, &cap, p))
+                return false;
+            continue;
+        }
+        const char *at = t->text, *end = t->text + t->len, *found;
+        while (at < end && (found = memmem(at, (size_t)(end - at), p->text, p->len)) != NULL) {
+            size_t start = (size_t)(found - t->text);
+            if (!protect_add(t, &cap, start, start + p->len))
+                return false;
+            at = found + p->len;
+        }
+    }
+    if (t->protect_count > 0)
+        qsort(t->protect, t->protect_count, sizeof *t->protect, by_start);
+    return true;
+}
+
+/* The turn is t's from here on, also on failure. */
+static s2a_status add_turn(turns *t, turn *next, const s2a_request *request, bool last, s2a_error *err)
+{
+    bool ok = array_reserve((void **)&t->items, &t->cap, t->count + 1, sizeof *t->items);
+    if (ok) {
+        next->first = t->unit_count;
+        ok = protect_find(next, request, last);
+        t->items[t->count++] = *next;
+        t->unit_count += next->count;
+        t->earlier = last ? t->earlier : t->count;
+    } else if (!last) {
+        free(next->units);
+    }
+    return ok ? S2A_OK : error_nomem(err);
+}
+
+static s2a_status add_earlier(turns *t, const s2a_request *request, s2a_preset preset, s2a_error *err)
 {
     s2a_status status = S2A_OK;
-    for (size_t i = oldest(request, last_len); i + 1 < request->message_count && status == S2A_OK;
-         i++) {
+    size_t sum = 0;
+    t->messages = calloc(request->message_count, sizeof *t->messages);
+    if (!t->messages)
+        return error_nomem(err);
+    for (size_t i = 0; i < request->message_count; i++)
+        t->messages[i] = (backend_message){ request->messages[i].role, request->messages[i].content,
+                                            request->messages[i].len };
+    for (size_t i = 0; i + 1 < request->message_count && status == S2A_OK; i++) {
         const request_message *m = &request->messages[i];
         if (!is_judged(m))
             continue;
+        if (m->len > LIMIT_INPUT_BYTES - sum)
+            break;
+        sum += m->len;
         turn next = { .message = i, .text = m->content, .len = m->len };
         status = segment_text(next.text, next.len, &next.units, &next.count, err);
         if (status == S2A_OK)
-            status = clause_split(next.text, &next.units, &next.count, err);
+            status = select_refine(preset, next.text, &next.units, &next.count, err);
         if (status == S2A_OK)
-            status = add_turn(t, &next, err);
-        if (status != S2A_OK)
+            status = add_turn(t, &next, request, false, err);
+        else
             free(next.units);
-        t->earlier = t->count;
     }
     return status;
-}
-
-static s2a_status join(turns *t, s2a_error *err)
-{
-    buf_init(&t->joined, LIMIT_INPUT_BYTES);
-    t->units = calloc(t->unit_count + 1, sizeof *t->units);
-    if (!t->units)
-        return error_nomem(err);
-    for (size_t i = 0; i < t->count; i++) {
-        const turn *from = &t->items[i];
-        if (i > 0)
-            buf_adds(&t->joined, gap);
-        size_t base = t->joined.len;
-        buf_add(&t->joined, from->text, from->len);
-        for (size_t k = 0; k < from->count; k++) {
-            segment_unit *u = &t->units[from->first + k];
-            *u = from->units[k];
-            u->start += base;
-            u->end += base;
-            u->text_end += base;
-        }
-    }
-    return t->joined.status == S2A_OK ? S2A_OK : error_nomem(err);
 }
 
 s2a_status turns_gather(const s2a_request *request, const turn *last, turns *out, s2a_error *err)
 {
+    turn prompt = *last;
     *out = (turns){ .count = 0 };
     s2a_status status = S2A_OK;
-    if (request->form == REQUEST_MESSAGES)
-        status = add_earlier(out, request, last->len, err);
-    if (status == S2A_OK)
-        status = add_turn(out, last, err);
-    if (status == S2A_OK && out->earlier > 0)
-        status = join(out, err);
-    return status;
+    if (request->form == REQUEST_MESSAGES) {
+        prompt.message = request->message_count - 1;
+        status = add_earlier(out, request, request->preset, err);
+    }
+    return status == S2A_OK ? add_turn(out, &prompt, request, true, err) : status;
 }
 
 void turns_free(turns *t)
 {
-    for (size_t i = 0; i < t->earlier; i++)
-        free(t->items[i].units);
+    for (size_t i = 0; i < t->count; i++) {
+        if (i < t->earlier)
+            free(t->items[i].units);
+        free(t->items[i].protect);
+    }
     free(t->items);
-    free(t->units);
-    buf_free(&t->joined);
+    free(t->messages);
     *t = (turns){ .count = 0 };
 }
 
 /* ---- judging ------------------------------------------------------------------------------ */
 
-static select_input input_of(const select_input *in, const turn *t)
+static select_input input_of(const turns *all, const select_input *in, const turn *t)
 {
     select_input out = *in;
     out.text = t->text;
     out.units = t->units;
     out.count = t->count;
+    out.protect = t->protect;
+    out.protect_count = t->protect_count;
+    out.before = all->messages;
+    out.before_count = all->messages ? t->message : 0;
     return out;
 }
 
@@ -124,28 +156,12 @@ s2a_status turns_judge(const turns *t, const select_input *settings, select_unit
                        s2a_usage *usage, s2a_error *err)
 {
     s2a_status status = S2A_OK;
+    *usage = (s2a_usage){ .ms = 0 };
     for (size_t i = 0; i < t->count && status == S2A_OK; i++) {
-        select_input in = input_of(settings, &t->items[i]);
-        status = i < t->earlier ? select_mark_earlier(&in, out + t->items[i].first, err)
-                                : select_mark(&in, out + t->items[i].first, err);
-    }
-    if (status != S2A_OK)
-        return status;
-    select_input all = input_of(settings, &t->items[t->count - 1]);
-    if (t->earlier > 0) {
-        all.text = t->joined.data;
-        all.units = t->units;
-        all.count = t->unit_count;
-    }
-    status = select_score(&all, out, usage, err);
-    for (size_t i = 0; i < t->count && t->earlier > 0 && status == S2A_OK; i++) {
-        select_input in = input_of(settings, &t->items[i]);
-        /* With a border of its own: what is sure in one message says nothing of another, and the last
-         * one is not to lose by what was said before it. A share is that of all. */
-        if (settings->keep == 0)
-            status = select_decide(&in, out + t->items[i].first, err);
-        if (i < t->earlier)
-            select_spare(&in, out + t->items[i].first);
+        select_input in = input_of(t, settings, &t->items[i]);
+        s2a_usage used;
+        status = select_judge(&in, out + t->items[i].first, &used, err);
+        usage_add(usage, &used);
     }
     return status;
 }
@@ -153,7 +169,7 @@ s2a_status turns_judge(const turns *t, const select_input *settings, select_unit
 s2a_status turns_compose(const turns *t, size_t i, const select_input *settings,
                          const select_unit *units, select_text *out, s2a_error *err)
 {
-    select_input in = input_of(settings, &t->items[i]);
+    select_input in = input_of(t, settings, &t->items[i]);
     return select_compose(&in, units + t->items[i].first, t->items[i].len, out, err);
 }
 

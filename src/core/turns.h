@@ -1,6 +1,7 @@
-/* The user's side of a conversation in mode select: earlier turns are judged together with the last one,
- * as the text before it, and each is put together for itself. What the system, the assistant and tools
- * said is not touched, and neither is what the user asked for earlier: it was answered. */
+/* The user's side of a conversation in mode select: each message is judged for itself, by what was said before
+ * it. So what goes of an earlier message is what went when it was the last one, and the beginning of a
+ * conversation does not change with its next turn. What the system, the assistant and tools said is not
+ * touched. */
 #ifndef S2A_TURNS_H
 #define S2A_TURNS_H
 
@@ -15,22 +16,24 @@ typedef struct turn {
     segment_unit *units;
     size_t count;
     size_t first; /* where its units begin among those of all turns */
+    s2a_span *protect;
+    size_t protect_count;
 } turn;
 
 typedef struct turns {
     turn *items; /* in order: the earlier ones, then the prompt */
     size_t earlier, count, cap;
-    buf joined;          /* their texts with blank lines between them, and ... */
-    segment_unit *units; /* ... the units of all in it; only where there are earlier ones */
-    size_t unit_count;
+    size_t unit_count; /* of all turns */
+    backend_message *messages; /* of the request; NULL where it is no conversation */
 } turns;
 
-/* last: the prompt with its units. Of earlier turns as many as make, with it, a text no longer than a
- * prompt may be, the latest first. turns_free is due in any case. Errors as for segment_text. */
+/* last: the prompt with its units. Earlier messages from the first one on, as many as make a text no longer
+ * than a prompt may be. turns_free is due in any case. Errors as for segment_text. */
 s2a_status turns_gather(const s2a_request *request, const turn *last, turns *out, s2a_error *err);
 void turns_free(turns *t);
 
-/* settings: all but the text and its units. Fills out[t->unit_count]. Errors as for select_judge. */
+/* settings: all but the text, its units and what stands around it. Fills out[t->unit_count]. Errors as for
+ * select_judge. */
 s2a_status turns_judge(const turns *t, const select_input *settings, select_unit *out,
                        s2a_usage *usage, s2a_error *err);
 

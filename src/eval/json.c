@@ -167,34 +167,13 @@ static bool units_from_json(const json_t *value, eval_record *out)
     return out->units != NULL;
 }
 
-json_t *eval_borders_json(const s2a_calibration *c)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; list && i < ENGINE_BORDERS; i++)
-        if (json_array_append_new(list, json_real(engine_border_get(c, i))) != 0) {
-            json_decref(list);
-            list = NULL;
-        }
-    return list;
-}
-
-s2a_calibration eval_borders_from_json(const json_t *value)
-{
-    s2a_calibration c = { 0 };
-    for (size_t i = 0; i < ENGINE_BORDERS; i++)
-        engine_border_set(&c, i, json_number_value(json_array_get(value, i)));
-    return c;
-}
-
 /* What a record has only where step 1 scored; the object is taken over. */
 static json_t *with_scores(json_t *object, const eval_record *r)
 {
     if (!object || r->unit_count == 0)
         return object;
     if (json_object_set_new(object, "units", units_json(r)) == 0 &&
-        json_object_set_new(object, "borders", eval_borders_json(&r->borders)) == 0 &&
-        (r->reader == 0 ||
-         json_object_set_new(object, "lens", json_sprintf("%016" PRIx64, r->reader)) == 0))
+        json_object_set_new(object, "judge", json_sprintf("%016" PRIx64, r->reader)) == 0)
         return object;
     json_decref(object);
     return NULL;
@@ -238,9 +217,8 @@ bool eval_record_from_json(const json_t *value, eval_record *out)
               units_from_json(json_object_get(value, "units"), out) &&
               eval_usage_from_json(json_object_get(value, "step1"), &out->step1) &&
               eval_usage_from_json(json_object_get(value, "step2"), &out->step2);
-    out->borders = eval_borders_from_json(json_object_get(value, "borders"));
-    const char *of_lens = json_string_value(json_object_get(value, "lens"));
-    out->reader = of_lens ? strtoull(of_lens, NULL, 16) : 0;
+    const char *judge = json_string_value(json_object_get(value, "judge"));
+    out->reader = judge ? strtoull(judge, NULL, 16) : 0;
     out->seed = (uint32_t)count_from(value, "seed");
     out->correct = json_is_true(json_object_get(value, "correct"));
     out->follows_wrong = json_is_true(json_object_get(value, "follows_wrong"));

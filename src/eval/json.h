@@ -11,10 +11,8 @@ json_t *eval_item_json(const eval_item *item);
 json_t *eval_record_json(const eval_record *record);
 json_t *eval_usage_json(const s2a_usage *usage);
 json_t *eval_spans_json(const s2a_span *spans, size_t count);
-json_t *eval_borders_json(const s2a_calibration *c); /* an array; heads are left out */
 
 /* Zero where the array has none. */
-s2a_calibration eval_borders_from_json(const json_t *value);
 
 /* False when out of memory or the value is not what was written; *out is then to be freed. */
 bool eval_item_from_json(const json_t *value, eval_item *out);

@@ -59,7 +59,6 @@ typedef struct eval_record {
     eval_unit
         *units; /* none where step 1 gives no scores, and in stores of before they were kept */
     size_t unit_count;
-    s2a_calibration borders; /* arm select: what units were scored with; zeros = not known */
     uint64_t reader; /* arm select: step1_reader of what units were scored with */
     s2a_usage step1, step2;
     bool judged;        /* arguments: the two below are set */

@@ -37,9 +37,7 @@ typedef struct runner {
 /* Prompts that no other task uses count for task injection alone: results of before it stay valid. */
 static bool counts_for(size_t id, eval_task task)
 {
-    bool injection = id == PROMPT_SELECT_UNTRUSTED_SYSTEM || id == PROMPT_SELECT_UNTRUSTED_EXAMPLES ||
-                     id == PROMPT_JUDGE_INJECTION;
-    return !injection || task == EVAL_INJECTION;
+    return id != PROMPT_JUDGE_INJECTION || task == EVAL_INJECTION;
 }
 
 s2a_status eval_prompts_hash(const s2a_engine *engine, eval_task task, char hex[65], s2a_error *err)
@@ -228,13 +226,6 @@ static s2a_status record_step1(const step_context *c, const eval_item *item, con
                : error_nomem(c->err);
 }
 
-/* What arm select scores with. */
-static void scored_with(const runner *w, s2a_calibration *borders, uint64_t *reader)
-{
-    *borders = engine_selector(w->engine)->calibration;
-    *reader = step1_reader(w->engine);
-}
-
 static s2a_status record_make(const runner *w, const eval_item *item, const arm *a, uint32_t seed,
                               eval_record *r, s2a_error *err)
 {
@@ -261,8 +252,8 @@ static s2a_status record_make(const runner *w, const eval_item *item, const arm 
         r->removed = s.removed;
         r->removed_count = s.removed_count;
         s.removed = NULL;
-        if (a->step1 == ARM_SELECT && w->o->task != EVAL_INJECTION)
-            scored_with(w, &r->borders, &r->reader);
+        if (a->step1 == ARM_SELECT)
+            r->reader = step1_reader(w->engine);
         bool taken = units_take(item, &s, r);
         r->rewritten = s.rewritten;
         r->fallback = s.fallback;
@@ -282,15 +273,10 @@ static s2a_status record_make(const runner *w, const eval_item *item, const arm 
 
 /* ---- all of them ------------------------------------------------------------------------ */
 
-/* Scored with other borders than the engine has, or read with another lens: the model was calibrated
- * since, or --lens given. */
+/* Judged by another model or head than the engine has. */
 static bool outdated(const runner *w, const eval_record *r)
 {
-    s2a_calibration borders;
-    uint64_t reader;
-    scored_with(w, &borders, &reader);
-    return !engine_calibration_same(&r->borders, &(s2a_calibration){ 0 }) &&
-           (!engine_calibration_same(&r->borders, &borders) || r->reader != reader);
+    return r->unit_count > 0 && r->reader != 0 && r->reader != step1_reader(w->engine);
 }
 
 static s2a_status one(runner *w, size_t job, size_t arm_index, s2a_error *err)

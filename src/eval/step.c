@@ -87,40 +87,18 @@ static s2a_preset preset_of(const step_context *c, const eval_item *item, arm_st
 uint64_t step1_reader(const s2a_engine *engine)
 {
     const s2a_engine *selector = engine_selector(engine);
-    uint64_t id = selector->lens ? lens_id(selector->lens) : 0;
-    if (selector == engine)
-        return id;
     backend_capabilities can = selector->backend->vtable->capabilities(selector->backend);
+    uint64_t id = selector->head ? selector->head->id : 0;
     return fnv_mix(fnv_add(FNV_START, can.model, strlen(can.model)), fnv_mix(id, can.weights_id));
-}
-
-/* The list is taken over; NULL when out of memory. */
-static json_t *with_reader(json_t *list, uint64_t reader)
-{
-    if (!list || reader == 0 || json_array_append_new(list, json_sprintf("%016" PRIx64, reader)) == 0)
-        return list;
-    json_decref(list);
-    return NULL;
 }
 
 /* What step 1 is asked with, and how it is read: only what it uses belongs to its key. */
 static json_t *prompt_of(const step_context *c, const eval_item *item, arm_step1 kind)
 {
-    const s2a_engine *asked = kind == ARM_SELECT ? engine_selector(c->engine) : c->engine;
-    const prompt_set *prompts = &asked->prompts;
-    const s2a_calibration *k = &asked->calibration;
-    if (preset_of(c, item, kind) == S2A_PRESET_UNTRUSTED) /* read without a lens */
-        return with_reader(json_pack("[s,s,s]", prompts->text[PROMPT_SELECT_UNTRUSTED_SYSTEM],
-                                     prompts->text[PROMPT_SELECT],
-                                     prompts->text[PROMPT_SELECT_UNTRUSTED_EXAMPLES]),
-                           asked == c->engine ? 0 : step1_reader(c->engine));
+    const prompt_set *prompts = &c->engine->prompts;
     if (kind == ARM_SELECT)
-        return with_reader(json_pack("[s,s,s,f,f,f,f,f]", prompts->text[PROMPT_SELECT_SYSTEM],
-                                     prompts->text[PROMPT_SELECT],
-                                     prompts->text[PROMPT_SELECT_EXAMPLES], k->relevance_border,
-                                     k->relevance_ratio, k->relevance_cap, k->opinion_border,
-                                     k->relevance_gap),
-                           step1_reader(c->engine));
+        return json_pack("[s,o]", s2a_preset_name(preset_of(c, item, kind)),
+                         json_sprintf("%016" PRIx64, step1_reader(c->engine)));
     if (kind == ARM_SINGLE)
         return json_string(prompts->text[PROMPT_REWRITE_SINGLE]);
     return json_string(preset_of(c, item, kind) == S2A_PRESET_RELEVANCE

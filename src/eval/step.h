@@ -30,8 +30,7 @@ typedef struct step1_result {
 
 void step1_result_free(step1_result *r);
 
-/* A hash of what reads the judgements of arm select, beside the prompts and borders: the lens and, where it is
- * not the engine's own model, the model. 0 = the last layer of the engine's own. */
+/* A hash of what makes the judgements of arm select: the model that judges, and its head. */
 uint64_t step1_reader(const s2a_engine *engine);
 
 s2a_status step1_run(const step_context *c, const eval_item *item, arm_step1 kind, uint32_t seed,

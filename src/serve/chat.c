@@ -120,7 +120,19 @@ static s2a_status number_read(const char *what, const json_t *value, double low,
     return S2A_OK;
 }
 
-static s2a_status member_read(const char *name, const json_t *value, chat_ask *ask, s2a_error *err)
+static s2a_status protect_read(json_t *value, chat_ask *ask, s2a_error *err)
+{
+    bool ok = json_is_array(value) && json_array_size(value) <= LIMIT_PROTECTED;
+    for (size_t i = 0; ok && i < json_array_size(value); i++)
+        ok = json_string_length(json_array_get(value, i)) > 0;
+    if (!ok)
+        return error_set(err, S2A_INPUT, "s2a.protect: must be an array of at most %d texts, none of them empty",
+                         LIMIT_PROTECTED);
+    ask->protect = json_incref(value);
+    return S2A_OK;
+}
+
+static s2a_status member_read(const char *name, json_t *value, chat_ask *ask, s2a_error *err)
 {
     const char *text = json_string_value(value);
     if (!strcmp(name, "mode")) {
@@ -147,8 +159,10 @@ static s2a_status member_read(const char *name, const json_t *value, chat_ask *a
         return number_read("s2a.threshold", value, -1e6, 1e6, &ask->threshold, err);
     if (!strcmp(name, "keep"))
         return number_read("s2a.keep", value, 0, 1, &ask->keep, err);
+    if (!strcmp(name, "protect"))
+        return protect_read(value, ask, err);
     return wrong(err, "s2a", name,
-                 "mode, preset, effort, show, untrusted, explain, threshold and keep");
+                 "mode, preset, effort, show, untrusted, explain, threshold, keep and protect");
 }
 
 static s2a_status object_read(const json_t *object, chat_ask *ask, s2a_error *err)
@@ -326,7 +340,14 @@ static s2a_status turn_add(chat_request *q, size_t index, json_t *message)
     return status;
 }
 
-/* The user's messages before the last one, from the latest back, then turned round. */
+/* What tools said is no part of the conversation: it may be anybody's. */
+static bool is_said(const json_t *message)
+{
+    return has_role(message, "user") || has_role(message, "assistant") || has_role(message, "system") ||
+           has_role(message, "developer");
+}
+
+/* The messages before the last one, from the latest back, then turned round. */
 static s2a_status turns_read(chat_request *q, const json_t *messages, size_t last, s2a_error *err)
 {
     size_t most = last < SERVE_TURNS ? last : SERVE_TURNS;
@@ -334,7 +355,7 @@ static s2a_status turns_read(chat_request *q, const json_t *messages, size_t las
     s2a_status status = q->turns ? S2A_OK : S2A_NOMEM;
     for (size_t i = last; i > 0 && q->turn_count < most && status == S2A_OK; i--) {
         json_t *message = json_array_get(messages, i - 1);
-        if (has_role(message, "user") && json_object_get(message, "content"))
+        if (is_said(message) && json_object_get(message, "content"))
             status = turn_add(q, i - 1, message);
     }
     for (size_t i = 0; i < q->turn_count / 2; i++) {
@@ -429,6 +450,7 @@ void chat_free(chat_request *q)
     for (size_t i = 0; i < q->turn_count; i++)
         free(q->turns[i].text);
     free(q->turns);
+    json_decref(q->ask.protect);
     json_decref(q->root);
     *q = (chat_request){ .chat = false };
 }

@@ -26,7 +26,8 @@ typedef struct chat_ask {
     s2a_mode mode;
     s2a_preset preset;
     chat_show show;
-    double threshold, keep;
+    double threshold, keep; /* NaN = the border of the preset */
+    json_t *protect; /* texts that stay, an array; borrowed until the request is freed; NULL = none */
     bool untrusted; /* tool results, and parts that are marked, are judged too; preset untrusted says so
                        unless the request says otherwise */
     bool explain;   /* the s2a object of the answer also has units, input and x' */
@@ -51,7 +52,8 @@ typedef struct chat_request {
     chat_ask ask;
     chat_target *targets; /* at most SERVE_TARGETS; the question's message is the last one */
     size_t target_count;
-    /* Earlier messages of the user's, oldest first: judged with the question's message. At most
+    /* Earlier messages of the system, the user and the assistant, oldest first: the user's are judged, by what
+     * was said before each. At most
      * SERVE_TURNS, the latest; what is longer than a prompt may be, and all before it, is left out. */
     chat_target *turns;
     size_t turn_count;

@@ -16,7 +16,7 @@ void serve_options_init(serve_options *o)
 {
     *o = (serve_options){
         .prefix = "s2a-",
-        .ask = { .mode = S2A_MODE_DEFAULT, .preset = S2A_PRESET_AUTO,
+        .ask = { .mode = S2A_MODE_DEFAULT, .preset = S2A_PRESET_AUTO, .threshold = NAN,
                  .show = CHAT_SHOW_REASONING_CONTENT },
         .temperature = 0.6,
         .top_p = 0.9,

@@ -2,9 +2,9 @@
 
 #include "backend/backend.h" /* clock_ms */
 #include "core/ascii.h"
-#include "core/engine.h"
 #include "core/error.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,13 +25,28 @@ static void usage_sum(s2a_usage *sum, s2a_usage u)
     sum->ms += u.ms;
 }
 
-/* The question's message, and what the user said before it. */
+static const char *role_of(const chat_target *t)
+{
+    return json_string_value(json_object_get(t->message, "role"));
+}
+
+static s2a_status protect_fill(s2a_request *r, const json_t *texts, s2a_error *err)
+{
+    s2a_status status = S2A_OK;
+    for (size_t i = 0; i < json_array_size(texts) && status == S2A_OK; i++) {
+        const json_t *text = json_array_get(texts, i);
+        status = s2a_request_protect_text(r, json_string_value(text), json_string_length(text), err);
+    }
+    return status;
+}
+
+/* The question's message, and what was said before it. */
 static s2a_status conversation_fill(s2a_request *r, const chat_request *q, s2a_error *err)
 {
     const chat_target *last = &q->targets[q->target_count - 1];
     s2a_status status = S2A_OK;
     for (size_t i = 0; i < q->turn_count && status == S2A_OK; i++)
-        status = s2a_request_add_message(r, "user", q->turns[i].text, q->turns[i].len, err);
+        status = s2a_request_add_message(r, role_of(&q->turns[i]), q->turns[i].text, q->turns[i].len, err);
     return status == S2A_OK ? s2a_request_add_message(r, "user", last->text, last->len, err)
                             : status;
 }
@@ -40,9 +55,8 @@ static s2a_status conversation_fill(s2a_request *r, const chat_request *q, s2a_e
  * not, the preset of the request has to do. */
 static bool looks_for_orders(const s2a_engine *engine, const chat_request *q, const chat_target *t)
 {
-    bool preferred = false;
-    engine_can_select(engine, &preferred);
-    bool selects = q->ask.mode == S2A_MODE_SELECT || (q->ask.mode == S2A_MODE_DEFAULT && preferred);
+    bool selects = q->ask.mode == S2A_MODE_SELECT ||
+                   (q->ask.mode == S2A_MODE_DEFAULT && s2a_engine_selects(engine));
     return t->context && selects && q->ask.preset != S2A_PRESET_UNTRUSTED;
 }
 
@@ -55,7 +69,9 @@ static s2a_status request_fill(const s2a_engine *engine, s2a_request *r, const c
     s2a_request_set_mode(r, q->ask.mode);
     s2a_request_set_preset(r, orders ? S2A_PRESET_UNTRUSTED : q->ask.preset);
     s2a_request_set_cancel(r, settings->cancel);
-    s2a_status status = s2a_request_set_threshold(r, orders ? 0 : q->ask.threshold, err);
+    s2a_status status = protect_fill(r, q->ask.protect, err);
+    if (status == S2A_OK && !orders && !isnan(q->ask.threshold))
+        status = s2a_request_set_threshold(r, q->ask.threshold, err);
     if (status == S2A_OK)
         status = s2a_request_set_keep(r, orders ? 0 : q->ask.keep, err);
     if (status == S2A_OK)
@@ -73,7 +89,7 @@ static s2a_status request_fill(const s2a_engine *engine, s2a_request *r, const c
 static void note_turns(step1_outcome *out, const chat_request *q, const s2a_result *result)
 {
     for (size_t i = 0; i < q->turn_count && out->mode == S2A_MODE_SELECT; i++)
-        out->bytes += q->turns[i].len;
+        out->bytes += !strcmp(role_of(&q->turns[i]), "user") ? q->turns[i].len : 0;
     for (size_t i = 0; i < s2a_result_turn_count(result); i++) {
         s2a_turn turn = s2a_result_turn(result, i);
         for (size_t k = 0; k < turn.removed_count; k++)

@@ -49,7 +49,7 @@ typedef struct embedded {
     size_t step_count;
 
     struct judge *judge; /* of judge_gate; NULL until it is needed */
-    char *cache_dir;     /* of judge_cache and threads_choose; NULL = none */
+    char *cache_dir;     /* of threads_choose; NULL = none */
     uint64_t cache_id;   /* of the model file, for this machine's cache */
     uint64_t weights_id; /* of what is in it */
 
@@ -137,28 +137,11 @@ s2a_status scheduler_run(call *c, s2a_error *err);
 /* True when the cache holds what the slots remember; for the tests, while nothing runs. */
 bool scheduler_slots_agree(const embedded *e);
 
-/* The score, hidden and attention functions of the vtable. */
-s2a_status judge_score(backend *self, const backend_message *messages, size_t count,
-                       const backend_branch *branches, size_t branch_count,
-                       const char *const *labels, size_t label_count, const backend_params *params,
-                       double *logprob, backend_usage *usage, s2a_error *err);
-s2a_status judge_hidden(backend *self, const backend_message *messages, size_t count,
-                        const backend_branch *branches, size_t branch_count,
-                        const uint32_t *layers, size_t layer_count, const backend_params *params,
-                        float *hidden, backend_usage *usage, s2a_error *err);
-s2a_status judge_attention(backend *self, const char *text, size_t len, const s2a_span *units,
-                           size_t unit_count, const char *const *questions, size_t question_count,
-                           const backend_params *params, float *mass, backend_usage *usage,
-                           s2a_error *err);
-/* False when out of memory. */
-bool judge_cache_init(embedded *e, const char *dir, const char *model_path);
-/* True: sequence 0 of the context, which was empty, holds just these tokens, computed to this depth
- * (judge.h). */
-bool judge_cache_load(const embedded *e, struct llama_context *ctx, const int32_t *tokens,
-                      size_t count, uint32_t depth);
-void judge_cache_save(const embedded *e, struct llama_context *ctx, const int32_t *tokens,
-                      size_t count, uint32_t depth);
-size_t judge_heads(const embedded *e);
+/* The read function of the vtable. */
+s2a_status judge_read(backend *self, const backend_message *messages, size_t count,
+                      const backend_piece *pieces, size_t piece_count, const backend_head *head,
+                      const backend_params *params, double *told, float *states,
+                      backend_usage *usage, s2a_error *err);
 size_t judge_hidden_width(const embedded *e); /* 0 = hidden states cannot be read */
 /* The context that texts are judged in. */
 uint32_t judge_tokens(const embedded *e);

@@ -1,0 +1,297 @@
+#include "core/head.h"
+
+#include "core/error.h"
+#include "core/fnv.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAGIC "s2a-head 1\n"
+#define WIDTH_MAX 65536
+
+static const struct {
+    head_form form;
+    const char *name;
+} rows[HEAD_ROWS] = {
+#define HEAD_ROW_ENTRY(f, n, text) { HEAD_##f, text },
+    HEAD_ROWS_MAP(HEAD_ROW_ENTRY)
+#undef HEAD_ROW_ENTRY
+};
+
+head_row head_first(head_form form)
+{
+    head_row r = 0;
+    while (rows[r].form != form)
+        r++;
+    return r;
+}
+
+size_t head_row_count(head_form form)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < HEAD_ROWS; i++)
+        n += rows[i].form == form;
+    return n;
+}
+
+static size_t row_width(const judge_head *h)
+{
+    return h->layer_count * 2 * h->width;
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+typedef struct reader {
+    const char *where, *at, *end;
+    s2a_error *err;
+} reader;
+
+static s2a_status bad(const reader *r, const char *what)
+{
+    return error_set(r->err, S2A_INPUT, "%s: %s; it is no head of this version: s2a calibrate makes one",
+                     r->where, what);
+}
+
+/* The words of the next line that begins with key, NUL-terminated in line. */
+static bool line_of(reader *r, const char *key, char *line, size_t size)
+{
+    const char *newline = memchr(r->at, '\n', (size_t)(r->end - r->at));
+    size_t len = newline ? (size_t)(newline - r->at) : 0, n = strlen(key);
+    if (!newline || len >= size || len < n || memcmp(r->at, key, n) != 0 || memchr(r->at, '\0', len))
+        return false;
+    memcpy(line, r->at + n, len - n);
+    line[len - n] = '\0';
+    r->at = newline + 1;
+    return true;
+}
+
+static bool number(char **at, double *out)
+{
+    char *end = NULL;
+    *out = strtod(*at, &end);
+    bool ok = end != *at && isfinite(*out);
+    *at = end;
+    return ok;
+}
+
+/* " NAME X", for a name that is due. */
+static bool named(char **at, const char *name, double *out)
+{
+    size_t n = strlen(name);
+    while (**at == ' ')
+        ++*at;
+    if (strncmp(*at, name, n) != 0 || (*at)[n] != ' ')
+        return false;
+    *at += n;
+    return number(at, out);
+}
+
+static s2a_status layers_read(reader *r, judge_head *h)
+{
+    char line[128], *at = line;
+    double value = 0;
+    if (!line_of(r, "layers", line, sizeof line))
+        return bad(r, "no line \"layers\"");
+    while (*at) {
+        if (h->layer_count == HEAD_LAYERS_MAX || !number(&at, &value) || value < 0 || value > 1e4 ||
+            floor(value) < value ||
+            (h->layer_count > 0 && value <= h->layers[h->layer_count - 1]))
+            return bad(r, "its layers are not one to four ascending numbers");
+        h->layers[h->layer_count++] = (uint32_t)value;
+    }
+    return h->layer_count > 0 ? S2A_OK : bad(r, "it names no layer");
+}
+
+static s2a_status lines_read(reader *r, judge_head *h)
+{
+    char line[256], *at = line;
+    double width = 0;
+    if ((size_t)(r->end - r->at) < sizeof MAGIC - 1 || memcmp(r->at, MAGIC, sizeof MAGIC - 1) != 0)
+        return bad(r, "it does not begin with \"s2a-head 1\"");
+    r->at += sizeof MAGIC - 1;
+    if (!line_of(r, "model ", h->model, sizeof h->model))
+        return bad(r, "no line \"model\"");
+    if (!line_of(r, "weights ", line, sizeof line) || sscanf(line, "%" SCNx64, &h->weights_id) != 1)
+        return bad(r, "no line \"weights\"");
+    if (!line_of(r, "width", line, sizeof line) || !number(&at, &width) || width < 1 ||
+        width > WIDTH_MAX || floor(width) < width)
+        return bad(r, "no line \"width\" with a number from 1");
+    h->width = (size_t)width;
+    s2a_status status = layers_read(r, h);
+    if (status != S2A_OK)
+        return status;
+    at = line;
+    if (!line_of(r, "border", line, sizeof line) || !named(&at, "auto", &h->borders.automatic) ||
+        !named(&at, "opinion", &h->borders.opinion) ||
+        !named(&at, "relevance", &h->borders.relevance) ||
+        !named(&at, "untrusted", &h->borders.untrusted))
+        return bad(r, "no line \"border\" with four numbers");
+    for (size_t i = 0; i < HEAD_ROWS; i++) {
+        char key[64];
+        snprintf(key, sizeof key, "row %s", rows[i].name);
+        at = line;
+        if (!line_of(r, key, line, sizeof line) || !named(&at, "offset", &h->offset[i]) ||
+            !named(&at, "scale", &h->scale[i]))
+            return bad(r, "a row is missing, or not in its place");
+    }
+    return line_of(r, "", line, sizeof line) && !*line ? S2A_OK : bad(r, "no empty line before its numbers");
+}
+
+s2a_status head_read(const char *where, const char *data, size_t len, judge_head **out, s2a_error *err)
+{
+    reader r = { .where = where, .at = data, .end = data + len, .err = err };
+    judge_head *h = *out = calloc(1, sizeof *h);
+    if (!h)
+        return error_nomem(err);
+    s2a_status status = lines_read(&r, h);
+    size_t count = HEAD_ROWS * row_width(h);
+    if (status == S2A_OK && (size_t)(r.end - r.at) != 2 * count)
+        status = bad(&r, "its numbers are cut off, or too many");
+    if (status == S2A_OK && !(h->maps = calloc(count, sizeof *h->maps)))
+        status = error_nomem(err);
+    for (size_t i = 0; i < count && status == S2A_OK; i++) {
+        const unsigned char *b = (const unsigned char *)r.at + 2 * i;
+        h->maps[i] = (float)(int16_t)(uint16_t)(b[0] | b[1] << 8);
+    }
+    h->id = fnv_add(FNV_START, data, len);
+    if (status != S2A_OK) {
+        head_free(h);
+        *out = NULL;
+    }
+    return status;
+}
+
+/* ---- writing ------------------------------------------------------------------------------ */
+
+/* The largest number of a row becomes 32767. */
+static double quantum(const judge_head *h, size_t row)
+{
+    const float *map = h->maps + row * row_width(h);
+    double most = 0;
+    for (size_t i = 0; i < row_width(h); i++)
+        most = fmax(most, fabs((double)map[i]));
+    return most > 0 ? most / 32767 : 1;
+}
+
+void head_write(const judge_head *h, buf *out)
+{
+    buf_addf(out, MAGIC "model %s\nweights %016" PRIx64 "\nwidth %zu\nlayers", h->model, h->weights_id,
+             h->width);
+    for (size_t i = 0; i < h->layer_count; i++)
+        buf_addf(out, " %u", h->layers[i]);
+    buf_addf(out, "\nborder auto %.6g opinion %.6g relevance %.6g untrusted %.6g\n", h->borders.automatic,
+             h->borders.opinion, h->borders.relevance, h->borders.untrusted);
+    for (size_t i = 0; i < HEAD_ROWS; i++)
+        buf_addf(out, "row %s offset %.9g scale %.9g\n", rows[i].name, h->offset[i],
+                 h->scale[i] * quantum(h, i));
+    buf_adds(out, "\n");
+    for (size_t i = 0; i < HEAD_ROWS; i++) {
+        double unit = quantum(h, i);
+        const float *map = h->maps + i * row_width(h);
+        for (size_t k = 0; k < row_width(h); k++) {
+            uint16_t v = (uint16_t)(int16_t)lround((double)map[k] / unit);
+            char bytes[2] = { (char)(v & 0xff), (char)(v >> 8) };
+            buf_add(out, bytes, 2);
+        }
+    }
+}
+
+/* ---- finding ------------------------------------------------------------------------------ */
+
+static s2a_status file_read(const char *path, buf *out, s2a_error *err)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return error_set(err, S2A_IO, "%s: %s; s2a calibrate makes a head", path, strerror(errno));
+    char chunk[8192];
+    size_t n = 0;
+    while ((n = fread(chunk, 1, sizeof chunk, file)) > 0)
+        buf_add(out, chunk, n);
+    bool failed = ferror(file) != 0;
+    fclose(file);
+    if (failed)
+        return error_set(err, S2A_IO, "%s: cannot be read; s2a calibrate makes a head", path);
+    return out->status == S2A_OK      ? S2A_OK
+           : out->status == S2A_LIMIT ? error_set(err, S2A_LIMIT, "%s: too long for a head", path)
+                                      : error_nomem(err);
+}
+
+static bool fits(const judge_head *h, const backend_capabilities *can)
+{
+    return h->width == can->hidden_width && h->weights_id == can->weights_id &&
+           h->layers[h->layer_count - 1] + 1 < can->layers;
+}
+
+static s2a_status from_file(const char *path, const backend_capabilities *can, judge_head **out, s2a_error *err)
+{
+    buf data;
+    buf_init(&data, HEAD_FILE_BYTES);
+    s2a_status status = file_read(path, &data, err);
+    if (status == S2A_OK)
+        status = head_read(path, data.data ? data.data : "", data.len, out, err);
+    buf_free(&data);
+    if (status == S2A_OK && !fits(*out, can)) {
+        status = error_set(err, S2A_INPUT, "%s: the head of another model, %s; s2a calibrate makes one",
+                           path, (*out)->model);
+        head_free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+s2a_status head_find(const backend *b, const char *path, judge_head **out, s2a_error *err)
+{
+    backend_capabilities can = b->vtable->capabilities(b);
+    *out = NULL;
+    if (!can.can_read || !b->vtable->read)
+        return S2A_OK;
+    if (can.hidden_width == 0) {
+        *out = calloc(1, sizeof **out);
+        for (size_t i = 0; *out && i < HEAD_ROWS; i++)
+            (*out)->scale[i] = 1;
+        return *out ? S2A_OK : error_nomem(err);
+    }
+    if (path)
+        return from_file(path, &can, out, err);
+    for (size_t i = 0; i < heads_builtin_count; i++) {
+        s2a_status status =
+            head_read(heads_builtin[i].name, heads_builtin[i].data, *heads_builtin[i].len, out, err);
+        if (status != S2A_OK || fits(*out, &can))
+            return status;
+        head_free(*out);
+        *out = NULL;
+    }
+    return S2A_OK;
+}
+
+void head_free(judge_head *h)
+{
+    if (!h)
+        return;
+    free(h->maps);
+    free(h);
+}
+
+/* ---- using -------------------------------------------------------------------------------- */
+
+backend_head head_of_form(const judge_head *h, head_form form)
+{
+    const float *maps = h->maps ? h->maps + head_first(form) * row_width(h) : NULL;
+    return (backend_head){ .layers = h->layers, .layer_count = h->layer_count, .rows = maps,
+                           .row_count = head_row_count(form), .id = h->id };
+}
+
+bool head_odds(const judge_head *h, head_form form, double *told)
+{
+    head_row first = head_first(form);
+    bool finite = true;
+    for (size_t i = 0; i < head_row_count(form); i++) {
+        told[i] = h->offset[first + i] + h->scale[first + i] * told[i];
+        finite &= isfinite(told[i]) != 0;
+    }
+    return finite;
+}
