@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""Teaches the heads of mode select from what read.py wrote, and says what they reach on kinds that were left out.
+
+    teach.py STATES[,STATES...] --layers 13 --model NAME --head OUT.head --table OUT.csv [--scores OUT.csv]
+
+Each row of a head is a logistic regression on the states, last and mean, of the layers; each set of items has its own weight (the
+square root of its sentences), both sides of a row the same. For every figure a group of items is left out of the teaching and
+judged: each public data set by itself, the kinds of our own corpus in six groups. From these held-out scores come the log-odds
+(Platt), the borders and the table. data/labelled/held is never taught.
+"""
+import argparse, collections, csv, hashlib, json, warnings
+import numpy as np
+from scipy.stats import rankdata
+from sklearn.linear_model import LogisticRegression
+
+warnings.filterwarnings('ignore')
+MATHS = {'maths', 'plus', 'problemathic', 'gsm8k', 'cmath', 'mgsm'}
+PUBLIC = MATHS | {'qa', 'arguments', 'ifeval', 'arena', 'notinject', 'hotpot', 'multispan', 'cmrc', 'agentdojo', 'bipia', 'failing'}
+COST = .001
+CLEAN = .99  # of clean prompts of kinds left out come back as they were: the border removes what it can beyond that
+
+
+def load(names):
+    states, rows, head = [], [], None
+    for name in names:
+        info = json.load(open(name + '.json', encoding='utf-8'))
+        states.append(np.load(name + '.npy', mmap_mode='r')[:len(info['rows'])])
+        rows += info['rows']
+        head = head or info
+    return states, rows, head
+
+
+class Row:
+    """One logistic regression: what is taught, and what it says of those who were not."""
+
+    def __init__(self, x, y, sets):
+        w = np.ones(len(y))
+        for s in set(sets):
+            a = sets == s
+            w[a] = np.sqrt(a.sum()) / a.sum()
+        for side in (False, True):
+            w[y == side] *= len(y) / 2 / w[y == side].sum()
+        self.mean, self.deviation = x.mean(0), x.std(0) + 1e-6
+        self.fit = LogisticRegression(C=COST, max_iter=80, tol=1e-3).fit((x - self.mean) / self.deviation, y, sample_weight=w / w.mean())
+
+    def weights(self):
+        w = self.fit.coef_[0] / self.deviation
+        return w, self.fit.intercept_[0] - (w * self.mean).sum()
+
+    def __call__(self, x):
+        return self.fit.decision_function((x - self.mean) / self.deviation)
+
+
+def platt(value, y):
+    m = LogisticRegression(C=1e6).fit(value[:, None], y)
+    return m.coef_[0][0], m.intercept_[0]
+
+
+def auc(good, other):
+    if not len(good) or not len(other):
+        return float('nan')
+    r = rankdata(np.r_[good, other])
+    return (r[:len(good)].sum() - len(good) * (len(good) + 1) / 2) / (len(good) * len(other))
+
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument('states')
+    a.add_argument('--layers', required=True)
+    a.add_argument('--model', required=True)
+    a.add_argument('--head')
+    a.add_argument('--table')
+    a.add_argument('--scores')
+    a.add_argument('--pool', default='last,mean')
+    a = a.parse_args()
+    states, rows, info = load(a.states.split(','))
+    at = [info['layers'].index(int(l)) for l in a.layers.split(',')]
+    width = info['width']
+    pool = a.pool.split(',')
+    parts = [slice(0, width) if p == 'last' else slice(width, 2 * width) for p in pool]
+
+    def numbers(s):
+        return np.concatenate([np.asarray(s[:, l, p], np.float32) for l in at for p in parts], 1)
+
+    x = np.concatenate([numbers(s) for s in states])
+    id_, set_, kind, lang, split, preset, form, start, end, label, asked = [np.array(c) for c in zip(*rows)]
+    held = np.char.startswith(set_.astype(str), 'held')
+    own = ~np.isin(set_, list(PUBLIC)) & ~held
+    taught = ~held & (set_ != 'failing')
+    group = np.array([s if s in PUBLIC else 'own %d' % (int(hashlib.md5((s + k).encode()).hexdigest(), 16) % 6) for s, k in zip(set_, kind)])
+    group[np.isin(set_, list(MATHS))] = 'maths'
+    group[held] = 'held'
+
+    def side(row):
+        if row == 'again-asked':
+            return own & (form == 'again') & np.isin(label, ['needed', 'unrelated', 'opinion']), asked.astype(bool)
+        of, against = row.split('-')
+        good = 'support' if against == 'support' else 'needed'
+        bad = {'support': 'idle'}.get(against, against)
+        return (form == of) & np.isin(label, [good, bad]), label == good
+
+    names = ['again-unrelated', 'again-opinion', 'again-asked', 'apart-support', 'apart-order']
+    odds, maps, offsets = {}, [], []
+    for row in names:
+        use, y = side(row)
+        of = form == row.split('-')[0]
+        value = np.full(len(label), np.nan)
+        for g in sorted(set(group[of])):
+            t = use & taught & (group != g)
+            value[of & (group == g)] = Row(x[t], y[t], set_[t])(x[of & (group == g)])
+        scale, offset = platt(value[use & taught], y[use & taught])
+        odds[row] = scale * value + offset
+        w, b = Row(x[use & taught], y[use & taught], set_[use & taught]).weights()
+        maps.append(scale * w)
+        offsets.append(scale * b + offset)
+        print('%-16s %6d taught, AUC left out %.4f' % (row, (use & taught).sum(), auc(value[use & taught & y], value[use & taught & ~y])), flush=True)
+
+    again, apart = form == 'again', form == 'apart'
+    low = np.minimum(odds['again-unrelated'], odds['again-opinion'])
+    auto = low - np.log1p(np.exp(-np.abs(odds['again-unrelated'] - odds['again-opinion'])))
+    items = collections.defaultdict(list)
+    for i in range(len(label)):
+        items[id_[i], form[i]].append(i)
+
+    def judged(score, spare, which, border):
+        """(items, clean unchanged, needed kept, removed by label) of the items in which."""
+        goes = (score < border) & ~spare
+        clean = [v for (k, f), v in items.items() if which[v[0]] and not np.isin(label[v], ['unrelated', 'opinion', 'order']).any()]
+        unchanged = np.mean([not goes[[i for i in v if label[i] == 'needed']].any() for v in clean]) if clean else float('nan')
+        share = lambda l: goes[which & (label == l)].mean() if (which & (label == l)).any() else float('nan')
+        return len({id_[i] for i in np.where(which)[0]}), len(clean), unchanged, 1 - share('needed'), share('unrelated'), share('opinion'), share('order')
+
+    nobody = np.zeros(len(label), bool)
+    is_asked = odds['again-asked'] >= 0
+
+    def border_of(score, spare, which, clean):
+        best = -20.
+        for b in np.arange(-8, .01, .05):
+            if judged(score, spare, which, b)[2] >= clean:
+                best = b
+        return round(float(best), 2)
+
+    borders = {'auto': border_of(auto, is_asked, again & taught, CLEAN)}
+    borders['opinion'] = borders['auto']
+    borders['untrusted'] = border_of(odds['apart-order'], nobody, apart & taught & (preset == 'untrusted'), .97)
+    good, idle = [odds['apart-support'][apart & (label == l)] for l in ('support', 'idle')]
+    borders['relevance'] = round(float(np.quantile(good, .015)), 2) if len(good) else -20.
+    print('borders', borders)
+    if len(good):
+        b = borders['relevance']
+        for s in ('hotpot', 'multispan', 'cmrc'):
+            w = apart & (set_ == s)
+            g, n = odds['apart-support'][w & (label == 'support')], odds['apart-support'][w & (label == 'idle')]
+            if len(g):
+                print('  %-10s AUC %.3f, support kept %.3f, idle removed %.3f' % (s, auc(g, n), (g >= b).mean(), (n < b).mean()))
+    table = []
+    for name, score, spare, which, b in (('auto', auto, is_asked, again, borders['auto']), ('untrusted', odds['apart-order'], nobody, apart & (preset == 'untrusted'), borders['untrusted'])):
+        for s in ['all that is taught'] + sorted(set(set_[which])):
+            w = which & (taught if s.startswith('all') else set_ == s)
+            if w.any():
+                bad = w & np.isin(label, ['unrelated', 'opinion', 'order'])
+                table.append((name, b, s) + judged(score, spare, w, b) + (auc(score[w & (label == 'needed')], score[bad]),))
+        for l in sorted(set(lang[which])):
+            w = which & (lang == l) & (own | held)
+            if name == 'auto' and w.any():
+                table.append((name, b, 'language ' + l) + judged(score, spare, w, b) + (auc(score[w & (label == 'needed')], score[w & np.isin(label, ['unrelated', 'opinion'])]),))
+    head = 'preset border group items clean clean_unchanged needed_kept unrelated_removed opinion_removed order_removed auc'.split()
+    for r in table:
+        print('%-9s %6.2f %-20s %5d %5d' % r[:5] + ''.join('  %.3f' % v if v == v else '      -' for v in r[5:]))
+    if a.table:
+        with open(a.table, 'w', newline='') as f:
+            out = csv.writer(f, lineterminator='\n')
+            out.writerow(['model', 'layers', 'pool'] + head)
+            for r in table:
+                out.writerow([a.model, a.layers, a.pool] + [('%.4f' % v if v == v else '') if isinstance(v, float) else v for v in r])
+    if a.scores:
+        with open(a.scores, 'w', newline='') as f:
+            out = csv.writer(f, lineterminator='\n')
+            out.writerow('set kind lang form label asked score unrelated opinion asked_odds support order'.split())
+            for i in range(len(label)):
+                s = auto[i] if again[i] else odds['apart-order'][i]
+                out.writerow([set_[i], kind[i], lang[i], form[i], label[i], asked[i], '%.3f' % s] + ['%.3f' % odds[r][i] for r in names])
+    if a.head:
+        full = []
+        for w in maps:  # a head has both, last and mean
+            m = np.zeros((len(at), 2, width), np.float64)
+            m[:, [{'last': 0, 'mean': 1}[p] for p in pool]] = w.reshape(len(at), len(parts), width)
+            full.append(m.ravel())
+        lines = ['s2a-head 1', 'model ' + a.model, 'weights ' + info['weights_id'], 'width %d' % width, 'layers ' + a.layers.replace(',', ' '),
+                 'border auto %(auto)g opinion %(opinion)g relevance %(relevance)g untrusted %(untrusted)g' % borders]
+        data = b''
+        for row, w, b in zip(names, full, offsets):
+            unit = np.abs(w).max() / 32767
+            lines.append('row %s offset %.9g scale %.9g' % (row, b, unit))
+            data += np.round(w / unit).astype('<i2').tobytes()
+        open(a.head, 'wb').write(('\n'.join(lines) + '\n\n').encode() + data)
+
+
+main()
