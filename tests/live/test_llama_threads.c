@@ -419,17 +419,15 @@ static void *write_long(void *ctx)
 static void test_judged_beside(void **state)
 {
     (void)state;
-    enum { COUNT = 320, DECODES = COUNT / 40 };
+    enum { COUNT = 180, DECODES = COUNT * 16 / 512 }; /* 16 tokens a piece, at the least */
     static const backend_message question = { "user", "Name a colour.", 14 };
-    static const char *const labels[] = { " blue", " green" };
-    static char text[COUNT][32];
-    static size_t slots[COUNT];
-    static backend_branch branches[COUNT];
-    static double out[COUNT * 2];
+    static const uint32_t layer = 14;
+    static char text[COUNT][96];
+    static backend_piece pieces[COUNT];
     static writer w;
     for (size_t i = 0; i < COUNT; i++) {
-        slots[i] = (size_t)snprintf(text[i], sizeof text[i], "Answer %zu: it is", i);
-        branches[i] = (backend_branch){ text[i], slots[i], &slots[i], 1 };
+        int n = snprintf(text[i], sizeof text[i], " Answer %zu: it is green, as the grass is in May, when it has rained.", i);
+        pieces[i] = (backend_piece){ text[i], (size_t)n, true };
     }
     w.cancel = s2a_cancel_new();
     assert_non_null(w.cancel);
@@ -441,8 +439,11 @@ static void test_judged_beside(void **state)
     backend_usage usage;
     s2a_error err = { 0 };
     size_t before = atomic_load(&w.pieces);
-    s2a_status status = b->vtable->score(b, &question, 1, branches, COUNT, labels, 2, &params, out,
-                                         &usage, &err);
+    backend_head head = { .layers = &layer, .layer_count = 1 };
+    float *states = calloc(COUNT * 2 * b->vtable->capabilities(b).hidden_width, sizeof *states);
+    s2a_status status =
+        b->vtable->read(b, &question, 1, pieces, COUNT, &head, &params, NULL, states, &usage, &err);
+    free(states);
     size_t written = atomic_load(&w.pieces) - before;
     s2a_cancel_fire(w.cancel);
     pthread_join(w.thread, NULL);

@@ -486,112 +486,45 @@ static void test_answer_messages(void **state)
 
 /* ---- select --------------------------------------------------------------------------------- */
 
-#define WORDS 6u
-static const char *const kinds[] = { " animal", " plant", " tool" };
-enum { KINDS = 3 };
-
-/* Each word's kind, as both engines see it where its branch ends: [WORDS][KINDS]. */
-static void judge_words(backend *judge, double *logprob, backend_usage *usage)
-{
-    static const char ask[] = "Say of each word what it is: animal, plant or tool.\n";
-    static const char *const words[WORDS] = { "cat", "oak", "saw", "lily", "drill", "horse" };
-    static const char first[] = "rose, dog, hammer, fern, wolf, pliers";
-    static const char told[] = "rose is: plant\ndog is: animal\nhammer is: tool\nfern is: plant\n"
-                               "wolf is: animal\npliers is: tool";
-    char question[2][256], forced[WORDS][32];
-    size_t slots[WORDS];
-    backend_branch branches[WORDS];
-    snprintf(question[0], sizeof question[0], "%s%s", ask, first);
-    snprintf(question[1], sizeof question[1], "%s%s, %s, %s, %s, %s, %s", ask, words[0], words[1],
-             words[2], words[3], words[4], words[5]);
-    const backend_message messages[] = { { "user", question[0], strlen(question[0]) },
-                                         { "assistant", told, sizeof told - 1 },
-                                         { "user", question[1], strlen(question[1]) } };
-    for (size_t i = 0; i < WORDS; i++) {
-        snprintf(forced[i], sizeof forced[i], "%s is:", words[i]);
-        slots[i] = strlen(forced[i]);
-        branches[i] = (backend_branch){ forced[i], slots[i], &slots[i], 1 };
-    }
-    backend_params params = { .top_p = 1 };
-    s2a_error err;
-    if (judge->vtable->score(judge, messages, 3, branches, WORDS, kinds, KINDS, &params, logprob,
-                             usage, &err) != S2A_OK)
-        fail_msg("%s", err.message);
-}
-
-/* The branch is really continued, or the figures would have nothing in common. With the same
- * kernels (flash attention is off in both) what is left is how many tokens were decoded together:
- * up to 0.3 nats on this quantised model. Far down, a label may have the floor instead. */
-static void test_score_same_as_embedded(void **state)
+/* A model beside the server judges; the server answers from what is left. What went of a message stays gone, so
+ * the server finds the beginning of the conversation in its cache, turn by turn. */
+static void test_turns_are_cached(void **state)
 {
     (void)state;
-    double theirs[WORDS * KINDS], ours[WORDS * KINDS], sum = 0;
-    size_t compared = 0;
-    backend_usage usage, ours_usage;
-    s2a_engine *embedded = live_engine(1024);
-    judge_words(b, theirs, &usage);
-    judge_words(live_backend(embedded), ours, &ours_usage);
-    s2a_engine_close(embedded);
-    for (size_t i = 0; i < WORDS * KINDS; i++) {
-        bool floor = ours[i] < -6 && theirs[i] > ours[i];
-        double apart = floor ? 0 : fabs(theirs[i] - ours[i]);
-        sum += apart;
-        compared += !floor;
-        if (apart > 0.6)
-            fail_msg("word %zu,%s: %.3f, embedded %.3f", i / KINDS, kinds[i % KINDS], theirs[i],
-                     ours[i]);
+    static const char *const said[] = {
+        "I think it was Poe. The house was built in 1931, of red stone, by the harbour. It rained that day. Who lived there?",
+        "Nobody knows, for the books of that year were lost in a flood, and those who could tell are dead.",
+        "My cat sleeps. Was there ever a garden behind it, with a wall, a gate and old trees? Tell me in one line.",
+        "There was one, with a low wall and seven pear trees, which the storm of 1950 took.",
+        "I would say they were apples. Name two trees that bear fruit in the north.",
+    };
+    s2a_engine *judge = live_engine(512);
+    s2a_engine_options options = http_options();
+    options.select_engine = judge;
+    s2a_engine *both = live_engine_with(&options);
+    uint64_t cached = 0;
+    for (size_t turns = 1; turns <= 5; turns += 2) {
+        backend_message messages[5];
+        for (size_t i = 0; i < turns; i++)
+            messages[i] = (backend_message){ i % 2 ? "assistant" : "user", said[i], strlen(said[i]) };
+        s2a_request *request = live_request(messages, turns, 2);
+        s2a_result *result = NULL;
+        s2a_error err;
+        s2a_request_set_mode(request, S2A_MODE_SELECT);
+        if (s2a_answer(both, request, &result, &err) != S2A_OK)
+            fail_msg("%s", err.message);
+        assert_int_equal(s2a_result_mode(result), S2A_MODE_SELECT);
+        assert_int_equal(s2a_result_fallback(result), S2A_FALLBACK_NONE);
+        s2a_usage usage = s2a_result_usage(result, 2);
+        if (turns > 1 && usage.cached_tokens <= cached)
+            fail_msg("turn %zu: %u tokens cached, %u before", turns, (unsigned)usage.cached_tokens, (unsigned)cached);
+        cached = usage.cached_tokens;
+        s2a_result_free(result);
+        s2a_request_free(request);
     }
-    assert_true(compared >= WORDS * 2);
-    assert_true(sum / (double)compared < 0.15);
-    uint64_t prompt = ours_usage.tokens.prompt_tokens; /* the messages once, and all branches */
-    assert_true(usage.tokens.prompt_tokens > 4 * prompt);
-    assert_true(usage.tokens.cached_tokens > usage.tokens.prompt_tokens / 2);
-    assert_true(usage.tokens.completion_tokens >= WORDS);
-    assert_true(usage.tokens.ms > 0);
-    assert_true(b->vtable->capabilities(b).can_score);
-}
-
-static void test_score_floor(void **state)
-{
-    (void)state;
-    static const char *const labels[] = { " Paris", " xylophone" };
-    static const char ask[] = "What is the capital of France?";
-    static const char forced[] = "The capital of France is";
-    size_t slot = sizeof forced - 1;
-    const backend_branch branch = { forced, slot, &slot, 1 };
-    backend_params params = { .top_p = 1 };
-    double logprob[2];
-    backend_usage usage;
-    s2a_error err;
-    for (int i = 0; i < 2; i++) { /* the second time it is known that there is no better figure */
-        assert_int_equal(b->vtable->score(b, &(backend_message){ "user", ask, sizeof ask - 1 }, 1,
-                                          &branch, 1, labels, 2, &params, logprob, &usage, &err),
-                         S2A_OK);
-        assert_true(logprob[0] > -0.5 && logprob[1] < -3 && logprob[1] > -20);
-    }
-    assert_int_equal(usage.tokens.completion_tokens, 1);
-}
-
-static void test_select(void **state)
-{
-    (void)state;
-    static const char x[] = "I think it was Poe. The house was built in 1931. It rained that day. "
-                            "Who lived there?";
-    s2a_request *request = s2a_request_new();
-    s2a_error err;
-    assert_non_null(request);
-    assert_int_equal(s2a_request_set_text(request, x, sizeof x - 1, &err), S2A_OK);
-    s2a_request_set_mode(request, S2A_MODE_SELECT);
-    s2a_request_set_max_tokens(request, 4);
-    s2a_result *result = answer(request);
-    assert_int_equal(s2a_result_mode(result), S2A_MODE_SELECT);
-    assert_string_equal(s2a_result_fallback_detail(result), "");
-    assert_int_equal(s2a_result_unit_count(result), 4);
-    for (size_t i = 0; i < 3; i++)
-        assert_true(s2a_result_unit(result, i).has_score);
-    assert_true(s2a_result_usage(result, 1).completion_tokens >= 3);
-    s2a_result_free(result);
-    s2a_request_free(request);
+    assert_true(cached > 60); /* all turns but the last */
+    s2a_engine_close(both);
+    s2a_engine_close(judge);
 }
 
 /* ---- many at once, and none ----------------------------------------------------------------- */
@@ -650,8 +583,7 @@ int main(void)
         cmocka_unit_test(test_caller_stops),    cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_wrong_path),      cmocka_unit_test(test_context_is_full),
         cmocka_unit_test(test_answer_text),     cmocka_unit_test(test_answer_messages),
-        cmocka_unit_test(test_score_same_as_embedded), cmocka_unit_test(test_score_floor),
-        cmocka_unit_test(test_select),          cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_turns_are_cached), cmocka_unit_test(test_threads),
         cmocka_unit_test(test_server_is_gone),
     };
     if (!live_model() || !server_program())
