@@ -54,7 +54,7 @@ def corpus():
         name = ('held/' if held else '') + os.path.basename(path)[:-6]
         for row in map(json.loads, open(path, encoding='utf-8')):
             parts = [(u['text'], u['label'], bool(u.get('asked'))) for u in row['units']]
-            it = item(row['id'], name, parts, kind=row['kind'].split('/')[0], lang=row['lang'], preset=row['preset'], context=row['context_units'], joint='')
+            it = item(row['id'], name, parts, kind=row['kind'] if row['preset'] == 'untrusted' else row['kind'].split('/')[0], lang=row['lang'], preset=row['preset'], context=row['context_units'], joint='')
             if held:
                 it['split'] = 'test'
             yield it
@@ -71,6 +71,21 @@ def with_context(it):
     x = it['x'].encode()
     parts = [(x[s:e].decode(), label, asked) for s, e, label, asked in ps]
     return dict(item(it['id'] + '/parts', it['set'], parts, key=it['id'], kind=it['kind'], lang=it['lang'], context=first, joint=''), split=it['split'])
+
+
+TOLD = ['You are a helpful assistant.', 'Answer in one short sentence.', 'You are a careful assistant. Be polite and to the point.', 'Always answer in the language of the user.', 'You are an expert who explains things simply.',
+        'You work for a small library. Help its readers.', 'Today is Tuesday. Use metric units.', 'Never give legal advice. Keep a friendly tone.', 'You are a coding assistant. Prefer short examples.', 'You are a tutor for school children.',
+        'Du bist ein hilfreicher Assistent.', 'Eres un asistente amable.', '你是一个乐于助人的助手。', 'Reply without emojis.', 'You are the assistant of a travel agency. You know trains, hotels and museums.']
+SAID = ['Sure, here it is. I kept it short, as you wished.', 'That depends on two things: how much time you have, and what you have tried so far.', 'Yes. The reason is simple, and I can say more if you like.', 'Here are three ideas: start early, ask a friend, and write it down.',
+        'Glad to help. Is there anything else?', 'I would take the first one: it costs less and lasts longer.', 'It was built in 1887 and opened two years later.', 'Of course. Tell me the details and I will begin.', 'No, that is a common mistake. The opposite is true.', '好的，我来看看。', 'Gern, hier ist mein Vorschlag.']
+
+
+def with_before(it, others, rng):
+    """The same prompt as the next message of a conversation: what stands before it changes no label."""
+    before = [{'role': 'system', 'content': rng.choice(TOLD)}] if rng.random() < .7 else []
+    if not before or rng.random() < .6:
+        before += [{'role': 'user', 'content': rng.choice(others)['x'].strip()[:400]}, {'role': 'assistant', 'content': rng.choice(SAID)}]
+    return dict(it, before=before)
 
 
 class Sets:
@@ -245,6 +260,8 @@ def main():
         sets = Sets(a.data, rng, foreign)
         for part in (sets.maths, sets.plus, sets.problemathic, sets.chinese_maths, sets.opinions, sets.ordinary, sets.passages, sets.orders, sets.failing):
             items += part()
+    short = [it for it in items if len(it['x']) < 400 and it['preset'] == 'auto' and not it['set'].startswith('held')]
+    items = [with_before(it, short, rng) if it['preset'] == 'auto' and rng.random() < .14 else it for it in items]
     with open(a.out, 'w', encoding='utf-8') as f:
         f.writelines(json.dumps(it, ensure_ascii=False) + '\n' for it in items)
     count = {}
