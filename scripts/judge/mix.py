@@ -186,7 +186,7 @@ class Sets:
             r.shuffle(ps)
             parts = [(s.strip(), 'support' if (t, j) in support else 'idle', False) for t, ss in ps for j, s in enumerate(ss) if s.strip()]
             yield item('hotpot-%d' % i, 'hotpot', parts + [(row['question'], 'needed', True)], preset='relevance', context=len(parts))
-        for i, row in enumerate(self.load('multispanqa_valid.jsonl')[:110]):
+        for i, row in enumerate(self.load('multispanqa_valid.jsonl')):
             tokens, spans = row['context_tokens'], row['answer_token_spans']
             sents, now, has = [], [], False
             for k, t in enumerate(tokens):
@@ -200,7 +200,7 @@ class Sets:
             tidy = lambda ws: re.sub(r" ([.,;:?!)'])", r'\1', ' '.join(ws)).replace('( ', '(').replace(" n't", "n't")
             parts = [(tidy(ws), 'support' if h else 'idle', False) for ws, h in sents]
             yield item('multispan-%d' % i, 'multispan', parts + [(' '.join(row['question_tokens']) + '?', 'needed', True)], preset='relevance', context=len(parts))
-        for i, row in enumerate(self.load('cmrc2018_dev.jsonl')[:90]):
+        for i, row in enumerate(self.load('cmrc2018_dev.jsonl')):
             answers = row['answers'] if isinstance(row['answers'][0], str) else [a['text'] for a in row['answers']]
             cut = [s for s in re.split(r'(?<=[。？！])', row['context']) if s.strip()]
             found = [any(str(a) in s for a in answers) for s in cut]

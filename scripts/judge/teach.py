@@ -72,6 +72,7 @@ def main():
     a.add_argument('--head')
     a.add_argument('--table')
     a.add_argument('--scores')
+    a.add_argument('--reliability', help='CSV: of sentences with about that score, how many should be kept')
     a.add_argument('--pool', default='last,mean')
     a = a.parse_args()
     states, rows, info = load(a.states.split(','))
@@ -181,6 +182,16 @@ def main():
             for i in range(len(label)):
                 s = auto[i] if again[i] else odds['apart-order'][i]
                 out.writerow([set_[i], kind[i], lang[i], form[i], label[i], asked[i], '%.3f' % s] + ['%.3f' % odds[r][i] for r in names])
+    if a.reliability:
+        with open(a.reliability, 'w', newline='') as f:
+            out = csv.writer(f, lineterminator='\n')
+            out.writerow('preset from to sentences said should_be_kept'.split())
+            edges = [-99, -3, -2, -1, -.5, 0, .5, 1, 2, 3, 4, 99]
+            for name, score, use in (('auto', auto, again & taught & np.isin(label, ['needed', 'unrelated', 'opinion'])), ('untrusted', odds['apart-order'], apart & taught & np.isin(label, ['needed', 'order']))):
+                for low_, high in zip(edges, edges[1:]):
+                    b = use & (score >= low_) & (score < high)
+                    if b.sum() >= 20:
+                        out.writerow([name, low_, high, b.sum(), '%.3f' % (1 / (1 + np.exp(-score[b]))).mean(), '%.3f' % (label[b] == 'needed').mean()])
     if a.head:
         full = []
         for w in maps:  # a head has both, last and mean
