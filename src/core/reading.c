@@ -24,7 +24,7 @@ static const char elided[] = "\n[...]\n";
  * they fill the context of one reading. */
 #define WINDOW_TOKENS 3000
 #define WINDOW_LEAST 64      /* with less of the text in sight a judgement is worth nothing */
-#define MARGIN_TOKENS 40     /* of the next window's text, on either side */
+#define MARGIN_TOKENS 40     /* of the next window's text, on either side; no more than a quarter of a window */
 #define ENDS_FIRST_BYTES 160 /* of the beginning and of the end of a long text, shown in every window */
 #define ENDS_LAST_BYTES 400
 #define AROUND_TOKENS 96     /* for the template, the words above and what is elided */
@@ -136,7 +136,8 @@ static s2a_status windows_make(const select_input *in, size_t count, window **ou
             status = error_set(err, S2A_CANCELLED, "cancelled");
     }
     if (status == S2A_OK)
-        status = window_split(cost, count, most, MARGIN_TOKENS, out, out_count, err);
+        status = window_split(cost, count, most, most / 4 < MARGIN_TOKENS ? most / 4 : MARGIN_TOKENS, out, out_count,
+                              err);
     free(cost);
     return status;
 }
