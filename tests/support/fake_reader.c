@@ -41,6 +41,8 @@ static s2a_status fake_read(backend *self, const backend_message *messages, size
     uint64_t given = FNV_START;
     size_t tokens = 0;
     f->calls++;
+    if (f->look)
+        f->look(f->ctx, messages, count, pieces, piece_count);
     if (f->writes)
         write_down(f, messages, count, pieces, piece_count);
     for (size_t i = 0; i < count; i++) {

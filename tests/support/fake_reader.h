@@ -12,10 +12,15 @@
  * pieces this is. */
 typedef void (*fake_tell)(void *ctx, const backend_piece *piece, uint64_t given, double *told, size_t rows);
 
+/* Sees all that a reading is given. */
+typedef void (*fake_look)(void *ctx, const backend_message *messages, size_t count, const backend_piece *pieces,
+                          size_t piece_count);
+
 typedef struct fake_reader {
     backend base;
     backend_capabilities can;
     fake_tell tell; /* NULL: rows are 1 */
+    fake_look look; /* may be NULL */
     void *ctx;
     judge_head head; /* scale 1, borders 0 */
     size_t calls, fail_at, cancel_at; /* the n-th call fails, or fires cancel; 0 = none */
