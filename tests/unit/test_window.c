@@ -348,7 +348,7 @@ static double seconds(void)
     return (double)clock() / CLOCKS_PER_SEC;
 }
 
-/* A hundred thousand units, all marks open, each protected: a step that is quadratic in them would take minutes. */
+/* A hundred thousand units, and as many protected spans: a step that is quadratic in them would take minutes. */
 static void test_growth(void **state)
 {
     (void)state;
