@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "cli/teach.h"
 #include "core/buf.h"
 #include "core/head.h"
 #include "core/reading.h"
@@ -319,6 +320,59 @@ static void test_head(void **state)
     free(path);
 }
 
+/* ---- teaching ------------------------------------------------------------------------------- */
+
+static void test_teaching_set(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"kind\":\"k\",\"units\":[{\"text\":\"a\",\"label\":\"needed\"}]}\n"
+                               "{\"kind\":\"k\",\"units\":[{\"text\":\"b\",\"label\":\"either\"}]}\n";
+    for (long n = 1;; n++) {
+        teaching_set set;
+        failed = false;
+        fail_at = n;
+        s2a_status status = teaching_set_read("f", text, sizeof text - 1, &set, NULL);
+        fail_at = 0;
+        assert_int_equal(status, failed ? S2A_NOMEM : S2A_OK);
+        assert_true(failed || set.count == 2);
+        teaching_set_free(&set);
+        if (!failed) {
+            assert_true(n > 5);
+            break;
+        }
+    }
+}
+
+static void test_teach(void **state)
+{
+    (void)state;
+    enum { COUNT = 200, NUMBERS = 4 };
+    static teach_unit units[COUNT];
+    static float states[COUNT][NUMBERS];
+    static const teaching_label labels[] = { TEACH_NEEDED, TEACH_UNRELATED, TEACH_NEEDED, TEACH_OPINION,
+                                             TEACH_NEEDED, TEACH_UNRELATED, TEACH_NEEDED, TEACH_ORDER };
+    for (size_t i = 0; i < COUNT; i++) {
+        units[i] = (teach_unit){ i, (unsigned)(i / 8), i % 8 < 4 ? HEAD_AGAIN : HEAD_APART, labels[i % 8],
+                                 i / 8 % 2, states[i] };
+        for (size_t k = 0; k < NUMBERS; k++)
+            states[i][k] = (float)((i * 31 + k * 17) % 13) + (labels[i % 8] == TEACH_NEEDED ? 9 : 0);
+    }
+    for (long n = 1;; n++) {
+        judge_head h = { .layers = { 1 }, .layer_count = 1, .width = NUMBERS / 2 };
+        teach_report report;
+        failed = false;
+        fail_at = n;
+        s2a_status status = teach_fit(units, COUNT, NULL, &h, &report, NULL);
+        fail_at = 0;
+        assert_int_equal(status, failed ? S2A_NOMEM : S2A_OK);
+        free(h.maps);
+        if (!failed) {
+            assert_true(n > 5 + 5 * 6 * 3);
+            break;
+        }
+    }
+}
+
 static void test_engine_open(void **state)
 {
     (void)state;
@@ -361,6 +415,8 @@ int main(void)
         cmocka_unit_test(test_units),
         cmocka_unit_test(test_states),
         cmocka_unit_test(test_head),
+        cmocka_unit_test(test_teaching_set),
+        cmocka_unit_test(test_teach),
         cmocka_unit_test(test_engine_open),
     };
     return cmocka_run_group_tests_name("oom", tests, NULL, NULL);
