@@ -357,6 +357,35 @@ static void test_limit(void **state)
     free(code);
 }
 
+/* As many protected texts as a request may have, each of which stands in every unit. */
+static void test_many_protected(void **state)
+{
+    (void)state;
+    enum { UNITS = 1000 };
+    char text[3 * UNITS + 1];
+    for (size_t i = 0; i < UNITS; i++)
+        memcpy(text + 3 * i, "B! ", 4);
+    s2a_request *request = s2a_request_new();
+    for (size_t i = 0; i < LIMIT_PROTECTED; i++)
+        assert_int_equal(s2a_request_protect_text(request, "B", 1, NULL), S2A_OK);
+    assert_int_equal(s2a_request_protect_text(request, "B", 1, NULL), S2A_LIMIT);
+    assert_int_equal(s2a_request_protect_lines(request, 1, 1, NULL), S2A_LIMIT);
+    assert_int_equal(s2a_request_set_text(request, text, sizeof text - 1, NULL), S2A_OK);
+    segment_unit *units = NULL;
+    turn prompt = { .text = text, .len = sizeof text - 1 };
+    assert_int_equal(segment_text(text, prompt.len, &units, &prompt.count, NULL), S2A_OK);
+    assert_int_equal(prompt.count, UNITS);
+    prompt.units = units;
+    turns t;
+    assert_int_equal(turns_gather(request, &prompt, &t, NULL), S2A_OK);
+    assert_int_equal(t.items[0].protect_count, UNITS);
+    for (size_t i = 0; i < UNITS; i++)
+        assert_true(t.items[0].protect[i].start == 3 * i && t.items[0].protect[i].end == 3 * i + 2);
+    turns_free(&t);
+    free(units);
+    s2a_request_free(request);
+}
+
 /* As many messages as a request may have, in a context that holds little beside a message: what is not shown takes
  * no room, and nothing is cubic in their number. */
 static void test_many(void **state)
@@ -393,6 +422,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases), cmocka_unit_test(test_read),  cmocka_unit_test(test_unjudged),
         cmocka_unit_test(test_limit), cmocka_unit_test(test_many),
+        cmocka_unit_test(test_many_protected),
     };
     return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
 }
