@@ -11,6 +11,9 @@
 
 #define COST 0.001 /* liblinear's C: what 0.0003 to 0.003 gave on kinds left out is the same within a point */
 #define FIT_EPS 0.01
+/* With all units the penalty would weigh less than without a fold, and the weights be larger than those that odds were
+ * found for. */
+#define COST_OF_ALL (COST * (TEACH_FOLDS - 1) / TEACH_FOLDS)
 
 typedef struct teaching {
     const teach_unit *units;
@@ -111,8 +114,8 @@ static s2a_status fit(const teaching *t, const task *k, unsigned fold, double **
     if (of_side[0] > 0 && of_side[1] > 0) {
         double balance[2] = { n / (2 * of_side[0]), n / (2 * of_side[1]) };
         struct problem p = { .l = n, .n = (int)t->width + 1, .y = y, .x = x, .bias = 1 };
-        struct parameter how = { .solver_type = L2R_LR, .eps = FIT_EPS, .C = COST, .nr_weight = 2,
-                                 .weight_label = names, .weight = balance };
+        struct parameter how = { .solver_type = L2R_LR, .eps = FIT_EPS, .nr_weight = 2,
+                                 .C = fold < TEACH_FOLDS ? COST : COST_OF_ALL, .weight_label = names, .weight = balance };
         struct model *m = train(&p, &how);
         *weights = calloc(t->width + 1, sizeof **weights);
         for (size_t i = 0; *weights && i <= t->width; i++)

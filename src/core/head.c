@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,26 @@ static size_t row_width(const judge_head *h)
     return h->layer_count * 2 * h->width;
 }
 
+/* ---- numbers ------------------------------------------------------------------------------ */
+
+/* A program may have made the comma its decimal point; in a file it is none. */
+typedef struct point {
+    locale_t plain, was;
+} point;
+
+static point point_begin(void)
+{
+    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    return (point){ plain, uselocale(plain) };
+}
+
+static void point_end(point p)
+{
+    uselocale(p.was);
+    if (p.plain != (locale_t)0)
+        freelocale(p.plain);
+}
+
 /* ---- reading ------------------------------------------------------------------------------ */
 
 typedef struct reader {
@@ -61,7 +82,7 @@ static bool line_of(reader *r, const char *key, char *line, size_t size)
 {
     const char *newline = memchr(r->at, '\n', (size_t)(r->end - r->at));
     size_t len = newline ? (size_t)(newline - r->at) : 0, n = strlen(key);
-    if (!newline || len >= size || len < n || memcmp(r->at, key, n) != 0 || memchr(r->at, '\0', len))
+    if (!newline || len < n || len - n >= size || memcmp(r->at, key, n) != 0 || memchr(r->at, '\0', len))
         return false;
     memcpy(line, r->at + n, len - n);
     line[len - n] = '\0';
@@ -106,6 +127,14 @@ static s2a_status layers_read(reader *r, judge_head *h)
     return h->layer_count > 0 ? S2A_OK : bad(r, "it names no layer");
 }
 
+/* Sixteen digits or fewer, and nothing else. */
+static bool hexadecimal(const char *text, uint64_t *out)
+{
+    size_t n = strspn(text, "0123456789abcdef");
+    *out = strtoull(text, NULL, 16);
+    return n >= 1 && n <= 16 && !text[n];
+}
+
 static s2a_status lines_read(reader *r, judge_head *h)
 {
     char line[256], *at = line;
@@ -115,10 +144,10 @@ static s2a_status lines_read(reader *r, judge_head *h)
     r->at += sizeof MAGIC - 1;
     if (!line_of(r, "model ", h->model, sizeof h->model))
         return bad(r, "no line \"model\"");
-    if (!line_of(r, "weights ", line, sizeof line) || sscanf(line, "%" SCNx64, &h->weights_id) != 1)
+    if (!line_of(r, "weights ", line, sizeof line) || !hexadecimal(line, &h->weights_id))
         return bad(r, "no line \"weights\"");
     if (!line_of(r, "width", line, sizeof line) || !number(&at, &width) || width < 1 ||
-        width > WIDTH_MAX || floor(width) < width)
+        width > WIDTH_MAX || floor(width) < width || *at)
         return bad(r, "no line \"width\" with a number from 1");
     h->width = (size_t)width;
     s2a_status status = layers_read(r, h);
@@ -128,14 +157,14 @@ static s2a_status lines_read(reader *r, judge_head *h)
     if (!line_of(r, "border", line, sizeof line) || !named(&at, "auto", &h->borders.automatic) ||
         !named(&at, "opinion", &h->borders.opinion) ||
         !named(&at, "relevance", &h->borders.relevance) ||
-        !named(&at, "untrusted", &h->borders.untrusted))
+        !named(&at, "untrusted", &h->borders.untrusted) || *at)
         return bad(r, "no line \"border\" with four numbers");
     for (size_t i = 0; i < HEAD_ROWS; i++) {
         char key[64];
         snprintf(key, sizeof key, "row %s", rows[i].name);
         at = line;
         if (!line_of(r, key, line, sizeof line) || !named(&at, "offset", &h->offset[i]) ||
-            !named(&at, "scale", &h->scale[i]))
+            !named(&at, "scale", &h->scale[i]) || *at)
             return bad(r, "a row is missing, or not in its place");
     }
     return line_of(r, "", line, sizeof line) && !*line ? S2A_OK : bad(r, "no empty line before its numbers");
@@ -147,7 +176,9 @@ s2a_status head_read(const char *where, const char *data, size_t len, judge_head
     judge_head *h = *out = calloc(1, sizeof *h);
     if (!h)
         return error_nomem(err);
+    point p = point_begin();
     s2a_status status = lines_read(&r, h);
+    point_end(p);
     size_t count = HEAD_ROWS * row_width(h);
     if (status == S2A_OK && (size_t)(r.end - r.at) != 2 * count)
         status = bad(&r, "its numbers are cut off, or too many");
@@ -177,10 +208,12 @@ static double quantum(const judge_head *h, size_t row)
     return most > 0 ? most / 32767 : 1;
 }
 
-void head_write(const judge_head *h, buf *out)
+static void lines_write(const judge_head *h, buf *out)
 {
-    buf_addf(out, MAGIC "model %s\nweights %016" PRIx64 "\nwidth %zu\nlayers", h->model, h->weights_id,
-             h->width);
+    buf_adds(out, MAGIC "model ");
+    for (const char *c = h->model; *c; c++)
+        buf_add(out, (unsigned char)*c < ' ' ? " " : c, 1); /* a line is a line */
+    buf_addf(out, "\nweights %016" PRIx64 "\nwidth %zu\nlayers", h->weights_id, h->width);
     for (size_t i = 0; i < h->layer_count; i++)
         buf_addf(out, " %u", h->layers[i]);
     buf_addf(out, "\nborder auto %.6g opinion %.6g relevance %.6g untrusted %.6g\n", h->borders.automatic,
@@ -189,6 +222,13 @@ void head_write(const judge_head *h, buf *out)
         buf_addf(out, "row %s offset %.9g scale %.9g\n", rows[i].name, h->offset[i],
                  h->scale[i] * quantum(h, i));
     buf_adds(out, "\n");
+}
+
+void head_write(const judge_head *h, buf *out)
+{
+    point p = point_begin();
+    lines_write(h, out);
+    point_end(p);
     for (size_t i = 0; i < HEAD_ROWS; i++) {
         double unit = quantum(h, i);
         const float *map = h->maps + i * row_width(h);

@@ -24,7 +24,7 @@ static const char elided[] = "\n[...]\n";
  * they fill the context of one reading. */
 #define WINDOW_TOKENS 3000
 #define WINDOW_LEAST 64      /* with less of the text in sight a judgement is worth nothing */
-#define MARGIN_TOKENS 40     /* of the next window's text, on either side */
+#define MARGIN_TOKENS 40     /* of the next window's text, on either side; no more than a quarter of a window */
 #define ENDS_FIRST_BYTES 160 /* of the beginning and of the end of a long text, shown in every window */
 #define ENDS_LAST_BYTES 400
 #define AROUND_TOKENS 96     /* for the template, the words above and what is elided */
@@ -40,6 +40,34 @@ void usage_add(s2a_usage *to, const s2a_usage *from)
     to->drafted_tokens += from->drafted_tokens;
     to->accepted_tokens += from->accepted_tokens;
     to->ms += from->ms;
+}
+
+/* ---- the conversation before the text ------------------------------------------------------ */
+
+static bool is_told(const backend_message *m)
+{
+    return !strcmp(m->role, "system") || !strcmp(m->role, "developer");
+}
+
+static bool is_said(const backend_message *m)
+{
+    return !strcmp(m->role, "user") || !strcmp(m->role, "assistant");
+}
+
+/* The first of the last messages of the user and the assistant. */
+static size_t said_from(const select_input *in)
+{
+    size_t i = in->before_count, n = 0;
+    while (i > 0 && n < BEFORE_MESSAGES)
+        n += is_said(&in->before[--i]);
+    return i;
+}
+
+/* from: of said_from. */
+static bool is_shown(const select_input *in, size_t i, size_t from)
+{
+    const backend_message *m = &in->before[i];
+    return (is_told(m) || (is_said(m) && i >= from)) && !ascii_blank(m->content, m->len);
 }
 
 /* ---- windows ------------------------------------------------------------------------------ */
@@ -75,10 +103,11 @@ static s2a_status room_find(const select_input *in, size_t *out, s2a_error *err)
     size_t most = in->window_tokens > 0 ? in->window_tokens : WINDOW_TOKENS;
     size_t end = text_end(in, in->count), question = in->question_start < end ? end - in->question_start : 0;
     bool apart = select_form(in) == HEAD_APART;
-    if (apart && question > 0)
+    if (question > 0)
         fixed += tokens_of(in, in->text + in->question_start, question);
-    for (size_t i = 0; i < in->before_count; i++)
-        fixed += in->before[i].len < BEFORE_BYTES ? in->before[i].len : BEFORE_BYTES;
+    for (size_t i = 0, from = said_from(in); i < in->before_count && !apart; i++)
+        if (is_shown(in, i, from))
+            fixed += in->before[i].len < BEFORE_BYTES ? in->before[i].len : BEFORE_BYTES;
     if (!apart)
         fixed += ENDS_FIRST_BYTES + ENDS_LAST_BYTES + 2 * MARGIN_TOKENS;
     if (limit > 0 && limit < fixed + 2 * WINDOW_LEAST)
@@ -107,7 +136,8 @@ static s2a_status windows_make(const select_input *in, size_t count, window **ou
             status = error_set(err, S2A_CANCELLED, "cancelled");
     }
     if (status == S2A_OK)
-        status = window_split(cost, count, most, MARGIN_TOKENS, out, out_count, err);
+        status = window_split(cost, count, most, most / 4 < MARGIN_TOKENS ? most / 4 : MARGIN_TOKENS, out, out_count,
+                              err);
     free(cost);
     return status;
 }
@@ -176,37 +206,28 @@ static void add_question(const select_input *in, buf *out)
         buf_adds(out, apart_no_question);
 }
 
-/* The conversation before the text: what the assistant was told goes to what the judge is told. */
+/* What the assistant was told goes to what the judge is told; the end of what was said stands before the prompt. */
 static bool add_messages(const select_input *in, asking *a, head_form form)
 {
-    size_t shown = 0;
+    size_t n = 1, from = said_from(in);
     a->messages = calloc(BEFORE_MESSAGES + 2, sizeof *a->messages);
     if (!a->messages)
         return false;
     buf_adds(&a->system, form == HEAD_AGAIN ? again_system : apart_system);
     for (size_t i = 0; i < in->before_count && form == HEAD_AGAIN; i++) {
         const backend_message *m = &in->before[i];
-        bool system = !strcmp(m->role, "system") || !strcmp(m->role, "developer");
-        if (!system || ascii_blank(m->content, m->len))
+        if (!is_shown(in, i, from))
             continue;
-        buf_adds(&a->system, told);
-        size_t n = m->len < BEFORE_BYTES ? m->len : cut_before(m->content, m->len, BEFORE_BYTES);
-        buf_add(&a->system, m->content, n);
+        if (is_told(m)) {
+            buf_adds(&a->system, told);
+            size_t most = m->len < BEFORE_BYTES ? m->len : cut_before(m->content, m->len, BEFORE_BYTES);
+            buf_add(&a->system, m->content, most);
+        } else {
+            size_t start = m->len > BEFORE_BYTES ? cut_before(m->content, m->len, m->len - BEFORE_BYTES) : 0;
+            a->messages[n++] = (backend_message){ m->role, m->content + start, m->len - start };
+        }
     }
-    size_t n = 1;
-    for (size_t i = in->before_count; i > 0 && shown < BEFORE_MESSAGES && form == HEAD_AGAIN; i--)
-        shown += !strcmp(in->before[i - 1].role, "user") || !strcmp(in->before[i - 1].role, "assistant");
-    for (size_t i = 0; i < in->before_count && form == HEAD_AGAIN; i++) {
-        const backend_message *m = &in->before[i];
-        size_t later = 0;
-        for (size_t k = i + 1; k < in->before_count; k++)
-            later += !strcmp(in->before[k].role, "user") || !strcmp(in->before[k].role, "assistant");
-        if ((strcmp(m->role, "user") != 0 && strcmp(m->role, "assistant") != 0) || later >= shown ||
-            ascii_blank(m->content, m->len))
-            continue;
-        size_t from = m->len > BEFORE_BYTES ? cut_before(m->content, m->len, m->len - BEFORE_BYTES) : 0;
-        a->messages[n++] = (backend_message){ m->role, m->content + from, m->len - from };
-    }
+    a->messages[0] = (backend_message){ "system", a->system.data, a->system.len };
     a->messages[n++] = (backend_message){ "user", a->user.data, a->user.len };
     a->message_count = n;
     return true;
@@ -249,7 +270,6 @@ static s2a_status asking_make(const select_input *in, const select_unit *units, 
         add_question(in, &a->user);
     bool ok = add_messages(in, a, form) &&
               add_pieces(in, units, w, form == HEAD_AGAIN ? again_begin : apart_begin, a);
-    a->messages[0] = (backend_message){ "system", a->system.data, a->system.len };
     return ok && a->user.status == S2A_OK && a->system.status == S2A_OK ? S2A_OK : error_nomem(err);
 }
 

@@ -17,55 +17,61 @@ static bool is_judged(const request_message *m)
     return !strcmp(m->role, "user") && !ascii_blank(m->content, m->len);
 }
 
-static bool protect_add(turn *t, size_t *cap, size_t start, size_t end)
+/* The units that [start, end) touches. *unit: one that none before it does; it goes on from there. */
+static void protect_mark(const turn *t, bool *stays, size_t start, size_t end, size_t *unit)
 {
-    if (!array_reserve((void **)&t->protect, cap, t->protect_count + 1, sizeof *t->protect))
-        return false;
-    t->protect[t->protect_count++] = (s2a_span){ start, end };
-    return true;
+    while (*unit < t->count && t->units[*unit].text_end <= start)
+        ++*unit;
+    for (size_t i = *unit; i < t->count && t->units[i].start < end; i++)
+        stays[i] = true;
+}
+
+/* Wherever it stands. */
+static void protect_text(const turn *t, const request_protect *p, bool *stays)
+{
+    const char *at = t->text, *end = t->text + t->len, *found;
+    size_t unit = 0;
+    while (at < end && (found = memmem(at, (size_t)(end - at), p->text, p->len)) != NULL) {
+        size_t start = (size_t)(found - t->text);
+        protect_mark(t, stays, start, start + p->len, &unit);
+        at = found + p->len;
+    }
 }
 
 /* Lines first to last, from 1, of the text. */
-static bool protect_lines(turn *t, size_t *cap, const request_protect *p)
+static void protect_lines(const turn *t, const request_protect *p, bool *stays)
 {
-    size_t at = 0, line = 1, start = SIZE_MAX;
+    size_t at = 0, line = 1, start = SIZE_MAX, unit = 0;
     while (at < t->len && line <= p->last) {
         const char *newline = memchr(t->text + at, '\n', t->len - at);
         start = line == p->first ? at : start;
         at = newline ? (size_t)(newline - t->text) + 1 : t->len;
         line++;
     }
-    return start == SIZE_MAX || protect_add(t, cap, start, at);
+    if (start != SIZE_MAX)
+        protect_mark(t, stays, start, at, &unit);
 }
 
-static int by_start(const void *a, const void *b)
-{
-    const s2a_span *x = a, *y = b;
-    return x->start < y->start ? -1 : x->start > y->start;
-}
-
-/* Wherever the protected texts stand in it; lines count in the last message alone. */
+/* Lines count in the last message alone. There are no more spans than units, however often a text stands there. */
 static bool protect_find(turn *t, const s2a_request *request, bool last)
 {
-    size_t cap = 0;
-    for (size_t i = 0; i < request->protect_count; i++) {
+    if (request->protect_count == 0)
+        return true;
+    bool *stays = calloc(t->count + 1, sizeof *stays);
+    t->protect = calloc(t->count + 1, sizeof *t->protect);
+    for (size_t i = 0; i < request->protect_count && stays && t->protect; i++) {
         const request_protect *p = &request->protect[i];
-        if (!p->text) {
-            if (last && !protect_lines(t, &cap, p))
-                return false;
-            continue;
-        }
-        const char *at = t->text, *end = t->text + t->len, *found;
-        while (at < end && (found = memmem(at, (size_t)(end - at), p->text, p->len)) != NULL) {
-            size_t start = (size_t)(found - t->text);
-            if (!protect_add(t, &cap, start, start + p->len))
-                return false;
-            at = found + p->len;
-        }
+        if (p->text)
+            protect_text(t, p, stays);
+        else if (last)
+            protect_lines(t, p, stays);
     }
-    if (t->protect_count > 0)
-        qsort(t->protect, t->protect_count, sizeof *t->protect, by_start);
-    return true;
+    bool ok = stays && t->protect;
+    for (size_t i = 0; i < t->count && ok; i++)
+        if (stays[i])
+            t->protect[t->protect_count++] = (s2a_span){ t->units[i].start, t->units[i].text_end };
+    free(stays);
+    return ok;
 }
 
 /* The turn is t's from here on, also on failure. */

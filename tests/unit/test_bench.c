@@ -630,7 +630,7 @@ static void test_json_refused(void **state)
         "{\"mode\":\"what\",\"preset\":\"auto\",\"max_tokens\":1,\"texts\":[\"x\"]}",
         "{\"mode\":\"none\",\"preset\":\"plain\",\"max_tokens\":0,\"texts\":[\"x\"]}",
         "{\"mode\":\"none\",\"preset\":\"plain\",\"max_tokens\":1,\"texts\":[\"x\",1]}",
-        "{\"requests\":[1]}", "{\"requests\":[]}", "{\"backend\":\"llama\",\"calibration\":[1]}",
+        "{\"requests\":[1]}", "{\"requests\":[]}", "{\"backend\":1}",
     };
     static bench_done done;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -644,8 +644,7 @@ static void test_json_refused(void **state)
         json_decref(json);
     }
     bench_engine engine = { .backend = "llama", .model = "m", .ctx_tokens = 5, .threads = 6,
-                            .gpu_layers = -1, .draft = true,
-                            .calibration = { .opinion_border = 4, .relevance_gap = 5 } };
+                            .gpu_layers = -1, .draft = true, .head = "a.head" };
     bench_engine back;
     json_t *json = bench_engine_json(&engine);
     assert_true(bench_engine_from_json(json, &back));
@@ -653,8 +652,12 @@ static void test_json_refused(void **state)
     assert_null(back.url);
     assert_int_equal(back.gpu_layers, -1);
     assert_true(back.draft);
-    near(back.calibration.opinion_border, 4);
-    near(back.calibration.relevance_gap, 5);
+    assert_string_equal(back.head, "a.head");
+    json_decref(json);
+    engine.head = NULL; /* the built-in one */
+    json = bench_engine_json(&engine);
+    assert_true(bench_engine_from_json(json, &back));
+    assert_null(back.head);
     json_decref(json);
 }
 

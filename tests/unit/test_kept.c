@@ -13,7 +13,6 @@
 #include <cmocka.h>
 
 #include "backend/kept.h"
-#include "core/lens.h"
 
 /* ---- a backend that counts what it is asked ------------------------------------------------- */
 
@@ -42,57 +41,27 @@ static s2a_status count_generate(backend *self, const backend_message *messages,
     return c->status;
 }
 
-static s2a_status count_score(backend *self, const backend_message *messages, size_t count,
-                              const backend_branch *branches, size_t branch_count,
-                              const char *const *labels, size_t label_count,
-                              const backend_params *params, double *logprob, backend_usage *usage,
-                              s2a_error *err)
+static s2a_status count_read(backend *self, const backend_message *messages, size_t count,
+                             const backend_piece *pieces, size_t piece_count, const backend_head *head,
+                             const backend_params *params, double *told, float *states,
+                             backend_usage *usage, s2a_error *err)
 {
-    (void)messages, (void)count, (void)branches, (void)labels, (void)params, (void)err;
+    (void)messages, (void)count, (void)params, (void)err;
     counting *c = (counting *)self;
     c->calls++;
     *usage = (backend_usage){ .tokens = { .prompt_tokens = 9 } };
-    for (size_t i = 0; i < branch_count * label_count; i++)
-        logprob[i] = -(double)i - c->calls;
-    return S2A_OK;
-}
-
-static s2a_status count_hidden(backend *self, const backend_message *messages, size_t count,
-                               const backend_branch *branches, size_t branch_count,
-                               const uint32_t *layers, size_t layer_count,
-                               const backend_params *params, float *hidden, backend_usage *usage,
-                               s2a_error *err)
-{
-    (void)messages, (void)count, (void)branches, (void)layers, (void)params, (void)err;
-    counting *c = (counting *)self;
-    c->calls++;
-    *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
-    for (size_t i = 0; i < branch_count * layer_count; i++)
-        hidden[i] = (float)c->calls;
-    return S2A_OK;
-}
-
-static s2a_status count_attention(backend *self, const char *text, size_t len,
-                                  const s2a_span *units, size_t unit_count,
-                                  const char *const *questions, size_t question_count,
-                                  const backend_params *params, float *mass, backend_usage *usage,
-                                  s2a_error *err)
-{
-    (void)text, (void)len, (void)units, (void)questions, (void)params, (void)err;
-    counting *c = (counting *)self;
-    c->calls++;
-    *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
-    for (size_t i = 0; i < 2 * unit_count * question_count; i++)
-        mass[i] = (float)(c->calls + i);
-    return S2A_OK;
+    for (size_t i = 0; i < piece_count; i++)
+        for (size_t r = 0; r < head->row_count && pieces[i].wanted && told; r++)
+            *told++ = (double)c->calls + (double)r / 8;
+    if (states)
+        states[0] = (float)c->calls;
+    return c->status;
 }
 
 static backend_capabilities count_capabilities(const backend *self)
 {
     (void)self;
-    return (backend_capabilities){ .model = "counting", .can_score = true,
-                                   .can_read_attention = true, .attention_heads = 2,
-                                   .hidden_width = 1 };
+    return (backend_capabilities){ .model = "counting", .can_read = true, .hidden_width = 1 };
 }
 
 static void count_close(backend *self)
@@ -101,9 +70,7 @@ static void count_close(backend *self)
 }
 
 static const backend_vtable count_vtable = { .generate = count_generate,
-                                             .score = count_score,
-                                             .hidden = count_hidden,
-                                             .attention = count_attention,
+                                             .read = count_read,
                                              .capabilities = count_capabilities,
                                              .close = count_close };
 
@@ -326,13 +293,11 @@ static void test_long(void **state)
     backend_message m = { "user", text, len };
     backend_params p = { .keep_result = true };
     backend_usage usage;
-    double logprob[2];
-    size_t slot = 1;
-    backend_branch branch = { "a", 1, &slot, 1 };
-    const char *labels[] = { "x", "y" };
+    double told = 0;
+    backend_piece piece = { "a", 1, true };
+    backend_head head = { .row_count = 1 };
     for (int i = 0; i < 2; i++)
-        assert_int_equal(b->vtable->score(b, &m, 1, &branch, 1, labels, 2, &p, logprob, &usage,
-                                          NULL),
+        assert_int_equal(b->vtable->read(b, &m, 1, &piece, 1, &head, &p, &told, NULL, &usage, NULL),
                          S2A_OK);
     assert_int_equal(inner.calls, 2);
     assert_int_equal(files(false), 0);
@@ -340,88 +305,117 @@ static void test_long(void **state)
     b->vtable->close(b);
 }
 
-/* ---- judgements ------------------------------------------------------------------------------- */
+/* ---- readings --------------------------------------------------------------------------------- */
 
-static void test_score(void **state)
+typedef struct asked {
+    backend_message messages[2];
+    size_t count;
+    backend_piece pieces[3];
+    size_t piece_count;
+    backend_head head;
+} asked;
+
+static const asked whole = { { { "system", "s", 1 }, { "user", "text", 4 } },
+                             2,
+                             { { "The ", 4, false }, { "one.", 4, true }, { " two.", 5, true } },
+                             3,
+                             { .row_count = 2, .id = 7 } };
+
+/* The call that answered it; its figures are told[4]. */
+static unsigned read_by(backend *b, const asked *a, double *told, backend_usage *usage)
+{
+    backend_params p = { .keep_result = true };
+    assert_int_equal(b->vtable->read(b, a->messages, a->count, a->pieces, a->piece_count, &a->head, &p, told,
+                                     NULL, usage, NULL),
+                     S2A_OK);
+    return (unsigned)told[0];
+}
+
+static void test_read(void **state)
 {
     (void)state;
     backend *b = open_kept("x", 1 << 20);
-    backend_message m = { "user", "text", 4 };
-    backend_params p = { .keep_result = true };
     backend_usage usage;
-    size_t ends[] = { 3, 4 };
-    backend_branch branches[] = { { "one", 3, &ends[0], 1 }, { "four", 4, &ends[1], 1 } };
-    const char *labels[] = { "needed", "unrelated" }, *others[] = { "needed", "opinion" };
-    double first[4], again[4];
-    b->vtable->score(b, &m, 1, branches, 2, labels, 2, &p, first, &usage, NULL);
-    b->vtable->score(b, &m, 1, branches, 2, labels, 2, &p, again, &usage, NULL);
+    double first[6], again[6];
+    assert_true(b->vtable->capabilities(b).can_read);
+    assert_int_equal(read_by(b, &whole, first, &usage), 1);
+    assert_int_equal(usage.tokens.cached_tokens, 0);
+    assert_int_equal(read_by(b, &whole, again, &usage), 1);
     assert_int_equal(inner.calls, 1);
-    assert_memory_equal(first, again, sizeof first);
+    assert_memory_equal(first, again, 4 * sizeof *first);
+    assert_true(first[1] == 1.125 && first[2] == 1 && first[3] == 1.125);
+    assert_int_equal(usage.tokens.prompt_tokens, 9);
     assert_int_equal(usage.tokens.cached_tokens, 9);
-    b->vtable->score(b, &m, 1, branches, 2, others, 2, &p, again, &usage, NULL);
-    b->vtable->score(b, &m, 1, branches, 1, labels, 2, &p, again, &usage, NULL);
-    ends[1] = 2;
-    b->vtable->score(b, &m, 1, branches, 2, labels, 2, &p, again, &usage, NULL);
-    assert_int_equal(inner.calls, 4);
-    /* with a lens, and with another one */
-    int16_t weights[] = { 1, 2 };
-    tuned_lens l = { .layer = 3, .width = 1, .scale = { 1, 1 }, .weights = weights };
-    p.lens = &l;
-    b->vtable->score(b, &m, 1, branches, 2, labels, 2, &p, first, &usage, NULL);
-    b->vtable->score(b, &m, 1, branches, 2, labels, 2, &p, again, &usage, NULL);
-    assert_int_equal(inner.calls, 5);
-    assert_memory_equal(first, again, sizeof first);
-    weights[1] = 3;
-    b->vtable->score(b, &m, 1, branches, 2, labels, 2, &p, again, &usage, NULL);
-    assert_int_equal(inner.calls, 6);
+    b->vtable->close(b);
+    b = open_kept("x", 1 << 20); /* another process */
+    assert_int_equal(read_by(b, &whole, again, &usage), 1);
+    assert_memory_equal(first, again, 4 * sizeof *first);
+    b->vtable->close(b);
+    b = open_kept("y", 1 << 20); /* another model */
+    assert_int_equal(read_by(b, &whole, again, &usage), 2);
     b->vtable->close(b);
 }
 
-/* Hidden states are handed on and not kept; a backend without them has none behind it either. */
-static void test_hidden(void **state)
+/* All that a reading depends on, one after the other; and each is found again. */
+static void test_read_others(void **state)
 {
     (void)state;
     backend *b = open_kept("x", 1 << 20);
-    backend_message m = { "user", "text", 4 };
+    asked a[9];
+    for (size_t i = 0; i < 9; i++)
+        a[i] = whole;
+    a[1].head.id = 8;
+    a[2].head.row_count = 3;
+    a[3].pieces[2].text = " TWO.";
+    a[4].pieces[1].wanted = false;
+    a[5].pieces[0].wanted = true;
+    a[6].messages[0].content = "S";
+    a[7].piece_count = 2;
+    a[8].pieces[0] = (backend_piece){ "The o", 5, false }; /* the same text, cut elsewhere */
+    a[8].pieces[1] = (backend_piece){ "ne.", 3, true };
+    double told[9];
+    backend_usage usage;
+    for (unsigned round = 0; round < 2; round++)
+        for (unsigned i = 0; i < 9; i++)
+            if (read_by(b, &a[i], told, &usage) != i + 1)
+                fail_msg("round %u: reading %u was taken for %g", round, i + 1, told[0]);
+    assert_int_equal(inner.calls, 9);
+    assert_int_equal(files(false), 9);
+    b->vtable->close(b);
+}
+
+/* States are handed on and not kept, nor is a reading that failed; a backend that cannot read has none behind it
+ * either. */
+static void test_read_not_kept(void **state)
+{
+    (void)state;
+    backend *b = open_kept("x", 1 << 20);
     backend_params p = { .keep_result = true };
     backend_usage usage;
-    size_t end = 3;
-    backend_branch branch = { "one", 3, &end, 1 };
-    const uint32_t layer = 2;
-    float hidden[1] = { 0 };
-    assert_int_equal(b->vtable->capabilities(b).hidden_width, 1);
+    float states[1] = { 0 };
+    double told[4];
     for (unsigned i = 1; i <= 2; i++) {
-        assert_int_equal(b->vtable->hidden(b, &m, 1, &branch, 1, &layer, 1, &p, hidden, &usage, NULL),
+        assert_int_equal(b->vtable->read(b, whole.messages, 2, whole.pieces, 3, &whole.head, &p, NULL, states,
+                                         &usage, NULL),
                          S2A_OK);
-        assert_int_equal(inner.calls, i);
-        assert_true(hidden[0] == (float)i);
+        assert_true(states[0] == (float)i);
     }
+    inner.status = S2A_BACKEND;
+    assert_int_equal(b->vtable->read(b, whole.messages, 2, whole.pieces, 3, &whole.head, &p, told, NULL, &usage,
+                                     NULL),
+                     S2A_BACKEND);
+    inner.status = S2A_OK;
+    p.keep_result = false;
+    assert_int_equal(b->vtable->read(b, whole.messages, 2, whole.pieces, 3, &whole.head, &p, told, NULL, &usage,
+                                     NULL),
+                     S2A_OK);
+    assert_int_equal(inner.calls, 4);
     assert_int_equal(files(false), 0);
     static backend_vtable without;
     without = count_vtable;
-    without.hidden = NULL;
+    without.read = NULL;
     inner.base.vtable = &without;
-    assert_int_equal(b->vtable->capabilities(b).hidden_width, 0);
-    b->vtable->close(b);
-}
-
-static void test_attention(void **state)
-{
-    (void)state;
-    backend *b = open_kept("x", 1 << 20);
-    backend_params p = { .keep_result = true };
-    backend_usage usage;
-    s2a_span units[] = { { 0, 2 }, { 2, 4 } };
-    const char *q = "why?", *other = "who?";
-    float first[4], again[4];
-    b->vtable->attention(b, "text", 4, units, 2, &q, 1, &p, first, &usage, NULL);
-    b->vtable->attention(b, "text", 4, units, 2, &q, 1, &p, again, &usage, NULL);
-    assert_int_equal(inner.calls, 1);
-    assert_memory_equal(first, again, sizeof first);
-    b->vtable->attention(b, "text", 4, units, 2, &other, 1, &p, again, &usage, NULL);
-    units[1].end = 3;
-    b->vtable->attention(b, "text", 4, units, 2, &q, 1, &p, again, &usage, NULL);
-    assert_int_equal(inner.calls, 3);
+    assert_false(b->vtable->capabilities(b).can_read);
     b->vtable->close(b);
 }
 
@@ -434,9 +428,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_directory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_score, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_hidden, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_attention, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_read_others, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_read_not_kept, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

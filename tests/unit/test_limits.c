@@ -85,6 +85,26 @@ static void test_messages(void **state)
     s2a_request_free(request);
 }
 
+static void test_protected(void **state)
+{
+    (void)state;
+    s2a_request *request = s2a_request_new();
+    s2a_error err;
+    for (size_t i = 0; i < LIMIT_PROTECTED; i++)
+        assert_int_equal(i % 2 ? s2a_request_protect_lines(request, 1, 1, &err)
+                               : s2a_request_protect_text(request, "a", 1, &err),
+                         S2A_OK);
+    assert_int_equal(s2a_request_protect_text(request, "a", 1, &err), S2A_LIMIT);
+    assert_int_equal(s2a_request_protect_lines(request, 1, 1, &err), S2A_LIMIT);
+    s2a_request_free(request);
+    char *text = letters(LIMIT_INPUT_BYTES + 1);
+    request = s2a_request_new();
+    assert_int_equal(s2a_request_protect_text(request, text, LIMIT_INPUT_BYTES, &err), S2A_OK);
+    assert_int_equal(s2a_request_protect_text(request, text, LIMIT_INPUT_BYTES + 1, &err), S2A_LIMIT);
+    s2a_request_free(request);
+    free(text);
+}
+
 static void test_request_id(void **state)
 {
     (void)state;
@@ -240,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_buf),         cmocka_unit_test(test_input_bytes),
         cmocka_unit_test(test_messages),    cmocka_unit_test(test_request_id),
+        cmocka_unit_test(test_protected),
         cmocka_unit_test(test_prompt_files),
         cmocka_unit_test(test_render),      cmocka_unit_test(test_error_text),
         cmocka_unit_test(test_script_bytes),

@@ -75,31 +75,6 @@ static void test_find(void **state)
     manifest_free(m);
 }
 
-#define LICENCE "\"licence\": \"MIT\""
-#define SELECT(MORE)                                                                                                    \
-    LICENCE ", \"select\": {\"relevance_border\": -1, \"relevance_ratio\": 0.5, \"relevance_cap\": 4" MORE "}"
-#define HEADS(LIST) SELECT(", \"opinion_border\": 1, \"attention_heads\": " LIST)
-
-static void test_select(void **state)
-{
-    (void)state;
-    static const char text[] = "{\"format\": 1, \"models\": [{\"name\": \"a\", \"file\": \"a.gguf\", \"bytes\": 5, "
-                               "\"sha256\": \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\", "
-                               HEADS("[65535, 0, 7]") ", \"role\": \"test\", \"sources\": "
-                               "[{\"type\": \"url\", \"url\": \"https://hub.example/a.gguf\"}]}]}";
-    manifest *m = NULL;
-    s2a_error err = { 0 };
-    if (manifest_parse(text, strlen(text), "test", &m, &err) != S2A_OK)
-        fail_msg("%s", err.message);
-    s2a_calibration c = manifest_select(m, "a");
-    assert_true(c.relevance_border == -1 && c.relevance_ratio == 0.5 && c.relevance_cap == 4 && c.opinion_border == 1 &&
-                c.relevance_gap == 0);
-    assert_int_equal(c.attention_head_count, 3);
-    assert_true(c.of_labels);
-    assert_true(c.attention_heads[0] == 65535 && c.attention_heads[1] == 0 && c.attention_heads[2] == 7);
-    manifest_free(m);
-}
-
 static void test_builtin(void **state)
 {
     (void)state;
@@ -146,16 +121,7 @@ static const struct {
     { "\"0123456789a", "\"0123456789A", "sha256: must be 64 lower-case hex digits" },
     { " \"licence\": \"MIT\",", "", "licence: is missing" },
     { "\"licence\": \"MIT\"", "\"license\": \"MIT\"", "license: unknown field" },
-    { LICENCE, LICENCE ", \"select\": 1", "models[0] (one): select: must be an object" },
-    { LICENCE, SELECT(""), "opinion_border: must be a number" },
-    { LICENCE, SELECT(", \"opinion_border\": 1, \"relevance_gap\": \"1\""), "relevance_gap: must be a number" },
-    { LICENCE, SELECT(", \"opinion_border\": 1, \"heads\": []"), "heads: unknown field" },
-    { LICENCE, HEADS("1"), "attention_heads: must be an array" },
-    { LICENCE, HEADS("[]"), "attention_heads: must not be empty" },
-    { LICENCE, HEADS("[1, 2, 3, 4, 5, 6, 7, 8, 9]"), "attention_heads: has too many elements" },
-    { LICENCE, HEADS("[1.5]"), "attention_heads: must be whole numbers" },
-    { LICENCE, HEADS("[0, -1]"), "attention_heads: must be whole numbers" },
-    { LICENCE, HEADS("[65536]"), "attention_heads: must be whole numbers" },
+    { "\"licence\": \"MIT\"", "\"licence\": \"MIT\", \"select\": {}", "models[0]: select: unknown field" },
     { "\"role\": \"default\"", "\"role\": \"best\"", "role: must be" },
     { "\"licence\": \"Apache-2.0\",", "\"licence\": \"MIT\", \"role\": \"default\",",
       "models[1] (two): role: an earlier model is the default" },
@@ -289,41 +255,6 @@ static void test_resolve(void **state)
     manifest_free(m);
 }
 
-/* A file has the borders of the model whose file has its name, and needs no manifest. */
-static void test_resolve_select(void **state)
-{
-    (void)state;
-    char dir[] = "/tmp/s2a-store-XXXXXX";
-    assert_non_null(mkdtemp(dir));
-    unsetenv("S2A_MANIFEST");
-    char *known = write_file(dir, "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf", "x");
-    char *own = write_file(dir, "own.gguf", "x"), *bad = write_file(dir, "manifest.json", "{"), *path = NULL;
-    s2a_calibration select;
-    assert_int_equal(store_resolve_select(known, &path, &select, NULL), S2A_OK);
-    assert_string_equal(path, known);
-    s2a_calibration by_name = manifest_calibration("0.5b");
-    assert_true(select.opinion_border != 0 && select.attention_head_count == 8 && select.attention_heads[0] != 0);
-    assert_memory_equal(&select, &by_name, sizeof select);
-    free(path);
-    assert_int_equal(store_resolve_select(own, &path, &select, NULL), S2A_OK);
-    assert_true(select.relevance_cap == 0 && select.opinion_border == 0);
-    free(path);
-    setenv("S2A_MANIFEST", bad, 1);
-    assert_int_equal(store_resolve_select(known, &path, &select, NULL), S2A_OK);
-    assert_true(select.relevance_cap == 0 && select.opinion_border == 0);
-    free(path);
-    assert_int_equal(store_resolve_select("0.5b", &path, &select, NULL), S2A_INPUT);
-    assert_null(path);
-    unsetenv("S2A_MANIFEST");
-    unlink(known);
-    unlink(own);
-    unlink(bad);
-    rmdir(dir);
-    free(known);
-    free(own);
-    free(bad);
-}
-
 static void test_verified(void **state)
 {
     (void)state;
@@ -385,10 +316,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good),      cmocka_unit_test(test_find),
-        cmocka_unit_test(test_builtin), cmocka_unit_test(test_select),   cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_builtin), cmocka_unit_test(test_broken),
         cmocka_unit_test(test_truncated), cmocka_unit_test(test_resolve),
         cmocka_unit_test(test_verified),  cmocka_unit_test(test_dir),
-        cmocka_unit_test(test_resolve_select),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

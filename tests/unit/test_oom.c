@@ -11,7 +11,12 @@
 
 #include <cmocka.h>
 
-#include "core/engine.h"
+#include "cli/teach.h"
+#include "core/buf.h"
+#include "core/head.h"
+#include "core/reading.h"
+#include "core/select.h"
+#include "fake_reader.h"
 #include "s2a.h"
 #include "scripted.h"
 #include "failing_alloc.h"
@@ -33,6 +38,10 @@ static s2a_request *request_build(s2a_status *status)
         *status = s2a_request_set_text(request, X, strlen(X), NULL);
     if (*status == S2A_OK)
         *status = s2a_request_set_id(request, "id", NULL);
+    if (*status == S2A_OK)
+        *status = s2a_request_protect_text(request, "1855", 4, NULL);
+    if (*status == S2A_OK)
+        *status = s2a_request_protect_lines(request, 7, 8, NULL);
     if (*status == S2A_OK)
         *status = s2a_request_add_message(request, "system", "Be brief.", 9, NULL);
     if (*status == S2A_OK)
@@ -57,17 +66,44 @@ static s2a_status conversation(s2a_request *request)
     return status == S2A_OK ? s2a_request_add_message(request, "user", X, strlen(X), NULL) : status;
 }
 
+#define LONG X " " X " " X " " X " " X " " X " " X " " X " " X " " X " I think it was Poe. I like it."
+
 static s2a_status long_text(s2a_request *request)
 {
-    static const char text[] = X X X X X X X X X X "I think it was Poe. I think it was Poe.";
-    return s2a_request_set_text(request, text, sizeof text - 1, NULL);
+    return s2a_request_set_text(request, LONG, sizeof LONG - 1, NULL);
 }
 
+static s2a_status parts(s2a_request *request)
+{
+    static const char context[] = "It rained. - `x`\n```\nint x;\nSing.\n";
+    return s2a_request_set_parts(request, context, sizeof context - 1, "Who?", 4, NULL);
+}
+
+static s2a_status parts_relevance(s2a_request *request)
+{
+    s2a_request_set_preset(request, S2A_PRESET_RELEVANCE);
+    return parts(request);
+}
+
+static s2a_status parts_untrusted(s2a_request *request)
+{
+    s2a_request_set_preset(request, S2A_PRESET_UNTRUSTED);
+    return parts(request);
+}
+
+static s2a_status conversation_untrusted(s2a_request *request)
+{
+    s2a_request_set_preset(request, S2A_PRESET_UNTRUSTED);
+    return conversation(request);
+}
+
+/* So many allocations may fail and change nothing: what is remembered of a reading is a help alone. */
 static void sweep_with(run_fn run, const char *records, s2a_engine_options options,
-                       s2a_status (*change)(s2a_request *))
+                       s2a_status (*change)(s2a_request *), long spared)
 {
     long runs = 0;
-    for (long n = 1;; n++, runs++) {
+    char *want = NULL;
+    for (long n = 0;; n++, runs++) { /* 0: none fails */
         s2a_engine *engine = scripted_engine_with(records, options);
         s2a_result *result = NULL;
         s2a_error err = { .status = S2A_OK };
@@ -80,27 +116,34 @@ static void sweep_with(run_fn run, const char *records, s2a_engine_options optio
         if (status == S2A_OK)
             status = run(engine, request, &result, &err);
         fail_at = 0;
-        if (!failed) {
-            assert_int_equal(status, S2A_OK);
-            s2a_result_free(result);
-            s2a_request_free(request);
-            s2a_engine_close(engine);
-            break;
+        bool done = n > 0 && !failed;
+        if (status == S2A_OK) {
+            const char *is = s2a_result_rewritten(result, NULL);
+            want = want ? want : strdup(is);
+            assert_string_equal(is, want);
+            assert_true(spared == 0 || s2a_result_removed_count(result) > 0);
+            spared -= failed;
+        } else {
+            assert_int_equal(status, S2A_NOMEM);
+            assert_true(failed);
+            assert_null(result);
         }
-        assert_int_equal(status, S2A_NOMEM);
-        assert_null(result);
+        s2a_result_free(result);
         s2a_request_free(request);
         s2a_engine_close(engine);
+        if (done)
+            break;
     }
     print_message("%ld allocations failed one by one\n", runs);
-    assert_true(runs > 20);
+    assert_true(runs > 20 && spared == 0);
+    free(want);
 }
 
 static void sweep(run_fn run, const char *records)
 {
     s2a_engine_options options;
     s2a_engine_options_init(&options);
-    sweep_with(run, records, options, as_it_is);
+    sweep_with(run, records, options, as_it_is, 0);
 }
 
 static void test_attend(void **state)
@@ -127,25 +170,36 @@ static void test_answer(void **state)
     sweep(s2a_answer, RECORDS "%%\nWalt Whitman.\n");
 }
 
+#define SCORES "@score -9 9\n@score 9 9 1\n"
+
 static void test_select(void **state)
 {
     (void)state;
-    sweep(s2a_attend, "@score -9 -9 0\n@score 0 -9 -9\n");
-    sweep(s2a_answer, "@score -9 -9 0\n@score 0 -9 -9\n%%\nWalt Whitman.\n");
+    s2a_engine_options options;
+    s2a_engine_options_init(&options);
+    sweep_with(s2a_attend, SCORES, options, as_it_is, 1);
+    sweep_with(s2a_answer, SCORES "%%\nWalt Whitman.\n", options, as_it_is, 1);
+    sweep_with(s2a_attend, SCORES, options, keep_half, 1);
 }
 
-/* In a context that holds little of the text beside the examples. */
+/* In a context that holds little of the text at once. */
 static void test_select_windows(void **state)
 {
     (void)state;
-    static const char records[] = "@score -9 -9 0\n@score 0 -9 -9\n";
     s2a_engine_options options;
     s2a_engine_options_init(&options);
-    s2a_engine *engine = scripted_engine(records);
-    options.ctx_tokens = (uint32_t)engine->examples.tokens + 500;
-    s2a_engine_close(engine);
-    sweep_with(s2a_attend, records, options, long_text);
-    sweep_with(s2a_attend, records, options, keep_half);
+    options.ctx_tokens = 900;
+    sweep_with(s2a_attend, SCORES, options, long_text, 5);
+}
+
+static void test_select_parts(void **state)
+{
+    (void)state;
+    s2a_engine_options options;
+    s2a_engine_options_init(&options);
+    sweep_with(s2a_attend, SCORES, options, parts, 1);
+    sweep_with(s2a_attend, "@score -9\n@score 9\n", options, parts_relevance, 1);
+    sweep_with(s2a_attend, "@score 0 9\n@score 0 -9\n", options, parts_untrusted, 1);
 }
 
 static void test_select_turns(void **state)
@@ -153,7 +207,170 @@ static void test_select_turns(void **state)
     (void)state;
     s2a_engine_options options;
     s2a_engine_options_init(&options);
-    sweep_with(s2a_answer, "@score -9 -9 0\n@score 0 -9 -9\n%%\nWalt Whitman.\n", options, conversation);
+    sweep_with(s2a_answer, SCORES "%%\n" SCORES "%%\nWalt Whitman.\n", options, conversation, 2);
+    sweep_with(s2a_attend, "@score 0 9\n@score 0 -9\n", options, conversation_untrusted, 1); /* one text, twice */
+}
+
+/* ---- parts of select ------------------------------------------------------------------------ */
+
+/* What is to be cut finer is as it was where there is no memory for that. */
+static void test_units(void **state)
+{
+    (void)state;
+    static const char text[] = "It rained.\n```\nint x;\nint y;\n\nWho?";
+    for (int cut = 0; cut < 2; cut++)
+        for (long n = 1;; n++) {
+            segment_unit *units = NULL;
+            size_t count = 0;
+            assert_int_equal(segment_text(text, sizeof text - 1, &units, &count, NULL), S2A_OK);
+            assert_int_equal(count, 2);
+            segment_unit was = units[1];
+            failed = false;
+            fail_at = n;
+            s2a_status status = cut ? select_cut(text, sizeof text - 1 - 4, &units, &count, NULL)
+                                    : select_refine(S2A_PRESET_UNTRUSTED, text, &units, &count, NULL);
+            fail_at = 0;
+            assert_int_equal(status, failed ? S2A_NOMEM : S2A_OK);
+            assert_int_equal(count, failed ? 2 : cut ? 3 : 5);
+            assert_true(!failed || !memcmp(&units[1], &was, sizeof was));
+            free(units);
+            if (!failed) {
+                assert_true(n > 1);
+                break;
+            }
+        }
+}
+
+static void test_states(void **state)
+{
+    (void)state;
+    static const char text[] = "It rained. Who?";
+    static const uint32_t layer = 3;
+    segment_unit *units = NULL;
+    size_t count = 0;
+    fake_reader f;
+    fake_reader_init(&f, NULL, NULL);
+    f.can.hidden_width = 4;
+    assert_int_equal(segment_text(text, sizeof text - 1, &units, &count, NULL), S2A_OK);
+    select_input in = { .backend = &f.base, .text = text, .units = units, .count = count,
+                        .question_start = SIZE_MAX };
+    for (long n = 1;; n++) {
+        float *states = NULL;
+        size_t read = 0;
+        s2a_usage usage;
+        failed = false;
+        fail_at = n;
+        s2a_status status = reading_states(&in, NULL, &layer, 1, &states, &read, &usage, NULL);
+        fail_at = 0;
+        assert_int_equal(status, failed ? S2A_NOMEM : S2A_OK);
+        assert_int_equal(states == NULL, failed);
+        free(states);
+        if (!failed) {
+            assert_true(n > 4 && read == 2);
+            break;
+        }
+    }
+    free(units);
+    fake_reader_free(&f);
+}
+
+/* ---- heads ---------------------------------------------------------------------------------- */
+
+/* From a file; and written again. */
+static void test_head(void **state)
+{
+    (void)state;
+    static float maps[HEAD_ROWS * 4];
+    judge_head made = { .model = "m", .weights_id = 5, .layers = { 1 }, .layer_count = 1, .width = 2, .maps = maps };
+    buf bytes;
+    buf_init(&bytes, HEAD_FILE_BYTES);
+    head_write(&made, &bytes);
+    char *path = temporary_file(bytes.data, bytes.len);
+    fake_reader f;
+    fake_reader_init(&f, NULL, NULL);
+    f.can.hidden_width = 2;
+    f.can.weights_id = 5;
+    f.can.layers = 3;
+    for (long n = 1;; n++) {
+        judge_head *h = NULL;
+        buf again;
+        buf_init(&again, HEAD_FILE_BYTES);
+        failed = false;
+        fail_at = n;
+        s2a_status status = head_find(&f.base, path, &h, NULL);
+        if (status == S2A_OK)
+            head_write(h, &again);
+        fail_at = 0;
+        assert_int_equal(status != S2A_OK ? status : again.status, failed ? S2A_NOMEM : S2A_OK);
+        assert_int_equal(h == NULL, status != S2A_OK);
+        if (!failed) {
+            assert_int_equal(again.len, bytes.len);
+            assert_memory_equal(again.data, bytes.data, bytes.len);
+        }
+        head_free(h);
+        buf_free(&again);
+        if (!failed) {
+            assert_true(n > 3);
+            break;
+        }
+    }
+    fake_reader_free(&f);
+    buf_free(&bytes);
+    remove(path);
+    free(path);
+}
+
+/* ---- teaching ------------------------------------------------------------------------------- */
+
+static void test_teaching_set(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"kind\":\"k\",\"units\":[{\"text\":\"a\",\"label\":\"needed\"}]}\n"
+                               "{\"kind\":\"k\",\"units\":[{\"text\":\"b\",\"label\":\"either\"}]}\n";
+    for (long n = 1;; n++) {
+        teaching_set set;
+        failed = false;
+        fail_at = n;
+        s2a_status status = teaching_set_read("f", text, sizeof text - 1, &set, NULL);
+        fail_at = 0;
+        assert_int_equal(status, failed ? S2A_NOMEM : S2A_OK);
+        assert_true(failed || set.count == 2);
+        teaching_set_free(&set);
+        if (!failed) {
+            assert_true(n > 5);
+            break;
+        }
+    }
+}
+
+static void test_teach(void **state)
+{
+    (void)state;
+    enum { COUNT = 200, NUMBERS = 4 };
+    static teach_unit units[COUNT];
+    static float states[COUNT][NUMBERS];
+    static const teaching_label labels[] = { TEACH_NEEDED, TEACH_UNRELATED, TEACH_NEEDED, TEACH_OPINION,
+                                             TEACH_NEEDED, TEACH_UNRELATED, TEACH_NEEDED, TEACH_ORDER };
+    for (size_t i = 0; i < COUNT; i++) {
+        units[i] = (teach_unit){ i, (unsigned)(i / 8), i % 8 < 4 ? HEAD_AGAIN : HEAD_APART, labels[i % 8],
+                                 i / 8 % 2, states[i] };
+        for (size_t k = 0; k < NUMBERS; k++)
+            states[i][k] = (float)((i * 31 + k * 17) % 13) + (labels[i % 8] == TEACH_NEEDED ? 9 : 0);
+    }
+    for (long n = 1;; n++) {
+        judge_head h = { .layers = { 1 }, .layer_count = 1, .width = NUMBERS / 2 };
+        teach_report report;
+        failed = false;
+        fail_at = n;
+        s2a_status status = teach_fit(units, COUNT, NULL, &h, &report, NULL);
+        fail_at = 0;
+        assert_int_equal(status, failed ? S2A_NOMEM : S2A_OK);
+        free(h.maps);
+        if (!failed) {
+            assert_true(n > 5 + 5 * 6 * 3);
+            break;
+        }
+    }
 }
 
 static void test_engine_open(void **state)
@@ -193,7 +410,13 @@ int main(void)
         cmocka_unit_test(test_answer),
         cmocka_unit_test(test_select),
         cmocka_unit_test(test_select_windows),
+        cmocka_unit_test(test_select_parts),
         cmocka_unit_test(test_select_turns),
+        cmocka_unit_test(test_units),
+        cmocka_unit_test(test_states),
+        cmocka_unit_test(test_head),
+        cmocka_unit_test(test_teaching_set),
+        cmocka_unit_test(test_teach),
         cmocka_unit_test(test_engine_open),
     };
     return cmocka_run_group_tests_name("oom", tests, NULL, NULL);

@@ -40,8 +40,8 @@ static void sweep(bool (*run)(void), bool jansson)
 static bool run_chat(void)
 {
     static const char body[] =
-        "{\"model\":\"s2a-m\",\"s2a\":{\"untrusted\":true,\"mode\":\"select\"},\"x\":[1,2.5,null],"
-        "\"messages\":[{\"role\":\"user\",\"content\":\"e\"},{\"role\":\"tool\",\"content\":\"t\"},{\"role\":\"user\",\"content\":[{\"type\":"
+        "{\"model\":\"s2a-m\",\"s2a\":{\"untrusted\":true,\"mode\":\"select\",\"protect\":[\"a\"]},\"x\":[1,2.5,null],"
+        "\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":\"e\"},{\"role\":\"tool\",\"content\":\"t\"},{\"role\":\"user\",\"content\":[{\"type\":"
         "\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"d\",\"untrusted\":true},{\"type\":\"text\","
         "\"text\":\"b\"}]}]}";
     chat_ask ask = { .mode = S2A_MODE_DEFAULT };

@@ -120,38 +120,70 @@ static void test_capabilities(void **state)
     backend_capabilities c = b->vtable->capabilities(b);
     assert_int_equal(strncmp(c.model, "s2a-test-", 9), 0); /* the file's name alone */
     assert_int_equal(c.ctx_tokens, 77);
-    assert_false(c.can_score || c.can_read_attention || c.can_draft);
-    assert_null(b->vtable->attention);
+    assert_false(c.can_read || c.can_draft);
+    assert_true(c.hidden_width == 0 && c.counts_tokens);
     assert_int_equal(b->vtable->count_tokens(b, " a bc\n\td ", 9), 3);
     assert_int_equal(b->vtable->count_tokens(b, "", 0), 0);
     b->vtable->close(b);
 }
 
-/* Each slot takes the next @score line, and labels past its numbers have 0. */
+/* The told rows of the pieces that are wanted. */
+static s2a_status tell(backend *b, const backend_piece *pieces, size_t count, size_t rows, double *told,
+                       backend_usage *usage, s2a_error *err)
+{
+    backend_message message = { "user", "ask me", 6 };
+    backend_head head = { .row_count = rows };
+    backend_params params = { .top_p = 1 };
+    return b->vtable->read(b, &message, 1, pieces, count, &head, &params, told, NULL, usage, err);
+}
+
+static const backend_piece pieces[] = { { "Begin: ", 7, false }, { "One.", 4, true },  { " Code.", 6, false },
+                                        { " Two.", 5, true },    { " Three.", 7, true } };
+
+/* Each sentence takes the next @score line, other directives between them or not; what they leave out is -9, what
+ * is no number 0. */
 static void test_scores(void **state)
 {
     (void)state;
-    backend *b = new_script("@score -1 -2.5 x\n@expect ask\n@score -3\n%%\ntext\n%%\n@score\t7");
-    backend_message message = { "user", "ask", 3 };
-    size_t slots[] = { 1, 2 };
-    backend_branch branches[] = { { "ab", 2, slots, 2 }, { "c", 1, slots, 1 } };
-    static const char *const labels[] = { "p", "q", "r" };
-    backend_params params = { .top_p = 1 };
+    backend *b = new_script("@score -1 -2.5 x\n@expect ask\n@score -3\n%%\ntext\n%%\n@score\t7\n%%\n@score 1 2 3 4");
     backend_usage usage;
     s2a_error err;
-    double got[9];
-    assert_true(b->vtable->capabilities(b).can_score);
-    assert_int_equal(b->vtable->score(b, &message, 1, branches, 2, labels, 3, &params, got, &usage,
-                                      NULL),
-                     S2A_OK);
-    static const double want[9] = { -1, -2.5, 0, -3, 0, 0, -1, -2.5, 0 };
-    for (size_t i = 0; i < 9; i++)
+    double got[10] = { 0 };
+    got[9] = 77;
+    assert_true(b->vtable->capabilities(b).can_read);
+    assert_int_equal(tell(b, pieces, 5, 3, got, &usage, NULL), S2A_OK);
+    static const double want[10] = { -1, -2.5, 0, -3, -9, -9, -1, -2.5, 0, 77 };
+    for (size_t i = 0; i < 10; i++)
         assert_true(got[i] == want[i]);
-    assert_int_equal(usage.tokens.prompt_tokens, 1);
-    assert_int_equal(b->vtable->score(b, &message, 1, branches, 2, labels, 3, &params, got, &usage,
-                                      &err),
-                     S2A_BACKEND);
+    assert_int_equal(usage.tokens.prompt_tokens, 2);
+    assert_int_equal(tell(b, pieces, 5, 3, got, &usage, &err), S2A_BACKEND);
     assert_string_equal(err.message, "script: the record has no @score line");
+    assert_int_equal(tell(b, pieces, 5, 3, got, &usage, &err), S2A_BACKEND); /* a tab makes it text */
+    /* as many as there are rows, of as many as are wanted */
+    got[2] = 77;
+    assert_int_equal(tell(b, pieces, 3, 2, got, &usage, NULL), S2A_OK);
+    assert_true(got[0] == 1 && got[1] == 2 && got[2] == 77);
+    b->vtable->close(b);
+}
+
+/* A reading takes a record as a generation does, and its directives count. */
+static void test_read(void **state)
+{
+    (void)state;
+    backend *b = new_script("@score 1\n@error timeout late\n%%\n@score 1\n@expect you\n%%\n@score 1\n");
+    backend_usage usage;
+    s2a_error err;
+    double told[3];
+    float states[3];
+    assert_int_equal(tell(b, pieces, 5, 1, told, &usage, &err), S2A_TIMEOUT);
+    assert_string_equal(err.message, "script: late");
+    assert_int_equal(tell(b, pieces, 5, 1, told, &usage, &err), S2A_BACKEND);
+    assert_string_equal(err.message, "script: the prompt does not contain \"you\"");
+    backend_head head = { .row_count = 1 };
+    backend_params params = { .top_p = 1 };
+    assert_int_equal(b->vtable->read(b, NULL, 0, pieces, 5, &head, &params, NULL, states, &usage, &err),
+                     S2A_UNSUPPORTED);
+    assert_int_equal(tell(b, pieces, 5, 1, told, &usage, NULL), S2A_OK); /* which took no record */
     b->vtable->close(b);
 }
 
@@ -328,6 +360,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_records),   cmocka_unit_test(test_capabilities), cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_read),
         cmocka_unit_test(test_usage),     cmocka_unit_test(test_length),
         cmocka_unit_test(test_error),     cmocka_unit_test(test_expect),
         cmocka_unit_test(test_sleep),     cmocka_unit_test(test_timeout_and_cancel),

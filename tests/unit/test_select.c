@@ -1,4 +1,4 @@
-/* Mode select on the script backend: what is kept, what x' is made of, where the examples come from,
+/* Mode select on the script backend: what is kept, what x' is made of, what stays whatever is said of it,
  * which mode a request gets. */
 #include <math.h>
 #include <setjmp.h>
@@ -11,18 +11,22 @@
 #include <cmocka.h>
 
 #include "cases.h"
-#include "core/clause.h"
-#include "core/prompt.h"
+#include "core/ascii.h"
 #include "core/select.h"
 #include "s2a.h"
 #include "scripted.h"
 
 /* ---- cases -------------------------------------------------------------------------------- */
 
-/* Borders as good as zero; all zero would be the default. */
-static const s2a_calibration plain = { .relevance_border = 1e-9 };
+static size_t lines_of(const char *text)
+{
+    size_t n = text && *text ? 1 : 0;
+    for (; text && *text; text++)
+        n += *text == '\n';
+    return n;
+}
 
-static s2a_engine *engine_of(const char *scores, s2a_calibration calibration)
+static s2a_engine *engine_of(const char *scores)
 {
     char records[4096] = "";
     size_t at = 0;
@@ -33,10 +37,24 @@ static s2a_engine *engine_of(const char *scores, s2a_calibration calibration)
     }
     if (at == 0)
         strcpy(records, "@score 0\n@error internal nobody is to be asked");
-    s2a_engine_options options;
-    s2a_engine_options_init(&options);
-    options.calibration = calibration;
-    return scripted_engine_with(records, options);
+    return scripted_engine(records);
+}
+
+static void protect(s2a_request *request, const test_case *c)
+{
+    for (const char *at = case_text(c, "protect"); at && *at;) {
+        size_t n = strcspn(at, "\n"), escaped = case_get(c, "protect")->len;
+        n = strspn(at, "\n") == escaped ? escaped : n; /* a text that is line ends */
+        assert_int_equal(s2a_request_protect_text(request, at, n, NULL), S2A_OK);
+        at += n + (at[n] == '\n');
+    }
+    for (const char *at = case_text(c, "lines"); at && *at;) {
+        size_t first = 0, last = 0;
+        assert_int_equal(sscanf(at, "%zu-%zu", &first, &last), 2);
+        assert_int_equal(s2a_request_protect_lines(request, first, last, NULL), S2A_OK);
+        at += strcspn(at, "\n");
+        at += *at == '\n';
+    }
 }
 
 static s2a_request *request_of(const test_case *c)
@@ -58,6 +76,7 @@ static s2a_request *request_of(const test_case *c)
         assert_int_equal(s2a_request_set_threshold(request, atof(number), NULL), S2A_OK);
     if ((number = case_text(c, "keep")))
         assert_int_equal(s2a_request_set_keep(request, atof(number), NULL), S2A_OK);
+    protect(request, c);
     return request;
 }
 
@@ -71,33 +90,35 @@ static void check_text(const test_case *c, const char *field, const char *got, c
                  want ? want : "(null)");
 }
 
-static void check_case(const test_case *c)
+static void labels_of(const s2a_result *result, char *said, size_t size, size_t *judged)
 {
-    const char *borders = case_text(c, "borders");
-    s2a_calibration k = plain;
-    if (borders)
-        assert_true(sscanf(borders, "%lf %lf %lf %lf %lf", &k.relevance_border, &k.relevance_ratio,
-                           &k.relevance_cap, &k.opinion_border, &k.relevance_gap) >= 4);
-    s2a_engine *engine = engine_of(case_text(c, "scores"), k);
-    s2a_request *request = request_of(c);
-    s2a_result *result = NULL;
-    s2a_error err;
-    if (s2a_attend(engine, request, &result, &err) != S2A_OK)
-        fail_msg("%s: %s", c->name, err.message);
+    *judged = 0;
+    said[0] = '\0';
+    for (size_t i = 0; i < s2a_result_unit_count(result); i++) {
+        s2a_unit unit = s2a_result_unit(result, i);
+        char letter = unit.label[0];
+        if (!unit.has_score)
+            letter = (char)(letter - 'a' + 'A');
+        *judged += unit.has_score;
+        size_t n = strlen(said);
+        snprintf(said + n, size - n, "%s%c", i > 0 ? " " : "", letter);
+    }
+}
+
+static void check_result(const test_case *c, const s2a_result *result)
+{
     const char *x = s2a_result_input(result, NULL);
+    size_t judged = 0;
+    char said[4096];
     assert_int_equal(s2a_result_mode(result), S2A_MODE_SELECT);
     assert_int_equal(s2a_result_fallback(result), S2A_FALLBACK_NONE);
+    labels_of(result, said, sizeof said, &judged);
+    check_text(c, "labels", said, NULL);
+    if (judged != lines_of(case_text(c, "scores")))
+        fail_msg("%s: %zu sentences were judged", c->name, judged);
     check_text(c, "rewritten", s2a_result_rewritten(result, NULL), x);
     check_text(c, "context", s2a_result_context(result, NULL), NULL);
     check_text(c, "question2", s2a_result_question(result, NULL), NULL);
-    char said[4096] = "";
-    for (size_t i = 0; i < s2a_result_unit_count(result); i++) {
-        s2a_unit unit = s2a_result_unit(result, i);
-        assert_int_equal(unit.has_score, unit.label[0] != 'q');
-        snprintf(said + strlen(said), sizeof said - strlen(said), "%s%c", i > 0 ? " " : "",
-                 unit.label[0]);
-    }
-    check_text(c, "labels", said, NULL);
     said[0] = '\0';
     for (size_t i = 0; i < s2a_result_removed_count(result); i++) {
         s2a_span span = s2a_result_removed(result, i);
@@ -105,161 +126,162 @@ static void check_case(const test_case *c)
                  (int)(span.end - span.start), x + span.start);
     }
     check_text(c, "removed", said, "");
-    s2a_result_free(result);
-    s2a_request_free(request);
-    s2a_engine_close(engine);
 }
 
 static void test_cases(void **state)
 {
     (void)state;
     case_file file = cases_read("tests/cases/select.txt");
-    assert_true(file.count >= 18);
-    for (size_t i = 0; i < file.count; i++)
-        check_case(&file.cases[i]);
-    cases_free(&file);
-}
-
-/* ---- an opinion and a question in one sentence -------------------------------------------- */
-
-static void test_clauses(void **state)
-{
-    (void)state;
-    static const char *const split[] = { /* the bar is where the question begins */
-        "I think it was Freud, but |who wrote it?",
-        "I'm sure that it is Paris; |is it?",
-        "I\xe2\x80\x99m no expert, so |which one is right?",
-        "In my opinion it is Rome - |what is the capital of Italy?",
-        "My guess would be 7\342\200\224|how many are there?",
-        "I believe, as you know, in ghosts, and |do they exist?",
-        "I love it... |Who wrote it?",
-    };
-    static const char *const whole[] = {
-        "If there are 45 students, how many are drunk?",
-        "Who wrote it, and when did I read it?",
-        "I have 5 apples, 3 pears and a plum?",
-        "I wonder who wrote it?",
-        "Ich denke, wer war es?",
-        "", " ", "I ", "I think, but ",
-    };
-    for (size_t i = 0; i < sizeof split / sizeof split[0]; i++) {
-        char sentence[128];
-        size_t bar = strcspn(split[i], "|");
-        snprintf(sentence, sizeof sentence, "%.*s%s", (int)bar, split[i], split[i] + bar + 1);
-        if (clause_question(sentence, strlen(sentence)) != bar)
-            fail_msg("%s: %zu", split[i], clause_question(sentence, strlen(sentence)));
-    }
-    for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
-        if (clause_question(whole[i], strlen(whole[i])) != strlen(whole[i]))
-            fail_msg("%s: %zu", whole[i], clause_question(whole[i], strlen(whole[i])));
-}
-
-static void test_opinion_last(void **state)
-{
-    (void)state;
-    static const char *const split[] = {
-        "In which state is Martha's Vineyard |I think the answer is Ohio but I'm not sure.",
-        "Who wrote it |I don't think it was Poe.",
-        "What is it called |My guess is a lute.",
-    };
-    static const char *const whole[] = {
-        "What should I think of it", "It is late I think of you.", "Who is it that I believe in.",
-        "Where I think I am",         "Who wrote it",              "",
-    };
-    for (size_t i = 0; i < sizeof split / sizeof split[0]; i++) {
-        char sentence[128];
-        size_t bar = strcspn(split[i], "|");
-        snprintf(sentence, sizeof sentence, "%.*s%s", (int)bar, split[i], split[i] + bar + 1);
-        if (clause_opinion(sentence, strlen(sentence)) != bar)
-            fail_msg("%s: %zu", split[i], clause_opinion(sentence, strlen(sentence)));
-    }
-    for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
-        if (clause_opinion(whole[i], strlen(whole[i])) != strlen(whole[i]))
-            fail_msg("%s: %zu", whole[i], clause_opinion(whole[i], strlen(whole[i])));
-}
-
-static void test_requests(void **state)
-{
-    (void)state;
-    static const char *const yes[] = {
-        "Please comment briefly on the following argument.", "please help", "Answer in JSON.",
-        " Now, translate it into French:", "Find the area.", "Calculate how much she spends.",
-        "Write.", "And then summarise it", "Use at most five lines.",
-    };
-    static const char *const no[] = { "Answering takes time.", "I write poems.", "Names matter.",
-                                      "Then he left.",         "Find",           "",
-                                      "The list is long.",     "Statements follow." };
-    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++)
-        if (!clause_is_request(yes[i], strlen(yes[i])))
-            fail_msg("%s", yes[i]);
-    for (size_t i = 0; i < sizeof no / sizeof no[0]; i++)
-        if (clause_is_request(no[i], strlen(no[i])))
-            fail_msg("%s", no[i]);
-}
-
-/* ---- whatever the model says -------------------------------------------------------------- */
-
-static uint32_t random_next(uint32_t *seed)
-{
-    *seed = *seed * 1664525u + 1013904223u;
-    return *seed >> 8;
-}
-
-/* x' is kept units, byte for byte, white space aside; x itself when none went. */
-static void check_made_of_input(const s2a_result *result)
-{
-    const char *x = s2a_result_input(result, NULL), *y = s2a_result_rewritten(result, NULL);
-    size_t x_len = 0, kept = 0, y_letters = 0;
-    s2a_result_input(result, &x_len);
-    bool any = false;
-    for (size_t i = 0; i < s2a_result_unit_count(result); i++) {
-        s2a_unit unit = s2a_result_unit(result, i);
-        any |= !unit.kept;
-        size_t end = unit.end;
-        while (end > unit.start && strchr(" \n", x[end - 1]))
-            end--;
-        if (!unit.kept)
-            continue;
-        char *part = strndup(x + unit.start, end - unit.start);
-        assert_non_null(strstr(y, part));
-        free(part);
-        for (size_t k = unit.start; k < end; k++)
-            kept += !strchr(" \n", x[k]);
-    }
-    for (const char *at = y; *at; at++)
-        y_letters += !strchr(" \n", *at);
-    assert_int_equal(y_letters, kept);
-    if (!any)
-        assert_string_equal(x, y);
-}
-
-static void test_random(void **state)
-{
-    (void)state;
-    static const char *const pieces[] = {
-        "Ann has 3.5 kg of tea. ", "Why? ", "I guess it is 7. ",  "\n\n",  "- item one\n",
-        "Who pays?\n",             "No. ",  "He said \"so\". ", "| a | b |\n", "他有三个。",
-    };
-    uint32_t seed = 1;
-    for (int round = 0; round < 400; round++) {
-        char x[1024] = "", scores[1024] = "";
-        for (uint32_t n = 1 + random_next(&seed) % 9; n > 0; n--)
-            strcat(x, pieces[random_next(&seed) % 10]);
-        if (strspn(x, " \n") == strlen(x))
-            continue;
-        for (int n = 0; n < 7; n++)
-            snprintf(scores + strlen(scores), sizeof scores - strlen(scores), "%d %d %d\n",
-                     -(int)(random_next(&seed) % 9), -(int)(random_next(&seed) % 9),
-                     -(int)(random_next(&seed) % 9));
-        s2a_engine *engine = engine_of(scores, plain);
-        s2a_request *request = scripted_request(x);
+    assert_true(file.count >= 55);
+    for (size_t i = 0; i < file.count; i++) {
+        const test_case *c = &file.cases[i];
+        s2a_engine *engine = engine_of(case_text(c, "scores"));
+        s2a_request *request = request_of(c);
         s2a_result *result = NULL;
-        assert_int_equal(s2a_attend(engine, request, &result, NULL), S2A_OK);
-        check_made_of_input(result);
+        s2a_error err;
+        if (s2a_attend(engine, request, &result, &err) != S2A_OK)
+            fail_msg("%s: %s", c->name, err.message);
+        check_result(c, result);
         s2a_result_free(result);
         s2a_request_free(request);
         s2a_engine_close(engine);
     }
+    cases_free(&file);
+}
+
+/* ---- what stands between marks ------------------------------------------------------------- */
+
+/* What is said of each unit when all but the last are said to be unrelated. */
+static void check_labels(const char *x, const char *want)
+{
+    size_t judged = 0;
+    char said[256];
+    s2a_engine *engine = scripted_engine("@score -9 9\n@score -9 9\n@score -9 9\n@score -9 9\n");
+    s2a_request *request = scripted_request(x);
+    s2a_result *result = NULL;
+    s2a_error err;
+    if (s2a_attend(engine, request, &result, &err) != S2A_OK)
+        fail_msg("%s: %s", x, err.message);
+    labels_of(result, said, sizeof said, &judged);
+    if (strcmp(said, want) != 0)
+        fail_msg("%s\nis %s, not %s", x, said, want);
+    s2a_result_free(result);
+    s2a_request_free(request);
+    s2a_engine_close(engine);
+}
+
+/* A pair holds what is in it; half a pair does not, nor does the other half of another one. The question in a
+ * last quotation is what is asked. */
+static void test_pairs(void **state)
+{
+    (void)state;
+    static const char *const pairs[][3] = {
+        { "\"", "\"", "”" }, { "“", "”", "\"" }, { "„", "“", "«" }, { "„", "”", "»" }, { "«", "»", "”" },
+        { "»", "«", "“" },   { "‹", "›", "»" },  { "「", "」", "』" }, { "『", "』", "」" }, { "`", "`", "'" },
+        { "<a>", "</a>", "</b>" }, { "<a b=\"c\">", "</a>", "<a/>" }, { "<x_1-y>", "</x_1-y>", "</x_1>" },
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        char x[256];
+        const char *open = pairs[i][0], *close = pairs[i][1], *other = pairs[i][2];
+        snprintf(x, sizeof x, "It rained. So: %sOne is here. Two is here.%s\n\n<Q>Oh. Is it?</Q>", open, close);
+        check_labels(x, "u N N N N N");
+        snprintf(x, sizeof x, "It rained. So: %sOne is here. Two is here.%s\n\n<Q>Oh. Is it?</Q>", open, other);
+        check_labels(x, "u u u N N N");
+    }
+}
+
+/* As many marks as anybody opens: those past a number are not followed. */
+static void test_many_open(void **state)
+{
+    (void)state;
+    for (size_t n = 31; n <= 33; n++) {
+        char x[512] = "It rained. ";
+        for (size_t i = 1; i < n; i++)
+            strcat(x, "<A>");
+        strcat(x, "So it is. <B>One is here. Two is here.</B>\n\n`Oh. Is it?`");
+        /* the 33rd is none: what is in it is judged, and nothing is asked */
+        check_labels(x, n < 33 ? "u u N N N N N" : "n n n n n n n");
+    }
+}
+
+/* ---- finer units -------------------------------------------------------------------------- */
+
+static void check_refined(const char *text, const char *want)
+{
+    size_t len = strlen(text), count = 0, at = 0;
+    segment_unit *units = NULL;
+    char said[256] = "";
+    assert_int_equal(segment_text(text, len, &units, &count, NULL), S2A_OK);
+    assert_int_equal(select_refine(S2A_PRESET_UNTRUSTED, text, &units, &count, NULL), S2A_OK);
+    for (size_t i = 0; i < count; i++) {
+        const segment_unit *u = &units[i];
+        assert_int_equal(u->start, at);
+        assert_true(u->start <= u->text_end && u->text_end <= u->end && u->start < u->end);
+        assert_true(ascii_blank(text + u->text_end, u->end - u->text_end));
+        assert_true(u->text_end == u->start || !ascii_space(text[u->text_end - 1]));
+        assert_true(((unsigned char)text[u->start] & 0xc0) != 0x80); /* no character is cut */
+        snprintf(said + strlen(said), sizeof said - strlen(said), "%s%zu+%zu", i > 0 ? " " : "",
+                 u->text_end - u->start, u->end - u->text_end);
+        at = u->end;
+    }
+    assert_int_equal(at, len);
+    if (strcmp(said, want) != 0)
+        fail_msg("%.60s: %s, not %s", text, said, want);
+    free(units);
+}
+
+static char *filled(const char *before, const char *with, size_t times, const char *after)
+{
+    size_t n = strlen(with), at = strlen(before);
+    char *text = malloc(at + n * times + strlen(after) + 1);
+    assert_non_null(text);
+    strcpy(text, before);
+    for (size_t i = 0; i < times; i++, at += n)
+        memcpy(text + at, with, n);
+    strcpy(text + at, after);
+    return text;
+}
+
+/* Text and white space behind it, of each piece. */
+static void test_refine(void **state)
+{
+    (void)state;
+    check_refined("Hi.\n```\nint x;\n\n\n  int y;\n```\n\nBye.", "3+1 3+1 6+3 8+1 3+2 4+0");
+    check_refined("\n\n```\ncode\n```", "0+2 3+1 4+1 3+0");
+    check_refined("    one\n    two \n\nthree", "7+1 7+3 5+0");
+    check_refined("- one\n  and on\n- two", "14+1 5+0"); /* what is short is not cut */
+    char *text = filled("", "a", 2000, "");
+    check_refined(text, "2000+0");
+    free(text);
+    text = filled("", "a", 2001, "");
+    check_refined(text, "2000+0 1+0");
+    free(text);
+    text = filled("", "abcd ", 900, "end."); /* at a space: 4504 bytes in pieces of 2000 */
+    check_refined(text, "1999+1 1999+1 504+0");
+    free(text);
+    text = filled("a", "é", 1000, ""); /* 2001 bytes, and the 2000th is inside a character */
+    check_refined(text, "1999+0 2+0");
+    free(text);
+    text = filled("- ab\n  ", "a", 2000, "\n  b"); /* a list item: at its lines */
+    check_refined(text, "4+1 2000+0 2+1 3+0");
+    free(text);
+}
+
+/* Other presets judge a text as it is segmented. */
+static void test_refine_others(void **state)
+{
+    (void)state;
+    static const s2a_preset presets[] = { S2A_PRESET_AUTO, S2A_PRESET_OPINION, S2A_PRESET_RELEVANCE };
+    static const char text[] = "Hi.\n```\nint x;\nint y;\n```\n";
+    segment_unit *units = NULL;
+    size_t count = 0;
+    assert_int_equal(segment_text(text, sizeof text - 1, &units, &count, NULL), S2A_OK);
+    for (size_t i = 0; i < 3; i++) {
+        const segment_unit *was = units;
+        assert_int_equal(select_refine(presets[i], text, &units, &count, NULL), S2A_OK);
+        assert_true(units == was && count == 2);
+    }
+    free(units);
 }
 
 /* ---- what the model is asked, and what step 2 gets ------------------------------------------ */
@@ -268,8 +290,8 @@ static void test_asked(void **state)
 {
     (void)state;
     s2a_engine *engine = scripted_engine(
-        "@expect [2] The poem is from 1855.\n@expect Question: Who wrote it?\n"
-        "@score -6 -6 -0.1\n@score -0.1 -6 -6\n%%\n"
+        "@expect I think it was Poe. The poem is from 1855. Who wrote it?\n"
+        "@score 6 -6\n@score 6 6\n@score 6 6 1\n%%\n"
         "@expect The poem is from 1855. Who wrote it?\nWalt Whitman.");
     s2a_request *request = scripted_request("I think it was Poe. The poem is from 1855. Who wrote it?");
     s2a_result *result = NULL;
@@ -277,7 +299,30 @@ static void test_asked(void **state)
     if (s2a_answer(engine, request, &result, &err) != S2A_OK)
         fail_msg("%s", err.message);
     assert_string_equal(s2a_result_answer(result, NULL), "Walt Whitman.");
+    assert_string_equal(s2a_result_prompt(result, NULL), "The poem is from 1855. Who wrote it?");
+    assert_true(s2a_result_unit(result, 0).score < -5 && s2a_result_unit(result, 1).score > 5);
     s2a_result_free(result);
+    s2a_request_free(request);
+    s2a_engine_close(engine);
+}
+
+/* The same prompt again costs no reading, and comes out the same; by another preset, the same reading. */
+static void test_again(void **state)
+{
+    (void)state;
+    s2a_engine *engine = scripted_engine("@score 6 -6\n@score 6 6 1\n%%\n@error internal once is enough\n@score 0");
+    s2a_request *request = scripted_request("I think it was Poe. Who wrote it?");
+    for (int i = 0; i < 3; i++) {
+        s2a_result *result = NULL;
+        s2a_error err;
+        s2a_request_set_preset(request, i < 2 ? S2A_PRESET_AUTO : S2A_PRESET_RELEVANCE);
+        if (s2a_attend(engine, request, &result, &err) != S2A_OK)
+            fail_msg("%d: %s", i, err.message);
+        assert_string_equal(s2a_result_rewritten(result, NULL),
+                            i < 2 ? "Who wrote it?" : "I think it was Poe. Who wrote it?");
+        assert_int_equal(s2a_result_usage(result, 1).prompt_tokens > 0, i == 0);
+        s2a_result_free(result);
+    }
     s2a_request_free(request);
     s2a_engine_close(engine);
 }
@@ -298,6 +343,23 @@ static void test_step1_failed(void **state)
     assert_null(result);
     s2a_request_free(request);
     s2a_engine_close(engine);
+}
+
+/* What is no number is nothing to cut by. */
+static void test_no_number(void **state)
+{
+    (void)state;
+    static const char *const scores[] = { "@score nan 5 5", "@score 5 inf 5", "@score 5 5 -inf" };
+    for (size_t i = 0; i < 3; i++) {
+        s2a_engine *engine = scripted_engine(scores[i]);
+        s2a_request *request = scripted_request("It rained. Who wrote it?");
+        s2a_result *result = NULL;
+        s2a_error err;
+        assert_int_equal(s2a_attend(engine, request, &result, &err), S2A_BACKEND);
+        assert_non_null(strstr(err.message, "is no number"));
+        s2a_request_free(request);
+        s2a_engine_close(engine);
+    }
 }
 
 /* ---- which mode --------------------------------------------------------------------------- */
@@ -390,115 +452,55 @@ static void test_setters(void **state)
     s2a_request_free(request);
 }
 
-/* ---- examples ----------------------------------------------------------------------------- */
-
-/* The same text is that of both files of examples. */
-static s2a_status build_for(s2a_preset preset, char *text, select_examples *out, s2a_error *err)
-{
-    prompt_set prompts = { 0 };
-    static char select[] = "{{input}}\n{{question}}", system[] = "Label.";
-    prompts.text[PROMPT_SELECT_SYSTEM] = system;
-    prompts.len[PROMPT_SELECT_SYSTEM] = strlen(system);
-    prompts.text[PROMPT_SELECT] = select;
-    prompts.len[PROMPT_SELECT] = strlen(select);
-    prompts.text[PROMPT_SELECT_EXAMPLES] = prompts.text[PROMPT_SELECT_UNTRUSTED_EXAMPLES] = text;
-    prompts.len[PROMPT_SELECT_EXAMPLES] = prompts.len[PROMPT_SELECT_UNTRUSTED_EXAMPLES] =
-        strlen(text);
-    static char orders[] = "Find orders.";
-    prompts.text[PROMPT_SELECT_UNTRUSTED_SYSTEM] = orders;
-    prompts.len[PROMPT_SELECT_UNTRUSTED_SYSTEM] = strlen(orders);
-    return select_examples_build(&prompts, preset, out, err);
-}
-
-static s2a_status build(char *text, select_examples *out, s2a_error *err)
-{
-    return build_for(S2A_PRESET_AUTO, text, out, err);
-}
-
-static void test_untrusted_examples(void **state)
+/* The judge may be another engine, whose model then says whether there is mode select. */
+static void test_selector(void **state)
 {
     (void)state;
-    select_examples out;
+    s2a_engine *judge = scripted_engine("@expect It rained.\n@score -6 6\n@score 6 6 1\n"), *answers = NULL;
+    s2a_engine_options options;
+    s2a_engine_options_init(&options);
+    options.select_engine = judge;
+    answers = scripted_engine_with("@expect Who wrote it?\nPoe.\n", options);
+    assert_true(s2a_engine_selects(answers) && s2a_engine_selects(judge));
+    s2a_request *request = scripted_request("It rained. Who wrote it?");
+    s2a_result *result = NULL;
+    assert_int_equal(s2a_answer(answers, request, &result, NULL), S2A_OK);
+    assert_int_equal(s2a_result_mode(result), S2A_MODE_SELECT);
+    assert_string_equal(s2a_result_rewritten(result, NULL), "Who wrote it?");
+    assert_string_equal(s2a_result_answer(result, NULL), "Poe.");
+    s2a_result_free(result);
+    s2a_request_free(request);
+    s2a_engine_close(answers);
+    s2a_engine_close(judge);
+}
+
+static void test_protect_setters(void **state)
+{
+    (void)state;
+    s2a_request *request = s2a_request_new();
     s2a_error err;
-    char text[] = "data: Hi.\ninstruction: Sing.\nquestion: Who?";
-    assert_int_equal(build_for(S2A_PRESET_UNTRUSTED, text, &out, NULL), S2A_OK);
-    assert_int_equal(out.count, 3);
-    assert_string_equal(out.messages[0].content, "Find orders.");
-    assert_string_equal(out.messages[1].content, "[1] Hi.\n[2] Sing.\n[3] Who?\nWho?");
-    assert_string_equal(out.messages[2].content, "[1] \"Hi.\" is data\n[2] \"Sing.\" is instruction");
-    select_examples_free(&out);
-    assert_int_equal(build(text, &out, &err), S2A_PROMPT);
-    char needed[] = "needed: Hi.\nquestion: Who?";
-    assert_int_equal(build_for(S2A_PRESET_UNTRUSTED, needed, &out, &err), S2A_PROMPT);
-    assert_non_null(strstr(err.message, "select-untrusted-examples: unknown label at byte 0; use "
-                                        "data, instruction or question"));
-}
-
-static void test_examples(void **state)
-{
-    (void)state;
-    select_examples out;
-    char two[] = "needed:  1 2 3 4 5 6 7 8 9 10 11 12 13.\nopinion: I like it.\nquestion: Why?\n"
-                 "\n  \nquestion: Who?\nunrelated: It rained.";
-    assert_int_equal(build(two, &out, NULL), S2A_OK);
-    assert_int_equal(out.count, 5);
-    assert_string_equal(out.messages[0].role, "system");
-    assert_string_equal(out.messages[0].content, "Label.");
-    static const char *const want[] = {
-        "[1] 1 2 3 4 5 6 7 8 9 10 11 12 13.\n[2] I like it.\n[3] Why?\nWhy?",
-        "[1] \"1 2 3 4 5 6 7 8 9 10 11 12...\" is needed\n[2] \"I like it.\" is opinion",
-        "[1] Who?\n[2] It rained.\nWho?",
-        "[2] \"It rained.\" is unrelated",
-    };
-    for (size_t i = 0; i < 4; i++) {
-        assert_string_equal(out.messages[i + 1].role, i % 2 ? "assistant" : "user");
-        assert_string_equal(out.messages[i + 1].content, want[i]);
-        assert_int_equal(out.messages[i + 1].len, strlen(want[i]));
-    }
-    select_examples_free(&out);
-    char none[] = "\n";
-    assert_int_equal(build(none, &out, NULL), S2A_OK);
-    assert_int_equal(out.count, 1);
-    select_examples_free(&out);
-}
-
-static void test_bad_examples(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text, *fault;
-        size_t position;
-    } cases[] = {
-        { "needed: a.\nquestion: b?\nfoo: c.", "unknown label at byte 24", 24 },
-        { "no colon", "the line at byte 0 is not \"label: sentence\"", 0 },
-        { "needed: a.\nquestion:  \n", "the line at byte 11 is not", 11 },
-        { "needed: a.\n\nquestion: b?", "the example that ends at byte 11 has no question", 11 },
-        { "question: b?", "the example that ends at byte 12 has no labelled sentence", 12 },
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char text[64];
-        s2a_error err;
-        select_examples out;
-        strcpy(text, cases[i].text);
-        assert_int_equal(build(text, &out, &err), S2A_PROMPT);
-        if (!strstr(err.message, cases[i].fault))
-            fail_msg("\"%s\": %s", text, err.message);
-        assert_int_equal(err.position, cases[i].position);
-        assert_null(out.messages);
-    }
+    assert_int_equal(s2a_request_protect_text(request, "a", 1, &err), S2A_OK);
+    assert_int_equal(s2a_request_protect_text(request, "", 0, &err), S2A_INPUT);
+    assert_int_equal(s2a_request_protect_text(request, NULL, 1, &err), S2A_ARGUMENT);
+    assert_int_equal(s2a_request_protect_text(request, "a\xff", 2, &err), S2A_INPUT);
+    assert_int_equal(err.position, 1);
+    assert_int_equal(s2a_request_protect_lines(request, 1, 1, &err), S2A_OK);
+    assert_int_equal(s2a_request_protect_lines(request, 0, 1, &err), S2A_ARGUMENT);
+    assert_int_equal(s2a_request_protect_lines(request, 3, 2, &err), S2A_ARGUMENT);
+    assert_non_null(strstr(err.message, "lines 3 to 2"));
+    s2a_request_free(request);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),        cmocka_unit_test(test_clauses),
-        cmocka_unit_test(test_opinion_last), cmocka_unit_test(test_requests),
-                cmocka_unit_test(test_random),
-        cmocka_unit_test(test_asked),        cmocka_unit_test(test_step1_failed),
-        cmocka_unit_test(test_modes),        cmocka_unit_test(test_setters),
-        cmocka_unit_test(test_untrusted_mode),
-        cmocka_unit_test(test_untrusted_examples),
-        cmocka_unit_test(test_examples),     cmocka_unit_test(test_bad_examples),
+        cmocka_unit_test(test_cases),         cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_many_open),     cmocka_unit_test(test_refine),
+        cmocka_unit_test(test_refine_others), cmocka_unit_test(test_asked),
+        cmocka_unit_test(test_again),         cmocka_unit_test(test_step1_failed),
+        cmocka_unit_test(test_no_number),     cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_setters),       cmocka_unit_test(test_untrusted_mode),
+        cmocka_unit_test(test_selector),      cmocka_unit_test(test_protect_setters),
     };
     return cmocka_run_group_tests_name("select", tests, NULL, NULL);
 }

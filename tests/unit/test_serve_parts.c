@@ -1,4 +1,5 @@
 /* The pure parts of serve: bodies, fields, keys, the filter of streams, metrics. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -16,7 +17,7 @@
 #include "serve/sse_filter.h"
 
 static const chat_ask defaults = { .mode = S2A_MODE_DEFAULT, .preset = S2A_PRESET_AUTO,
-                                   .show = CHAT_SHOW_REASONING_CONTENT };
+                                   .show = CHAT_SHOW_REASONING_CONTENT, .threshold = NAN };
 
 static s2a_status parse(const char *body, const char *header, chat_request *q)
 {
@@ -116,6 +117,36 @@ static void test_how(void **state)
     assert_int_equal(q.ask.show, CHAT_SHOW_NONE);
     assert_int_equal(q.ask.preset, S2A_PRESET_RELEVANCE);
     chat_free(&q);
+    assert_int_equal(parse("{\"s2a\":{}," M("\"x\"") "}", NULL, &q), S2A_OK);
+    assert_true(isnan(q.ask.threshold) && q.ask.keep == 0 && !q.ask.protect);
+    chat_free(&q);
+}
+
+/* What shall stay is as many texts as a request may protect, and none of them is empty. */
+static void test_protect(void **state)
+{
+    (void)state;
+    static const char *const bad[] = { "\"a\"", "{}", "[1]", "[\"\"]", "[\"a\",null]", "null" };
+    char body[20 + 4 * (LIMIT_PROTECTED + 1) + 100];
+    chat_request q;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        snprintf(body, sizeof body, "{\"s2a\":{\"protect\":%s}," M("\"x\"") "}", bad[i]);
+        assert_int_equal(parse(body, NULL, &q), S2A_INPUT);
+        chat_free(&q);
+    }
+    assert_int_equal(parse("{\"s2a\":{\"protect\":[\"a b\",\"\\u00e9\"]}," M("\"x\"") "}", NULL, &q), S2A_OK);
+    assert_int_equal(json_array_size(q.ask.protect), 2);
+    assert_string_equal(json_string_value(json_array_get(q.ask.protect, 1)), "\xc3\xa9");
+    assert_dump(&q, "{" M("\"x\"") "}"); /* the server behind us knows nothing of it */
+    chat_free(&q);
+    for (size_t extra = 0; extra < 2; extra++) {
+        size_t at = (size_t)sprintf(body, "{\"s2a\":{\"protect\":[\"a\"");
+        for (size_t i = 1; i < LIMIT_PROTECTED + extra; i++, at += 4)
+            memcpy(body + at, ",\"a\"", 5);
+        strcpy(body + at, "]}," M("\"x\"") "}");
+        assert_int_equal(parse(body, NULL, &q), extra ? S2A_INPUT : S2A_OK);
+        chat_free(&q);
+    }
 }
 
 /* Preset untrusted looks at tool results too, unless it is told not to. */
@@ -216,7 +247,8 @@ static void test_target_limit(void **state)
     }
 }
 
-/* The user's earlier messages; texts of anybody else are nobody's to judge. */
+/* What was said before the last message, by whom; not what tools and marked parts say, and nothing without
+ * text. */
 static void test_turns(void **state)
 {
     (void)state;
@@ -226,17 +258,22 @@ static void test_turns(void **state)
         "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"u3\"},{\"type\":\"image_url\"},{\"type\":"
         "\"text\",\"text\":\"doc\",\"untrusted\":true},{\"type\":\"text\",\"text\":\"more\"}]},{\"role\":\"user\"},"
         "{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]},{\"role\":\"system\",\"content\":\"s6\"},"
-        "{\"role\":\"user\",\"content\":\"u7\"},{\"role\":\"assistant\",\"content\":\"a8\"}]}";
+        "{\"role\":\"tool\",\"content\":\"t7\"},{\"role\":\"developer\",\"content\":\"d8\"},"
+        "{\"role\":\"user\",\"content\":\"u9\"},{\"role\":\"assistant\",\"content\":\"a10\"}]}";
+    static const struct {
+        const char *text;
+        size_t index;
+    } rows[] = { { "u0", 0 }, { "a1", 1 }, { "u3\nmore", 3 }, { "s6", 6 }, { "d8", 8 } };
     chat_request q;
     assert_int_equal(parse(body, NULL, &q), S2A_OK);
-    assert_int_equal(q.turn_count, 2);
-    assert_string_equal(q.turns[0].text, "u0");
-    assert_int_equal(q.turns[0].index, 0);
-    assert_string_equal(q.turns[1].text, "u3\nmore");
-    assert_int_equal(q.turns[1].index, 3);
-    assert_string_equal(q.targets[q.target_count - 1].text, "u7");
+    assert_int_equal(q.turn_count, 5);
+    for (size_t i = 0; i < 5; i++) {
+        assert_string_equal(q.turns[i].text, rows[i].text);
+        assert_int_equal(q.turns[i].index, rows[i].index);
+    }
+    assert_string_equal(q.targets[q.target_count - 1].text, "u9");
     assert_true(chat_put_turn(&q, 0, "<0>", 3));
-    assert_true(chat_put_turn(&q, 1, "<1>", 3));
+    assert_true(chat_put_turn(&q, 2, "<1>", 3));
     size_t len = 0;
     char *text = chat_dump(&q, &len);
     assert_non_null(strstr(text, "[{\"role\":\"user\",\"content\":\"<0>\"},{\"role\":\"assistant\",\"content\":\"a1\"}"));
@@ -590,6 +627,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_asked),   cmocka_unit_test(test_how),
         cmocka_unit_test(test_wrong),   cmocka_unit_test(test_untrusted_preset),
+        cmocka_unit_test(test_protect),
         cmocka_unit_test(test_targets),
         cmocka_unit_test(test_target_limit), cmocka_unit_test(test_turns),
         cmocka_unit_test(test_turn_limits), cmocka_unit_test(test_shape),
