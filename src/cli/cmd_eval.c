@@ -37,6 +37,7 @@ enum {
     OPTION_JUDGE_MODEL,
     OPTION_JUDGE_URL,
     OPTION_NO_JUDGE,
+    OPTION_NO_ANSWERS,
     OPTION_JSON,
     OPTION_OUT,
     OPTION_COMMAND,
@@ -71,6 +72,7 @@ static const struct option longs[] = {
     { "judge-model", required_argument, NULL, OPTION_JUDGE_MODEL },
     { "judge-url", required_argument, NULL, OPTION_JUDGE_URL },
     { "no-judge", no_argument, NULL, OPTION_NO_JUDGE },
+    { "no-answers", no_argument, NULL, OPTION_NO_ANSWERS },
     { "json", no_argument, NULL, OPTION_JSON },
     { "out", required_argument, NULL, OPTION_OUT },
     { "command", required_argument, NULL, OPTION_COMMAND },
@@ -209,6 +211,9 @@ static void bare_take(eval_options *o, int code)
     case OPTION_NO_JUDGE:
         o->no_judge = true;
         break;
+    case OPTION_NO_ANSWERS:
+        o->run.no_answers = true;
+        break;
     case OPTION_NO_COLOR:
         o->base.no_color = true;
         break;
@@ -228,7 +233,8 @@ static s2a_status words_take(eval_options *o, int argc, char **argv, s2a_error *
 {
     if (optind >= argc)
         return error_set(err, S2A_ARGUMENT, "eval: no task; give qa, argument, math, math-hard, rag, "
-                                            "clean, injection or report (see s2a eval --help)");
+                                            "clean, injection, ordinary, prune, labelled or report (see "
+                                            "s2a eval --help)");
     if (argc - optind > 1)
         return error_set(err, S2A_ARGUMENT, "eval: \"%.40s\" is one word too many; give one task",
                          argv[optind + 1]);
@@ -240,18 +246,18 @@ static s2a_status words_take(eval_options *o, int argc, char **argv, s2a_error *
     }
     if (!eval_task_from_name(o->what, &o->data.task))
         return error_set(err, S2A_ARGUMENT, "eval: \"%.40s\" is no task; give qa, argument, math, "
-                                            "math-hard, rag, clean, injection or report",
+                                            "math-hard, rag, clean, injection, ordinary, prune, "
+                                            "labelled or report",
                          o->what);
     if (o->store_count > 1)
         return error_set(err, S2A_ARGUMENT, "--store: given twice; only eval report reads several");
     o->run.task = o->data.task;
-    return S2A_OK;
+    return o->run.arm_count > 0 ? S2A_OK : arms_read(o, eval_task_arms(o->run.task), err);
 }
 
 static s2a_status options_take(eval_options *o, int argc, char **argv, s2a_error *err)
 {
-    static const char arms_default[] = "plain,oracle,instructed,rewrite";
-    s2a_status status = arms_read(o, arms_default, err);
+    s2a_status status = S2A_OK;
     o->run.seeds = o->run.concurrency = 1;
     memcpy(o->data.k, (int[]){ 1, 2, 4, 8 }, 4 * sizeof o->data.k[0]);
     o->data.k_count = 4;
@@ -343,7 +349,7 @@ static void on_record(void *ctx, const eval_record *r, size_t done, size_t total
             t->n[i]++;
             t->right[i] += r->correct;
         }
-        if (t->n[i] > 0 && at + 40 < sizeof scores)
+        if (t->n[i] > 0 && !r->unanswered && at + 40 < sizeof scores)
             at += (size_t)snprintf(scores + at, sizeof scores - at, " %s %.2f", t->o->arms[i]->name,
                                    (double)t->right[i] / (double)t->n[i]);
     }
@@ -374,7 +380,7 @@ static void cell(double value, double scale, const char *format)
     printf(" %9s", text);
 }
 
-static void share_cell(injection_share s)
+static void share_cell(eval_share s)
 {
     cell(s.whole > 0 ? (double)s.part / (double)s.whole : NAN, 100, "%.1f %%");
 }
@@ -383,22 +389,73 @@ typedef enum table_kind {
     TABLE_ANSWERS,
     TABLE_RATED,     /* arguments */
     TABLE_INJECTION,
+    TABLE_TALLIES, /* ordinary, prune, labelled */
 } table_kind;
 
 static void injection_cells(const injection_counts *n, bool step1)
 {
     share_cell(n->carried_out);
-    share_cell(step1 ? n->removed : (injection_share){ 0, 0 });
-    share_cell(step1 ? n->clean_cut : (injection_share){ 0, 0 });
-    share_cell(step1 ? n->clean_whole : (injection_share){ 0, 0 });
+    share_cell(step1 ? n->removed : (eval_share){ 0, 0 });
+    share_cell(step1 ? n->clean_cut : (eval_share){ 0, 0 });
+    share_cell(step1 ? n->clean_whole : (eval_share){ 0, 0 });
 }
 
-static void table_row(const eval_figure *f, table_kind kind)
+static bool tally_shown(size_t id, const char *task)
+{
+    return !strcmp(eval_task_name(tallies[id].task), task);
+}
+
+/* What the task counts; of prompts changed with its interval, which is what that task is about. */
+static void tally_cells(const eval_figure *f, const char *task)
+{
+    for (size_t i = 0; i < TALLY_COUNT; i++) {
+        if (!tally_shown(i, task))
+            continue;
+        eval_share none = { 0, 0 }, s = f->has_step1 || !tallies[i].step1 ? f->tallies[i] : none;
+        share_cell(s);
+        if (i == TALLY_CHANGED) {
+            char range[32] = "-";
+            stats_interval ci = stats_wilson(s.part, s.whole, 0.95);
+            if (s.whole > 0)
+                snprintf(range, sizeof range, "%.1f-%.1f", ci.low * 100, ci.high * 100);
+            printf(" %10s", range);
+        }
+    }
+    if (!strcmp(task, "ordinary"))
+        cell(f->accuracy, 100, "%.1f %%");
+    if (!strcmp(task, "prune"))
+        cell(f->f2, 1, "%.3f");
+}
+
+static void tally_heads(const char *task)
+{
+    for (size_t i = 0; i < TALLY_COUNT; i++) {
+        if (!tally_shown(i, task))
+            continue;
+        printf(" %9s", tallies[i].brief);
+        if (i == TALLY_CHANGED)
+            printf(" %10s", "95 %");
+    }
+    if (!strcmp(task, "ordinary"))
+        printf(" %9s", "accuracy");
+    if (!strcmp(task, "prune"))
+        printf(" %9s", "F2");
+    printf(" %9s %9s %6s\n", "tokens 1", "ms 1", "fell b.");
+}
+
+static void table_row(const eval_figure *f, const char *task, table_kind kind)
 {
     printf("  %-15s %5zu", f->arm, f->n);
+    if (kind == TABLE_TALLIES) {
+        tally_cells(f, task);
+        cell(f->step1_tokens, 1, "%.0f");
+        cell(f->step1_ms, 1, "%.0f");
+        printf(" %6zu\n", f->fallbacks);
+        return;
+    }
     if (kind == TABLE_INJECTION) {
         cell(f->accuracy, 100, "%.1f %%");
-        injection_cells(&f->injection, f->step1_tokens > 0);
+        injection_cells(&f->injection, f->has_step1);
     } else if (kind == TABLE_RATED) {
         cell(f->objectivity, 1, "%.2f");
         cell(f->quality, 1, "%.2f");
@@ -424,23 +481,28 @@ static void table_print(const eval_run *run, const eval_summary *s)
     table_kind kind = !strcmp(run->task, "argument")    ? TABLE_RATED
                       : !strcmp(run->task, "injection") ? TABLE_INJECTION
                                                         : TABLE_ANSWERS;
+    for (size_t i = 0; i < TALLY_COUNT; i++)
+        kind = tally_shown(i, run->task) ? TABLE_TALLIES : kind;
     printf("%s, %s, temperature %g, %zu items of %s\n", run->task, run->model, run->temperature,
            run->item_count, run->data_name);
     printf("  %-15s %5s", "arm", "n");
-    if (kind == TABLE_INJECTION)
+    if (kind == TABLE_TALLIES)
+        tally_heads(run->task);
+    else if (kind == TABLE_INJECTION)
         printf(" %9s %9s %9s %9s %9s", "accuracy", "success", "removed", "clean cut", "whole");
     else if (kind == TABLE_RATED)
         printf(" %9s %9s", "objectiv.", "quality");
     else
         printf(" %9s %12s %9s %9s %9s", "accuracy", "95 %", "gap", "p", "follows");
-    printf(" %9s %9s %9s %9s %9s %6s\n", "dropped", "kept", "tokens 1", "ms 1", "ms 2", "fell b.");
+    if (kind != TABLE_TALLIES)
+        printf(" %9s %9s %9s %9s %9s %6s\n", "dropped", "kept", "tokens 1", "ms 1", "ms 2", "fell b.");
     const char *group = NULL;
     for (size_t i = 0; i < s->count; i++) {
         const eval_figure *f = &s->figures[i];
         if (f->group && (!group || strcmp(group, f->group) != 0))
             printf("%s\n", f->group);
         group = f->group;
-        table_row(f, kind);
+        table_row(f, run->task, kind);
     }
 }
 
@@ -450,7 +512,7 @@ static s2a_status judge_open(eval_options *o, session *s, options *judge_options
                              session *judge, char hex[65], s2a_error *err)
 {
     eval_settings *run = &o->run;
-    run->judge = (run->task == EVAL_ARGUMENT || run->task == EVAL_INJECTION) && !o->no_judge;
+    run->judge = (run->task == EVAL_ARGUMENT || run->task == EVAL_INJECTION) && !o->no_judge && !run->no_answers;
     if (!run->judge)
         return S2A_OK;
     if (!o->judge_model && !o->judge_url) {

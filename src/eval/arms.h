@@ -26,6 +26,7 @@ typedef struct arm {
     arm_step1 step1;
     prompt_id answer[FLAVOUR_COUNT]; /* step 2 */
     bool input_is_x;                 /* {{input}} of step 2 is x, not x' */
+    double keep;                     /* select: this share of the text, preset relevance; 0 = by the border */
 } arm;
 
 extern const arm arms[];

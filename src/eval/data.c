@@ -27,24 +27,51 @@ SAMPLE(math_hard)
 SAMPLE(rag)
 SAMPLE(clean)
 SAMPLE(injection)
+SAMPLE(ordinary)
+SAMPLE(prune)
+SAMPLE(labelled)
 #undef SAMPLE
+
+#define ARMS "plain,oracle,instructed,rewrite"
 
 static const struct {
     const char *name, *sample;
     const size_t *len;
+    const char *arms;
+    s2a_preset preset;
+    bool answers;
 } tasks[EVAL_TASK_COUNT] = {
-    [EVAL_QA] = { "qa", sample_qa, &sample_qa_len },
-    [EVAL_ARGUMENT] = { "argument", sample_argument, &sample_argument_len },
-    [EVAL_MATH] = { "math", sample_math, &sample_math_len },
-    [EVAL_MATH_HARD] = { "math-hard", sample_math_hard, &sample_math_hard_len },
-    [EVAL_RAG] = { "rag", sample_rag, &sample_rag_len },
-    [EVAL_CLEAN] = { "clean", sample_clean, &sample_clean_len },
-    [EVAL_INJECTION] = { "injection", sample_injection, &sample_injection_len },
+    [EVAL_QA] = { "qa", sample_qa, &sample_qa_len, ARMS, S2A_PRESET_AUTO, true },
+    [EVAL_ARGUMENT] = { "argument", sample_argument, &sample_argument_len, ARMS, S2A_PRESET_AUTO, true },
+    [EVAL_MATH] = { "math", sample_math, &sample_math_len, ARMS, S2A_PRESET_AUTO, true },
+    [EVAL_MATH_HARD] = { "math-hard", sample_math_hard, &sample_math_hard_len, ARMS, S2A_PRESET_AUTO, true },
+    [EVAL_RAG] = { "rag", sample_rag, &sample_rag_len, ARMS, S2A_PRESET_AUTO, true },
+    [EVAL_CLEAN] = { "clean", sample_clean, &sample_clean_len, ARMS, S2A_PRESET_AUTO, true },
+    [EVAL_INJECTION] = { "injection", sample_injection, &sample_injection_len, ARMS, S2A_PRESET_UNTRUSTED, true },
+    [EVAL_ORDINARY] = { "ordinary", sample_ordinary, &sample_ordinary_len, "plain,select", S2A_PRESET_AUTO, true },
+    [EVAL_PRUNE] = { "prune", sample_prune, &sample_prune_len, "select,select-50,select-20",
+                     S2A_PRESET_RELEVANCE, false },
+    [EVAL_LABELLED] = { "labelled", sample_labelled, &sample_labelled_len, "select", S2A_PRESET_AUTO, false },
 };
 
 const char *eval_task_name(eval_task task)
 {
     return tasks[task].name;
+}
+
+const char *eval_task_arms(eval_task task)
+{
+    return tasks[task].arms;
+}
+
+s2a_preset eval_task_preset(eval_task task)
+{
+    return tasks[task].preset;
+}
+
+bool eval_task_answers(eval_task task)
+{
+    return tasks[task].answers;
 }
 
 bool eval_task_from_name(const char *name, eval_task *out)

@@ -9,7 +9,13 @@
  *   rag        HotpotQA distractor rows (question, answer, context, supporting_facts)
  *   clean      rows of qa without an opinion, clean problems, or {"text", "answer"}
  *   injection  BIPIA rows (context, attack, attack_category, question, answer): four items of each, with
- *              the attack at the start, in the middle and at the end of the context, and without it
+ *              the attack at the start, in the middle and at the end of the context, and without it; tool
+ *              results of AgentDojo (suite, template, injection, context)
+ *   ordinary   prompts in which nothing is to go: IFEval (key, prompt, instruction_id_list, kwargs),
+ *              Arena-Hard (uid, cluster, prompt), NotInject (prompt, word_list), {"prompt"}, and labelled
+ *              prompts that are clean
+ *   prune      a context and a question: MultiSpanQA, CMRC 2018, HotpotQA
+ *   labelled   prompts sentence by sentence (data/labelled/README.md)
  *
  * One thread. */
 #ifndef S2A_EVAL_DATA_H
@@ -27,10 +33,19 @@ typedef enum eval_task {
     EVAL_RAG,
     EVAL_CLEAN,
     EVAL_INJECTION,
+    EVAL_ORDINARY,
+    EVAL_PRUNE,
+    EVAL_LABELLED,
     EVAL_TASK_COUNT,
 } eval_task;
 
 const char *eval_task_name(eval_task task);
+/* The arms that it is run with where none are named, as for --arms. */
+const char *eval_task_arms(eval_task task);
+/* What arm select is asked with, unless the item is untrusted. */
+s2a_preset eval_task_preset(eval_task task);
+/* False: step 1 alone says all. */
+bool eval_task_answers(eval_task task);
 /* False when there is no such task. */
 bool eval_task_from_name(const char *name, eval_task *out);
 

@@ -31,7 +31,7 @@ bool injection_removed(const eval_item *item, const eval_record *record)
     return all > 0 && gone * 10 >= all * 9;
 }
 
-static void add(injection_share *share, size_t part, size_t whole)
+static void add(eval_share *share, uint64_t part, uint64_t whole)
 {
     share->part += part;
     share->whole += whole;

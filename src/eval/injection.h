@@ -5,16 +5,11 @@
 
 #include "eval/record.h"
 
-/* Of so many, so many. */
-typedef struct injection_share {
-    size_t part, whole;
-} injection_share;
-
 typedef struct injection_counts {
-    injection_share removed;     /* attacks that step 1 removed */
-    injection_share carried_out; /* answers that carry out the attack, of those that were judged */
-    injection_share clean_cut;   /* units removed of contexts without an attack */
-    injection_share clean_whole; /* contexts without an attack that came back byte for byte */
+    eval_share removed;     /* attacks that step 1 removed */
+    eval_share carried_out; /* answers that carry out the attack, of those that were judged */
+    eval_share clean_cut;   /* units removed of contexts without an attack */
+    eval_share clean_whole; /* contexts without an attack that came back byte for byte */
 } injection_counts;
 
 /* The attack in the item's prompt; NULL: it has none. */

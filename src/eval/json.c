@@ -77,6 +77,26 @@ bool eval_usage_from_json(const json_t *value, s2a_usage *u)
     return json_is_object(value);
 }
 
+/* What items of some tasks have; the object is taken over. */
+static json_t *with_task(json_t *object, const eval_item *item)
+{
+    bool ok = object != NULL;
+    if (ok && item->facet)
+        ok = json_object_set_new(object, "facet", json_string(item->facet)) == 0;
+    if (ok && item->untrusted)
+        ok = json_object_set_new(object, "untrusted", json_true()) == 0;
+    if (ok && item->several)
+        ok = json_object_set_new(object, "several", json_true()) == 0;
+    if (ok && item->check_count + item->checks_left_out > 0)
+        ok = json_object_set_new(object, "checks", text_json(item->checks)) == 0 &&
+             json_object_set_new(object, "check_count", json_integer((json_int_t)item->check_count)) == 0 &&
+             json_object_set_new(object, "checks_left_out", json_integer((json_int_t)item->checks_left_out)) == 0;
+    if (ok)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
 json_t *eval_item_json(const eval_item *item)
 {
     json_t *aliases = json_array(), *pieces = json_array();
@@ -93,11 +113,12 @@ json_t *eval_item_json(const eval_item *item)
         json_decref(pieces);
         return NULL;
     }
-    return json_pack("{s:s,s:s,s:s,s:s,s:I,s:o,s:o,s:o,s:i,s:b}", "id", item->id, "group",
-                     item->group, "x", item->x, "oracle", item->oracle, "question_start",
-                     (json_int_t)item->question_start, "aliases", aliases, "wrong",
-                     text_json(item->wrong), "pieces", pieces, "k", item->k, "numeric",
-                     (int)item->numeric);
+    return with_task(json_pack("{s:s,s:s,s:s,s:s,s:I,s:o,s:o,s:o,s:i,s:b}", "id", item->id, "group",
+                               item->group, "x", item->x, "oracle", item->oracle, "question_start",
+                               (json_int_t)item->question_start, "aliases", aliases, "wrong",
+                               text_json(item->wrong), "pieces", pieces, "k", item->k, "numeric",
+                               (int)item->numeric),
+                     item);
 }
 
 bool eval_item_from_json(const json_t *value, eval_item *out)
@@ -107,11 +128,16 @@ bool eval_item_from_json(const json_t *value, eval_item *out)
     const json_t *pieces = json_object_get(value, "pieces");
     bool ok = text_from(value, "id", &out->id) && text_from(value, "group", &out->group) &&
               text_from(value, "x", &out->x) && text_from(value, "oracle", &out->oracle) &&
-              text_from(value, "wrong", &out->wrong) && out->id && out->group && out->x &&
+              text_from(value, "wrong", &out->wrong) && text_from(value, "facet", &out->facet) &&
+              text_from(value, "checks", &out->checks) && out->id && out->group && out->x &&
               out->oracle;
     out->question_start = count_from(value, "question_start");
     out->k = (int)count_from(value, "k");
     out->numeric = json_is_true(json_object_get(value, "numeric"));
+    out->untrusted = json_is_true(json_object_get(value, "untrusted"));
+    out->several = json_is_true(json_object_get(value, "several"));
+    out->check_count = count_from(value, "check_count");
+    out->checks_left_out = count_from(value, "checks_left_out");
     out->aliases = calloc(json_array_size(aliases) + 1, sizeof *out->aliases);
     out->pieces = calloc(json_array_size(pieces) + 1, sizeof *out->pieces);
     ok = ok && out->aliases && out->pieces;
@@ -122,10 +148,12 @@ bool eval_item_from_json(const json_t *value, eval_item *out)
     }
     for (size_t i = 0; ok && i < json_array_size(pieces); i++) {
         const json_t *p = json_array_get(pieces, i);
+        json_int_t label = json_integer_value(json_array_get(p, 2));
+        ok = label >= EVAL_NEEDED && label < EVAL_LABELS;
         out->pieces[out->piece_count++] = (eval_piece){
             (size_t)json_integer_value(json_array_get(p, 0)),
             (size_t)json_integer_value(json_array_get(p, 1)),
-            (eval_label)json_integer_value(json_array_get(p, 2)),
+            (eval_label)label,
         };
     }
     return ok;
@@ -154,7 +182,7 @@ static bool units_from_json(const json_t *value, eval_record *out)
     for (size_t i = 0; out->units && i < n; i++) {
         const json_t *u = json_array_get(value, i), *score = json_array_get(u, 3);
         json_int_t label = json_integer_value(json_array_get(u, 4));
-        if (!json_is_number(score) || label < EVAL_NEEDED || label > EVAL_MIXED)
+        if (!json_is_number(score) || label < EVAL_NEEDED || label >= EVAL_LABELS)
             return false;
         out->units[out->unit_count++] = (eval_unit){
             (size_t)json_integer_value(json_array_get(u, 0)),
@@ -167,13 +195,57 @@ static bool units_from_json(const json_t *value, eval_record *out)
     return out->units != NULL;
 }
 
-/* What a record has only where step 1 scored; the object is taken over. */
+/* What only records of arm select have; the object is taken over. */
 static json_t *with_scores(json_t *object, const eval_record *r)
 {
-    if (!object || r->unit_count == 0)
+    bool ok = object != NULL;
+    if (ok && r->unit_count > 0)
+        ok = json_object_set_new(object, "units", units_json(r)) == 0;
+    if (ok && (r->unit_count > 0 || r->reader != 0))
+        ok = json_object_set_new(object, "judge", json_sprintf("%016" PRIx64, r->reader)) == 0;
+    if (ok)
         return object;
-    if (json_object_set_new(object, "units", units_json(r)) == 0 &&
-        json_object_set_new(object, "judge", json_sprintf("%016" PRIx64, r->reader)) == 0)
+    json_decref(object);
+    return NULL;
+}
+
+/* Units of labels that have no field of their own; the object is taken over. */
+static json_t *with_kinds(json_t *object, const eval_record *r)
+{
+    json_t *kinds = json_array();
+    bool any = false, ok = object && kinds;
+    for (eval_label i = EVAL_MIXED; ok && i < EVAL_LABELS; i++) {
+        any |= r->kinds[i].whole > 0;
+        ok = json_array_append_new(kinds, json_pack("[I,I]", (json_int_t)r->kinds[i].part,
+                                                    (json_int_t)r->kinds[i].whole)) == 0;
+    }
+    if (ok && any)
+        ok = json_object_set(object, "kinds", kinds) == 0;
+    json_decref(kinds);
+    if (ok)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+static void kinds_from_json(const json_t *value, eval_record *out)
+{
+    for (eval_label i = EVAL_MIXED; i < EVAL_LABELS; i++) {
+        const json_t *pair = json_array_get(value, i - EVAL_MIXED);
+        out->kinds[i] = (eval_share){ (uint64_t)json_integer_value(json_array_get(pair, 0)),
+                                      (uint64_t)json_integer_value(json_array_get(pair, 1)) };
+    }
+}
+
+/* What only task ordinary has, or a run of step 1 alone; the object is taken over. */
+static json_t *with_checks(json_t *object, const eval_record *r)
+{
+    bool ok = object != NULL;
+    if (ok && r->followed > 0)
+        ok = json_object_set_new(object, "followed", json_integer((json_int_t)r->followed)) == 0;
+    if (ok && r->unanswered)
+        ok = json_object_set_new(object, "unanswered", json_true()) == 0;
+    if (ok)
         return object;
     json_decref(object);
     return NULL;
@@ -202,7 +274,7 @@ json_t *eval_record_json(const eval_record *r)
         (json_int_t)r->needed_removed, "step1", eval_usage_json(&r->step1), "step2",
         eval_usage_json(&r->step2), "judged", (int)r->judged, "sentiment", r->sentiment, "quality",
         r->quality);
-    return with_attack(with_scores(object, r), r);
+    return with_checks(with_kinds(with_attack(with_scores(object, r), r), r), r);
 }
 
 bool eval_record_from_json(const json_t *value, eval_record *out)
@@ -228,6 +300,9 @@ bool eval_record_from_json(const json_t *value, eval_record *out)
     out->distractors_removed = (uint32_t)count_from(value, "distractors_removed");
     out->needed = (uint32_t)count_from(value, "needed");
     out->needed_removed = (uint32_t)count_from(value, "needed_removed");
+    kinds_from_json(json_object_get(value, "kinds"), out);
+    out->followed = (uint32_t)count_from(value, "followed");
+    out->unanswered = json_is_true(json_object_get(value, "unanswered"));
     out->judged = json_is_true(json_object_get(value, "judged"));
     const json_t *carried_out = json_object_get(value, "carried_out");
     out->attack_judged = json_is_boolean(carried_out);

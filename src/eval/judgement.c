@@ -37,16 +37,23 @@ static bool counts_in(const eval_unit *u)
     return u->label != EVAL_MIXED && isfinite(u->score);
 }
 
+/* Other arms than select may go by the same scores, and not by the threshold. */
+static size_t scored_in(const eval_record *record)
+{
+    return strcmp(record->arm, "select") ? 0 : record->unit_count;
+}
+
 static bool gather(const eval_run *run, gathered *out)
 {
     size_t all = 0, at = 0;
     for (size_t r = 0; r < run->record_count; r++)
-        all += run->records[r].unit_count;
+        all += scored_in(&run->records[r]);
     *out = (gathered){ .units = calloc(all + 1, sizeof *out->units) };
     for (size_t r = 0; out->units && r < run->record_count; r++) {
         const eval_record *record = &run->records[r];
-        const char *group = record->unit_count > 0 ? group_of(run, record->item, &at) : NULL;
-        for (size_t i = 0; i < record->unit_count; i++) {
+        size_t count = scored_in(record);
+        const char *group = count > 0 ? group_of(run, record->item, &at) : NULL;
+        for (size_t i = 0; i < count; i++) {
             const eval_unit *u = &record->units[i];
             if (counts_in(u))
                 out->units[out->count++] =

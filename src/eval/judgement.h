@@ -1,5 +1,5 @@
 /* How well the scores of mode select tell inserted text from what is needed: ROC, reliability, and what
- * the threshold made of it. Pure, from the scored units of a run's records. */
+ * the threshold made of it. Pure, from the scored units of the records of arm select. */
 #ifndef S2A_EVAL_JUDGEMENT_H
 #define S2A_EVAL_JUDGEMENT_H
 

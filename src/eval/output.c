@@ -32,7 +32,7 @@ static json_t *fallbacks_json(const eval_summary *summary, const char *arm)
     return out;
 }
 
-static json_t *share_json(injection_share s)
+static json_t *share_json(eval_share s)
 {
     bool any = s.whole > 0;
     return json_pack("{s:I,s:I,s:o,s:o}", "count", (json_int_t)s.part, "of", (json_int_t)s.whole,
@@ -50,11 +50,28 @@ static json_t *injection_json(const injection_counts *n)
                      share_json(n->clean_cut), "clean_unchanged", share_json(n->clean_whole));
 }
 
-static json_t *figure_json(const eval_figure *f)
+/* What tasks ordinary, prune and labelled count, by name; null for others. */
+static json_t *shares_json(const eval_figure *f, const char *task)
+{
+    json_t *out = json_object();
+    for (size_t i = 0; out && i < TALLY_COUNT; i++)
+        if (!strcmp(eval_task_name(tallies[i].task), task)) {
+            json_t *one = share_json(f->tallies[i]);
+            if (!tallies[i].cases)
+                json_object_set_new(one, "ci", json_null());
+            json_object_set_new(out, tallies[i].name, one);
+        }
+    if (json_object_size(out) > 0)
+        return out;
+    json_decref(out);
+    return json_null();
+}
+
+static json_t *figure_json(const eval_figure *f, const char *task)
 {
     return json_pack(
         "{s:o,s:o,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,"
-        "s:{s:o,s:o,s:o},s:{s:o,s:o},s:I,s:o}",
+        "s:{s:o,s:o,s:o},s:{s:o,s:o},s:I,s:o,s:o,s:o}",
         "accuracy", real(f->accuracy), "ci", interval(f->ci), "n", (json_int_t)f->n, "items",
         (json_int_t)f->items, "difference", real(f->difference), "difference_ci",
         interval(f->difference_ci), "mcnemar_p", real(f->mcnemar_p), "pairs_needed",
@@ -66,16 +83,19 @@ static json_t *figure_json(const eval_figure *f)
         real(f->quality), "quality_ci", interval(f->quality_ci), "step1", "tokens",
         real(f->step1_tokens), "completion_tokens", real(f->step1_completion_tokens), "ms",
         real(f->step1_ms), "step2", "tokens", real(f->step2_tokens), "ms", real(f->step2_ms),
-        "fallback_count", (json_int_t)f->fallbacks, "injection", injection_json(&f->injection));
+        "fallback_count", (json_int_t)f->fallbacks, "injection", injection_json(&f->injection),
+        "shares", shares_json(f, task), "f2", real(f->f2));
 }
 
-static json_t *record_json(const eval_record *r)
+static json_t *record_json(const eval_record *r, const eval_item *item)
 {
-    return json_pack("{s:o,s:b,s:o,s:I,s:b,s:b,s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o}", "answer",
-                     text(r->answer), "correct", (int)r->correct, "rewritten", text(r->rewritten),
-                     "seed", (json_int_t)r->seed, "follows_wrong", (int)r->follows_wrong,
-                     "unchanged", (int)r->unchanged, "fallback", text(r->fallback), "answer_cut",
-                     (int)r->answer_cut, "removed", eval_spans_json(r->removed, r->removed_count),
+    bool checked = item->check_count > 0 && !r->unanswered;
+    return json_pack("{s:o,s:o,s:b,s:o,s:I,s:b,s:b,s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o}", "answer",
+                     text(r->answer), "followed",
+                     checked ? json_integer((json_int_t)r->followed) : json_null(), "correct",
+                     (int)r->correct, "rewritten", text(r->rewritten), "seed", (json_int_t)r->seed, "follows_wrong", (int)r->follows_wrong,
+                     (int)r->unchanged, "fallback", text(r->fallback), "answer_cut", (int)r->answer_cut, "removed",
+                     eval_spans_json(r->removed, r->removed_count),
                      "sentiment", r->judged ? real(r->sentiment) : json_null(), "quality",
                      r->judged ? real(r->quality) : json_null(), "carried_out",
                      r->attack_judged ? json_boolean(r->carried_out) : json_null(), "step1",
@@ -83,7 +103,8 @@ static json_t *record_json(const eval_record *r)
 }
 
 static const char *const label_names[] = {
-    [EVAL_NEEDED] = "needed", [EVAL_DISTRACTOR] = "distractor", [EVAL_MIXED] = "mixed"
+    [EVAL_NEEDED] = "needed",       [EVAL_DISTRACTOR] = "distractor", [EVAL_MIXED] = "mixed",
+    [EVAL_UNRELATED] = "unrelated", [EVAL_OPINION] = "opinion",       [EVAL_ORDER] = "order",
 };
 
 /* The units of arm select: spans of the input, what became of each, its score, and what it is. */
@@ -100,12 +121,12 @@ static json_t *units_json(const eval_record *r)
 }
 
 /* The arms of one item; the first seed stands for the arm, and with several all are in "runs". */
-static json_t *item_arms_json(const eval_run *run, const char *id, size_t *at)
+static json_t *item_arms_json(const eval_run *run, const eval_item *item, size_t *at)
 {
     json_t *arms = json_object();
-    while (arms && *at < run->record_count && !strcmp(run->records[*at].item, id)) {
+    while (arms && *at < run->record_count && !strcmp(run->records[*at].item, item->id)) {
         const eval_record *r = &run->records[(*at)++];
-        json_t *first = json_object_get(arms, r->arm), *one = record_json(r);
+        json_t *first = json_object_get(arms, r->arm), *one = record_json(r, item);
         if (r->unit_count > 0)
             json_object_set_new(one, "units", units_json(r));
         if (!first) {
@@ -125,6 +146,13 @@ static json_t *item_arms_json(const eval_run *run, const char *id, size_t *at)
     return arms;
 }
 
+/* The instructions that answers are held against. */
+static json_t *checks_json(const eval_item *item)
+{
+    json_t *checks = item->checks ? json_loads(item->checks, 0, NULL) : NULL;
+    return checks ? checks : json_array();
+}
+
 static json_t *items_json(const eval_run *run)
 {
     json_t *items = json_array();
@@ -140,11 +168,12 @@ static json_t *items_json(const eval_run *run)
                                                     (json_int_t)item->pieces[k].end,
                                                     label_names[item->pieces[k].label]));
         json_array_append_new(
-            items, json_pack("{s:s,s:s,s:o,s:o,s:s,s:s,s:I,s:o,s:o}", "id", item->id, "group", item->group,
-                             "aliases", aliases, "wrong", text(item->wrong), "input", item->x,
+            items, json_pack("{s:s,s:s,s:o,s:o,s:I,s:o,s:o,s:s,s:s,s:I,s:o,s:o}", "id", item->id, "group",
+                             item->group, "facet", text(item->facet), "checks", checks_json(item),
+                             "checks_left_out", (json_int_t)item->checks_left_out, "aliases", aliases, "wrong", text(item->wrong), "input", item->x,
                              "oracle", item->oracle, "question_start",
                              (json_int_t)item->question_start, "pieces", pieces, "arms",
-                             item_arms_json(run, item->id, &at)));
+                             item_arms_json(run, item, &at)));
     }
     return items;
 }
@@ -189,7 +218,7 @@ json_t *eval_output_json(const eval_run *run, const eval_summary *summary, const
     json_t *arms = json_object(), *groups = json_object();
     for (size_t i = 0; arms && groups && i < summary->count; i++) {
         const eval_figure *f = &summary->figures[i];
-        json_t *figure = figure_json(f);
+        json_t *figure = figure_json(f, run->task);
         if (!f->group) {
             json_object_set_new(figure, "fallbacks", fallbacks_json(summary, f->arm));
             json_object_set_new(arms, f->arm, figure);

@@ -4,12 +4,18 @@
 
 #include "s2a.h"
 
-/* A piece of an item's prompt with what is known of it. */
+/* A piece of an item's prompt with what is known of it. Stores hold the numbers: append only. */
 typedef enum eval_label {
     EVAL_NEEDED,     /* stands in the clean prompt, or supports the answer */
     EVAL_DISTRACTOR, /* was inserted, or does not support the answer */
     EVAL_MIXED,      /* not scored */
+    EVAL_UNRELATED,  /* this and the next two are distractors of a known kind */
+    EVAL_OPINION,
+    EVAL_ORDER,
+    EVAL_LABELS,
 } eval_label;
+
+bool eval_label_distracts(eval_label label);
 
 typedef struct eval_piece {
     size_t start, end; /* bytes of eval_item.x */
@@ -20,6 +26,7 @@ typedef struct eval_piece {
 typedef struct eval_item {
     char *id;       /* unique in its data file */
     char *group;    /* the split: "suggest-incorrect", "k=4 in-topic", "like"; never NULL */
+    char *facet;    /* another split of the same items: "lang=de", "template=direct"; NULL = none */
     char *x;        /* the prompt, context and question together */
     char *oracle;   /* the same without what should not count */
     size_t question_start; /* in x: from here on it is the question, given apart; 0 = not apart */
@@ -30,9 +37,25 @@ typedef struct eval_item {
     size_t piece_count;
     int k;          /* maths: distractors inserted; otherwise 0 */
     bool numeric;   /* aliases[0] is a number: judged by score_number */
+    bool untrusted; /* read with preset untrusted, whatever the task */
+    bool several;   /* task prune: aliases are as many answers; otherwise ways to write one */
+    char *checks;   /* ordinary: a JSON list of instructions, as eval/instructions.h reads it; NULL = none */
+    size_t check_count, checks_left_out; /* how many it has; those that nothing here can check */
 } eval_item;
 
 void eval_item_free(eval_item *item);
+
+/* Whether an answer to it can be right or wrong. */
+bool eval_item_has_answer(const eval_item *item);
+
+/* The label of [start, end) of x: that of most of its bytes, white space aside. Where a distractor has most and
+ * something needed is in it as well, EVAL_MIXED: who cuts it does harm, who keeps it may be right. */
+eval_label eval_item_label(const eval_item *item, size_t start, size_t end);
+
+/* Of so many, so many. */
+typedef struct eval_share {
+    uint64_t part, whole;
+} eval_share;
 
 /* A unit of x that step 1 scored (mode select; not the question). */
 typedef struct eval_unit {
@@ -47,20 +70,23 @@ typedef struct eval_record {
     char *item, *arm; /* item id, arm name */
     uint32_t seed;
     char *answer, *rewritten; /* rewritten: x' (oracle arm: the oracle prompt; baselines: x) */
-    bool correct;             /* always false for arguments */
+    bool correct;             /* always false for arguments; with checks: all are followed */
     bool follows_wrong;       /* the answer has the wrong suggestion and no right alias */
     bool unchanged;           /* x' is x byte for byte */
     char *fallback;           /* a name of S2A_FALLBACK_MAP, or NULL */
     bool answer_cut;
     s2a_span *removed; /* of x */
     size_t removed_count;
-    /* Units of the item's pieces. A unit is a distractor or needed by what most of its bytes are. */
+    /* Units by eval_item_label; distractors of all kinds. */
     uint32_t distractors, distractors_removed, needed, needed_removed;
+    eval_share kinds[EVAL_LABELS]; /* removed, of all; a question given apart aside. Stored from EVAL_MIXED on */
     eval_unit
         *units; /* none where step 1 gives no scores, and in stores of before they were kept */
     size_t unit_count;
     uint64_t reader; /* arm select: step1_reader of what units were scored with */
     s2a_usage step1, step2;
+    bool unanswered;    /* step 1 alone: nobody asked for an answer */
+    uint32_t followed;  /* of the item's checks */
     bool judged;        /* arguments: the two below are set */
     double sentiment;   /* -5..5 */
     double quality;     /* 1..5 */

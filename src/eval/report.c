@@ -121,6 +121,13 @@ static s2a_status write_texts(const report_part *parts, size_t count, const char
         report_injection_csv(&text, parts, count);
         status = write_text(&text, dir, "injection.csv", err);
     }
+    bool shares = false;
+    for (size_t i = 0; i < count; i++)
+        shares |= report_has_shares(&parts[i]);
+    if (status == S2A_OK && shares) {
+        report_shares_csv(&text, parts, count);
+        status = write_text(&text, dir, "shares.csv", err);
+    }
     if (status == S2A_OK) {
         report_summary_markdown(&text, parts, count, command);
         status = write_text(&text, dir, "summary.md", err);

@@ -44,7 +44,7 @@ static void add_record(buf *out, const eval_run *run, const eval_item *item, con
     /* x is there already. */
     bool same = !r->rewritten || strcmp(r->rewritten, item->x) == 0;
     add_text(out, "rewritten", same ? NULL : r->rewritten);
-    if (item->alias_count > 0)
+    if (eval_item_has_answer(item) && !r->unanswered)
         add_bool(out, "correct", r->correct);
     add_bool(out, "follows", r->follows_wrong);
     add_text(out, "fallback", r->fallback);
@@ -84,7 +84,7 @@ static void add_item(buf *out, const eval_run *run, const eval_item *item,
     buf_adds(out, "],\"distractors\":[");
     size_t distractors = 0;
     for (size_t i = 0; i < item->piece_count; i++)
-        if (item->pieces[i].label == EVAL_DISTRACTOR)
+        if (eval_label_distracts(item->pieces[i].label))
             add_span(out, &at, item->pieces[i].start, item->pieces[i].end, distractors++);
     buf_adds(out, "],\"records\":[");
     for (size_t i = 0; i < record_count; i++) {

@@ -56,6 +56,9 @@ void report_items_csv(buf *out, const report_part *parts, size_t count);
 /* Task injection: what became of the attacks and of contexts without one. */
 bool report_has_injection(const report_part *part);
 void report_injection_csv(buf *out, const report_part *parts, size_t count);
+/* Tasks ordinary, prune and labelled: what they count, by arm and group. */
+bool report_has_shares(const report_part *part);
+void report_shares_csv(buf *out, const report_part *parts, size_t count);
 /* The judgement of mode select: the curves' points and what the threshold did. */
 void report_judgement_csv(buf *out, const report_part *parts, size_t count);
 /* What the table of the judgement says above it. */

@@ -410,8 +410,9 @@ s2a_status report_plots(report_part *part, const char *dir, s2a_error *err)
         return error_nomem(err);
     *p = (plotter){ .part = part, .dir = dir, .err = err };
     bool judged = strcmp(part->run->task, "argument") == 0;
-    bool topical = has_topic(p, topics[0]) || has_topic(p, topics[1]);
-    if (!judged)
+    bool answered = part->run->record_count == 0 || !part->run->records[0].unanswered;
+    bool topical = answered && (has_topic(p, topics[0]) || has_topic(p, topics[1]));
+    if (!judged && answered)
         accuracy_by_arm(p);
     if (judged) {
         by_group(p, OBJECTIVITY);
@@ -420,7 +421,7 @@ s2a_status report_plots(report_part *part, const char *dir, s2a_error *err)
         accuracy_by_topic(p);
         accuracy_over_k(p, false);
         accuracy_over_k(p, true);
-    } else if (part->summary.group_count > 1) {
+    } else if (answered && part->summary.group_count > 1) {
         by_group(p, ACCURACY);
     }
     if (part->judgement.group_count > 0) {

@@ -106,12 +106,23 @@ static void cell_quality(const eval_figure *f, buf *value, buf *interval)
     add_interval(interval, f->quality_ci, 1, 2);
 }
 
-static void add_counted(injection_share s, buf *value, buf *interval)
+static void add_counted(eval_share s, buf *value, buf *interval)
 {
     if (s.whole == 0)
         return;
     add_share(value, (double)s.part / (double)s.whole);
     add_interval(interval, stats_wilson(s.part, s.whole, 0.95), 100, 1);
+}
+
+/* Of task ordinary and others: the columns are those of TALLY_MAP. */
+static void add_tally(const eval_figure *f, tally_id id, buf *value, buf *interval)
+{
+    eval_share s = f->tallies[id];
+    if (s.whole == 0)
+        return;
+    add_share(value, (double)s.part / (double)s.whole);
+    if (tallies[id].cases)
+        add_interval(interval, stats_wilson(s.part, s.whole, 0.95), 100, 1);
 }
 
 static void cell_attack_success(const eval_figure *f, buf *value, buf *interval)
@@ -126,23 +137,18 @@ static void cell_sentiment(const eval_figure *f, buf *value, buf *interval)
         add_fixed(value, f->sentiment, 2, "");
 }
 
-/* Arms without a step 1 remove nothing, which says nothing about removing. */
-static bool has_step1(const eval_figure *f)
-{
-    return f->n > 0 && (f->step1_tokens > 0 || f->step1_ms > 0);
-}
-
 static void cell_follows(const eval_figure *f, buf *value, buf *interval)
 {
     (void)interval;
     add_share(value, f->follows_wrong);
 }
 
+/* Arms without a step 1 remove nothing, which says nothing about removing. */
 #define STEP_SHARE_CELL(name, field)                                         \
     static void cell_##name(const eval_figure *f, buf *value, buf *interval) \
     {                                                                        \
         (void)interval;                                                      \
-        if (has_step1(f))                                                    \
+        if (f->has_step1)                                                    \
             add_share(value, f->field);                                      \
     }
 STEP_SHARE_CELL(unchanged, unchanged)
@@ -154,13 +160,29 @@ STEP_SHARE_CELL(kept, needed_kept)
 #define INJECTION_CELL(name, field)                                          \
     static void cell_##name(const eval_figure *f, buf *value, buf *interval) \
     {                                                                        \
-        if (has_step1(f))                                                    \
+        if (f->has_step1)                                                    \
             add_counted(f->injection.field, value, interval);                \
     }
 INJECTION_CELL(attacks_removed, removed)
 INJECTION_CELL(clean_cut, clean_cut)
 INJECTION_CELL(clean_whole, clean_whole)
 #undef INJECTION_CELL
+
+#define TALLY_CELL(id, task, name, brief, head, help, step1, cases)         \
+    static void cell_tally_##id(const eval_figure *f, buf *value, buf *interval) \
+    {                                                                       \
+        if (!(step1) || f->has_step1)                                       \
+            add_tally(f, TALLY_##id, value, interval);                      \
+    }
+TALLY_MAP(TALLY_CELL)
+#undef TALLY_CELL
+
+static void cell_f2(const eval_figure *f, buf *value, buf *interval)
+{
+    (void)interval;
+    if (isfinite(f->f2))
+        add_fixed(value, f->f2, 3, "");
+}
 
 #define COUNT_CELL(name, field, shown)                                       \
     static void cell_##name(const eval_figure *f, buf *value, buf *interval) \
@@ -169,16 +191,16 @@ INJECTION_CELL(clean_whole, clean_whole)
         if ((shown) && isfinite(f->field))                                   \
             add_fixed(value, f->field, 0, "");                               \
     }
-COUNT_CELL(step1_tokens, step1_tokens, has_step1(f))
-COUNT_CELL(written, step1_completion_tokens, has_step1(f))
+COUNT_CELL(step1_tokens, step1_tokens, f->has_step1)
+COUNT_CELL(written, step1_completion_tokens, f->has_step1)
 COUNT_CELL(step2_tokens, step2_tokens, true)
-COUNT_CELL(step1_ms, step1_ms, has_step1(f))
+COUNT_CELL(step1_ms, step1_ms, f->has_step1)
 COUNT_CELL(step2_ms, step2_ms, true)
 #undef COUNT_CELL
 
 static void cell_fallbacks(const eval_figure *f, buf *value, buf *interval)
 {
-    if (!has_step1(f))
+    if (!f->has_step1)
         return;
     buf_addf(value, "%zu", f->fallbacks);
     if (f->fallbacks > 0)
@@ -214,6 +236,11 @@ const report_column report_columns[] = {
       cell_objectivity },
     { REPORT_RESULTS, "quality", "1 to 5 by the judge, mean, with a 95 % interval", cell_quality },
     { REPORT_RESULTS, "sentiment", "-5 to 5 by the judge, mean", cell_sentiment },
+#define TALLY_COLUMN(id, task, name, brief, head, help, step1, cases) \
+    { REPORT_RESULTS, head, help, cell_tally_##id },
+    TALLY_MAP(TALLY_COLUMN)
+#undef TALLY_COLUMN
+    { REPORT_RESULTS, "F2", "of support kept and precision, the first counting twice", cell_f2 },
     { REPORT_STEPS, "x' = x", "step 1 left the prompt as it was, byte for byte", cell_unchanged },
     { REPORT_STEPS, "removal precision", "of the units that were removed: those that distract",
       cell_precision },
@@ -392,7 +419,7 @@ static void items_row(buf *out, const eval_run *run, const eval_item *item, cons
     field_count(out, item && item->k > 0 ? (uint64_t)item->k : 0);
     field_text(out, r->arm);
     field_count(out, r->seed);
-    field_bool(out, item && item->alias_count > 0, r->correct);
+    field_bool(out, item && eval_item_has_answer(item) && !r->unanswered, r->correct);
     field_bool(out, item && item->wrong, r->follows_wrong);
     field_bool(out, true, r->unchanged);
     field_text(out, r->fallback);
@@ -406,6 +433,9 @@ static void items_row(buf *out, const eval_run *run, const eval_item *item, cons
     field_number(out, r->judged ? r->sentiment : NAN);
     field_number(out, r->judged ? r->quality : NAN);
     field_bool(out, r->attack_judged, r->carried_out);
+    field_text(out, item ? item->facet : NULL);
+    field_count(out, item ? item->check_count : 0);
+    field_count(out, r->followed);
     end_row(out);
 }
 
@@ -415,7 +445,7 @@ void report_items_csv(buf *out, const report_part *parts, size_t count)
                   "answer_cut,distractors,distractors_removed,needed,needed_removed,"
                   "step1_prompt_tokens,step1_cached_tokens,step1_completion_tokens,step1_ms,"
                   "step2_prompt_tokens,step2_cached_tokens,step2_completion_tokens,step2_ms,"
-                  "sentiment,quality,carried_out\n");
+                  "sentiment,quality,carried_out,facet,checks,followed\n");
     for (size_t i = 0; i < count; i++) {
         const eval_run *run = parts[i].run;
         for (size_t r = 0; r < run->record_count; r++) {
@@ -434,7 +464,7 @@ bool report_has_injection(const report_part *part)
 }
 
 static void injection_row(buf *out, const eval_run *run, const eval_figure *f, const char *what,
-                          injection_share s)
+                          eval_share s)
 {
     if (s.whole == 0)
         return;
@@ -463,6 +493,44 @@ void report_injection_csv(buf *out, const report_part *parts, size_t count)
             injection_row(out, run, f, "clean contexts whole", f->injection.clean_whole);
         }
     }
+}
+
+/* ---- what tasks ordinary, prune and labelled count ------------------------------------------- */
+
+bool report_has_shares(const report_part *part)
+{
+    for (size_t i = 0; i < TALLY_COUNT; i++)
+        if (!strcmp(eval_task_name(tallies[i].task), part->run->task))
+            return true;
+    return false;
+}
+
+static void share_row(buf *out, const eval_run *run, const eval_figure *f, tally_id id)
+{
+    eval_share s = f->tallies[id];
+    stats_interval none = { NAN, NAN };
+    if (s.whole == 0)
+        return;
+    field_text(out, run->task);
+    field_text(out, run->model);
+    field_text(out, run->data_name);
+    field_text(out, f->arm);
+    field_text(out, f->group);
+    field_text(out, tallies[id].name);
+    field_count(out, s.part);
+    field_count(out, s.whole);
+    field_number(out, (double)s.part / (double)s.whole);
+    field_interval(out, tallies[id].cases ? stats_wilson(s.part, s.whole, 0.95) : none);
+    end_row(out);
+}
+
+void report_shares_csv(buf *out, const report_part *parts, size_t count)
+{
+    buf_adds(out, "task,model,data,arm,group,what,count,of,share,low,high\n");
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < parts[i].summary.count; k++)
+            for (size_t id = 0; id < TALLY_COUNT; id++)
+                share_row(out, parts[i].run, &parts[i].summary.figures[k], (tally_id)id);
 }
 
 /* ---- the judgement ---------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include "digest/sha256.h"
 #include "eval/data.h"
 #include "eval/distract.h"
+#include "eval/rows.h"
 #include "eval/score.h"
 
 #include <inttypes.h>
@@ -17,15 +18,14 @@
 
 /* ---- fields ----------------------------------------------------------------------------- */
 
-static s2a_status bad(eval_row_sink *sink, s2a_error *err, const char *what, const char *field)
+s2a_status rows_bad(eval_row_sink *sink, s2a_error *err, const char *what, const char *field)
 {
     snprintf(sink->detail, sizeof sink->detail, "%s: %s", field, what);
     sink->fault = sink->detail;
     return error_set(err, S2A_INPUT, "%s", sink->detail);
 }
 
-/* A string that is not blank and has no NUL; NULL otherwise. */
-static const char *string_of(const json_t *value)
+const char *rows_string(const json_t *value)
 {
     const char *text = json_string_value(value);
     if (!text || strlen(text) != json_string_length(value) || ascii_blank(text, strlen(text)))
@@ -33,34 +33,47 @@ static const char *string_of(const json_t *value)
     return text;
 }
 
-static const char *field(const json_t *row, const char *name)
+const char *rows_field(const json_t *row, const char *name)
 {
-    return string_of(json_object_get(row, name));
+    return rows_string(json_object_get(row, name));
 }
 
-static char *copy(const char *text)
+char *rows_copy(const char *text)
 {
     return bytes_dup(text, strlen(text));
 }
 
-static bool item_texts(eval_item *item, const char *group, const char *x, const char *oracle)
+bool rows_texts(eval_item *item, const char *group, const char *x, const char *oracle)
 {
-    item->group = copy(group);
-    item->x = item->x ? item->x : copy(x);
-    item->oracle = item->oracle ? item->oracle : copy(oracle);
+    item->group = rows_copy(group);
+    item->x = item->x ? item->x : rows_copy(x);
+    item->oracle = item->oracle ? item->oracle : rows_copy(oracle);
     return item->group && item->x && item->oracle;
 }
 
-/* id: the row's own with the suffix, or made from the text. */
-static s2a_status item_name(eval_item *item, const json_t *row, const char *text, const char *suffix,
-                            s2a_error *err)
+const char *rows_trim(const char *text, size_t *len)
+{
+    while (*len > 0 && ascii_space(*text)) {
+        text++;
+        --*len;
+    }
+    while (*len > 0 && ascii_space(text[*len - 1]))
+        --*len;
+    return text;
+}
+
+s2a_status rows_name(eval_item *item, const json_t *row, const char *text, const char *suffix, s2a_error *err)
 {
     const json_t *id = json_object_get(row, "id");
-    id = id ? id : json_object_get(row, "_id");
+    return rows_name_as(item, id ? id : json_object_get(row, "_id"), text, suffix, err);
+}
+
+s2a_status rows_name_as(eval_item *item, const json_t *id, const char *text, const char *suffix, s2a_error *err)
+{
     char made[9];
     buf name;
     buf_init(&name, 4096);
-    if (string_of(id)) {
+    if (rows_string(id)) {
         buf_adds(&name, json_string_value(id));
     } else if (json_is_integer(id)) {
         buf_addf(&name, "%" JSON_INTEGER_FORMAT, json_integer_value(id));
@@ -77,14 +90,13 @@ static s2a_status item_name(eval_item *item, const json_t *row, const char *text
     return item->id ? S2A_OK : error_nomem(err);
 }
 
-static s2a_status aliases_set(eval_item *item, const char *const *texts, size_t count,
-                              s2a_error *err)
+s2a_status rows_aliases(eval_item *item, const char *const *texts, size_t count, s2a_error *err)
 {
     item->aliases = calloc(count + 1, sizeof *item->aliases);
     if (!item->aliases)
         return error_nomem(err);
     for (size_t i = 0; i < count; i++) {
-        item->aliases[i] = copy(texts[i]);
+        item->aliases[i] = rows_copy(texts[i]);
         if (!item->aliases[i])
             return error_nomem(err);
         item->alias_count++;
@@ -92,7 +104,7 @@ static s2a_status aliases_set(eval_item *item, const char *const *texts, size_t 
     return S2A_OK;
 }
 
-static s2a_status pieces_set(eval_item *item, const eval_piece *pieces, size_t count, s2a_error *err)
+s2a_status rows_pieces(eval_item *item, const eval_piece *pieces, size_t count, s2a_error *err)
 {
     item->pieces = calloc(count + 1, sizeof *item->pieces);
     if (!item->pieces)
@@ -113,12 +125,12 @@ static s2a_status number_alias(eval_row_sink *sink, eval_item *item, const json_
         value = json_number_value(answer);
         snprintf(text, sizeof text, "%.15g", value);
     } else {
-        const char *given = string_of(answer);
+        const char *given = rows_string(answer);
         const char *mark = given ? strstr(given, "####") : NULL;
         if (mark)
             given = mark + 4;
         if (!given || !score_number(given, strlen(given), &value))
-            return bad(sink, err, "is missing, or is no number", "answer");
+            return rows_bad(sink, err, "is missing, or is no number", "answer");
         while (ascii_space(*given))
             given++;
         size_t n = strcspn(given, "\n");
@@ -129,10 +141,10 @@ static s2a_status number_alias(eval_row_sink *sink, eval_item *item, const json_
     }
     /* "1e+20" would be read as 20. */
     if (!score_number(text, strlen(text), &again) || !score_number_equal(value, again))
-        return bad(sink, err, "is too large or too small a number", "answer");
+        return rows_bad(sink, err, "is too large or too small a number", "answer");
     item->numeric = true;
     const char *one = text;
-    return aliases_set(item, &one, 1, err);
+    return rows_aliases(item, &one, 1, err);
 }
 
 /* ---- qa --------------------------------------------------------------------------------- */
@@ -159,7 +171,7 @@ static const char *opinion_kind(const char *template)
 /* prompt[0].content; SycophancyEval keeps the prompt as a list of turns. */
 static const char *first_turn(const json_t *row)
 {
-    return field(json_array_get(json_object_get(row, "prompt"), 0), "content");
+    return rows_field(json_array_get(json_object_get(row, "prompt"), 0), "content");
 }
 
 static s2a_status qa_aliases(eval_row_sink *sink, eval_item *item, const json_t *base,
@@ -168,18 +180,18 @@ static s2a_status qa_aliases(eval_row_sink *sink, eval_item *item, const json_t 
     const json_t *list = json_object_get(base, "answer");
     size_t n = json_array_size(list);
     if (n == 0)
-        return bad(sink, err, "is missing, or is an empty list", "base.answer");
+        return rows_bad(sink, err, "is missing, or is an empty list", "base.answer");
     const char **texts = calloc(n, sizeof *texts);
     if (!texts)
         return error_nomem(err);
     s2a_status status = S2A_OK;
     for (size_t i = 0; i < n && status == S2A_OK; i++) {
-        texts[i] = string_of(json_array_get(list, i));
+        texts[i] = rows_string(json_array_get(list, i));
         if (!texts[i])
-            status = bad(sink, err, "holds an alias that is no text", "base.answer");
+            status = rows_bad(sink, err, "holds an alias that is no text", "base.answer");
     }
     if (status == S2A_OK)
-        status = aliases_set(item, texts, n, err);
+        status = rows_aliases(item, texts, n, err);
     free(texts);
     return status;
 }
@@ -188,14 +200,14 @@ static s2a_status qa_read(eval_row_sink *sink, const json_t *row, eval_item *ite
                           s2a_error *err)
 {
     const json_t *base = json_object_get(row, "base");
-    const char *x = first_turn(row), *question = field(base, "question");
-    const char *template = field(json_object_get(row, "metadata"), "prompt_template");
+    const char *x = first_turn(row), *question = rows_field(base, "question");
+    const char *template = rows_field(json_object_get(row, "metadata"), "prompt_template");
     if (!x)
-        return bad(sink, err, "is missing", "prompt[0].content");
+        return rows_bad(sink, err, "is missing", "prompt[0].content");
     if (!template)
-        return bad(sink, err, "is missing", "metadata.prompt_template");
+        return rows_bad(sink, err, "is missing", "metadata.prompt_template");
     if (!question)
-        return bad(sink, err, "is missing", "base.question");
+        return rows_bad(sink, err, "is missing", "base.question");
     const char *kind = opinion_kind(template);
     bool plain = !strcmp(template, "{question}");
     if (!kind && !plain) {
@@ -208,19 +220,19 @@ static s2a_status qa_read(eval_row_sink *sink, const json_t *row, eval_item *ite
     }
     s2a_status status = qa_aliases(sink, item, base, err);
     if (status == S2A_OK)
-        status = item_name(item, row, question, clean ? "" : kind, err);
+        status = rows_name(item, row, question, clean ? "" : kind, err);
     if (status != S2A_OK)
         return status;
-    if (!item_texts(item, clean ? "question" : kind, x, question))
+    if (!rows_texts(item, clean ? "question" : kind, x, question))
         return error_nomem(err);
-    const char *wrong = field(base, "incorrect_answer");
-    if (kind && !strcmp(kind, "suggest-incorrect") && wrong && !(item->wrong = copy(wrong)))
+    const char *wrong = rows_field(base, "incorrect_answer");
+    if (kind && !strcmp(kind, "suggest-incorrect") && wrong && !(item->wrong = rows_copy(wrong)))
         return error_nomem(err);
     size_t n = strlen(question), len = strlen(x);
     if (strncmp(x, question, n) != 0)
         return S2A_OK; /* where the insertion is cannot be told */
     eval_piece pieces[] = { { 0, n, EVAL_NEEDED }, { n, len, EVAL_DISTRACTOR } };
-    return pieces_set(item, pieces, n < len ? 2 : 1, err);
+    return rows_pieces(item, pieces, n < len ? 2 : 1, err);
 }
 
 /* ---- argument --------------------------------------------------------------------------- */
@@ -250,11 +262,11 @@ static s2a_status argument_add(eval_row_sink *sink, const json_t *row, const cha
         item.oracle = buf_take(&oracle, NULL);
         buf_free(&x);
         buf_free(&oracle);
-        s2a_status status = item.x && item.oracle ? item_name(&item, row, text, kinds[i].kind, err)
+        s2a_status status = item.x && item.oracle ? rows_name(&item, row, text, kinds[i].kind, err)
                                                   : error_nomem(err);
         if (status == S2A_OK)
-            status = pieces_set(&item, pieces, 3, err);
-        if (status == S2A_OK && !item_texts(&item, kinds[i].kind, "", ""))
+            status = rows_pieces(&item, pieces, 3, err);
+        if (status == S2A_OK && !rows_texts(&item, kinds[i].kind, "", ""))
             status = error_nomem(err);
         if (status == S2A_OK)
             status = eval_data_add(sink->data, &item, err);
@@ -268,12 +280,12 @@ static s2a_status argument_add(eval_row_sink *sink, const json_t *row, const cha
 static s2a_status argument_read(eval_row_sink *sink, const json_t *row, s2a_error *err)
 {
     static const char *const names[] = { "argument", "source_article", "text" };
-    const char *text = field(json_object_get(row, "base"), "text");
+    const char *text = rows_field(json_object_get(row, "base"), "text");
     sink->may_repeat = text != NULL;
     for (size_t i = 0; !text && i < sizeof names / sizeof names[0]; i++)
-        text = field(row, names[i]);
+        text = rows_field(row, names[i]);
     if (!text)
-        return bad(sink, err, "is missing", "argument");
+        return rows_bad(sink, err, "is missing", "argument");
     return argument_add(sink, row, text, err);
 }
 
@@ -299,7 +311,7 @@ static s2a_status gsm_ic_pieces(eval_item *item, const char *original, s2a_error
         pieces[i] = (eval_piece){ units[i].start, units[i].text_end, label };
     }
     if (status == S2A_OK)
-        status = pieces_set(item, pieces, count, err);
+        status = rows_pieces(item, pieces, count, err);
     free(pieces);
     free(units);
     return status;
@@ -307,22 +319,22 @@ static s2a_status gsm_ic_pieces(eval_item *item, const char *original, s2a_error
 
 static s2a_status gsm_ic_read(eval_row_sink *sink, const json_t *row, s2a_error *err)
 {
-    const char *x = field(row, "new_question"), *original = field(row, "original_question");
-    const char *label = field(row, "sentence_label");
+    const char *x = rows_field(row, "new_question"), *original = rows_field(row, "original_question");
+    const char *label = rows_field(row, "sentence_label");
     if (!x)
-        return bad(sink, err, "is missing", "new_question");
+        return rows_bad(sink, err, "is missing", "new_question");
     if (!original)
-        return bad(sink, err, "is missing", "original_question");
+        return rows_bad(sink, err, "is missing", "original_question");
     if (!label)
-        return bad(sink, err, "is missing", "sentence_label");
+        return rows_bad(sink, err, "is missing", "sentence_label");
     eval_item item = { .k = 1 };
     const char *topic = !strcmp(label, "in_topic") ? "in-topic" : "off-topic";
     char group[32];
     snprintf(group, sizeof group, "k=1 %s", topic);
     s2a_status status = number_alias(sink, &item, json_object_get(row, "answer"), err);
     if (status == S2A_OK)
-        status = item_name(&item, row, x, topic, err);
-    if (status == S2A_OK && !item_texts(&item, group, x, original))
+        status = rows_name(&item, row, x, topic, err);
+    if (status == S2A_OK && !rows_texts(&item, group, x, original))
         status = error_nomem(err);
     if (status == S2A_OK)
         status = gsm_ic_pieces(&item, original, err);
@@ -350,11 +362,11 @@ static s2a_status math_build(eval_row_sink *sink, const json_t *row, const char 
     if (status == S2A_OK) {
         status = distract_build(question, &spec, &item, err);
         if (status == S2A_INPUT)
-            status = bad(sink, err, "has one sentence only", "question");
+            status = rows_bad(sink, err, "has one sentence only", "question");
     }
     if (status == S2A_OK)
-        status = item_name(&item, row, question, suffix, err);
-    if (status == S2A_OK && !item_texts(&item, group, "", ""))
+        status = rows_name(&item, row, question, suffix, err);
+    if (status == S2A_OK && !rows_texts(&item, group, "", ""))
         status = error_nomem(err);
     if (status == S2A_OK)
         status = eval_data_add(sink->data, &item, err);
@@ -366,9 +378,9 @@ static s2a_status math_read(eval_row_sink *sink, const json_t *row, s2a_error *e
 {
     if (json_object_get(row, "new_question"))
         return gsm_ic_read(sink, row, err);
-    const char *question = field(row, "question");
+    const char *question = rows_field(row, "question");
     if (!question)
-        return bad(sink, err, "is missing", "question");
+        return rows_bad(sink, err, "is missing", "question");
     const eval_data_options *o = sink->options;
     s2a_status status = S2A_OK;
     for (size_t i = 0; i < o->k_count && status == S2A_OK; i++)
@@ -455,7 +467,7 @@ static s2a_status hard_pieces(eval_item *item, s2a_error *err)
         pieces[i] = (eval_piece){ units[i].start, units[i].text_end, label };
     }
     if (status == S2A_OK)
-        status = pieces_set(item, pieces, count, err);
+        status = rows_pieces(item, pieces, count, err);
     free(pieces);
     free(units);
     free(seed_units);
@@ -464,20 +476,20 @@ static s2a_status hard_pieces(eval_item *item, s2a_error *err)
 
 static s2a_status hard_read(eval_row_sink *sink, const json_t *row, eval_item *item, s2a_error *err)
 {
-    const char *x = field(row, "question"), *seed = field(row, "seed_question");
-    const char *kind = field(row, "perturbation_type");
+    const char *x = rows_field(row, "question"), *seed = rows_field(row, "seed_question");
+    const char *kind = rows_field(row, "perturbation_type");
     if (kind && strcmp(kind, "distraction insertion") != 0) {
         sink->other = true;
         return S2A_OK;
     }
     if (!x)
-        return bad(sink, err, "is missing", "question");
+        return rows_bad(sink, err, "is missing", "question");
     if (!seed)
-        return bad(sink, err, "is missing", "seed_question");
+        return rows_bad(sink, err, "is missing", "seed_question");
     s2a_status status = number_alias(sink, item, json_object_get(row, "answer"), err);
     if (status == S2A_OK)
-        status = item_name(item, row, x, "", err);
-    if (status == S2A_OK && !item_texts(item, "distraction insertion", x, seed))
+        status = rows_name(item, row, x, "", err);
+    if (status == S2A_OK && !rows_texts(item, "distraction insertion", x, seed))
         status = error_nomem(err);
     return status == S2A_OK ? hard_pieces(item, err) : status;
 }
@@ -506,14 +518,14 @@ static bool supports(const json_t *facts, const char *title, size_t sentence)
 static s2a_status rag_paragraph(eval_row_sink *sink, rag_build *b, const json_t *paragraph,
                                 const json_t *facts, s2a_error *err)
 {
-    const char *title = string_of(json_array_get(paragraph, 0));
+    const char *title = rows_string(json_array_get(paragraph, 0));
     const json_t *sentences = json_array_get(paragraph, 1);
     if (!title || !json_is_array(sentences))
-        return bad(sink, err, "holds a paragraph without title and sentences", "context");
+        return rows_bad(sink, err, "holds a paragraph without title and sentences", "context");
     buf_addf(&b->x, "%s%s: ", b->x.len ? "\n\n" : "", title);
     bool opened = false;
     for (size_t i = 0; i < json_array_size(sentences); i++) {
-        const char *text = string_of(json_array_get(sentences, i));
+        const char *text = rows_string(json_array_get(sentences, i));
         if (!text)
             continue;
         while (ascii_space(*text))
@@ -544,47 +556,48 @@ static s2a_status rag_paragraph(eval_row_sink *sink, rag_build *b, const json_t 
     return S2A_OK;
 }
 
-static s2a_status rag_fill(eval_row_sink *sink, rag_build *b, const json_t *row, eval_item *item,
-                           s2a_error *err)
+static s2a_status rag_fill(eval_row_sink *sink, rag_build *b, const json_t *row, const char *group,
+                           eval_item *item, s2a_error *err)
 {
-    const char *question = field(row, "question"), *answer = field(row, "answer");
+    const char *question = rows_field(row, "question"), *answer = rows_field(row, "answer");
     const json_t *context = json_object_get(row, "context");
     const json_t *facts = json_object_get(row, "supporting_facts");
     if (!question)
-        return bad(sink, err, "is missing", "question");
+        return rows_bad(sink, err, "is missing", "question");
     if (!answer)
-        return bad(sink, err, "is missing", "answer");
+        return rows_bad(sink, err, "is missing", "answer");
     if (json_array_size(context) == 0)
-        return bad(sink, err, "is missing, or is an empty list", "context");
+        return rows_bad(sink, err, "is missing, or is an empty list", "context");
     if (json_array_size(facts) == 0)
-        return bad(sink, err, "is missing, or is an empty list", "supporting_facts");
+        return rows_bad(sink, err, "is missing, or is an empty list", "supporting_facts");
     s2a_status status = S2A_OK;
     for (size_t i = 0; i < json_array_size(context) && status == S2A_OK; i++)
         status = rag_paragraph(sink, b, json_array_get(context, i), facts, err);
     if (status != S2A_OK)
         return status;
     if (b->oracle.len == 0)
-        return bad(sink, err, "names no sentence of the context", "supporting_facts");
+        return rows_bad(sink, err, "names no sentence of the context", "supporting_facts");
     buf_adds(&b->x, "\n\n");
     item->question_start = b->x.len;
     buf_adds(&b->x, question);
     buf_addf(&b->oracle, "\n\n%s", question);
     item->x = buf_take(&b->x, NULL);
     item->oracle = buf_take(&b->oracle, NULL);
-    if (!item->x || !item->oracle || !item_texts(item, "distractor paragraphs", "", ""))
+    if (!item->x || !item->oracle || !rows_texts(item, group, "", ""))
         return error_nomem(err);
-    status = aliases_set(item, &answer, 1, err);
+    status = rows_aliases(item, &answer, 1, err);
     if (status == S2A_OK)
-        status = item_name(item, row, question, "", err);
-    return status == S2A_OK ? pieces_set(item, b->pieces, b->count, err) : status;
+        status = rows_name(item, row, question, "", err);
+    return status == S2A_OK ? rows_pieces(item, b->pieces, b->count, err) : status;
 }
 
-static s2a_status rag_read(eval_row_sink *sink, const json_t *row, eval_item *item, s2a_error *err)
+s2a_status rows_paragraphs(eval_row_sink *sink, const json_t *row, const char *group, eval_item *item,
+                           s2a_error *err)
 {
     rag_build b = { 0 };
     buf_init(&b.x, LIMIT_INPUT_BYTES);
     buf_init(&b.oracle, LIMIT_INPUT_BYTES);
-    s2a_status status = rag_fill(sink, &b, row, item, err);
+    s2a_status status = rag_fill(sink, &b, row, group, item, err);
     buf_free(&b.x);
     buf_free(&b.oracle);
     free(b.pieces);
@@ -597,171 +610,17 @@ static s2a_status clean_read(eval_row_sink *sink, const json_t *row, eval_item *
 {
     if (json_object_get(row, "base"))
         return qa_read(sink, row, item, true, err);
-    const char *x = field(row, "question");
-    x = x ? x : field(row, "text");
+    const char *x = rows_field(row, "question");
+    x = x ? x : rows_field(row, "text");
     if (!x)
-        return bad(sink, err, "is missing", "question");
+        return rows_bad(sink, err, "is missing", "question");
     s2a_status status = number_alias(sink, item, json_object_get(row, "answer"), err);
     if (status == S2A_OK)
-        status = item_name(item, row, x, "clean", err);
-    if (status == S2A_OK && !item_texts(item, "problem", x, x))
+        status = rows_name(item, row, x, "clean", err);
+    if (status == S2A_OK && !rows_texts(item, "problem", x, x))
         status = error_nomem(err);
     eval_piece whole = { 0, strlen(x), EVAL_NEEDED };
-    return status == S2A_OK ? pieces_set(item, &whole, 1, err) : status;
-}
-
-/* ---- injection -------------------------------------------------------------------------- */
-
-/* A sum may be written with or without marks between thousands and cents that are nothing. */
-static s2a_status sum_aliases(eval_item *item, const char *answer, s2a_error *err)
-{
-    size_t len = strlen(answer);
-    const char *forms[4] = { answer };
-    char *made[4] = { copy(answer), copy(answer), copy(answer), NULL };
-    s2a_status status = made[0] && made[1] && made[2] ? S2A_OK : error_nomem(err);
-    bool cents = len > 3 && !strcmp(answer + len - 3, ".00");
-    size_t count = 1;
-    for (int i = 0; i < 3 && status == S2A_OK; i++) {
-        size_t n = cents && i > 0 ? len - 3 : len, to = 0;
-        for (size_t k = 0; k < n; k++)
-            if (i == 1 || !strchr(", ", answer[k]))
-                made[i][to++] = answer[k];
-        made[i][to] = '\0';
-        forms[count++] = made[i];
-    }
-    if (status == S2A_OK)
-        status = aliases_set(item, forms, strpbrk(answer, "0123456789") ? count : 1, err);
-    for (int i = 0; i < 3; i++)
-        free(made[i]);
-    return status;
-}
-
-/* The end of the unit of the context whose end is nearest to its middle. */
-static s2a_status middle_of(const char *context, size_t *out, s2a_error *err)
-{
-    segment_unit *units = NULL;
-    size_t count = 0, len = strlen(context);
-    s2a_status status = segment_text(context, len, &units, &count, err);
-    *out = len;
-    for (size_t i = 0; status == S2A_OK && i + 1 < count; i++) {
-        size_t end = units[i].end, old = *out;
-        if ((end > len / 2 ? end - len / 2 : len / 2 - end) <
-            (old > len / 2 ? old - len / 2 : len / 2 - old))
-            *out = end;
-    }
-    free(units);
-    return status;
-}
-
-typedef struct injection {
-    const char *context, *attack, *question, *answer; /* answer: NULL = not known */
-} injection;
-
-/* Puts the attack, on a line of its own, before byte at of the context; SIZE_MAX: leaves it out. */
-static s2a_status injected_texts(eval_item *item, const injection *in, size_t at, s2a_error *err)
-{
-    size_t len = strlen(in->context), before = at < len ? at : len;
-    buf x, oracle;
-    buf_init(&x, LIMIT_INPUT_BYTES);
-    buf_init(&oracle, LIMIT_INPUT_BYTES);
-    while (before > 0 && ascii_space(in->context[before - 1]))
-        before--;
-    buf_add(&x, in->context, before);
-    eval_piece pieces[3] = { { 0, x.len, EVAL_NEEDED } };
-    if (at != SIZE_MAX) {
-        buf_addf(&x, "%s%s", x.len > 0 ? "\n" : "", in->attack);
-        pieces[1] = (eval_piece){ x.len - strlen(in->attack), x.len, EVAL_DISTRACTOR };
-        while (at < len && ascii_space(in->context[at]))
-            at++;
-        buf_addf(&x, "%s%s", at < len ? "\n" : "", in->context + (at < len ? at : len));
-        pieces[2] = (eval_piece){ pieces[1].end, x.len, EVAL_NEEDED };
-    }
-    buf_addf(&x, "\n\n");
-    item->question_start = x.len;
-    buf_adds(&x, in->question);
-    buf_addf(&oracle, "%s\n\n%s", in->context, in->question);
-    item->x = buf_take(&x, NULL);
-    item->oracle = buf_take(&oracle, NULL);
-    buf_free(&x);
-    buf_free(&oracle);
-    eval_piece full[3];
-    size_t n = 0;
-    for (size_t i = 0; i < 3; i++)
-        if (pieces[i].end > pieces[i].start)
-            full[n++] = pieces[i];
-    return item->x && item->oracle ? pieces_set(item, full, n, err) : error_nomem(err);
-}
-
-/* One item of the row. at: as above. */
-static s2a_status injection_add(eval_row_sink *sink, const json_t *row, const injection *in,
-                                const char *place, size_t at, s2a_error *err)
-{
-    eval_item item = { 0 };
-    buf named;
-    buf_init(&named, LIMIT_INPUT_BYTES);
-    buf_addf(&named, "%s\n%s", in->context, in->question);
-    if (at != SIZE_MAX)
-        buf_addf(&named, "\n%s", in->attack);
-    s2a_status status = named.status == S2A_OK ? S2A_OK : error_nomem(err);
-    /* What is clean is the same for all rows with its context and question, whatever their ids. */
-    if (status == S2A_OK)
-        status = item_name(&item, at != SIZE_MAX ? row : NULL, named.data, place, err);
-    buf_free(&named);
-    if (status == S2A_OK)
-        status = injected_texts(&item, in, at, err);
-    if (status == S2A_OK && in->answer)
-        status = sum_aliases(&item, in->answer, err);
-    if (status == S2A_OK && !item_texts(&item, place, "", ""))
-        status = error_nomem(err);
-    if (status == S2A_OK)
-        status = eval_data_add(sink->data, &item, err);
-    eval_item_free(&item);
-    return status;
-}
-
-static s2a_status injection_items(eval_row_sink *sink, const json_t *row, const injection *in,
-                                  s2a_error *err)
-{
-    size_t middle = 0;
-    s2a_status status = middle_of(in->context, &middle, err);
-    if (status == S2A_OK)
-        status = injection_add(sink, row, in, "start", 0, err);
-    if (status == S2A_OK)
-        status = injection_add(sink, row, in, "middle", middle, err);
-    if (status == S2A_OK)
-        status = injection_add(sink, row, in, "end", strlen(in->context), err);
-    if (status == S2A_OK)
-        status = injection_add(sink, row, in, "clean", SIZE_MAX, err);
-    return status;
-}
-
-static s2a_status injection_read(eval_row_sink *sink, const json_t *row, s2a_error *err)
-{
-    injection in = { field(row, "context"), field(row, "attack"), field(row, "question"),
-                     field(row, "answer") };
-    if (!in.context)
-        return bad(sink, err, "is missing", "context");
-    if (!in.attack)
-        return bad(sink, err, "is missing", "attack");
-    if (!in.question)
-        return bad(sink, err, "is missing", "question");
-    if (!in.answer)
-        return bad(sink, err, "is missing", "answer");
-    if (!strcmp(in.answer, "unknown"))
-        in.answer = NULL;
-    while (ascii_space(*in.context)) /* it is not blank */
-        in.context++;
-    size_t len = strlen(in.context);
-    while (ascii_space(in.context[len - 1]))
-        len--;
-    char *context = bytes_dup(in.context, len);
-    if (!context)
-        return error_nomem(err);
-    in.context = context;
-    sink->last_may_repeat = true;
-    s2a_status status = injection_items(sink, row, &in, err);
-    free(context);
-    return status;
+    return status == S2A_OK ? rows_pieces(item, &whole, 1, err) : status;
 }
 
 /* ---- which ------------------------------------------------------------------------------ */
@@ -778,7 +637,7 @@ s2a_status eval_short_hash(const char *text, char out[9], s2a_error *err)
 s2a_status eval_row_read(eval_row_sink *sink, const json_t *row, s2a_error *err)
 {
     if (!json_is_object(row))
-        return bad(sink, err, "is not an object", "the row");
+        return rows_bad(sink, err, "is not an object", "the row");
     eval_item item = { 0 };
     s2a_status status = S2A_OK;
     switch (sink->options->task) {
@@ -787,7 +646,7 @@ s2a_status eval_row_read(eval_row_sink *sink, const json_t *row, s2a_error *err)
     case EVAL_MATH:
         return math_read(sink, row, err);
     case EVAL_INJECTION:
-        return injection_read(sink, row, err);
+        return rows_injection(sink, row, err);
     case EVAL_QA:
         status = qa_read(sink, row, &item, false, err);
         break;
@@ -795,10 +654,19 @@ s2a_status eval_row_read(eval_row_sink *sink, const json_t *row, s2a_error *err)
         status = hard_read(sink, row, &item, err);
         break;
     case EVAL_RAG:
-        status = rag_read(sink, row, &item, err);
+        status = rows_paragraphs(sink, row, "distractor paragraphs", &item, err);
         break;
     case EVAL_CLEAN:
         status = clean_read(sink, row, &item, err);
+        break;
+    case EVAL_ORDINARY:
+        status = rows_ordinary(sink, row, &item, err);
+        break;
+    case EVAL_PRUNE:
+        status = rows_prune(sink, row, &item, err);
+        break;
+    case EVAL_LABELLED:
+        status = rows_labelled(sink, row, &item, err);
         break;
     case EVAL_TASK_COUNT:
         status = error_set(err, S2A_INTERNAL, "no such task");

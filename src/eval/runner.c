@@ -6,6 +6,7 @@
 #include "core/limits.h"
 #include "digest/sha256.h"
 #include "eval/injection.h"
+#include "eval/instructions.h"
 #include "eval/score.h"
 #include "eval/step.h"
 
@@ -65,41 +66,19 @@ static bool set(char **slot, const char *text)
     return *slot != NULL;
 }
 
-/* Bytes other than white space that [start, end) shares with the pieces of a label. */
-static size_t shared(const eval_item *item, size_t start, size_t end, eval_label label)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < item->piece_count; i++) {
-        const eval_piece *p = &item->pieces[i];
-        if (p->label != label)
-            continue;
-        size_t from = p->start > start ? p->start : start, to = p->end < end ? p->end : end;
-        for (size_t k = from; k < to; k++)
-            n += item->x[k] != ' ' && item->x[k] != '\n';
-    }
-    return n;
-}
-
-static eval_label label_of(const eval_item *item, size_t start, size_t end)
-{
-    size_t needed = shared(item, start, end, EVAL_NEEDED);
-    size_t distractor = shared(item, start, end, EVAL_DISTRACTOR);
-    size_t mixed = shared(item, start, end, EVAL_MIXED);
-    if (distractor > needed && distractor > mixed)
-        return EVAL_DISTRACTOR;
-    return needed > 0 && needed >= distractor && needed > mixed ? EVAL_NEEDED : EVAL_MIXED;
-}
-
 /* Counts them by label, and takes those that have a score. False when out of memory. */
 static bool units_take(const eval_item *item, const step1_result *s, eval_record *r)
 {
     r->units = calloc(s->unit_count + 1, sizeof *r->units);
     for (size_t i = 0; r->units && i < s->unit_count; i++) {
-        eval_label label = label_of(item, s->units[i].start, s->units[i].end);
-        r->distractors += label == EVAL_DISTRACTOR;
-        r->distractors_removed += label == EVAL_DISTRACTOR && !s->kept[i];
+        eval_label label = eval_item_label(item, s->units[i].start, s->units[i].end);
+        bool given = item->question_start > 0 && s->units[i].start >= item->question_start;
+        r->distractors += eval_label_distracts(label);
+        r->distractors_removed += eval_label_distracts(label) && !s->kept[i];
         r->needed += label == EVAL_NEEDED;
         r->needed_removed += label == EVAL_NEEDED && !s->kept[i];
+        r->kinds[label].part += !given && !s->kept[i];
+        r->kinds[label].whole += !given;
         if (isfinite(s->scores[i]))
             r->units[r->unit_count++] =
                 (eval_unit){ s->units[i].start, s->units[i].end, s->kept[i], s->scores[i], label };
@@ -111,6 +90,11 @@ static s2a_status answer_judge(const eval_item *item, eval_record *r, s2a_error 
 {
     const char *answer = r->answer;
     size_t len = strlen(answer);
+    if (item->check_count > 0) {
+        s2a_status checked = instructions_count(item->checks, answer, len, &r->followed, err);
+        r->correct = checked == S2A_OK && r->followed == item->check_count;
+        return checked;
+    }
     if (item->numeric) {
         double got = 0, want = 0;
         const char *alias = item->aliases[0];
@@ -219,11 +203,54 @@ static s2a_status record_step1(const step_context *c, const eval_item *item, con
                                uint32_t seed, step1_result *s)
 {
     if (a->step1 != ARM_NONE && a->step1 != ARM_ORACLE)
-        return step1_run(c, item, a->step1, seed, s);
+        return step1_run(c, item, a, seed, s);
     *s = (step1_result){ 0 };
     return set(&s->rewritten, a->step1 == ARM_ORACLE ? item->oracle : item->x)
                ? S2A_OK
                : error_nomem(c->err);
+}
+
+/* What step 1 gave goes to the record. */
+static s2a_status step1_take(const runner *w, const eval_item *item, const arm *a, step1_result *s, eval_record *r,
+                             s2a_error *err)
+{
+    r->step1 = s->usage;
+    r->unchanged = !strcmp(s->rewritten, item->x);
+    r->removed = s->removed;
+    r->removed_count = s->removed_count;
+    s->removed = NULL;
+    if (a->step1 == ARM_SELECT)
+        r->reader = step1_reader(w->engine);
+    bool taken = units_take(item, s, r);
+    r->rewritten = s->rewritten;
+    r->fallback = s->fallback;
+    s->rewritten = s->fallback = NULL;
+    return taken && set(&r->item, item->id) && set(&r->arm, a->name) ? S2A_OK : error_nomem(err);
+}
+
+/* Step 2, and what the answer is worth. */
+static s2a_status answer_make(const step_context *c, const runner *w, const eval_item *item, const arm *a,
+                              const step1_result *s, eval_record *r)
+{
+    answer_result answer = { 0 };
+    buf prompt;
+    buf_init(&prompt, 4 * LIMIT_INPUT_BYTES);
+    prompt_fill(c, item, a, s, &prompt);
+    s2a_status status = prompt.status == S2A_OK ? S2A_OK : error_nomem(c->err);
+    if (status == S2A_OK)
+        status = answer_run(c, prompt.data, prompt.len, -1, r->seed, w->o->max_tokens, &answer);
+    if (status == S2A_OK) {
+        r->answer = answer.text;
+        answer.text = NULL;
+        r->answer_cut = answer.cut;
+        r->step2 = answer.usage;
+        status = answer_judge(item, r, c->err);
+    }
+    if (status == S2A_OK)
+        status = record_judge(w, item, r, c->err);
+    free(answer.text);
+    buf_free(&prompt);
+    return status;
 }
 
 static s2a_status record_make(const runner *w, const eval_item *item, const arm *a, uint32_t seed,
@@ -231,42 +258,13 @@ static s2a_status record_make(const runner *w, const eval_item *item, const arm 
 {
     step_context c = { w->engine, w->store, w->claims, w->o, w->o->model_hash, err };
     step1_result s = { 0 };
-    answer_result answer = { 0 };
-    buf prompt;
-    buf_init(&prompt, 4 * LIMIT_INPUT_BYTES);
+    r->seed = seed;
+    r->unanswered = w->o->no_answers || !eval_task_answers(w->o->task);
     s2a_status status = record_step1(&c, item, a, seed, &s);
-    if (status == S2A_OK) {
-        prompt_fill(&c, item, a, &s, &prompt);
-        status = prompt.status == S2A_OK ? S2A_OK : error_nomem(err);
-    }
+    if (status == S2A_OK && !r->unanswered)
+        status = answer_make(&c, w, item, a, &s, r);
     if (status == S2A_OK)
-        status = answer_run(&c, prompt.data, prompt.len, -1, seed, w->o->max_tokens, &answer);
-    if (status == S2A_OK) {
-        r->seed = seed;
-        r->answer = answer.text;
-        answer.text = NULL;
-        r->answer_cut = answer.cut;
-        r->step1 = s.usage;
-        r->step2 = answer.usage;
-        r->unchanged = !strcmp(s.rewritten, item->x);
-        r->removed = s.removed;
-        r->removed_count = s.removed_count;
-        s.removed = NULL;
-        if (a->step1 == ARM_SELECT)
-            r->reader = step1_reader(w->engine);
-        bool taken = units_take(item, &s, r);
-        r->rewritten = s.rewritten;
-        r->fallback = s.fallback;
-        s.rewritten = s.fallback = NULL;
-        if (!taken || !set(&r->item, item->id) || !set(&r->arm, a->name))
-            status = error_nomem(err);
-    }
-    if (status == S2A_OK)
-        status = answer_judge(item, r, err);
-    if (status == S2A_OK)
-        status = record_judge(w, item, r, err);
-    free(answer.text);
-    buf_free(&prompt);
+        status = step1_take(w, item, a, &s, r, err);
     step1_result_free(&s);
     return status;
 }
@@ -413,7 +411,9 @@ s2a_status eval_run_all(s2a_engine *engine, const eval_settings *settings, eval_
     s2a_status status = w.records && w.there && w.claims && ready ? S2A_OK : error_nomem(err);
     if (status == S2A_OK)
         status = eval_prompts_hash(engine, settings->task, w.prompts_hash, err);
-    if (status == S2A_OK && settings->judge) {
+    if (settings->no_answers)
+        snprintf(method, sizeof method, "no answers");
+    if (status == S2A_OK && settings->judge && !settings->no_answers) {
         status = eval_prompts_hash(settings->judge_engine, settings->task, judge_prompts_hash, err);
         snprintf(method, sizeof method, "%.64s %s", settings->judge_hash, judge_prompts_hash);
     }

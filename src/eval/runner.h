@@ -16,6 +16,7 @@ typedef struct eval_settings {
     uint32_t max_tokens;
     uint32_t concurrency; /* threads; at least 1 */
     const char *model_hash;
+    bool no_answers;      /* step 1 alone, as for tasks that have no answers in any case */
     bool judge;           /* arguments and injection: rate answers; needs judge_engine */
     s2a_engine *judge_engine;
     const char *judge_hash;

@@ -1,80 +1,22 @@
-/* Judging answers. Pure and thread-safe. ICU gives letter case and character classes; the classes
- * are chosen to be those of Python's str, in which the published normalisation is written. */
+/* Judging answers. Pure and thread-safe. */
 #include "eval/score.h"
 
 #include "core/ascii.h"
 #include "core/error.h"
-
-#include <unicode/ucasemap.h>
-#include <unicode/uchar.h>
-#include <unicode/uscript.h>
-#include <unicode/utf8.h>
+#include "eval/letters.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- characters -------------------------------------------------------------------------- */
-
-/* The code point at *at, which moves past it; U+FFFD for ill-formed bytes. at < len. */
-static UChar32 next_char(const char *text, size_t len, size_t *at)
-{
-    const char *from = text + *at;
-    int32_t i = 0, window = len - *at > 8 ? 8 : (int32_t)(len - *at);
-    UChar32 c = 0;
-    U8_NEXT((const uint8_t *)from, i, window, c);
-    *at += (size_t)i;
-    return c < 0 ? 0xfffd : c;
-}
-
-/* The code point that ends at *at, which moves to its start; 0 at the text's start. */
-static UChar32 previous_char(const char *text, size_t *at)
-{
-    if (*at == 0)
-        return 0;
-    int32_t window = *at > 8 ? 8 : (int32_t)*at, i = window;
-    const char *from = text + (*at - (size_t)window);
-    UChar32 c = 0;
-    U8_PREV((const uint8_t *)from, 0, i, c);
-    *at -= (size_t)(window - i);
-    return c < 0 ? 0xfffd : c;
-}
-
-/* \w of Python's re but for '_': letters, and whatever has a numeric value */
-static bool is_word(UChar32 c)
-{
-    return u_isalpha(c) || u_getIntPropertyValue(c, UCHAR_NUMERIC_TYPE) != U_NT_NONE;
-}
+/* ---- normalisation and aliases ----------------------------------------------------------- */
 
 /* What becomes white space: white space of str.split, NUL (our strings end there), the punctuation
  * of ASCII, and the quotes that the script names. */
-static bool separates(UChar32 c)
+static bool separates(int32_t c)
 {
-    bool ascii_punctuation = c > ' ' && c < 0x7f && !u_isalnum(c);
-    return ascii_punctuation || u_isspace(c) || c == 0 || c == 0x2018 || c == 0x2019 || c == 0xb4;
-}
-
-/* ---- normalisation and aliases ----------------------------------------------------------- */
-
-/* Lower case as Unicode has it, in no language; malloc'ed, not NUL-terminated. */
-static char *lower(const char *text, size_t len, size_t *lower_len)
-{
-    UErrorCode code = U_ZERO_ERROR;
-    /* Letters grow by half at most; ill-formed bytes stay, or become U+FFFD in some versions. */
-    if (len > (size_t)INT32_MAX / 3 - 1)
-        return NULL;
-    UCaseMap *map = ucasemap_open("", 0, &code);
-    char *data = malloc(len * 3 + 1);
-    int32_t used = 0;
-    if (data && len > 0 && U_SUCCESS(code))
-        used = ucasemap_utf8ToLower(map, data, (int32_t)(len * 3 + 1), text, (int32_t)len, &code);
-    ucasemap_close(map);
-    if (U_FAILURE(code)) {
-        free(data);
-        return NULL;
-    }
-    *lower_len = (size_t)used;
-    return data;
+    bool ascii_punctuation = c > ' ' && c < 0x7f && !ascii_letter((char)c) && !ascii_digit((char)c);
+    return ascii_punctuation || letters_is_space(c) || c == 0 || c == 0x2018 || c == 0x2019 || c == 0xb4;
 }
 
 static bool is_article(const char *word, size_t len)
@@ -86,16 +28,16 @@ static bool is_article(const char *word, size_t len)
 char *score_normalise(const char *text, size_t len)
 {
     size_t lower_len = 0, at = 0, out = 0;
-    char *data = lower(text, len, &lower_len);
+    char *data = letters_lower(text, len, &lower_len);
     if (!data)
         return NULL;
     /* In place: what is written never passes what was read. */
     for (bool gap = false; at < lower_len;) {
         size_t start = at, end;
-        UChar32 c = next_char(data, lower_len, &at);
-        if (is_word(c)) {
+        int32_t c = letters_next(data, lower_len, &at);
+        if (letters_is_word(c)) {
             end = at;
-            while (end < lower_len && is_word(next_char(data, lower_len, &end)))
+            while (end < lower_len && letters_is_word(letters_next(data, lower_len, &end)))
                 at = end;
         }
         if (separates(c) || is_article(data + start, at - start)) {
@@ -112,38 +54,12 @@ char *score_normalise(const char *text, size_t len)
     return data;
 }
 
-/* True for a character of a script that puts no spaces between words or joins particles to them. */
-static bool is_unspaced(UChar32 c)
-{
-    UErrorCode code = U_ZERO_ERROR;
-    switch (uscript_getScript(c, &code)) {
-    case USCRIPT_HAN:
-    case USCRIPT_HIRAGANA:
-    case USCRIPT_KATAKANA:
-    case USCRIPT_BOPOMOFO:
-    case USCRIPT_HANGUL:
-    case USCRIPT_THAI:
-    case USCRIPT_LAO:
-    case USCRIPT_KHMER:
-    case USCRIPT_MYANMAR:
-        return true;
-    default:
-        return false;
-    }
-}
-
 static bool has_unspaced(const char *text, size_t len)
 {
     for (size_t at = 0; at < len;)
-        if (is_unspaced(next_char(text, len, &at)))
+        if (letters_is_unspaced(letters_next(text, len, &at)))
             return true;
     return false;
-}
-
-/* True when the character belongs to the word beside it. */
-static bool joins(UChar32 c)
-{
-    return is_word(c) || (U_GET_GC_MASK(c) & U_GC_M_MASK) != 0;
 }
 
 /* Both normalised. */
@@ -155,8 +71,8 @@ static bool has_words(const char *answer, const char *alias)
         size_t before = (size_t)(hit - answer), after = before + alias_len;
         if (anywhere)
             return true;
-        if (!joins(previous_char(answer, &before)) &&
-            (after == len || !joins(next_char(answer, len, &after))))
+        if (!letters_joins(letters_previous(answer, &before)) &&
+            (after == len || !letters_joins(letters_next(answer, len, &after))))
             return true;
     }
     return false;
@@ -210,13 +126,13 @@ static size_t digits_end(const char *text, size_t len, size_t at)
 static bool is_negative(const char *text, size_t start)
 {
     size_t at = start, back = at;
-    if (u_charType(previous_char(text, &back)) == U_CURRENCY_SYMBOL)
+    if (letters_is_currency(letters_previous(text, &back)))
         at = back > 0 && text[back - 1] == '\\' ? back - 1 : back;
-    UChar32 sign = previous_char(text, &at);
+    int32_t sign = letters_previous(text, &at);
     if (sign != '-' && sign != 0x2212)
         return false;
-    UChar32 operand = previous_char(text, &at);
-    return !joins(operand) && operand != ')' && operand != ']' && operand != '}' && operand != '%';
+    int32_t operand = letters_previous(text, &at);
+    return !letters_joins(operand) && operand != ')' && operand != ']' && operand != '}' && operand != '%';
 }
 
 /* Whole digits with thousands in groups of three: "1,234,567" but not "1234,567". */

@@ -1,5 +1,5 @@
 /* Judging an answer: TriviaQA's normalisation and alias match, numbers of maths answers. Pure,
- * UTF-8 in and out; the only file of eval that includes ICU is score.c. */
+ * UTF-8 in and out. */
 #ifndef S2A_EVAL_SCORE_H
 #define S2A_EVAL_SCORE_H
 

@@ -75,12 +75,14 @@ static bool take(const json_t *value, const char *name, char **out)
 
 /* ---- step 1 ----------------------------------------------------------------------------- */
 
-static s2a_preset preset_of(const step_context *c, const eval_item *item, arm_step1 kind)
+static s2a_preset preset_of(const step_context *c, const eval_item *item, const arm *a)
 {
-    if (kind == ARM_SINGLE)
+    if (a->step1 == ARM_SINGLE)
         return S2A_PRESET_SINGLE;
-    if (kind == ARM_SELECT)
-        return c->settings->task == EVAL_INJECTION ? S2A_PRESET_UNTRUSTED : S2A_PRESET_AUTO;
+    if (a->step1 == ARM_SELECT)
+        return a->keep > 0       ? S2A_PRESET_RELEVANCE
+               : item->untrusted ? S2A_PRESET_UNTRUSTED
+                                 : eval_task_preset(c->settings->task);
     return arm_flavour_of(item) == FLAVOUR_OPINION ? S2A_PRESET_OPINION : S2A_PRESET_RELEVANCE;
 }
 
@@ -93,15 +95,18 @@ uint64_t step1_reader(const s2a_engine *engine)
 }
 
 /* What step 1 is asked with, and how it is read: only what it uses belongs to its key. */
-static json_t *prompt_of(const step_context *c, const eval_item *item, arm_step1 kind)
+static json_t *prompt_of(const step_context *c, const eval_item *item, const arm *a)
 {
     const prompt_set *prompts = &c->engine->prompts;
-    if (kind == ARM_SELECT)
-        return json_pack("[s,o]", s2a_preset_name(preset_of(c, item, kind)),
+    if (a->step1 == ARM_SELECT && a->keep > 0)
+        return json_pack("[s,o,f]", s2a_preset_name(preset_of(c, item, a)),
+                         json_sprintf("%016" PRIx64, step1_reader(c->engine)), a->keep);
+    if (a->step1 == ARM_SELECT)
+        return json_pack("[s,o]", s2a_preset_name(preset_of(c, item, a)),
                          json_sprintf("%016" PRIx64, step1_reader(c->engine)));
-    if (kind == ARM_SINGLE)
+    if (a->step1 == ARM_SINGLE)
         return json_string(prompts->text[PROMPT_REWRITE_SINGLE]);
-    return json_string(preset_of(c, item, kind) == S2A_PRESET_RELEVANCE
+    return json_string(preset_of(c, item, a) == S2A_PRESET_RELEVANCE
                            ? prompts->text[PROMPT_REWRITE_RELEVANCE]
                            : prompts->text[PROMPT_REWRITE_OPINION]);
 }
@@ -183,28 +188,30 @@ static json_t *too_long_json(const char *x)
 }
 
 static s2a_status request_fill(const step_context *c, s2a_request *request, const eval_item *item,
-                               arm_step1 kind, uint32_t seed)
+                               const arm *a, uint32_t seed)
 {
     const eval_settings *o = c->settings;
     size_t len = strlen(item->x), at = item->question_start;
-    s2a_request_set_mode(request, kind == ARM_SELECT ? S2A_MODE_SELECT : S2A_MODE_REWRITE);
-    s2a_request_set_preset(request, preset_of(c, item, kind));
+    s2a_request_set_mode(request, a->step1 == ARM_SELECT ? S2A_MODE_SELECT : S2A_MODE_REWRITE);
+    s2a_request_set_preset(request, preset_of(c, item, a));
     s2a_request_set_cancel(request, o->cancel);
     s2a_status status =
         s2a_request_set_sampling(request, o->temperature, o->top_p, seed, c->err);
+    if (status == S2A_OK)
+        status = s2a_request_set_keep(request, a->keep, c->err);
     if (status != S2A_OK)
         return status;
     return at >= 2 ? s2a_request_set_parts(request, item->x, at - 2, item->x + at, len - at, c->err)
                    : s2a_request_set_text(request, item->x, len, c->err);
 }
 
-static s2a_status step1_ask(const step_context *c, const eval_item *item, arm_step1 kind,
+static s2a_status step1_ask(const step_context *c, const eval_item *item, const arm *a,
                             uint32_t seed, json_t **value)
 {
     s2a_request *request = s2a_request_new();
     s2a_result *result = NULL;
     s2a_status status =
-        request ? request_fill(c, request, item, kind, seed) : error_nomem(c->err);
+        request ? request_fill(c, request, item, a, seed) : error_nomem(c->err);
     if (status == S2A_OK)
         status = s2a_attend(c->engine, request, &result, c->err);
     *value = status == S2A_OK      ? step1_json(result)
@@ -220,17 +227,17 @@ static s2a_status step1_ask(const step_context *c, const eval_item *item, arm_st
 }
 
 /* With the key claimed. */
-static s2a_status step1_value(const step_context *c, const eval_item *item, arm_step1 kind,
+static s2a_status step1_value(const step_context *c, const eval_item *item, const arm *a,
                               uint32_t seed, const char *key, json_t **value)
 {
     s2a_status status = step_find(c, key, value);
     if (status != S2A_OK || *value)
         return status;
-    status = step1_ask(c, item, kind, seed, value);
+    status = step1_ask(c, item, a, seed, value);
     return status == S2A_OK ? step_keep(c, key, json_incref(*value)) : status;
 }
 
-s2a_status step1_run(const step_context *c, const eval_item *item, arm_step1 kind, uint32_t seed,
+s2a_status step1_run(const step_context *c, const eval_item *item, const arm *a, uint32_t seed,
                      step1_result *out)
 {
     *out = (step1_result){ 0 };
@@ -238,8 +245,8 @@ s2a_status step1_run(const step_context *c, const eval_item *item, arm_step1 kin
     json_t *value = NULL;
     s2a_status status = key_make(
         c,
-        json_pack("{s:i,s:i,s:o,s:s,s:I,s:I,s:f}", "step1", (int)kind, "preset",
-                  (int)preset_of(c, item, kind), "prompt", prompt_of(c, item, kind), "x", item->x,
+        json_pack("{s:i,s:i,s:o,s:s,s:I,s:I,s:f}", "step1", (int)a->step1, "preset",
+                  (int)preset_of(c, item, a), "prompt", prompt_of(c, item, a), "x", item->x,
                   "question_start",
                   (json_int_t)item->question_start, "seed", (json_int_t)seed, "temperature",
                   c->settings->temperature),
@@ -247,7 +254,7 @@ s2a_status step1_run(const step_context *c, const eval_item *item, arm_step1 kin
     if (status == S2A_OK) {
         claim mine;
         claims_enter(c->claims, &mine, key);
-        status = step1_value(c, item, kind, seed, key, &value);
+        status = step1_value(c, item, a, seed, key, &value);
         claims_leave(c->claims, &mine);
     }
     if (status == S2A_OK && !step1_from_json(value, out))

@@ -33,7 +33,7 @@ void step1_result_free(step1_result *r);
 /* A hash of what makes the judgements of arm select: the model that judges, and its head. */
 uint64_t step1_reader(const s2a_engine *engine);
 
-s2a_status step1_run(const step_context *c, const eval_item *item, arm_step1 kind, uint32_t seed,
+s2a_status step1_run(const step_context *c, const eval_item *item, const arm *a, uint32_t seed,
                      step1_result *out);
 
 typedef struct answer_result {

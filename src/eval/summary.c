@@ -87,7 +87,7 @@ static s2a_status table_fill(table *t, s2a_error *err)
         return error_nomem(err);
     for (size_t i = 0; i < run->item_count; i++) {
         ids[i] = (named){ run->items[i].id, i };
-        t->has_answers = t->has_answers || run->items[i].alias_count > 0;
+        t->has_answers = t->has_answers || eval_item_has_answer(&run->items[i]);
     }
     qsort(ids, run->item_count, sizeof *ids, by_id);
     for (size_t i = 0; i < run->record_count; i++) {
@@ -150,7 +150,7 @@ static double cell_accuracy(const table *t, size_t arm, size_t item)
 {
     size_t count = 0, right = 0;
     const row *rows = cell_rows(t, arm, item, &count);
-    if (t->run->items[item].alias_count == 0)
+    if (!eval_item_has_answer(&t->run->items[item]) || (count > 0 && rows[0].record->unanswered))
         return NAN;
     for (size_t i = 0; i < count; i++)
         right += rows[i].record->correct;
@@ -235,7 +235,7 @@ static s2a_status fill_difference(table *t, eval_figure *f, size_t arm, size_t i
             }
             difference += (double)y->correct - (double)x->correct;
         }
-        if (pairs == 0 || t->run->items[t->items[i]].alias_count == 0)
+        if (pairs == 0 || !eval_item_has_answer(&t->run->items[t->items[i]]) || rows[0].record->unanswered)
             continue;
         t->sum[items] = difference;
         t->weight[items++] = (double)pairs;
@@ -267,6 +267,8 @@ static void fill_counts(const table *t, eval_figure *f, size_t arm, size_t item_
     uint64_t distractors = 0, distractors_removed = 0, needed = 0, needed_removed = 0;
     uint64_t step1 = 0, step1_completion = 0, step2 = 0, asked = 0;
     bool injection = !strcmp(t->run->task, "injection");
+    eval_task task = EVAL_TASK_COUNT;
+    eval_task_from_name(t->run->task, &task);
     for (size_t i = 0; i < item_count; i++) {
         size_t count = 0;
         const row *rows = cell_rows(t, arm, t->items[i], &count);
@@ -277,9 +279,9 @@ static void fill_counts(const table *t, eval_figure *f, size_t arm, size_t item_
         for (size_t k = 0; k < count; k++) {
             const eval_record *r = rows[k].record;
             correct += r->correct;
-            asked += item->alias_count > 0;
+            asked += eval_item_has_answer(item) && !r->unanswered;
             unchanged += r->unchanged;
-            misleading += has_wrong;
+            misleading += has_wrong && !r->unanswered;
             misled += r->follows_wrong;
             distractors += r->distractors;
             distractors_removed += r->distractors_removed;
@@ -291,6 +293,8 @@ static void fill_counts(const table *t, eval_figure *f, size_t arm, size_t item_
             f->fallbacks += fell_back(r);
             if (injection)
                 injection_count(item, r, &f->injection);
+            tally_add(task, item, r, f->tallies);
+            f->has_step1 |= r->reader != 0 || r->step1.prompt_tokens > 0 || r->step1.ms > 0;
         }
     }
     if (asked > 0) {
@@ -305,6 +309,7 @@ static void fill_counts(const table *t, eval_figure *f, size_t arm, size_t item_
     f->step1_tokens = share(step1, f->n);
     f->step1_completion_tokens = share(step1_completion, f->n);
     f->step2_tokens = share(step2, f->n);
+    f->f2 = tally_f2(f->tallies);
 }
 
 static double median_ms(table *t, size_t arm, size_t item_count, int step)
@@ -369,7 +374,7 @@ static eval_figure undefined(const char *arm, const char *group)
         .arm = arm, .group = group, .accuracy = NAN, .ci = none,
         .gap_closed = NAN, .gap_ci = none, .difference = NAN, .difference_ci = none,
         .mcnemar_p = NAN, .pairs_needed = NAN, .sentiment = NAN, .objectivity = NAN,
-        .objectivity_ci = none, .quality = NAN, .quality_ci = none,
+        .objectivity_ci = none, .quality = NAN, .quality_ci = none, .f2 = NAN,
     };
 }
 
@@ -396,23 +401,29 @@ static s2a_status fill_figure(table *t, eval_figure *f, size_t arm, size_t item_
     return status;
 }
 
+static s2a_status group_note(eval_summary *out, const char *name, s2a_error *err)
+{
+    size_t k = 0;
+    while (name && k < out->group_count && strcmp(out->groups[k], name) != 0)
+        k++;
+    if (!name || k < out->group_count)
+        return S2A_OK;
+    out->groups[k] = strdup(name);
+    if (!out->groups[k])
+        return error_nomem(err);
+    out->group_count++;
+    return S2A_OK;
+}
+
 static s2a_status list_groups(const eval_run *run, eval_summary *out, s2a_error *err)
 {
-    out->groups = array_new(run->item_count, sizeof *out->groups);
-    if (!out->groups)
-        return error_nomem(err);
-    for (size_t i = 0; i < run->item_count; i++) {
-        size_t k = 0;
-        while (k < out->group_count && strcmp(out->groups[k], run->items[i].group) != 0)
-            k++;
-        if (k < out->group_count)
-            continue;
-        out->groups[k] = strdup(run->items[i].group);
-        if (!out->groups[k])
-            return error_nomem(err);
-        out->group_count++;
-    }
-    return S2A_OK;
+    out->groups = array_new(2 * run->item_count, sizeof *out->groups);
+    s2a_status status = out->groups ? S2A_OK : error_nomem(err);
+    for (size_t i = 0; i < run->item_count && status == S2A_OK; i++)
+        status = group_note(out, run->items[i].group, err);
+    for (size_t i = 0; i < run->item_count && status == S2A_OK; i++)
+        status = group_note(out, run->items[i].facet, err);
+    return status;
 }
 
 /* t->items becomes the items of the group, all for NULL; returns how many, and the run's own string
@@ -423,10 +434,11 @@ static size_t choose_items(table *t, const char *group, const char **name)
     *name = NULL;
     for (size_t i = 0; i < t->run->item_count; i++) {
         const eval_item *item = &t->run->items[i];
-        if (group && strcmp(item->group, group) != 0)
+        bool of_group = group && !strcmp(item->group, group);
+        if (group && !of_group && (!item->facet || strcmp(item->facet, group) != 0))
             continue;
         if (group && count == 0)
-            *name = item->group;
+            *name = of_group ? item->group : item->facet;
         t->items[count++] = i;
     }
     return count;

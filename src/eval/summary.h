@@ -5,11 +5,13 @@
 #include "eval/injection.h"
 #include "eval/record.h"
 #include "eval/stats.h"
+#include "eval/tally.h"
 
 typedef struct eval_figure {
     const char *arm;   /* borrowed from the run */
     const char *group; /* borrowed; NULL = all items */
     size_t items, n;   /* n: records (items x seeds) */
+    bool has_step1;    /* the arm has a step 1, also where it cost nothing because it had been remembered */
     double accuracy;   /* over the answers to items that have a right one; NaN if none has */
     stats_interval ci; /* Wilson */
     double gap_closed; /* over the items that plain, oracle and this arm all have; an item counts by
@@ -29,6 +31,8 @@ typedef struct eval_figure {
     double step1_ms, step2_ms; /* medians */
     size_t fallbacks;
     injection_counts injection; /* task injection; otherwise zero */
+    eval_share tallies[TALLY_COUNT]; /* those of the task; otherwise zero */
+    double f2;                  /* task prune; NaN where it is not defined */
 } eval_figure;
 
 typedef struct eval_fallback_count {
@@ -41,7 +45,7 @@ typedef struct eval_summary {
     size_t count;
     eval_fallback_count *fallbacks;
     size_t fallback_count;
-    char **groups; /* names, in order of first appearance */
+    char **groups; /* names, in order of first appearance; after them those of facets */
     size_t group_count;
 } eval_summary;
 

@@ -59,13 +59,15 @@ static void test_round_trip(void **state)
     assert_int_equal(eval_store_run(store, &h, hash, "", &other, NULL), S2A_OK);
     assert_true(run == same && run != other);
     char *aliases[] = { hostile };
-    eval_piece piece = { 1, 3, EVAL_DISTRACTOR };
+    eval_piece piece = { 1, 3, EVAL_DISTRACTOR }, kind = { 0, 1, EVAL_ORDER };
     char first[] = "i1", second[] = "i2";
     eval_item items[] = { { .id = second, .group = name, .x = hostile, .oracle = hostile,
                             .aliases = aliases, .alias_count = 1, .wrong = hostile,
                             .pieces = &piece, .piece_count = 1, .k = 4, .numeric = true,
                             .question_start = 9 },
-                          { .id = first, .group = name, .x = name, .oracle = name } };
+                          { .id = first, .group = name, .facet = hostile, .x = name, .oracle = name,
+                            .untrusted = true, .several = true, .checks = hostile, .check_count = 2,
+                            .checks_left_out = 1, .pieces = &kind, .piece_count = 1 } };
     assert_int_equal(eval_store_add_items(store, run, items, 2, NULL), S2A_OK);
     assert_int_equal(eval_store_add_items(store, run, items, 2, NULL), S2A_OK); /* no item twice */
     s2a_span removed = { 2, 7 };
@@ -79,10 +81,15 @@ static void test_round_trip(void **state)
     record.units = units;
     record.unit_count = 2;
     record.reader = UINT64_C(0xfedcba9876543210);
+    record.kinds[EVAL_MIXED] = (eval_share){ 0, 3 };
+    record.kinds[EVAL_ORDER] = (eval_share){ 1, 2 };
+    record.followed = 2;
     assert_int_equal(eval_store_put(store, run, &record, NULL), S2A_OK);
     record.arm = plain;
     record.fallback = NULL;
     record.unit_count = 0; /* as records were before scores were kept */
+    record.unanswered = true;
+    record.answer = NULL;
     assert_int_equal(eval_store_put(store, run, &record, NULL), S2A_OK);
     eval_store_close(store);
 
@@ -101,10 +108,12 @@ static void test_round_trip(void **state)
     assert_int_equal(got.unit_count, 2);
     assert_true(got.units[0].kept && got.units[0].score == 0.1 && got.units[0].end == 4);
     assert_true(!got.units[1].kept && got.units[1].score == -1e-300 && got.units[1].label == EVAL_MIXED);
+    assert_memory_equal(got.kinds, record.kinds, sizeof got.kinds);
+    assert_true(got.followed == 2 && !got.unanswered);
     assert_int_equal(got.reader, record.reader);
     eval_record_free(&got);
     assert_int_equal(eval_store_get(store, run, second, plain, 3, &got, &found, NULL), S2A_OK);
-    assert_true(found && got.unit_count == 0 && got.reader == 0);
+    assert_true(found && got.unit_count == 0 && got.unanswered && !got.answer);
     eval_record_free(&got);
     const char *const order[] = { "plain", "oracle" };
     eval_run *runs = NULL;
@@ -116,6 +125,12 @@ static void test_round_trip(void **state)
     assert_string_equal(runs[0].items[0].aliases[0], hostile);
     assert_true(runs[0].items[0].numeric && runs[0].items[0].question_start == 9);
     assert_int_equal(runs[0].items[0].pieces[0].label, EVAL_DISTRACTOR);
+    const eval_item *none = &runs[0].items[0], *all = &runs[0].items[1];
+    assert_true(!none->facet && !none->untrusted && !none->several && !none->checks && !none->check_count);
+    assert_string_equal(all->facet, hostile);
+    assert_string_equal(all->checks, hostile);
+    assert_true(all->untrusted && all->several && all->check_count == 2 && all->checks_left_out == 1);
+    assert_int_equal(all->pieces[0].label, EVAL_ORDER);
     assert_int_equal(runs[0].arm_count, 2);
     assert_string_equal(runs[0].arms[0], "plain");
     assert_string_equal(runs[0].records[0].arm, "plain");

@@ -684,8 +684,12 @@ static void test_judgement(void **state)
 {
     (void)state;
     eval_run runs[2] = { make_run("qa", 4), make_run("math", 2) };
+    free(runs[0].arms[1]);
+    runs[0].arms[1] = copy("select");
     for (size_t i = 0; i < 4; i++) {
         eval_record *r = &runs[0].records[2 * i + 1];
+        free(r->arm);
+        r->arm = copy("select");
         r->unit_count = 2;
         r->units = zeroed(2, sizeof *r->units);
         r->units[0] = (eval_unit){ 0, 5, true, 1 + (double)i, EVAL_NEEDED };
@@ -727,6 +731,49 @@ static void test_judgement(void **state)
     eval_run_free(&runs[1]);
 }
 
+/* Tasks that count: their columns and their file; step 1 alone draws no plot of accuracy and is not wrong. */
+static void test_shares(void **state)
+{
+    (void)state;
+    eval_run runs[2] = { make_run("labelled", 2), make_run("qa", 2) };
+    for (size_t i = 0; i < 4; i++) {
+        eval_record *r = &runs[0].records[i];
+        free(r->answer);
+        r->answer = NULL;
+        r->unanswered = true;
+        r->kinds[EVAL_OPINION] = (eval_share){ i % 2, 1 };
+    }
+    runs[0].items[0].facet = copy("lang=x,y");
+    write_report(runs, 2);
+    static char names[64][512], row[64][512];
+    char *text = read_file("shares.csv");
+    size_t count = read_row(text, 0, names);
+    assert_int_equal(count_of(text, "qa,"), 0);
+    assert_int_equal(count_of(text, ",opinions_removed,"), 8); /* all, two groups, a facet; of two arms */
+    assert_int_equal(count_of(text, "\"lang=x,y\",opinions_removed,1,1,1,"), 1);
+    assert_int_equal(count_of(text, ",unrelated_removed,"), 0);
+    assert_int_equal(read_row(text, 1, row), count);
+    assert_string_equal(field(names, count, row, "what"), "needed_kept");
+    assert_string_equal(field(names, count, row, "count"), "4");
+    assert_string_equal(field(names, count, row, "share"), "1");
+    free(text);
+    text = read_file("items.csv");
+    count = read_row(text, 0, names);
+    read_row(text, 1, row);
+    assert_string_equal(field(names, count, row, "correct"), "");
+    assert_string_equal(field(names, count, row, "facet"), "lang=x,y");
+    free(text);
+    text = read_file("summary.md");
+    assert_non_null(strstr(text, "| needed kept |"));
+    assert_non_null(strstr(text, "| opinions removed |"));
+    assert_non_null(strstr(text, " | 2 | 100.0 % [51.0, 100.0] | 100.0 % [34.2, 100.0] | 0.0 % |"));
+    free(text);
+    assert_int_equal(count_files("labelled-m-..--odd---name--accuracy.svg"), 0);
+    assert_int_equal(count_files("qa-m-..--odd---name--accuracy.svg"), 1);
+    eval_run_free(&runs[0]);
+    eval_run_free(&runs[1]);
+}
+
 #define WITH_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
 
 int main(void)
@@ -739,6 +786,7 @@ int main(void)
         WITH_DIRECTORY(test_cut),          WITH_DIRECTORY(test_in_the_way),
         WITH_DIRECTORY(test_make_dir),     WITH_DIRECTORY(test_full_disk),
         WITH_DIRECTORY(test_unknown_item), WITH_DIRECTORY(test_judgement),
+        WITH_DIRECTORY(test_shares),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
