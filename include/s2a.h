@@ -237,6 +237,8 @@ S2A_API s2a_status s2a_request_protect_text(s2a_request *request, const char *te
 /* The same for lines first to last of the prompt, counted from 1. S2A_ARGUMENT unless 1 <= first <= last. */
 S2A_API s2a_status s2a_request_protect_lines(s2a_request *request, size_t first, size_t last,
                                              s2a_error *err);
+/* Forgets what was protected, for another prompt in the same request. */
+S2A_API void s2a_request_unprotect(s2a_request *request);
 /* temperature 0 is greedy. S2A_ARGUMENT unless 0 <= temperature <= 5 and 0 < top_p <= 1. */
 S2A_API s2a_status s2a_request_set_sampling(s2a_request *request, double temperature,
                                             double top_p, uint32_t seed, s2a_error *err);

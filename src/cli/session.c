@@ -273,6 +273,12 @@ void session_lane_free(session *lane)
     lane->request = NULL;
 }
 
+s2a_status session_next(session *s, s2a_error *err)
+{
+    s2a_request_unprotect(s->request);
+    return protects_fill(s, err);
+}
+
 /* ---- running ---------------------------------------------------------------------------- */
 
 s2a_status session_run(session *s, s2a_result **result, s2a_result **plain, s2a_error *err)

@@ -40,6 +40,10 @@ int session_open(session *s);
 s2a_status session_lane(const session *s, session *lane, s2a_error *err);
 void session_lane_free(session *lane);
 
+/* Before each prompt but the first: what the last one protected of itself is forgotten, what the options protect is
+ * not. S2A_NOMEM. */
+s2a_status session_next(session *s, s2a_error *err);
+
 /* One request, and with --compare a second one without step 1. *result may be there also after a
  * failure: when the second one failed. */
 s2a_status session_run(session *s, s2a_result **result, s2a_result **plain, s2a_error *err);
