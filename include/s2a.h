@@ -124,7 +124,8 @@ S2A_API void s2a_engine_options_init(s2a_engine_options *options);
 /* Loads a model or connects to a server and reads the prompt files. Strings in *options are
  * copied. Errors: S2A_ARGUMENT (unknown backend, missing field), S2A_MODEL (file missing, cut,
  * not GGUF, no chat template), S2A_UNAVAILABLE (server does not answer, backend not built in),
- * S2A_PROMPT, S2A_IO, S2A_NOMEM. On failure *out is NULL. */
+ * S2A_INPUT (head: it is none, or of another model), S2A_PROMPT, S2A_IO, S2A_NOMEM. On failure
+ * *out is NULL. */
 S2A_API s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out,
                                    s2a_error *err);
 
@@ -284,7 +285,8 @@ typedef struct s2a_span {
 typedef struct s2a_unit {
     size_t start, end; /* in the input; units join to it byte for byte */
     bool kept;         /* rewrite: at least half of its words are in x' */
-    bool has_score;    /* select, except for the question and what is longer than a window */
+    bool has_score;    /* select, of what was judged: not a question that was given apart, code, tables,
+                          headings, what is protected */
     double score;      /* select: log-odds of being kept */
     const char *label; /* rewrite: "question", "kept" or "removed"; select: "question", "needed",
                           "unrelated" or "opinion"; with preset untrusted "question",
