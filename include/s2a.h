@@ -323,6 +323,9 @@ S2A_API bool s2a_result_answer_cut(const s2a_result *result);
 
 S2A_API size_t s2a_result_unit_count(const s2a_result *result);
 S2A_API s2a_unit s2a_result_unit(const s2a_result *result, size_t index);
+/* Select: the border that scores were held against: the request's, or else the head's. NaN where none was: with
+ * keep, in other modes, and where step 1 was not used. */
+S2A_API double s2a_result_threshold(const s2a_result *result);
 /* Spans of the input that x' lacks, in order, not touching. */
 S2A_API size_t s2a_result_removed_count(const s2a_result *result);
 S2A_API s2a_span s2a_result_removed(const s2a_result *result, size_t index);

@@ -130,6 +130,7 @@ static void test_explain_early(void **state)
         const json_t *early = json_array_get(events, 1);
         assert_text(early, "s2a.rewritten", XPRIME);
         assert_text(early, "s2a.question", "Who wrote it?");
+        assert_true(json_is_null(at(early, "s2a.threshold"))); /* of mode rewrite */
         assert_text(early, "choices.0.delta.reasoning_content", i ? XPRIME : NULL);
         assert_true(json_is_null(at(early, "s2a.ms.step2")));
         const json_t *last = json_array_get(events, json_array_size(events) - 1);
@@ -669,38 +670,44 @@ static void test_select_members(void **state)
 {
     (void)state;
     static const struct {
-        const char *member, *last, *earlier; /* as they go upstream */
+        const char *members, *last, *earlier; /* as they go upstream */
+        double border;
     } rows[] = {
-        { "", "The mill is old. Who built it?", "Which mill?" },
-        { "\"s2a\":{\"threshold\":0},", "The mill is old. Who built it?", "Which mill?" },
-        { "\"s2a\":{\"threshold\":-1.5},", "I hate mills. The mill is old. Who built it?", "Which mill?" },
-        { "\"s2a\":{\"threshold\":-2.5},", "I hate mills. The mill is old. Who built it?", "I hate fog. Which mill?" },
-        { "\"s2a\":{\"threshold\":3},", "Who built it?", "Which mill?" },
-        { "\"s2a\":{\"keep\":0.5},", "Who built it?", "Which mill?" },
-        { "\"s2a\":{\"keep\":1},", "I hate mills. The mill is old. Who built it?", "I hate fog. Which mill?" },
-        { "\"s2a\":{\"protect\":[]},", "The mill is old. Who built it?", "Which mill?" },
-        { "\"s2a\":{\"protect\":[\"hate mills\"]},", "I hate mills. The mill is old. Who built it?", "Which mill?" },
-        { "\"s2a\":{\"protect\":[\"x\",\"I hate\"]},", "I hate mills. The mill is old. Who built it?",
-          "I hate fog. Which mill?" },
-        { "\"s2a\":{\"protect\":[\"I hate fog. Which\"],\"threshold\":3},", "Who built it?", "I hate fog. Which mill?" },
+        { "", "The mill is old. Who built it?", "Which mill?", 0 },
+        { ",\"threshold\":0", "The mill is old. Who built it?", "Which mill?", 0 },
+        { ",\"threshold\":-1.5", "I hate mills. The mill is old. Who built it?", "Which mill?", -1.5 },
+        { ",\"threshold\":-2.5", "I hate mills. The mill is old. Who built it?", "I hate fog. Which mill?", -2.5 },
+        { ",\"threshold\":3", "Who built it?", "Which mill?", 3 },
+        { ",\"keep\":0.5", "Who built it?", "Which mill?", NAN },
+        { ",\"keep\":1", "I hate mills. The mill is old. Who built it?", "I hate fog. Which mill?", NAN },
+        { ",\"protect\":[]", "The mill is old. Who built it?", "Which mill?", 0 },
+        { ",\"protect\":[\"hate mills\"]", "I hate mills. The mill is old. Who built it?", "Which mill?", 0 },
+        { ",\"protect\":[\"x\",\"I hate\"]", "I hate mills. The mill is old. Who built it?",
+          "I hate fog. Which mill?", 0 },
+        { ",\"protect\":[\"I hate fog. Which\"],\"threshold\":3", "Who built it?", "I hate fog. Which mill?", 3 },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         /* all of the first message stays unjudged where all is protected: its record is the second one's then */
-        bool whole = strstr(rows[i].member, "fog. Which") != NULL;
+        bool whole = strstr(rows[i].members, "fog. Which") != NULL;
         const char *judge = whole ? "@score 9 -1\n@score 9 2\n@score 9 9 9\n"
                                   : "@score 9 -2\n@score 9 9 9\n%%\n@score 9 -1\n@score 9 2\n@score 9 9 9\n";
         rig r = proxy_judged(judge, CLOSED("application/json") WHOLE("Ann", TEN) "\n", NULL);
         char body[700], expected[700];
-        const char *form = "{\"model\":\"%stiny\",%s\"messages\":[" USER("%s") ",{\"role\":\"assistant\",\"content\":\"?\"},"
+        const char *form = "{\"model\":\"%stiny\",%s%s%s\"messages\":[" USER("%s") ",{\"role\":\"assistant\",\"content\":\"?\"},"
                            USER("%s") "]}";
-        snprintf(body, sizeof body, form, "s2a-", rows[i].member, "I hate fog. Which mill?",
+        snprintf(body, sizeof body, form, "s2a-", "\"s2a\":{\"explain\":true", rows[i].members, "},", "I hate fog. Which mill?",
                  "I hate mills. The mill is old. Who built it?");
-        snprintf(expected, sizeof expected, form, "", "", rows[i].earlier, rows[i].last);
+        snprintf(expected, sizeof expected, form, "", "", "", "", rows[i].earlier, rows[i].last);
         answer a = client_post(r.port, CHAT, "", body);
         assert_int_equal(a.status, 200);
         json_t *root = json_of(&a);
         assert_text(root, "s2a.mode", "select");
         assert_text(root, "s2a.fallback", NULL);
+        assert_text(root, "s2a.rewritten", rows[i].last);
+        const json_t *border = at(root, "s2a.threshold");
+        assert_true(isnan(rows[i].border) ? json_is_null(border)
+                                          : fabs(json_number_value(border) - rows[i].border) < 1e-9);
+        assert_true(isnan(rows[i].border) || json_is_number(border));
         json_decref(root);
         answer_free(&a);
         fake_server_stop(r.up);
