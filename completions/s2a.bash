@@ -1,13 +1,15 @@
 # bash completion for s2a; source it, or install it as bash-completion/completions/s2a
 
+# _s2a_models [OPTION]: what its value may be
 _s2a_models() {
+    [[ ${1-} != --select-model ]] || echo none
     s2a models 2>/dev/null | awk 'NR > 1 { print $1 }'
 }
 
 _s2a() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
-    local common='--model --backend --url --mode --preset --threshold --keep --prompts --threads --ctx --gpu-layers
-        --step1-cache --draft --select-model --lens --kernels --kv-bits --timeout --temperature --top-p --seed --max-tokens --context --question --messages --jsonl
+    local common='--model --backend --url --mode --preset --threshold --keep --protect --protect-lines --prompts --threads --ctx --gpu-layers
+        --step1-cache --draft --select-model --kernels --kv-bits --timeout --temperature --top-p --seed --max-tokens --context --question --messages --jsonl
         --resume --concurrency --explain --json --strict --no-color --quiet --verbose --help --version'
     local words=
     COMPREPLY=()
@@ -19,7 +21,6 @@ _s2a() {
     case $command:$prev in
     ask:--backend | attend:--backend) words='llama http script' ;;
     ask:--draft | attend:--draft | eval:--draft) words='on off' ;;
-    ask:--lens | attend:--lens | eval:--lens | serve:--lens) words='on off' ;;
     ask:--kernels | attend:--kernels | eval:--kernels | serve:--kernels | bench:--kernels) words='on off' ;;
     ask:--kv-bits | attend:--kv-bits | eval:--kv-bits | serve:--kv-bits) words='8 16' ;;
     ask:--mode | attend:--mode) words='select rewrite' ;;
@@ -41,7 +42,7 @@ _s2a() {
     ask:--model | ask:-m | attend:--model | attend:-m | ask:--select-model | attend:--select-model)
         compopt -o filenames
         mapfile -t COMPREPLY < <(
-            compgen -W "$(_s2a_models)" -- "$cur"
+            compgen -W "$(_s2a_models "$prev")" -- "$cur"
             compgen -f -- "$cur"
         )
         return
@@ -50,7 +51,8 @@ _s2a() {
         ask:--top-p | ask:--seed | ask:--max-tokens | ask:--question | attend:--url | \
         attend:--threads | attend:--ctx | attend:--gpu-layers | attend:--timeout | \
         attend:--temperature | attend:--top-p | attend:--seed | attend:--max-tokens | \
-        attend:--question)
+        attend:--question | ask:--threshold | attend:--threshold | ask:--keep | attend:--keep | \
+        ask:--protect | attend:--protect | ask:--protect-lines | attend:--protect-lines)
         return
         ;;
     eval:--backend) words='llama http script' ;;
@@ -62,7 +64,7 @@ _s2a() {
         eval:--judge-model | eval:--select-model)
         compopt -o filenames
         mapfile -t COMPREPLY < <(
-            [[ $prev != *model && $prev != -m ]] || compgen -W "$(_s2a_models)" -- "$cur"
+            [[ $prev != *model && $prev != -m ]] || compgen -W "$(_s2a_models "$prev")" -- "$cur"
             compgen -f -- "$cur"
         )
         return
@@ -72,7 +74,6 @@ _s2a() {
         eval:--timeout | eval:--temperature | eval:--top-p | eval:--seed | eval:--max-tokens)
         return
         ;;
-    calibrate:--backend) words='llama http script' ;;
     bench:--backend | serve:--backend) words='llama script' ;;
     serve:--mode) words='select rewrite' ;;
     serve:--preset)
@@ -80,18 +81,17 @@ _s2a() {
             plain instructed instructed-math'
         ;;
     serve:--show) words='none reasoning_content reasoning both think' ;;
-    calibrate:--model | calibrate:-m | calibrate:--out | calibrate:--prompts | bench:--model | \
+    calibrate:--model | calibrate:-m | calibrate:--out | bench:--model | \
         bench:-m | bench:--server | bench:--out | serve:--model | serve:--select-model | serve:--prompts | \
         serve:--api-keys | serve:-m | serve:--tls-cert | serve:--tls-key | serve:--access-log)
         compopt -o filenames
         mapfile -t COMPREPLY < <(
-            [[ $prev != *model && $prev != -m ]] || compgen -W "$(_s2a_models)" -- "$cur"
+            [[ $prev != *model && $prev != -m ]] || compgen -W "$(_s2a_models "$prev")" -- "$cur"
             compgen -f -- "$cur"
         )
         return
         ;;
-    calibrate:--url | calibrate:--threads | calibrate:--ctx | calibrate:--gpu-layers | \
-        calibrate:--timeout | bench:--lengths | bench:--concurrency | bench:--repeat | \
+    calibrate:--threads | calibrate:--ctx | calibrate:--gpu-layers | bench:--lengths | bench:--concurrency | bench:--repeat | \
         bench:--minutes | bench:--max-tokens | bench:--seed | bench:--threads | bench:--ctx | \
         bench:--gpu-layers | bench:--timeout | \
         serve:--host | serve:--port | serve:--upstream | serve:--prefix | \
@@ -110,12 +110,11 @@ _s2a() {
         pull) words='--source --verify --force --json --quiet --help' ;;
         models) words='--json --help' ;;
         calibrate)
-            words='--show --reset --json --out --model --backend --url --prompts --threads --ctx
-            --gpu-layers --timeout --quiet --verbose --help'
+            words='--show --reset --json --out --model --threads --ctx --gpu-layers --quiet --verbose --help'
             ;;
         serve)
             words='--host --port --upstream --prefix --mode --preset --show --step1-budget-ms
-            --strict --model --backend --threads --ctx --gpu-layers --select-model --lens --kernels --kv-bits --prompts --temperature
+            --strict --model --backend --threads --ctx --gpu-layers --select-model --kernels --kv-bits --prompts --temperature
             --top-p --seed --max-tokens --timeout --api-keys --forward-authorization
             --tls-cert --tls-key --max-body --max-connections --workers --queue
             --head-timeout-ms --body-timeout-ms --upstream-timeout-ms --drain-ms
@@ -124,7 +123,7 @@ _s2a() {
         eval)
             words='--data --arms --limit --seeds --k --bad-rows --judge-model --judge-url --no-judge
             --concurrency --store --json --out --command --model --backend --url --prompts
-            --threads --ctx --gpu-layers --draft --select-model --lens --kernels --kv-bits --timeout --temperature --top-p --seed --max-tokens
+            --threads --ctx --gpu-layers --draft --select-model --kernels --kv-bits --timeout --temperature --top-p --seed --max-tokens
             --no-color --quiet --verbose --help'
             [[ $cur == -* ]] || words='qa argument math math-hard rag clean injection report'
             ;;
@@ -141,7 +140,7 @@ _s2a() {
         calibrate:*)
             compopt -o filenames
             mapfile -t COMPREPLY < <(
-                compgen -W "$(_s2a_models)" -- "$cur"
+                compgen -W "$(_s2a_models "$prev")" -- "$cur"
                 compgen -f -- "$cur"
             )
             return

@@ -124,7 +124,8 @@ S2A_API void s2a_engine_options_init(s2a_engine_options *options);
 /* Loads a model or connects to a server and reads the prompt files. Strings in *options are
  * copied. Errors: S2A_ARGUMENT (unknown backend, missing field), S2A_MODEL (file missing, cut,
  * not GGUF, no chat template), S2A_UNAVAILABLE (server does not answer, backend not built in),
- * S2A_PROMPT, S2A_IO, S2A_NOMEM. On failure *out is NULL. */
+ * S2A_INPUT (head: it is none, or of another model), S2A_PROMPT, S2A_IO, S2A_NOMEM. On failure
+ * *out is NULL. */
 S2A_API s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out,
                                    s2a_error *err);
 
@@ -237,6 +238,8 @@ S2A_API s2a_status s2a_request_protect_text(s2a_request *request, const char *te
 /* The same for lines first to last of the prompt, counted from 1. S2A_ARGUMENT unless 1 <= first <= last. */
 S2A_API s2a_status s2a_request_protect_lines(s2a_request *request, size_t first, size_t last,
                                              s2a_error *err);
+/* Forgets what was protected, for another prompt in the same request. */
+S2A_API void s2a_request_unprotect(s2a_request *request);
 /* temperature 0 is greedy. S2A_ARGUMENT unless 0 <= temperature <= 5 and 0 < top_p <= 1. */
 S2A_API s2a_status s2a_request_set_sampling(s2a_request *request, double temperature,
                                             double top_p, uint32_t seed, s2a_error *err);
@@ -282,7 +285,8 @@ typedef struct s2a_span {
 typedef struct s2a_unit {
     size_t start, end; /* in the input; units join to it byte for byte */
     bool kept;         /* rewrite: at least half of its words are in x' */
-    bool has_score;    /* select, except for the question and what is longer than a window */
+    bool has_score;    /* select, of what was judged: not a question that was given apart, code, tables,
+                          headings, what is protected */
     double score;      /* select: log-odds of being kept */
     const char *label; /* rewrite: "question", "kept" or "removed"; select: "question", "needed",
                           "unrelated" or "opinion"; with preset untrusted "question",
@@ -319,6 +323,9 @@ S2A_API bool s2a_result_answer_cut(const s2a_result *result);
 
 S2A_API size_t s2a_result_unit_count(const s2a_result *result);
 S2A_API s2a_unit s2a_result_unit(const s2a_result *result, size_t index);
+/* Select: the border that scores were held against: the request's, or else the head's. NaN where none was: with
+ * keep, in other modes, and where step 1 was not used. */
+S2A_API double s2a_result_threshold(const s2a_result *result);
 /* Spans of the input that x' lacks, in order, not touching. */
 S2A_API size_t s2a_result_removed_count(const s2a_result *result);
 S2A_API s2a_span s2a_result_removed(const s2a_result *result, size_t index);

@@ -107,7 +107,7 @@ def main():
     upstream.start()
     while port.value == 0:
         time.sleep(0.01)
-    proxy = subprocess.Popen([options.binary, "serve", "--upstream", f"http://127.0.0.1:{port.value}/v1", "--port", "0", "--access-log", "off"],
+    proxy = subprocess.Popen([options.binary, "serve", "--select-model", "none", "--upstream", f"http://127.0.0.1:{port.value}/v1", "--port", "0", "--access-log", "off"],
                              stdout=subprocess.PIPE, text=True)
     try:
         address = proxy.stdout.readline()

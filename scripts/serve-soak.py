@@ -183,7 +183,7 @@ async def main():
     clients = int(sys.argv[3]) if len(sys.argv) > 3 else 32
     listener = await asyncio.start_server(upstream, "127.0.0.1", 0, backlog=500)
     server = await asyncio.create_subprocess_exec(
-        tool, "serve", "--port", "0", "--quiet", "--access-log", "off", "--upstream-timeout-ms",
+        tool, "serve", "--port", "0", "--quiet", "--select-model", "none", "--access-log", "off", "--upstream-timeout-ms",
         "1000", "--upstream", f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1",
         stdout=asyncio.subprocess.PIPE)
     port = int((await server.stdout.readline()).decode().rsplit(":", 1)[1].split("/")[0])

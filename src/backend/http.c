@@ -4,15 +4,17 @@
  * The pool has its own lock. A reply belongs to the call that it answers. A request is sent again
  * only as long as no text has been handed out, so a caller never sees a beginning twice. */
 #define _GNU_SOURCE /* asprintf */
-#include "backend/http_backend.h"
+#include "backend/backend.h"
 #include "backend/http_text.h"
 #include "backend/sse.h"
 #include "core/buf.h"
 #include "core/error.h"
 #include "core/limits.h"
 #include "core/segment.h"
+#include "net/fetch.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +28,27 @@ enum {
     WAIT_SLICE_MS = 20,    /* between two looks at the cancel handle */
     LOOKUP_MAX_MS = 10000, /* of the model list, where it is only nice to have */
 };
+
+/* Set when it is opened and constant after. */
+typedef struct http_backend {
+    backend base;
+    char *chat_url, *models_url, *model, *api_key;
+    char origin[300];
+    uint32_t ctx_tokens, connect_timeout_ms, idle_timeout_ms, request_timeout_ms, max_retries;
+    void (*log)(void *ctx, int level, const char *line);
+    void *log_ctx;
+    fetch_pool *pool;
+} http_backend;
+
+/* One chat completion. Zero-initialise, set what is needed; only usage must be set. */
+typedef struct http_chat {
+    const s2a_cancel *cancel;
+    const char *request_id; /* NULL = none */
+    double deadline;        /* of clock_ms() */
+    backend_token_fn on_token;
+    void *on_token_ctx;
+    backend_usage *usage; /* filled also on failure, as far as it is known */
+} http_chat;
 
 /* What the body turned out to be. Content-Type is not asked: servers and their proxies get it
  * wrong, and the first character cannot. */
@@ -454,7 +477,8 @@ static s2a_status exchange_run(exchange *x, s2a_error *err)
 
 /* ---- asking ------------------------------------------------------------------------------ */
 
-bool http_put(json_t *object, const char *key, json_t *value)
+/* True when it went in; takes value over in any case. */
+static bool http_put(json_t *object, const char *key, json_t *value)
 {
     return json_object_set_new(object, key, value) == 0;
 }
@@ -477,8 +501,10 @@ static json_t *messages_json(const backend_message *messages, size_t count)
     return list;
 }
 
-s2a_status http_request_new(const http_backend *self, const backend_message *messages, size_t count,
-                            const backend_params *params, json_t **out, s2a_error *err)
+/* Model, messages, temperature, top_p, seed, and max_tokens if there is a limit. The caller has the reference;
+ * on failure *out is NULL. S2A_INPUT (a message is not UTF-8), S2A_NOMEM. */
+static s2a_status http_request_new(const http_backend *self, const backend_message *messages, size_t count,
+                                   const backend_params *params, json_t **out, s2a_error *err)
 {
     *out = NULL;
     for (size_t i = 0; i < count; i++)
@@ -500,8 +526,10 @@ s2a_status http_request_new(const http_backend *self, const backend_message *mes
     return S2A_OK;
 }
 
-s2a_status http_chat_run(const http_backend *self, json_t *request, bool ok, http_chat *chat,
-                         s2a_error *err)
+/* Sends the request, which it takes over, and again where that may help; a second try begins only where
+ * on_token was not called. ok false: the request is not whole, out of memory. Errors as for generate. */
+static s2a_status http_chat_run(const http_backend *self, json_t *request, bool ok, http_chat *chat,
+                                s2a_error *err)
 {
     double start = clock_ms();
     backend_usage *usage = chat->usage;

@@ -6,6 +6,7 @@
  *     @sleep MS               wait before the first character (cancel and timeout work)
  *     @error STATUS MESSAGE   fail with a status of s2a.h, by its name without S2A_, lower case
  *     @expect TEXT            fail with S2A_BACKEND unless the last message contains TEXT
+ *     @expect-before TEXT     the same of the messages before it, the system's too: one must contain TEXT
  *     @score A B C ...        what a reading tells of the next sentence, the log-odds of the head's rows
  *                             (core/head.h) in order; where they end, LEFT_OUT. More sentences than such
  *                             lines start over with the first
@@ -27,8 +28,8 @@
 #include <time.h>
 
 typedef struct record {
-    const char *text, *expect, *error_text;
-    size_t len, expect_len, error_len;
+    const char *text, *expect, *before, *error_text;
+    size_t len, expect_len, before_len, error_len;
     s2a_status error;
     bool length;
     double sleep_ms;
@@ -102,6 +103,9 @@ static bool directive(const char *at, const char *end, record *r)
     } else if ((n = ascii_prefix(at, len, "@expect ")) > 0) {
         r->expect = at + n;
         r->expect_len = len - n;
+    } else if ((n = ascii_prefix(at, len, "@expect-before ")) > 0) {
+        r->before = at + n;
+        r->before_len = len - n;
     } else if (ascii_prefix(at, len, "@score ") > 0) {
         r->scores = r->scores ? r->scores : at;
         r->score_lines++;
@@ -206,6 +210,15 @@ static size_t token_end(const char *text, size_t len, size_t i)
     return i;
 }
 
+/* Whether one of the messages contains the text; NULL is in all. */
+static bool contained(const backend_message *messages, size_t count, const char *text, size_t len)
+{
+    bool found = !text;
+    for (size_t i = 0; i < count && !found; i++)
+        found = memmem(messages[i].content, messages[i].len, text, len) != NULL;
+    return found;
+}
+
 /* Takes the next record, and does what its directives say before anything is given. */
 static s2a_status record_take(script *s, const backend_message *messages, size_t count,
                               const backend_params *params, backend_usage *usage,
@@ -221,10 +234,13 @@ static s2a_status record_take(script *s, const backend_message *messages, size_t
     s2a_status status = script_wait(s, r, params, start, err);
     if (status != S2A_OK)
         return status;
-    if (r->expect && (count == 0 || !memmem(messages[count - 1].content, messages[count - 1].len,
-                                            r->expect, r->expect_len)))
+    size_t before = count > 0 ? count - 1 : 0;
+    if (!contained(messages + before, count - before, r->expect, r->expect_len))
         return error_set(err, S2A_BACKEND, "script: the prompt does not contain \"%.*s\"",
                          (int)r->expect_len, r->expect);
+    if (!contained(messages, before, r->before, r->before_len))
+        return error_set(err, S2A_BACKEND, "script: no message before the prompt contains \"%.*s\"",
+                         (int)r->before_len, r->before);
     if (r->error != S2A_OK)
         return error_set(err, r->error, "script: %.*s", (int)r->error_len, r->error_text);
     return S2A_OK;

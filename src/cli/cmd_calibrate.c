@@ -144,6 +144,9 @@ static s2a_status options_take(calibrate_options *o, int argc, char **argv, s2a_
     status = model_take(o, argc, argv, err);
     if (status == S2A_OK)
         status = settings_complete(&o->base.settings, err);
+    /* What is taught runs here, whatever server answers otherwise. */
+    if (status == S2A_OK && !strcmp(o->base.settings.backend, "http"))
+        o->base.settings.backend = "llama";
     if (status == S2A_OK && o->show && o->reset)
         return error_set(err, S2A_ARGUMENT, "--show and --reset: give one of them");
     if (status == S2A_OK && o->out && (o->show || o->reset))

@@ -20,7 +20,7 @@ const char help_main[] =
     "  pull [MODEL]   download a model\n"
     "  models         list the models that can be downloaded, and which are here\n"
     "  calibrate [MODEL]\n"
-    "                 fit mode select to a model, in a minute or so\n"
+    "                 teach a model to judge sentences, in ten minutes or so\n"
     "  eval TASK      the paper's experiments; s2a eval report makes a page of them\n"
     "  bench          how fast it is on this machine, beside what it would cost without\n"
     "\n"
@@ -43,11 +43,9 @@ const char help_main[] =
     "      --ctx N            context length in tokens (0: the default)\n"                        \
     "      --gpu-layers N     layers on the GPU (-1: as many as fit)\n"                           \
     "      --draft on|off     rewrite: check several copied tokens at once (default on)\n"        \
-    "      --select-model NAME|FILE\n"                                                         \
+    "      --select-model NAME|FILE|none\n"                                                    \
     "                         select: a model on this machine that judges in place of the one\n"  \
-    "                         that answers, such as a small one before a server\n"                \
-    "      --lens on|off      select: read the judgement half way up the model where a lens for\n" \
-    "                         it is built in (default on)\n"                                      \
+    "                         that answers (before a server: 0.5b, if `s2a pull 0.5b` got it)\n"  \
     "      --kernels on|off   code of our own for quantised weights, where the processor\n"      \
     "                         has AVX-512 VNNI (default on)\n"                                    \
     "      --kv-bits 8|16     of a number in the KV cache (16); 8 takes half the memory\n"        \
@@ -72,20 +70,25 @@ const char help_main[] =
     "      --messages FILE    a JSON array of OpenAI messages\n"                                \
     "      --jsonl            one JSON object a line on standard input, one result a line on\n" \
     "                         standard output: {\"id\":...,\"text\":...}, or \"context\" and\n" \
-    "                         \"question\", or \"messages\" in place of \"text\"\n"             \
+    "                         \"question\", or \"messages\" in place of \"text\"; also \"protect\":\n" \
+    "                         [TEXT,...] and \"protect_lines\": [[A,B],...]\n"                   \
     "      --resume FILE      with --jsonl: leave out the ids that have a result in FILE\n"     \
     "      --concurrency N    with --jsonl: requests at a time, 1 to 256 (default 1)\n"
 
 #define HELP_STEP1                                                                                \
     "\nstep 1:\n"                                                                                 \
-    "      --mode MODE        select: the model judges each sentence, and your own words stay\n"  \
-    "                         (the default on the embedded engine); rewrite: it writes the\n"     \
-    "                         prompt anew (the default on a server)\n"                            \
+    "      --mode MODE        select: each sentence is judged, and your own words stay (the\n"    \
+    "                         default where a model judges: on the embedded engine, and before\n" \
+    "                         a server with --select-model); rewrite: the prompt is written anew\n" \
     "      --preset NAME      auto, opinion, relevance, single, keep-original, not-instructed;\n" \
     "                         untrusted: cuts orders to the assistant from --context;\n"          \
     "                         without step 1: plain, instructed, instructed-math\n"               \
-    "      --threshold X      select: a sentence is kept if its log-odds are at least X (0)\n"     \
+    "      --threshold X      select: a sentence is kept if its log-odds are at least X (what\n"  \
+    "                         the model was taught with, below 0: more stays than goes)\n"        \
     "      --keep RATIO       select: the best sentences up to this share of the text's bytes\n"  \
+    "      --protect TEXT     select: sentences with any of TEXT stay; may be repeated\n"         \
+    "      --protect-lines A-B\n"                                                              \
+    "                         select: lines A to B of the prompt stay, from 1; may be repeated\n" \
     "      --prompts DIR      files that replace the built-in prompts\n"
 
 #define HELP_OUTPUT_END                                                                        \
@@ -168,12 +171,12 @@ const char help_eval[] =
 const char help_calibrate[] =
     "usage: s2a calibrate [options] [MODEL]\n"
     "\n"
-    "Teaches a model to judge sentences for mode select: reads labelled prompts that come with the tool,\n"
-    "for six minutes at most, and fits linear maps of its hidden states to the labels. Says what they\n"
-    "reached on kinds of prompts that they were not taught with, and writes nothing where the model\n"
-    "cannot tell. ask, attend, serve and eval use the result from then on; it is a file of the model's own\n"
-    "in $XDG_DATA_HOME/s2a/calibration, else ~/.local/share/s2a/calibration. MODEL is a name from\n"
-    "`s2a models` or a GGUF file.\n"
+    "Teaches a model to judge sentences for mode select: reads labelled prompts that come with the\n"
+    "tool, for six minutes at most, and fits linear maps of its hidden states (a head) to the labels.\n"
+    "Says what they reached on kinds of prompts that they were not taught with, and writes nothing\n"
+    "where the model cannot tell. ask, attend, serve and eval use the head from then on; it is a file\n"
+    "of the model's own in $XDG_DATA_HOME/s2a/calibration, else ~/.local/share/s2a/calibration. MODEL\n"
+    "is a name from `s2a models` or a GGUF file.\n"
     "\n"
     "      --show             what was calibrated for the model; nothing is run\n"
     "      --reset            forget what was calibrated for the model\n"
@@ -254,7 +257,7 @@ const char help_serve[] =
     "\n"
     "System 2 Attention, unless a request says otherwise:\n"
     "      --prefix TEXT      what asks for it before a model's name (s2a-)\n"
-    "      --mode NAME        select or rewrite; the default depends on the model's place\n"
+    "      --mode NAME        select or rewrite; the default is select where a model judges\n"
     "      --preset NAME      auto, opinion, relevance, single, keep-original, not-instructed,\n"
     "                         untrusted, plain, instructed, instructed-math\n"
     "      --show WHERE       where clients see the rewritten prompt: none, reasoning_content\n"
@@ -269,11 +272,9 @@ const char help_serve[] =
     "      --threads N        CPU threads (0: as many as measured to be best)\n"
     "      --ctx N            context length in tokens (0: the default)\n"
     "      --gpu-layers N     layers on the GPU (-1: as many as fit)\n"
-    "      --select-model NAME|FILE\n"
+    "      --select-model NAME|FILE|none\n"
     "                         select: a model on this machine that judges in place of the one\n"
-    "                         that answers, also before --upstream\n"
-    "      --lens on|off      select: read the judgement half way up the model where a lens for\n"
-    "                         it is built in (default on)\n"
+    "                         that answers (before --upstream: 0.5b, if `s2a pull 0.5b` got it)\n"
     "      --kernels on|off   code of our own for quantised weights, where the processor\n"
     "                         has AVX-512 VNNI (default on)\n"
     "      --kv-bits 8|16     of a number in the KV cache (16); 8 takes half the memory\n"

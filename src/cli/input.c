@@ -115,10 +115,47 @@ static s2a_status messages_add(const json_t *messages, s2a_request *request, s2a
     return S2A_OK;
 }
 
+static s2a_status protect_add(const json_t *texts, s2a_request *request, s2a_error *err)
+{
+    s2a_status status = S2A_OK;
+    if (texts && !json_is_array(texts))
+        return wrong(err, "protect", "must be an array of texts");
+    for (size_t i = 0; i < json_array_size(texts) && status == S2A_OK; i++) {
+        const json_t *text = json_array_get(texts, i);
+        if (json_string_length(text) == 0)
+            return error_set(err, S2A_INPUT, "protect[%zu]: must be a text that is not empty", i);
+        status = s2a_request_protect_text(request, json_string_value(text), json_string_length(text), err);
+    }
+    return status;
+}
+
+static s2a_status protect_lines_add(const json_t *ranges, s2a_request *request, s2a_error *err)
+{
+    s2a_status status = S2A_OK;
+    if (ranges && !json_is_array(ranges))
+        return wrong(err, "protect_lines", "must be an array of [first, last]");
+    for (size_t i = 0; i < json_array_size(ranges) && status == S2A_OK; i++) {
+        const json_t *range = json_array_get(ranges, i);
+        /* what is no whole number is 0 */
+        json_int_t first = json_integer_value(json_array_get(range, 0));
+        json_int_t last = json_integer_value(json_array_get(range, 1));
+        if (json_array_size(range) != 2 || first < 1 || last < first)
+            return error_set(err, S2A_INPUT,
+                             "protect_lines[%zu]: must be [first, last], whole numbers from 1, the first line first", i);
+        status = s2a_request_protect_lines(request, (size_t)first, (size_t)last, err);
+    }
+    return status;
+}
+
 s2a_status input_from_json(const json_t *line, s2a_request *request, s2a_error *err)
 {
     if (!json_is_object(line))
         return wrong(err, "the line", "must be a JSON object");
+    s2a_status status = protect_add(json_object_get(line, "protect"), request, err);
+    if (status == S2A_OK)
+        status = protect_lines_add(json_object_get(line, "protect_lines"), request, err);
+    if (status != S2A_OK)
+        return status;
     const json_t *text = json_object_get(line, "text");
     const json_t *context = json_object_get(line, "context");
     const json_t *question = json_object_get(line, "question");

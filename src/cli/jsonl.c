@@ -200,7 +200,8 @@ static void lane_answer(lane *l)
     }
     if (status == S2A_OK && already_done(l->b, id))
         l->outcome = LANE_SKIPPED;
-    else if (status != S2A_OK || (status = input_from_json(line, l->s->request, &err)) != S2A_OK)
+    else if (status != S2A_OK || (status = session_next(l->s, &err)) != S2A_OK ||
+             (status = input_from_json(line, l->s->request, &err)) != S2A_OK)
         lane_fails(l, id, &err);
     else
         answer_line(l, id);

@@ -97,14 +97,14 @@ static char *cache_dir(const char *name)
     return dir;
 }
 
-/* Where the model is and, where the user taught one, its head; NULL else. */
-static s2a_status model_find(const options *o, char **path, char **head, s2a_error *err)
+/* Where the model is and, where the user taught one and it is for this command, its head; NULL else. */
+static s2a_status model_find(const session *s, const options *o, char **path, char **head, s2a_error *err)
 {
     *path = *head = NULL;
     if (strcmp(o->settings.backend, "llama") != 0)
         return S2A_OK;
     s2a_status status = store_resolve(o->settings.model, path, err);
-    if (status == S2A_OK)
+    if (status == S2A_OK && !s->alone)
         status = calibration_find(*path, head, err);
     if (status == S2A_OK && *head && o->verbose > 0)
         term_say("head of mode select: %s", *head);
@@ -117,7 +117,7 @@ static s2a_status engine_open(const session *s, const options *o, s2a_engine **o
     const settings *set = &o->settings;
     char *path = NULL, *head = NULL, *tune = NULL, *step1 = NULL;
     s2a_engine_options e;
-    s2a_status status = model_find(o, &path, &head, err);
+    s2a_status status = model_find(s, o, &path, &head, err);
     engine_options(o, path, &e);
     e.log_ctx = (void *)s->o;
     e.head = head;
@@ -236,6 +236,8 @@ int session_open_selector(session *s)
     progress_start(&s->progress, "loading the model that judges");
     s2a_status status = selector_open(s, name, &err);
     progress_clear(&s->progress);
+    if (status == S2A_UNAVAILABLE && !set->select_model) /* nobody asked for it, and this build runs no models */
+        return EXIT_DONE;
     return opened(status, &err);
 }
 
@@ -271,6 +273,12 @@ void session_lane_free(session *lane)
 {
     s2a_request_free(lane->request);
     lane->request = NULL;
+}
+
+s2a_status session_next(session *s, s2a_error *err)
+{
+    s2a_request_unprotect(s->request);
+    return protects_fill(s, err);
 }
 
 /* ---- running ---------------------------------------------------------------------------- */

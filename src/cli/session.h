@@ -12,7 +12,7 @@ typedef struct session {
     s2a_cancel *cancel; /* never freed: a signal may come until the end */
     s2a_engine *engine;
     s2a_engine *selector; /* of --select-model, or NULL; the engine's, and closed after it */
-    bool alone;           /* --select-model is not for this command */
+    bool alone;           /* --select-model is not for this command, nor what was taught: it may be damaged */
     bool hint_selector;   /* say once how to get a model that judges, where a server would need one */
     s2a_request *request; /* has all settings; a prompt is put in before each run */
     bool stream;          /* step 2 goes to stdout as it comes */
@@ -39,6 +39,10 @@ int session_open(session *s);
  * another thread; session_lane_free ends it. S2A_NOMEM. */
 s2a_status session_lane(const session *s, session *lane, s2a_error *err);
 void session_lane_free(session *lane);
+
+/* Before each prompt but the first: what the last one protected of itself is forgotten, what the options protect is
+ * not. S2A_NOMEM. */
+s2a_status session_next(session *s, s2a_error *err);
 
 /* One request, and with --compare a second one without step 1. *result may be there also after a
  * failure: when the second one failed. */

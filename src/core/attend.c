@@ -17,6 +17,7 @@
 #include "core/select.h"
 #include "core/turns.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -404,7 +405,7 @@ static s2a_status step1_judge(run *r, backend_finish finish)
 
 /* ---- step 1: select --------------------------------------------------------------------- */
 
-static bool select_accept(run *r, const select_unit *units, select_text *y)
+static bool select_accept(run *r, const select_unit *units, double threshold, select_text *y)
 {
     s2a_result *result = r->result;
     result->units = calloc(r->unit_count + 1, sizeof *result->units);
@@ -415,6 +416,7 @@ static bool select_accept(run *r, const select_unit *units, select_text *y)
                                        .kept = units[i].kept, .has_score = units[i].judged,
                                        .score = units[i].score, .label = units[i].label };
     result->unit_count = r->unit_count;
+    result->threshold = threshold;
     result->removed = y->removed;
     result->removed_count = y->removed_count;
     y->removed = NULL;
@@ -446,7 +448,7 @@ static s2a_status step1_select(run *r)
         status = turns_compose(&t, t.earlier, &in, units, &y, r->err);
     if (status == S2A_OK)
         status = turns_report(&t, &in, units, r->result, r->err);
-    if (status == S2A_OK && !select_accept(r, units + t.items[t.earlier].first, &y))
+    if (status == S2A_OK && !select_accept(r, units + t.items[t.earlier].first, select_threshold(&in), &y))
         status = error_nomem(r->err);
     select_text_free(&y);
     free(units);
@@ -590,6 +592,7 @@ static s2a_status run_begin(run *r)
         return error_nomem(r->err);
     r->result->mode = mode;
     r->result->preset = q->preset;
+    r->result->threshold = NAN;
     const char *model = s2a_engine_model(r->engine);
     r->result->model = bytes_dup(model, strlen(model));
     if (!r->result->model)

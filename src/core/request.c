@@ -44,8 +44,7 @@ void s2a_request_free(s2a_request *request)
     if (!request)
         return;
     request_clear(request);
-    for (size_t i = 0; i < request->protect_count; i++)
-        free(request->protect[i].text);
+    s2a_request_unprotect(request);
     free(request->protect);
     free(request->id);
     free(request);
@@ -225,6 +224,13 @@ s2a_status s2a_request_protect_lines(s2a_request *request, size_t first, size_t 
         return error_set(err, S2A_ARGUMENT, "protect: lines %zu to %zu; count from 1, the first one first",
                          first, last);
     return protect_add(request, &p, err);
+}
+
+void s2a_request_unprotect(s2a_request *request)
+{
+    for (size_t i = 0; i < request->protect_count; i++)
+        free(request->protect[i].text);
+    request->protect_count = 0;
 }
 
 void s2a_request_set_max_tokens(s2a_request *request, uint32_t max_tokens)

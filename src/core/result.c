@@ -174,6 +174,11 @@ s2a_unit s2a_result_unit(const s2a_result *result, size_t index)
     return index < result->unit_count ? result->units[index] : (s2a_unit){ .label = "" };
 }
 
+double s2a_result_threshold(const s2a_result *result)
+{
+    return result->threshold;
+}
+
 size_t s2a_result_removed_count(const s2a_result *result)
 {
     return result->removed_count;

@@ -28,6 +28,7 @@ struct s2a_result {
     bool answer_cut;
     s2a_unit *units;
     size_t unit_count;
+    double threshold; /* NaN = none */
     s2a_span *removed, *added;
     size_t removed_count, added_count;
     result_turn *turns;

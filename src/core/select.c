@@ -330,9 +330,11 @@ static double score_of(const select_input *in, const select_unit *u)
     return both(u->odds[UNRELATED], u->odds[OPINION]);
 }
 
-static double threshold_of(const select_input *in)
+double select_threshold(const select_input *in)
 {
     const head_borders *b = &in->head->borders;
+    if (in->keep > 0)
+        return NAN;
     if (!isnan(in->threshold))
         return in->threshold;
     return in->preset == S2A_PRESET_UNTRUSTED   ? b->untrusted
@@ -415,7 +417,7 @@ static bool nothing_is_asked(const select_input *in, const select_unit *units)
 s2a_status select_decide(const select_input *in, select_unit *out, s2a_error *err)
 {
     bool again = select_form(in) == HEAD_AGAIN, any = false;
-    double threshold = threshold_of(in);
+    double threshold = select_threshold(in);
     for (size_t i = 0; i < in->count; i++) {
         select_unit *u = &out[i];
         u->score = u->judged ? score_of(in, u) : 0;

@@ -43,6 +43,9 @@ typedef struct select_unit {
     const char *label; /* "question", "needed", "unrelated", "opinion", "data" or "instruction" */
 } select_unit;
 
+/* What a score is held against; NaN with in->keep > 0, where nothing is. */
+double select_threshold(const select_input *in);
+
 /* How the text is read. */
 head_form select_form(const select_input *in);
 

@@ -373,6 +373,8 @@ static json_t *explain_put(json_t *root, const step1_outcome *s)
         const char *text = result ? texts[i].get(result, &len) : NULL;
         put(&root, texts[i].name, text_json(text, len));
     }
+    double threshold = result ? s2a_result_threshold(result) : NAN;
+    put(&root, "threshold", isfinite(threshold) ? json_real(threshold) : json_null());
     put(&root, "units", units_json(result));
     return root;
 }

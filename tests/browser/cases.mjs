@@ -1,6 +1,6 @@
 // Prompts with what a server makes of them, for fake_server.mjs. `units` join to the prompt:
-// [text, label, score]; a unit goes if its score is below 0, unless `whole` names it. `rewritten` is
-// written out by hand: it says what x' is after src/core/select.c, and the page must agree.
+// [text, label, score]; a unit goes if its score is below the border, which is 0 unless `threshold` says otherwise,
+// but for what is asked and what `whole` names. `rewritten` is written out by hand: it says what x' is after src/core/select.c, and the page must agree.
 
 export const cases = {
     opinion: {
@@ -15,11 +15,19 @@ export const cases = {
     },
     emoji: {
         units: [["I love 🐙🇫🇷 stickers a lot! ", "unrelated", -6.4], ["Zoë has 3 boxes 📦📦📦. ", "needed", 5],
-            ["Each box holds 12 naïve 👩‍👩‍👧 cards. ", "needed", 0.4], ["How many 👩‍👩‍👧 cards has Zoë?", "question", null]],
+            ["Each box holds 12 naïve 👩‍👩‍👧 cards. ", "needed", 0.4], ["How many 👩‍👩‍👧 cards has Zoë?", "question", -0.7]],
         rewritten: "Zoë has 3 boxes 📦📦📦. Each box holds 12 naïve 👩‍👩‍👧 cards. How many 👩‍👩‍👧 cards has Zoë?",
         question: "How many 👩‍👩‍👧 cards has Zoë?",
         plain: "Zoë likes 🐙, so 36? 🤔",
         s2a: "36 cards 👩‍👩‍👧: 3 × 12.",
+    },
+    nothingAsked: {
+        units: [["It rains. ", "needed", -3], ["I like rain.", "needed", 2]],
+        whole: [0],
+        rewritten: "It rains. I like rain.",
+        question: null,
+        plain: "So do I.",
+        s2a: "So do I.",
     },
     chinese: {
         units: [["我认为是爱伦坡。", "opinion", -4], ["这首诗写于1855年。", "needed", 3], ["是谁写的？", "question", null]],
@@ -29,9 +37,10 @@ export const cases = {
         s2a: "沃尔特·惠特曼。",
     },
     questionFirst: {
-        units: [["Who wrote it? ", "question", null], ["It rained. ", "unrelated", -1.5],
-            ["The poem is from 1855.", "needed", 2]],
-        rewritten: "The poem is from 1855. Who wrote it?",
+        units: [["Who wrote it? ", "question", 3], ["It rained. ", "unrelated", -2.5],
+            ["The poem is from 1855.", "needed", -1.2]],
+        threshold: -2,
+        rewritten: "Who wrote it? The poem is from 1855.",
         question: "Who wrote it?",
         plain: "Poe.",
         s2a: "Whitman.",
@@ -44,10 +53,11 @@ export const cases = {
         s2a: "Whitman.",
     },
     code: {
-        units: [["See what my cat typed:\n\n", "unrelated", -2.5], ["```c\nint x = 1;\n```\n\n", "needed", -5],
-            ["- one\n", "needed", -3], ["- two\n\n", "needed", 1], ["What is x?", "question", null]],
-        whole: [1, 2],
-        rewritten: "```c\nint x = 1;\n```\n\n- one\n- two\n\nWhat is x?",
+        units: [["See what my cat typed:\n\n", "unrelated", -2.5], ["```c\nint x = 1;\n```\n\n", "needed", null],
+            ["- one\n", "unrelated", -3], ["- two\n", "needed", 1], ["I hate lists. ", "opinion", -4],
+            ["What is x?", "question", 5]],
+        whole: [1],
+        rewritten: "```c\nint x = 1;\n```\n\n- two\nWhat is x?",
         question: "What is x?",
         plain: "x is a cat.",
         s2a: "x is 1:\n\n    int x = 1;",
@@ -97,14 +107,14 @@ export function selected(c, preset = "auto") {
     const units = c.units.map(([text, label, score], i) => {
         const start = at;
         at += bytes(text);
-        const kept = score === null || score >= 0 || (c.whole || []).includes(i);
+        const kept = score === null || label === "question" || score >= (c.threshold || 0) || (c.whole || []).includes(i);
         return { start, end: at, kept, label, score };
     });
     const removed = units.filter((u) => !u.kept).map((u) => {
         const text = c.units[units.indexOf(u)][0].trimEnd();
         return { start: u.start, end: u.start + bytes(text), text };
     });
-    return { mode: "select", preset, input: promptOf(c), rewritten: c.rewritten, fallback: null, units, removed, ms: { step1: 412, step2: 820 },
+    return { mode: "select", preset, input: promptOf(c), rewritten: c.rewritten, fallback: null, threshold: c.threshold || 0, units, removed, ms: { step1: 412, step2: 820 },
              usage: { step1: { prompt_tokens: 210, cached_tokens: 150, completion_tokens: 0 },
                       step2: { prompt_tokens: 40, cached_tokens: 0, completion_tokens: 12 } } };
 }

@@ -44,7 +44,7 @@ function resultOf(fault, known, request) {
         return { ...result, rewritten: result.input, units: [], removed: [], fallback: "step1_failed",
                  fallback_detail: "the context is 8192 tokens" };
     if (!request.s2a || !request.s2a.explain)
-        for (const name of ["input", "rewritten", "units"])
+        for (const name of ["input", "rewritten", "threshold", "units"])
             delete result[name];
     return result;
 }

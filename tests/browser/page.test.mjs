@@ -127,13 +127,11 @@ for (const [name, c] of Object.entries(cases)) {
         assert.equal(await text(v.page, "s2a"), c.s2a);
         assert.equal(await v.page.evaluate(() => window.broken), undefined);
         // the page puts x' together as the server does
-        for (const question of [undefined, c.question]) {
-            const composed = await v.page.evaluate(([r, q]) => {
-                const units = unitsOf(r);
-                return compose(units, units.map((u) => u.kept), firstAsked(units, q));
-            }, [result, question]);
-            assert.equal(composed, c.rewritten);
-        }
+        const composed = await v.page.evaluate((r) => {
+            const units = unitsOf(r);
+            return compose(units, units.map((u) => u.kept));
+        }, result);
+        assert.equal(composed, c.rewritten);
         await v.leave();
     });
 }
@@ -146,7 +144,7 @@ test("a real server's x' is put together by the page byte for byte",
         const [served, composed] = await v.page.evaluate(() => {
             const r = state.result, units = unitsOf(r);
             return [r.rewritten, units.length === 0 || r.mode !== "select" ? r.rewritten
-                : compose(units, units.map((u) => u.kept), firstAsked(units, r.question))];
+                : compose(units, units.map((u) => u.kept))];
         });
         assert.equal(composed, served);
         await v.leave();
@@ -225,27 +223,39 @@ test("moving the threshold cuts again without a request", fakeOnly, async () => 
     await v.leave();
 });
 
-test("blocks that the server kept in spite of their score stay", fakeOnly, async () => {
+test("what the server kept without a score stays, and what is asked", fakeOnly, async () => {
     const v = await visit();
     await ready(v.page);
     await compare(v.page, promptOf(cases.code));
     await v.page.press("#threshold", "End");
-    assert.equal(await text(v.page, "rewritten"), "```c\nint x = 1;\n```\n\n- one\nWhat is x?");
-    assert.equal((await v.page.$$("#units tr")).length, 5);
-    assert.match(await text(v.page, "units"), /−5\.0neededyes \(block\)/);
+    assert.equal(await text(v.page, "rewritten"), "```c\nint x = 1;\n```\n\nWhat is x?");
+    assert.equal((await v.page.$$("#units tr")).length, 6);
+    assert.match(await text(v.page, "units"), /noneneededyes \(in any case\)/);
     await v.leave();
 });
 
-test("a question that stands first is moved to the end as soon as something goes", fakeOnly, async () => {
+test("a question that stands first stays there; the slider begins at the server's border", fakeOnly, async () => {
     const v = await visit();
     await ready(v.page);
     await compare(v.page, promptOf(cases.clean));
     assert.equal(await text(v.page, "rewritten"), "Who wrote it? The poem is from 1855.");
     await compare(v.page, promptOf(cases.questionFirst));
-    await moveThreshold(v.page, -2);
+    assert.equal(await v.page.inputValue("#threshold"), "-2");
+    assert.doesNotMatch(await codeOf(v.page, "c"), /threshold/);
+    await moveThreshold(v.page, -3);
     assert.equal(await text(v.page, "rewritten"), promptOf(cases.questionFirst));
-    await moveThreshold(v.page, 3);
+    await moveThreshold(v.page, 0);
     assert.equal(await text(v.page, "rewritten"), "Who wrote it?");
+    assert.match(await codeOf(v.page, "c"), /s2a_request_set_threshold\(request, 0\.0, &err\)/);
+    await v.leave();
+});
+
+test("where nothing is asked no threshold cuts", fakeOnly, async () => {
+    const v = await visit();
+    await ready(v.page);
+    await compare(v.page, promptOf(cases.nothingAsked));
+    await v.page.press("#threshold", "End");
+    assert.equal(await text(v.page, "rewritten"), promptOf(cases.nothingAsked));
     await v.leave();
 });
 

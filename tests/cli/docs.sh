@@ -29,6 +29,12 @@ for option in $(grep -oh -e "--[a-z][a-z0-9-]*" "$top"/completions/s2a.bash "$to
     sort -u); do
     [[ $known == *" $option "* ]] || fail "completions: $option is no option"
 done
+for name in $(grep -h '^complete' "$top"/completions/s2a.fish | grep -o -e " -l [a-z][a-z0-9-]*" | sort -u | sed 's/.* //'); do
+    [[ $known == *" --$name "* || $name == version || $name == help ]] || fail "s2a.fish: --$name is no option"
+done
+for name in $(grep -oh -e 'Fl \\-[a-z][a-z0-9-]*' "$top"/docs/s2a.1 | sort -u | sed 's/.*Fl ..//'); do
+    [[ $known == *" --$name "* ]] || fail "s2a.1: --$name is no option"
+done
 # every option of the table is in the help
 checks=$((checks + 1))
 for name in $(sed -n '/^static const struct option longs/,/^};/s/.*{ "\([a-z0-9-]*\)".*/\1/p' \
@@ -85,7 +91,7 @@ completes() { # WANTED WORD...
     [[ $got == "$1" ]] || fail "after ${*:2}: $got, not $1"
 }
 completes "ask attend" s2a a
-completes "--preset --prompts" s2a ask --pr
+completes "--preset --protect --protect-lines --prompts" s2a ask --pr
 completes "--compare" s2a ask --comp
 completes "" s2a attend --comp
 completes "keep-original" s2a attend --preset k
@@ -94,6 +100,8 @@ completes "any" s2a pull --source a
 completes "pull" s2a help p
 completes "calibrate" s2a c
 completes "--show" s2a calibrate --s
-completes "script" s2a calibrate --backend s
+completes "--out" s2a calibrate --o
+completes "none" s2a ask --select-model non
+completes "none" s2a serve --select-model non
 completes "--json" s2a models --j
 finish

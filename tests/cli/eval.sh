@@ -187,7 +187,7 @@ want_status 0
 want_out_has "k=2"
 
 # ---- orders in untrusted text: an independent count agrees, on the sample and on rows with faults
-printf '@score -1 -9\n@score -9 -1\n@score -1 -2\nYes, it is $66.90.\n' >"$work/orders"
+printf '@score 0 5\n@score 0 -5\n@score 0 1\nYes, it is $66.90.\n' >"$work/orders" # every third is an order
 ordered() { run eval injection --backend script --model "$work/orders" --temperature 0 --store "$work/i.sqlite" "$@"; }
 cat >"$work/recount.py" <<'P'
 import json, sys
@@ -280,7 +280,7 @@ python3 -c 'import json,sys; o=json.load(sys.stdin); assert (len(o["items"]), o[
     <"$work/out" || fail "bad rows of injection were counted wrongly"
 
 # ---- arm select: scores are kept, in the object and in the report
-printf '@score -1 -9 -9\n@score -9 -1 -9\n@score -1 -3 -9\nfinal answer: 42\n' >"$work/scores"
+printf '@score 5 5 5\n@score -5 5\n@score 5 2\nfinal answer: 42\n' >"$work/scores" # asked, unrelated, needed
 selected() { run eval "$@" --backend script --model "$work/scores" --temperature 0; }
 selected math --k 2 --limit 12 --seeds 2 --arms plain,select --store "$work/select.sqlite" --json
 want_status 0

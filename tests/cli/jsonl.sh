@@ -109,6 +109,66 @@ valid 3
 want_field answer '"Walt." null "Walt."'
 want_out_has '{"id":2,"line":2,"error":{"status":"backend","message":"script: on fire"}}'
 
+# ---- what stays: of all lines, and of a line
+replay "$work/replay" '@score 9 -9' # whatever is not protected goes
+protecting() { # ID MORE
+    printf '{"id": %s, "context": "I hate it.\\nI hate mud.", "question": "What is it?"%s}\n' "$1" "$2"
+}
+{
+    protecting 1 ''
+    protecting 2 ', "protect": ["it."]'
+    protecting 3 ''
+    protecting 4 ', "protect": ["mud", "it."], "protect_lines": []'
+    protecting 5 ', "protect": [], "protect_lines": [[1, 1]]'
+    protecting 6 ', "protect_lines": [[1, 1], [2, 9]]'
+    protecting 7 ', "protect_lines": [[4, 9]]'
+    protecting 8 ''
+} >"$work/in"
+rows() { # WANTED...: which of the two stay, of each line
+    checks=$((checks + 1))
+    python3 - "$work/out" "$@" <<'PY' || fail "not so: $*"
+import json, sys
+got = ["".join(k for k, words in (("i", "I hate it."), ("m", "I hate mud.")) if words in json.loads(l)["rewritten"])
+       for l in open(sys.argv[1])]
+assert got == [w.strip("-") for w in sys.argv[2:]], got
+PY
+}
+for at_once in "" "--concurrency 3"; do
+    # shellcheck disable=SC2086
+    run attend --jsonl $at_once <"$work/in"
+    want_status 0
+    valid 8
+    rows - i - im i im - -
+done
+run attend --jsonl --protect mud <"$work/in"
+want_status 0
+rows m im m im im im m m
+{
+    protecting 1 ', "protect": "it."'
+    protecting 2 ', "protect": ["it.", ""]'
+    protecting 3 ', "protect": [1]'
+    protecting 4 ', "protect": null'
+    for wrong in '{}' '[1, 2]' '[[1]]' '[[1, 2, 3]]' '[[0, 1]]' '[[2, 1]]' '[[1, 1], ["1", 2]]' '[[1.5, 2]]'; do
+        protecting 5 ", \"protect_lines\": $wrong"
+    done
+    protecting 6 ", \"protect\": [$(printf '"a",%.0s' {1..1024})\"a\"]"
+    protecting 7 ''
+} >"$work/in"
+run attend --jsonl --quiet <"$work/in"
+want_status 1
+valid 14
+want_field id '1 2 3 4 5 5 5 5 5 5 5 5 6 7'
+want_out_has '"id":1,"line":1,"error":{"status":"input","message":"protect must be an array of texts"}'
+want_out_has '"id":2,"line":2,"error":{"status":"input","message":"protect[1]: must be a text that is not empty"}'
+want_out_has '"id":3,"line":3,"error":{"status":"input","message":"protect[0]: '
+want_out_has '"id":4,"line":4,"error":{"status":"input","message":"protect must be'
+want_out_has '"line":5,"error":{"status":"input","message":"protect_lines must be an array of [first, last]"}'
+want_out_has '"line":6,"error":{"status":"input","message":"protect_lines[0]: must be [first, last], whole numbers from 1'
+want_out_has '"line":11,"error":{"status":"input","message":"protect_lines[1]: '
+want_out_has '"id":6,"line":13,"error":{"status":"limit","message":"protect: more than the limit of 1024'
+check "eight lines in which protect_lines is wrong" test "$(grep -c '"message":"protect_lines' "$work/out")" = 8
+want_field rewritten "$(printf 'null %.0s' {1..13})"'"What is it?"'
+
 # ---- a result is there before the next line is
 replay "$work/replay" "$parts" "Walt."
 # answers_at_once FLAG...: a result is there before anybody sends the next line.

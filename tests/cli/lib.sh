@@ -1,5 +1,5 @@
-# Sourced by the tests of the tool. Each test gets an empty directory $work, a HOME in it, and no
-# setting from outside. run ARGUMENT... runs the tool; then $status, $work/out and $work/err are
+# Sourced by the tests of the tool. Each test gets an empty directory $work, a HOME in it, a store without models,
+# and no setting from outside. run ARGUMENT... runs the tool; then $status, $work/out and $work/err are
 # there. A check that fails says what it saw; `finish` gives the exit status.
 # shellcheck shell=bash
 set -u
@@ -11,8 +11,9 @@ top=$(cd "$tests/../.." && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/s2a-cli-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 for name in $(compgen -e | grep '^S2A_'); do unset "$name"; done
-unset NO_COLOR XDG_CONFIG_HOME XDG_DATA_HOME COLUMNS
+unset NO_COLOR XDG_CONFIG_HOME XDG_CACHE_HOME COLUMNS
 export HOME=$work/home LC_ALL=C.UTF-8 TERM=xterm-256color
+export XDG_DATA_HOME=$work/data S2A_MODELS=$work/models # whatever lies in the user's store
 mkdir "$HOME"
 checks=0
 failures=0

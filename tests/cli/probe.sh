@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# s2a probe, which scripts/select reads: one JSON line for each, and what a backend without scores says.
+# s2a probe, which scripts/judge reads: one JSON line for each, and what a backend without hidden states says.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-replay "$work/replay" "An answer."
+replay "$work/replay" '@score 9 9' "An answer."
 
-printf '%s\n' '{"segment": "It rains. Why?"}' '{"select": "It rains. Why?", "layers": [3]}' '{"select": "It rains. Why?"}' \
-    '{"select": 1}' '{"text": "It rains.", "units": [[0, 9]], "questions": ["Why?"]}' 'rubbish' >"$work/in"
+printf '%s\n' '{"segment": "It rains. Why?"}' '{"read": "It rains. Why?", "layers": [3]}' '{"read": "It rains. Why?"}' \
+    '{"read": 1, "layers": [3]}' '{"read": "x", "layers": [-1]}' '{"read": "x", "layers": [1], "preset": "odd"}' \
+    '{"read": "x", "layers": [1], "before": [{"role": "user"}]}' 'rubbish' >"$work/in"
 lines_are_right() {
     python3 - "$work/out" <<'PY'
 import json, sys
 lines = [json.loads(line) for line in open(sys.argv[1])]
-assert len(lines) == 6, lines
+assert len(lines) == 8, lines
 assert lines[0] == {"units": [[0, 10, 9, 0, False], [10, 14, 14, 0, True]]}, lines[0]
 assert "no hidden states" in lines[1]["error"], lines[1]
-assert "log-probabilities" in lines[2]["error"], lines[2]
-assert "not as s2a probe wants it" in lines[3]["error"], lines[3]
-assert "cannot read attention" in lines[4]["error"], lines[4]
-assert "the line" in lines[5]["error"], lines[5]
+for line in lines[2:7]:
+    assert "not as s2a probe wants it" in line["error"], line
+assert "the line" in lines[7]["error"], lines[7]
 PY
 }
 run probe <"$work/in"

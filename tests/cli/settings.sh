@@ -50,10 +50,12 @@ S2A_TIMEOUT=1 refuses_http ask --url http://127.0.0.1:1/v1 --backend http "$x"
 
 # ---- the environment's own faults
 S2A_TOP_P=7 refused 2 'S2A_TOP_P: 7 is out of range' ask "$x"
-S2A_LENS=maybe refused 2 'S2A_LENS: "maybe" is neither on nor off' ask "$x"
-refused 2 '--lens: "maybe" is neither on nor off' ask --lens maybe "$x"
+S2A_KERNELS=maybe refused 2 'S2A_KERNELS: "maybe" is neither on nor off' ask "$x"
+refused 2 '--kernels: "maybe" is neither on nor off' ask --kernels maybe "$x"
+refused 2 '--lens: no such option' ask --lens on "$x" # of before heads were taught
+S2A_LENS=on preset=auto preset_is
 S2A_SEED=x refused 2 'S2A_SEED: "x" is not a whole number' ask "$x"
-S2A_MODE=select refused 3 'mode select: this backend gives no log-probabilities' ask "$x"
+S2A_MODE=select refused 3 'mode select: there is no model that judges' ask "$x"
 S2A_MODE=select preset=auto preset_is --mode rewrite
 S2A_PRESET=frob refused 2 'S2A_PRESET: no preset "frob"' ask "$x"
 
@@ -70,6 +72,7 @@ bad $'{"seed": 1,\n "sede": 2}' '2:2: sede: no such setting'
 bad '{"ümläut\n": 1}' '1:2: '
 bad $'{"preset": "\xc3\xbc", "x": {"seed": 1}}' '1:2: preset: no preset "ü"'
 bad $'{"model": "a\\"b", "url": "http://x", "nested": [{"seed": 1}]}' '1:38: nested: no such'
+bad '{"lens": "off"}' '1:2: lens: no such setting'
 bad '{"seed": "1"}' '1:2: seed: the value must be a number'
 bad '{"preset": 1}' '1:2: preset: the value must be a string'
 bad '{"seed": 1.5}' '1:2: seed: "1.5" is not a whole number'

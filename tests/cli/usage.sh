@@ -66,6 +66,24 @@ refused 2 '--ctx: "many" is not a whole number' ask --ctx many x
 refused 2 '--gpu-layers: -2 is out of range' ask --gpu-layers -2 x
 refused 2 '--timeout: 0 is out of range' ask --timeout 0 x
 refused 2 '--threshold: "x" is not a number' ask --threshold x x
+for number in "" nan inf 1000001 -1e9 1,5; do
+    refused 2 '--threshold: ' ask --threshold "$number" x
+done
+for lines in "" 0 x -1 1- 3-1 1-2-3 " 1" 1.5 1-x 9999999999; do
+    refused 2 '--protect-lines: ' ask --protect-lines "$lines" x
+done
+refused 2 '--protect-lines: 3-1: give the first line first' ask --protect-lines 3-1 x
+refused 2 '--protect: the text is empty' ask --protect "" x
+refused 2 '--protect: its value is missing' ask x --protect
+refused 2 'protect: invalid UTF-8 at byte 1' ask --protect $'a\xff' x
+many=()
+for i in {1..1024}; do many+=(--protect "$i"); done
+run ask --preset plain "${many[@]}" "$x" </dev/null
+want_status 0
+refused 2 'protect: more than the limit of 1024' ask --preset plain "${many[@]}" --protect-lines 1 "$x"
+refused 2 '--protect: it belongs to mode select' ask --mode rewrite --protect a x
+refused 2 '--protect: it belongs to mode select' attend --mode rewrite --protect-lines 1-2 x
+refused 2 '--protect: no such option' serve --protect a
 refused 2 '--keep: it belongs to mode select' ask --mode rewrite --keep 0.5 x
 refused 2 '--threshold: it belongs to mode select' ask --mode rewrite --threshold -1.5 x
 refused 2 '--threshold and --keep: give one of them' ask --threshold -1.5 --keep 0.5 x

@@ -23,13 +23,17 @@ PARTS = "Unbiased text context: The poem is from 1855.\n\nQuestion/Query: Who wr
 ANSWER = "Walt Whitman wrote it."
 
 
+# No model of the user's judges in front of a server.
+NO_MODELS = str(HERE / "no-models")
+
+
 def clean_environment(**more):
-    """No setting from outside reaches a server or a client."""
+    """No setting from outside reaches a server or a client, and no model that lies in the user's store."""
     env = {k: v for k, v in os.environ.items()
            if not k.startswith(("S2A_", "OPENAI_", "LITELLM_", "LANGCHAIN_", "LANGSMITH_", "LLM_"))}
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         env.pop(name, None)
-    return {**env, **more}
+    return {**env, "S2A_MODELS": NO_MODELS, "XDG_DATA_HOME": NO_MODELS, **more}
 
 
 # `timeout` ends a run by SIGTERM: the servers are to be stopped then, too.

@@ -25,9 +25,16 @@ rig embedded(const char *replay, void (*change)(serve_options *))
 
 rig proxy(const char *transcript, void (*change)(serve_options *))
 {
-    rig r = { .up = fake_server_start(transcript), .url = malloc(64) };
+    return proxy_judged(NULL, transcript, change);
+}
+
+rig proxy_judged(const char *judge, const char *transcript, void (*change)(serve_options *))
+{
+    rig r = { .engine = judge ? serve_test_engine(judge) : NULL,
+              .up = fake_server_start(transcript), .url = malloc(64) };
     serve_options o;
     serve_test_upstream(&o, fake_server_port(r.up), r.url);
+    o.engine_options.select_engine = r.engine;
     if (change)
         change(&o);
     r.s = serve_test_start(&o);

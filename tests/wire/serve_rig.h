@@ -28,12 +28,6 @@
     "\"},\"finish_reason\":\"stop\",\"logprobs\":{\"x\":-0.5}}],\"usage\":" usage ",\"more\":[1]}"
 #define TEN "{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":15}"
 #define CLOSED(type) "HTTP/1.1 200 OK\\r\\nContent-Type: " type "\\r\\nX-Up: 1\\r\\nConnection: close\\r\\n\\r\\n\n"
-/* A judgement of one unit in mode select. */
-#define LOGPROBS(needed, opinion)                                                                 \
-    CLOSED("application/json")                                                                    \
-    "{\"choices\":[{\"message\":{\"content\":\"x\"},\"logprobs\":{\"content\":[{\"top_logprobs\":["               \
-    "{\"token\":\" needed\",\"logprob\":" needed "},{\"token\":\" opinion\",\"logprob\":" opinion "},"          \
-    "{\"token\":\" unrelated\",\"logprob\":-9}]}]},\"finish_reason\":\"length\"}]}\n@next\n"
 #define STEP1 CLOSED("application/json") WHOLE(PARTS_JSON, TEN) "\n@next\n"
 #define CHUNK(rest) "@chunk data: {\"id\":\"c\",\"choices\":[{\"index\":0," rest "}]}\\n\\n\n"
 #define STREAM "HTTP/1.1 200 OK\\r\\nContent-Type: text/event-stream\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n\n"
@@ -41,7 +35,7 @@
 /* ---- a server, and what stands behind it -------------------------------------------------- */
 
 typedef struct rig {
-    s2a_engine *engine; /* NULL in front of a server */
+    s2a_engine *engine; /* in front of a server the one that judges, or NULL */
     fake_server *up;    /* NULL on an engine */
     serve *s;
     int port;
@@ -52,6 +46,8 @@ typedef struct rig {
 rig embedded(const char *replay, void (*change)(serve_options *));
 /* In front of a server that plays a transcript. */
 rig proxy(const char *transcript, void (*change)(serve_options *));
+/* The same, where an engine that replays a text judges. */
+rig proxy_judged(const char *judge, const char *transcript, void (*change)(serve_options *));
 void rig_stop(rig *r);
 /* A connection on which a POST of this body to CHAT has been sent. */
 int ask_open(const rig *r, const char *body);

@@ -6,14 +6,12 @@
  * idle_ms 5000, total_ms 20000, connect_ms 5000; text "Hello", system, temperature 0, top_p 1,
  * seed 0, max_tokens 16; runs 1; stop_at N and cancel_at N (at the Nth piece of text), cancel_ms N
  * (0 = before the request), pause_ms 0 (of each piece of text), text_bytes N (a text of so many x);
- * call generate, or answer with the preset of that name (and mode: rewrite or select), or score:
- * forced "[1] is" (branches are separated by |), branches N (so many times the last one), labels
- * " needed, unrelated, opinion" (separated by commas), slot N (of the first branch; its end).
+ * call generate, or answer with the preset of that name (and mode: rewrite or select).
  *
  * Observations: those of wire_case.h, opened, model, ctx, status, text, tokens, finish, ms,
  * prompt_tokens, cached_tokens, completion_tokens, drafted_tokens, accepted_tokens, gone_ms (since
- * the request was cancelled, or stopped), sentN.KEY: what request N says in JSON; answer, fallback
- * and detail of call answer; logprob of call score: a row for each branch; can_score, after it. */
+ * the request was cancelled, or stopped), sentN.KEY: what request N says in JSON; answer, mode,
+ * rewritten, fallback and detail of call answer. */
 #include "core/buf.h"
 #include "core/engine.h"
 #include "core/segment.h"
@@ -144,64 +142,6 @@ static s2a_status generate(client *k, backend_usage *usage, s2a_error *err)
     return status;
 }
 
-/* Cuts text into at most max pieces, in place. */
-static size_t split(char *text, const char *separator, const char **pieces, size_t max)
-{
-    size_t count = 0;
-    for (char *rest = text, *piece; (piece = strsep(&rest, separator));) {
-        assert_true(count < max);
-        pieces[count++] = piece;
-    }
-    return count;
-}
-
-static void observe_rows(wire_case *c, const double *logprob, size_t rows, size_t columns)
-{
-    buf text;
-    buf_init(&text, 1 << 16);
-    for (size_t i = 0; i < rows * columns; i++)
-        buf_addf(&text, "%s%.2f", i == 0 ? "" : i % columns ? " " : " | ", logprob[i]);
-    wire_observe(c, "logprob", "%s", text.data);
-    buf_free(&text);
-}
-
-enum { BRANCHES_MAX = 64, LABELS_MAX = 8 };
-
-static s2a_status score(client *k, backend_usage *usage, s2a_error *err)
-{
-    wire_case *c = k->c;
-    const char *forced[BRANCHES_MAX], *labels[LABELS_MAX];
-    char *forced_text = strdup(wire_get(c, "forced", "[1] is"));
-    char *label_text = strdup(wire_get(c, "labels", " needed, unrelated, opinion"));
-    assert_true(forced_text && label_text);
-    size_t rows = split(forced_text, "|", forced, BRANCHES_MAX);
-    size_t columns = split(label_text, ",", labels, LABELS_MAX);
-    while (rows < (size_t)wire_number(c, "branches", 0)) {
-        forced[rows] = forced[rows - 1];
-        rows++;
-    }
-    backend_branch branches[BRANCHES_MAX];
-    size_t slots[BRANCHES_MAX];
-    for (size_t i = 0; i < rows; i++) {
-        slots[i] = strlen(forced[i]);
-        branches[i] = (backend_branch){ forced[i], slots[i], &slots[i], 1 };
-    }
-    slots[0] = (size_t)wire_number(c, "slot", (long)slots[0]);
-    double logprob[BRANCHES_MAX * LABELS_MAX];
-    backend_message message = { "user", "Hello", 5 };
-    backend_params params = { .top_p = 1, .cancel = k->cancel };
-    backend *b = k->engine->backend;
-    s2a_status status = S2A_OK;
-    for (long i = wire_number(c, "runs", 1); status == S2A_OK && i > 0; i--)
-        status = b->vtable->score(b, &message, 1, branches, rows, labels, columns, &params, logprob,
-                                  usage, err);
-    if (status == S2A_OK)
-        observe_rows(c, logprob, rows, columns);
-    free(forced_text);
-    free(label_text);
-    return status;
-}
-
 static s2a_status answer(client *k, const char *preset_name, s2a_error *err)
 {
     wire_case *c = k->c;
@@ -247,8 +187,6 @@ static s2a_status call(client *k, backend_usage *usage, s2a_error *err)
     s2a_status status = S2A_OK;
     if (!strncmp(way, "answer ", 7))
         status = answer(k, way + 7, err);
-    else if (!strcmp(way, "score"))
-        status = score(k, usage, err);
     else
         for (long i = wire_number(c, "runs", 1); status == S2A_OK && i > 0; i--)
             status = generate(k, usage, err);
@@ -314,8 +252,6 @@ static void run_case(wire_case *c, fake_server *server)
         wire_observe(c, "ctx", "%u", s2a_engine_ctx_tokens(k.engine));
         status = call(&k, &usage, &err);
         observe_usage(c, &usage);
-        backend *b = k.engine->backend;
-        wire_observe(c, "can_score", b->vtable->capabilities(b).can_score ? "yes" : "no");
     }
     wire_observe(c, "ms", "%.0f", clock_ms() - start);
     wire_observe_gone(c, server, k.ended_ms > 0 ? k.ended_ms : clock_ms());
@@ -585,8 +521,8 @@ static void test_tls_unknown(void **state)
     assert_true(took < 5000);
 }
 
-/* No tokenizer: every byte counts as one. */
-static void test_count_tokens(void **state)
+/* No tokenizer: every byte counts as one. No hidden states either, so nothing judges. */
+static void test_capabilities(void **state)
 {
     (void)state;
     s2a_engine_options options = http_options("http://127.0.0.1:9");
@@ -595,10 +531,11 @@ static void test_count_tokens(void **state)
     assert_int_equal(s2a_engine_open(&options, &engine, &err), S2A_OK);
     backend *b = engine->backend;
     assert_int_equal(b->vtable->count_tokens(b, "a\0bc", 4), 4);
-    assert_null(b->vtable->attention);
+    assert_null(b->vtable->read);
     assert_false(b->vtable->capabilities(b).can_draft);
-    assert_true(b->vtable->capabilities(b).can_score);
-    assert_false(b->vtable->capabilities(b).prefers_score);
+    assert_false(b->vtable->capabilities(b).can_read);
+    assert_int_equal(b->vtable->capabilities(b).hidden_width, 0);
+    assert_false(s2a_engine_selects(engine));
     assert_int_equal(s2a_engine_ctx_tokens(engine), 4096);
     s2a_engine_close(engine);
 }
@@ -609,7 +546,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_cases),           cmocka_unit_test(test_url_forms),
         cmocka_unit_test(test_url_refused),     cmocka_unit_test(test_url_user),
         cmocka_unit_test(test_connect_timeout), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_tls_unknown),     cmocka_unit_test(test_count_tokens),
+        cmocka_unit_test(test_tls_unknown),     cmocka_unit_test(test_capabilities),
     };
     if (argc > 1) {
         part_of_name = argv[1];

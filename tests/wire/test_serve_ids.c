@@ -17,6 +17,7 @@
     "@chunk data: {\"id\":\"up\",\"created\":5,\"model\":\"up-1\",\"choices\":[{\"index\":0," choice "}]}\\n\\n\n"
 #define USAGE "@chunk data: {\"id\":\"up\",\"created\":5,\"model\":\"up-1\",\"choices\":[],\"usage\":" TEN "}\\n\\n\n"
 #define DONE "@chunk data: [DONE]\\n\\n\n@chunk\n"
+#define ANSWER CLOSED("application/json") WHOLE("Whitman", TEN) "\n"
 
 /* Step 1 speaks before the server does: all chunks have the name that it gave, and one the role. */
 static void test_stream(void **state)
@@ -132,21 +133,20 @@ static void test_request(void **state)
 {
     (void)state;
     static const struct {
-        const char *transcript, *field, *body;
+        const char *judge, *transcript, *field, *body;
         size_t requests;
     } rows[] = {
-        { STEP1 CLOSED("application/json") WHOLE("Whitman", TEN) "\n", "X-Request-Id: mine-1\r\n", ASK(""), 2 },
-        { STEP1 STREAM PIECE("\"delta\":{},\"finish_reason\":\"stop\"") DONE, "X-Request-Id: mine-1\r\n",
-          ASK("\"stream\":true,"), 2 },
-        { LOGPROBS("-8", "-0.1") LOGPROBS("-0.1", "-8") CLOSED("application/json") WHOLE("Whitman", TEN) "\n",
-          "X-Request-Id: mine-1\r\n", ASK("\"s2a\":{\"mode\":\"select\"},"), 3 },
-        { STEP1 CLOSED("application/json") WHOLE("Whitman", TEN) "\n", "", ASK(""), 2 },
-        { STEP1 CLOSED("application/json") WHOLE("Whitman", TEN) "\n", "X-Request-Id: no id\r\n", ASK(""), 2 },
+        { NULL, STEP1 ANSWER, "X-Request-Id: mine-1\r\n", ASK(""), 2 },
+        { NULL, STEP1 STREAM PIECE("\"delta\":{},\"finish_reason\":\"stop\"") DONE,
+          "X-Request-Id: mine-1\r\n", ASK("\"stream\":true,"), 2 },
+        { "@score 5 -5\n@score 5 5 5\n", ANSWER, "X-Request-Id: mine-1\r\n", ASK(""), 1 },
+        { NULL, STEP1 ANSWER, "", ASK(""), 2 },
+        { NULL, STEP1 ANSWER, "X-Request-Id: no id\r\n", ASK(""), 2 },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         strcpy(log_path, "/tmp/s2a-log-XXXXXX");
         close(mkstemp(log_path));
-        rig r = proxy(rows[i].transcript, log_to_file);
+        rig r = proxy_judged(rows[i].judge, rows[i].transcript, log_to_file);
         answer a = client_post(r.port, CHAT, rows[i].field, rows[i].body);
         assert_int_equal(a.status, 200);
         char *id = answer_field(&a, "X-Request-Id");
@@ -159,6 +159,7 @@ static void test_request(void **state)
         json_t *line = logged();
         assert_text(line, "id", id);
         assert_text(line, "fallback", NULL);
+        assert_text(line, "mode", rows[i].judge ? "select" : "rewrite");
         json_decref(line);
         fake_server_stop(r.up);
         char field[200];
