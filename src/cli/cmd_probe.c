@@ -167,7 +167,7 @@ static json_t *segment_line(probe *p, const json_t *text)
 {
     segment_unit *units = NULL;
     size_t n = 0;
-    if (segment_text(json_string_value(text), json_string_length(text), &units, &n, &p->err) !=
+    if (segment_text(json_string_value(text), json_string_length(text), NULL, &units, &n, &p->err) !=
         S2A_OK)
         return NULL;
     json_t *list = json_array();

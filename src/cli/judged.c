@@ -17,9 +17,9 @@ s2a_status judged_read(const s2a_engine *engine, const char *text, size_t len,
             err, S2A_UNSUPPORTED,
             "mode select: this backend gives no log-probabilities of labels; use another "
             "one, or mode rewrite");
-    s2a_status status = segment_text(text, len, &out->units, &out->count, err);
+    s2a_status status = segment_text(text, len, cancel, &out->units, &out->count, err);
     if (status == S2A_OK)
-        status = clause_split(text, &out->units, &out->count, err);
+        status = clause_split(text, cancel, &out->units, &out->count, err);
     if (status != S2A_OK)
         return status;
     out->said = calloc(out->count + 1, sizeof *out->said);

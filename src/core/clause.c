@@ -1,5 +1,6 @@
 #include "core/clause.h"
 
+#include "backend/backend.h"
 #include "core/ascii.h"
 #include "core/error.h"
 
@@ -208,17 +209,18 @@ size_t clause_opinion(const char *sentence, size_t len)
     return len;
 }
 
-s2a_status clause_split(const char *text, segment_unit **units, size_t *count, s2a_error *err)
+s2a_status clause_split(const char *text, const s2a_cancel *cancel, segment_unit **units,
+                        size_t *count, s2a_error *err)
 {
     segment_unit *out = calloc(2 * *count + 1, sizeof *out);
     if (!out)
         return error_nomem(err);
     size_t n = 0;
-    for (size_t i = 0; i < *count; i++) {
+    for (size_t i = 0; i < *count && !cancel_fired(cancel); i++) {
         const segment_unit *u = &(*units)[i];
         size_t len = u->text_end - u->start, at = len;
         bool opinion_first = u->question;
-        if (u->kind == SEGMENT_SENTENCE)
+        if (u->kind == SEGMENT_SENTENCE && len <= CLAUSE_MAX_BYTES)
             at = opinion_first ? clause_question(text + u->start, len)
                                : clause_opinion(text + u->start, len);
         out[n++] = *u;
@@ -232,6 +234,10 @@ s2a_status clause_split(const char *text, segment_unit **units, size_t *count, s
         out[n - 1].question = !opinion_first;
         out[n].question = opinion_first;
         n++;
+    }
+    if (cancel_fired(cancel)) {
+        free(out);
+        return error_set(err, S2A_CANCELLED, "cancelled");
     }
     free(*units);
     *units = out;

@@ -30,8 +30,11 @@ bool clause_refers_back(const char *sentence, size_t len, bool question);
  * "Please ...", "Let me know ...", "Thank you ...". English alone; pure. */
 bool clause_speaks_to_reader(const char *sentence, size_t len);
 
-/* Splits each sentence that is such a thing in two, a statement and a question. *units is replaced.
- * S2A_NOMEM, and *units is then as it was. */
-s2a_status clause_split(const char *text, segment_unit **units, size_t *count, s2a_error *err);
+/* Splits each sentence that is such a thing in two, a statement and a question; one of more than
+ * CLAUSE_MAX_BYTES is left. *units is replaced. cancel may be NULL. S2A_NOMEM, S2A_CANCELLED, and
+ * *units is then as it was. */
+#define CLAUSE_MAX_BYTES ((size_t)64 << 10)
+s2a_status clause_split(const char *text, const s2a_cancel *cancel, segment_unit **units,
+                        size_t *count, s2a_error *err);
 
 #endif

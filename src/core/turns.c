@@ -51,9 +51,9 @@ static s2a_status add_earlier(turns *t, const s2a_request *request, size_t last_
         if (!is_judged(m))
             continue;
         turn next = { .message = i, .text = m->content, .len = m->len };
-        status = segment_text(next.text, next.len, &next.units, &next.count, err);
+        status = segment_text(next.text, next.len, request->cancel, &next.units, &next.count, err);
         if (status == S2A_OK)
-            status = clause_split(next.text, &next.units, &next.count, err);
+            status = clause_split(next.text, request->cancel, &next.units, &next.count, err);
         if (status == S2A_OK)
             status = add_turn(t, &next, err);
         if (status != S2A_OK)

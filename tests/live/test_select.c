@@ -307,7 +307,7 @@ static size_t judge_in(size_t window_tokens, s2a_preset preset, double keep, dou
     segment_unit *units = NULL;
     size_t count = 0, judged = 0;
     s2a_error err;
-    assert_int_equal(segment_text(passage, strlen(passage), &units, &count, &err), S2A_OK);
+    assert_int_equal(segment_text(passage, strlen(passage), NULL, &units, &count, &err), S2A_OK);
     select_unit *found = calloc(count, sizeof *found);
     select_input in = { .backend = engine->backend, .prompts = &engine->prompts,
                         .examples = &engine->examples, .text = passage, .units = units,

@@ -285,7 +285,7 @@ static void test_limit(void **state)
         assert_int_equal(s2a_request_add_message(request, "user", last, sizeof last - 1, NULL), S2A_OK);
         segment_unit *units = NULL;
         turn prompt = { .text = last, .len = sizeof last - 1 };
-        assert_int_equal(segment_text(last, prompt.len, &units, &prompt.count, NULL), S2A_OK);
+        assert_int_equal(segment_text(last, prompt.len, NULL, &units, &prompt.count, NULL), S2A_OK);
         prompt.units = units;
         turns t;
         assert_int_equal(turns_gather(request, &prompt, &t, NULL), S2A_OK);

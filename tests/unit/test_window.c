@@ -224,8 +224,8 @@ static setting *begin(const char *text)
     s->calibration = (s2a_calibration){ .relevance_border = -1, .relevance_ratio = 0.5,
                                         .relevance_cap = 3, .opinion_border = -100 };
     size_t count = 0;
-    assert_int_equal(segment_text(text, strlen(text), &s->units, &count, NULL), S2A_OK);
-    assert_int_equal(clause_split(text, &s->units, &count, NULL), S2A_OK);
+    assert_int_equal(segment_text(text, strlen(text), NULL, &s->units, &count, NULL), S2A_OK);
+    assert_int_equal(clause_split(text, NULL, &s->units, &count, NULL), S2A_OK);
     s->in = (select_input){ .backend = &s->f.base, .prompts = &s->prompts, .examples = &s->examples,
                             .text = text, .units = s->units, .count = count,
                             .question_start = SIZE_MAX, .calibration = &s->calibration };
