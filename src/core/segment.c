@@ -311,7 +311,7 @@ static s2a_status add_sentence(units *u, size_t start, size_t end)
         i++;
     if (!u_islower(after(text, end, i)))
         return add(u, start, end, SEGMENT_SENTENCE);
-    abbrev_place p = { .text = text, .start = start, .end = end };
+    abbrev_place p = { .text = text, .start = start, .end = u->len }; /* a list goes on behind end */
     for (; i < end; i++) {
         if (text[i] != '.' || text[i - 1] == '.')
             continue;
