@@ -66,6 +66,10 @@ const manifest_model *manifest_find(const manifest *m, const char *name);
 s2a_calibration manifest_select(const manifest *m, const char *name_or_path);
 s2a_calibration manifest_calibration(const char *name_or_path);
 
+/* The model has a source that is its publisher's file, of which the sha256 is. Wheels are packages of
+ * strangers that carry the same bytes, or so they say. */
+bool manifest_has_publisher(const manifest_model *model);
+
 /* "url", "wheels". */
 const char *manifest_kind_name(manifest_kind kind);
 
