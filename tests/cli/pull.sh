@@ -327,11 +327,12 @@ pull 0 parts
 whole parts
 pips "part1 part2 part2 part3"
 
+for signal in INT HUP; do
 begin "wheels: interrupted while pip runs"
 touch "$work/ctl/hold-part3"
 start parts
 wait_for '[[ -e $work/ctl/held ]]'
-kill -INT "$pid"
+kill -$signal "$pid"
 ended 1
 has "interrupted; run the same command to go on"
 kill -0 "$(<"$work/ctl/held")" 2>/dev/null && fail "pip still runs"
@@ -341,6 +342,7 @@ rm "$work"/ctl/*
 pull 0 parts
 whole parts
 pips "part1 part2 part3 part3"
+done
 
 begin "wheels: --force begins again"
 touch "$work/ctl/hold-part2"
