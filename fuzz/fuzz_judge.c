@@ -28,8 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t unit_count = 0;
     align_result a;
     s2a_span regions[2] = { { y_len / 2, y_len }, { 0, y_len / 2 } };
-    if (segment_text(x, x_len, &units, &unit_count, NULL) != S2A_OK ||
-        align_texts(x, x_len, units, unit_count, y, y_len, regions, 2, &a, NULL) != S2A_OK)
+    if (segment_text(x, x_len, NULL, &units, &unit_count, NULL) != S2A_OK ||
+        align_texts(x, x_len, units, unit_count, y, y_len, regions, 2, NULL, &a, NULL) != S2A_OK)
         abort();
     check(a.removed, a.removed_count, x_len);
     check(a.added, a.added_count, y_len);

@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *text = (const char *)data + 1;
     size_t len = size - 1;
     parse_parts p;
-    if (parse_rewrite(text, len, form, &p, NULL) != S2A_OK)
+    if (parse_rewrite(text, len, form, NULL, &p, NULL) != S2A_OK)
         abort();
     if (p.context.start > p.context.end || p.context.end > len)
         abort();

@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     segment_unit *units = NULL;
     s2a_span *words = NULL;
     size_t count = 0, at = 0;
-    if (segment_text(text, size, &units, &count, NULL) != S2A_OK)
+    if (segment_text(text, size, NULL, &units, &count, NULL) != S2A_OK)
         abort();
     for (size_t i = 0; i < count; i++) {
         const segment_unit *u = &units[i];
@@ -39,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (at != size)
         abort();
     free(units);
-    if (segment_words(text, size, &words, &count, NULL) != S2A_OK)
+    if (segment_words(text, size, NULL, &words, &count, NULL) != S2A_OK)
         abort();
     at = 0;
     for (size_t i = 0; i < count; i++) {

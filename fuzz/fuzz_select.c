@@ -142,8 +142,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *text = parts[1].text;
     size_t len = parts[1].len;
     if (len > 0 && !ascii_blank(text, len)) {
-        if (segment_text(text, len, &units, &count, NULL) != S2A_OK ||
-            clause_split(text, &units, &count, NULL) != S2A_OK)
+        if (segment_text(text, len, NULL, &units, &count, NULL) != S2A_OK ||
+            clause_split(text, NULL, &units, &count, NULL) != S2A_OK)
             abort();
         for (size_t i = 0; i < count; at = units[i++].end)
             if (units[i].start != at || units[i].end <= at || units[i].text_end > units[i].end)

@@ -26,7 +26,7 @@ static s2a_status segment_once(const buf *text, s2a_error *err)
 {
     segment_unit *units = NULL;
     size_t count = 0;
-    s2a_status status = segment_text(text->data, text->len, &units, &count, err);
+    s2a_status status = segment_text(text->data, text->len, NULL, &units, &count, err);
     free(units);
     return status;
 }
@@ -34,7 +34,7 @@ static s2a_status segment_once(const buf *text, s2a_error *err)
 static s2a_status parse_once(const buf *text, s2a_error *err)
 {
     parse_parts parts;
-    return parse_rewrite(text->data, text->len, PARSE_SPLIT, &parts, err);
+    return parse_rewrite(text->data, text->len, PARSE_SPLIT, NULL, &parts, err);
 }
 
 static s2a_status rate(s2a_status (*once)(const buf *, s2a_error *), const buf *text, size_t passes,

@@ -202,7 +202,7 @@ static s2a_status prompt_read(calibrating *c, const teaching_prompt *p, bool apa
                                   : apart      ? S2A_PRESET_RELEVANCE
                                                : S2A_PRESET_AUTO,
                         .question_start = p->untrusted || apart ? p->context_len : SIZE_MAX };
-    s2a_status status = segment_text(p->text, p->len, &units, &count, err);
+    s2a_status status = segment_text(p->text, p->len, c->s->cancel, &units, &count, err);
     if (status == S2A_OK)
         status = select_refine(in.preset, p->text, &units, &count, err);
     in.units = units;

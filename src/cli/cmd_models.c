@@ -5,6 +5,7 @@
 #include "cli/store.h"
 #include "cli/term.h"
 #include "core/error.h"
+#include "net/fetch.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -15,15 +16,13 @@ static const char help[] = "usage: s2a models [--json]\n"
                            "\n"
                            "Lists the models that `s2a pull` knows, and which of them are here. "
                            "The short name in brackets\n"
-                           "does wherever a model is named.\n"
+                           "does wherever a model is named. FROM is where the file that is here "
+                           "came from, SHA256 whose\n"
+                           "file it was found to be: the publisher's, or, where there are only "
+                           "packages of strangers, theirs.\n"
                            "\n"
                            "  --json  as JSON, with all short names and the sha256\n"
                            "  --help  this text\n";
-
-static void print_padded(const char *text, size_t width)
-{
-    printf("%-*s  ", (int)width, text);
-}
 
 static void longest(size_t *width, const char *text)
 {
@@ -49,49 +48,103 @@ static void state_of(const char *dir, const manifest_model *model, char *text, s
         snprintf(text, size, "%s", store_state_name(state));
 }
 
+/* Where the file came from: "huggingface.co", "strangers' packages", or both. */
+static void from_of(const char *path, const manifest_model *model, char *text, size_t size)
+{
+    char source[STORE_SOURCE_SIZE], origin[100] = "url";
+    store_source(path, model, source);
+    for (size_t i = model->source_count; i-- > 0;)
+        if (model->sources[i].kind == MANIFEST_URL)
+            fetch_origin(model->sources[i].url, origin, sizeof origin);
+    const char *scheme_end = strstr(origin, "://");
+    const char *host = scheme_end ? scheme_end + 3 : origin;
+    if (!*source)
+        snprintf(text, size, "unknown");
+    else if (strcmp(source, "url") == 0)
+        snprintf(text, size, "%s", host);
+    else
+        snprintf(text, size, "strangers' packages%s%s", strchr(source, '+') ? ", " : "",
+                 strchr(source, '+') ? host : "");
+}
+
+/* Whose file the sha256 is of; with here, that of the file at path has to have been found right. */
+static const char *sha256_of(const char *path, const manifest_model *model, bool here)
+{
+    if (here && !store_is_verified(path, model))
+        return "not compared";
+    return manifest_has_publisher(model) ? "publisher's" : "strangers'";
+}
+
+enum { COLUMNS = 8 };
+
+typedef struct row {
+    char name[200], size[16], state[32], from[160];
+    const char *cells[COLUMNS];
+    char *path;
+} row;
+
+static bool row_fill(row *r, const manifest_model *model, const char *dir)
+{
+    uint64_t bytes;
+    bool here = store_look(dir, model, &bytes) == STORE_DOWNLOADED;
+    r->path = store_path(dir, model->file, "");
+    if (!r->path)
+        return false;
+    called(model, r->name, sizeof r->name);
+    meter_size(model->bytes, r->size);
+    state_of(dir, model, r->state, sizeof r->state);
+    snprintf(r->from, sizeof r->from, "-");
+    if (here)
+        from_of(r->path, model, r->from, sizeof r->from);
+    const char *cells[COLUMNS] = { r->name, r->size, model->licence, r->state,
+                                   *model->role ? model->role : "-", r->from,
+                                   sha256_of(r->path, model, here), r->path };
+    memcpy(r->cells, cells, sizeof cells);
+    return true;
+}
+
 static s2a_status print_table(const manifest *m, const char *dir, s2a_error *err)
 {
-    size_t name_width = 4, licence_width = 7;
-    char name[200], size[16], state[32];
-    for (size_t i = 0; i < m->count; i++) {
-        called(&m->models[i], name, sizeof name);
-        longest(&name_width, name);
-        longest(&licence_width, m->models[i].licence);
-    }
-    print_padded("NAME", name_width);
-    print_padded("SIZE", 8);
-    print_padded("LICENCE", licence_width);
-    printf("%-15s%-9s%s\n", "STATE", "ROLE", "PATH");
-    for (size_t i = 0; i < m->count; i++) {
-        const manifest_model *model = &m->models[i];
-        char *path = store_path(dir, model->file, "");
-        if (!path)
-            return error_nomem(err);
-        called(model, name, sizeof name);
-        meter_size(model->bytes, size);
-        state_of(dir, model, state, sizeof state);
-        print_padded(name, name_width);
-        print_padded(size, 8);
-        print_padded(model->licence, licence_width);
-        printf("%-15s%-9s%s\n", state, *model->role ? model->role : "-", path);
-        free(path);
-    }
-    return S2A_OK;
+    static const char *const heads[COLUMNS] = { "NAME", "SIZE", "LICENCE", "STATE",
+                                                "ROLE", "FROM", "SHA256",  "PATH" };
+    size_t width[COLUMNS] = { 0 };
+    row *rows = calloc(m->count + 1, sizeof *rows);
+    bool ok = rows != NULL;
+    for (size_t k = 0; ok && k < COLUMNS; k++)
+        rows[0].cells[k] = heads[k];
+    for (size_t i = 0; ok && i < m->count; i++)
+        ok = row_fill(&rows[i + 1], &m->models[i], dir);
+    for (size_t i = 0; ok && i <= m->count; i++)
+        for (size_t k = 0; k < COLUMNS; k++)
+            longest(&width[k], rows[i].cells[k]);
+    for (size_t i = 0; ok && i <= m->count; i++)
+        for (size_t k = 0; k < COLUMNS; k++)
+            printf("%-*s%s", k + 1 < COLUMNS ? (int)width[k] : 0, rows[i].cells[k],
+                   k + 1 < COLUMNS ? "  " : "\n");
+    for (size_t i = 0; rows && i <= m->count; i++)
+        free(rows[i].path);
+    free(rows);
+    return ok ? S2A_OK : error_nomem(err);
 }
 
 static json_t *model_json(const manifest_model *model, const char *dir)
 {
     uint64_t bytes;
     store_state state = store_look(dir, model, &bytes);
-    char *path = store_path(dir, model->file, "");
+    char *path = store_path(dir, model->file, ""), source[STORE_SOURCE_SIZE] = "";
+    if (path)
+        store_source(path, model, source);
     json_t *aliases = json_array();
     for (size_t i = 0; i < model->alias_count; i++)
         json_array_append_new(aliases, json_string(model->aliases[i]));
     json_t *object =
-        json_pack("{s:s, s:o, s:s, s:I, s:s, s:s, s:s, s:s, s:I, s:s?}", "name", model->name,
-                  "aliases", aliases, "file", model->file, "bytes", (json_int_t)model->bytes,
-                  "sha256", model->sha256, "licence", model->licence, "role", model->role, "state",
-                  store_state_name(state), "bytes_here", (json_int_t)bytes, "path", path);
+        json_pack("{s:s, s:o, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:s?, s:b, s:s?}", "name",
+                  model->name, "aliases", aliases, "file", model->file, "bytes",
+                  (json_int_t)model->bytes, "sha256", model->sha256, "sha256_of",
+                  manifest_has_publisher(model) ? "publisher" : "packages", "licence",
+                  model->licence, "role", model->role, "state", store_state_name(state),
+                  "bytes_here", (json_int_t)bytes, "path", path, "verified",
+                  path && store_is_verified(path, model), "source", *source ? source : NULL);
     free(path);
     return object;
 }

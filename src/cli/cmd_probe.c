@@ -37,7 +37,7 @@ static json_t *segment_line(probe *p, const json_t *text)
 {
     segment_unit *units = NULL;
     size_t n = 0;
-    if (segment_text(json_string_value(text), json_string_length(text), &units, &n, &p->err) !=
+    if (segment_text(json_string_value(text), json_string_length(text), NULL, &units, &n, &p->err) !=
         S2A_OK)
         return NULL;
     json_t *list = json_array();
@@ -137,7 +137,7 @@ static json_t *read_line(probe *p, const json_t *line)
         error_set(&p->err, S2A_UNSUPPORTED, "this backend has no hidden states");
         return NULL;
     }
-    s2a_status status = segment_text(in.text, json_string_length(text), &r.units, &r.count, &p->err);
+    s2a_status status = segment_text(in.text, json_string_length(text), p->s->cancel, &r.units, &r.count, &p->err);
     if (status == S2A_OK)
         status = select_refine(in.preset, in.text, &r.units, &r.count, &p->err);
     in.units = r.units;

@@ -125,8 +125,10 @@ static s2a_status look(pull *p, bool *present, s2a_error *err)
 {
     struct stat st;
     *present = false;
-    if (p->options->force || stat(p->path, &st) != 0)
+    if (p->options->force || lstat(p->path, &st) != 0)
         return S2A_OK;
+    if (S_ISLNK(st.st_mode))
+        return store_write_failed(p->path, ELOOP, err);
     if (!S_ISREG(st.st_mode))
         return error_set(err, S2A_IO, "cannot write: %s: is not a file: move it away", p->path);
     if ((uint64_t)st.st_size != p->model->bytes) {
@@ -177,6 +179,11 @@ static s2a_status get(pull *p, s2a_error *err)
 
 static s2a_status report(pull *p, s2a_error *err)
 {
+    if (!manifest_has_publisher(p->model))
+        meter_say(&p->meter,
+                  "pull: %s: comes from strangers' packages alone, and its sha256 is theirs: no "
+                  "publisher's file was compared",
+                  p->model->name);
     if (!p->options->json) {
         char size[16];
         meter_size(p->model->bytes, size);
@@ -188,9 +195,11 @@ static s2a_status report(pull *p, s2a_error *err)
         printf("%s\n", p->path);
         return S2A_OK;
     }
-    json_t *result = json_pack("{s:s, s:s, s:s, s:I, s:s, s:s?}", "name", p->model->name, "status",
+    json_t *result = json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s?}", "name", p->model->name, "status",
                                p->done, "path", p->path, "bytes", (json_int_t)p->model->bytes,
-                               "sha256", p->model->sha256, "source", p->source);
+                               "sha256", p->model->sha256, "sha256_of",
+                               manifest_has_publisher(p->model) ? "publisher" : "packages",
+                               "source", p->source);
     char *text = result ? json_dumps(result, 0) : NULL;
     if (text)
         printf("%s\n", text);
@@ -229,7 +238,6 @@ int cmd_pull(int argc, char **argv)
     if (!p.cancel || !signals_install(p.cancel))
         status = error_set(&err, S2A_NOMEM, "cannot wait for signals: %s", strerror(errno));
     signals_defer();
-    signal(SIGXFSZ, SIG_IGN); /* a file past the size limit is a failed write, not the end */
     if (status == S2A_OK)
         status = manifest_load(&m, &err);
     bool unknown = status == S2A_OK && !manifest_find(m, options.name);

@@ -44,15 +44,7 @@ typedef struct download {
 
 static s2a_status write_failed(const char *path, s2a_error *err)
 {
-    int why = errno;
-    const char *advice = "set S2A_MODELS to a directory that you can write to";
-    if (why == ENOSPC || why == EDQUOT)
-        advice = "free some space and run the same command to go on";
-    else if (why == EFBIG)
-        advice = "raise the file size limit (ulimit -f) and run the same command to go on";
-    else if (why == EIO)
-        advice = "check the disk";
-    return error_set(err, S2A_IO, "cannot write: %s: %s: %s", path, strerror(why), advice);
+    return store_write_failed(path, errno, err);
 }
 
 static s2a_status write_all(int fd, const char *path, const void *data, size_t len,
@@ -83,7 +75,8 @@ static void sync_directory(const char *dir)
 static s2a_status replace_record(const download *d, const char *text, s2a_error *err)
 {
     uint64_t written = 0;
-    int fd = open(d->fresh_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    unlink(d->fresh_path); /* of another run, or put there */
+    int fd = store_open(d->fresh_path, O_WRONLY | O_CREAT | O_EXCL);
     if (fd < 0)
         return write_failed(d->fresh_path, err);
     s2a_status status = write_all(fd, d->fresh_path, text, strlen(text), &written, err);
@@ -121,7 +114,10 @@ static void read_record(download *d)
     const char *sha256, *series;
     json_int_t bytes, parts, parts_end;
     struct stat st;
-    json_t *record = json_load_file(d->record_path, 0, NULL);
+    int fd = store_open(d->record_path, O_RDONLY);
+    json_t *record = fd >= 0 ? json_loadfd(fd, 0, NULL) : NULL;
+    if (fd >= 0)
+        close(fd);
     if (record && fstat(d->fd, &st) == 0 &&
         json_unpack(record, "{s:s, s:I, s:I, s:I, s:s}", "sha256", &sha256, "bytes", &bytes,
                     "parts", &parts, "parts_end", &parts_end, "series", &series) == 0 &&
@@ -384,8 +380,16 @@ s2a_status download_verify(const char *path, const manifest_model *model, meter 
 {
     s2a_status status = check_sha256(path, model, m, cancel, err);
     if (status == S2A_OK)
-        store_set_verified(path, model);
+        store_set_verified(path, model, NULL);
     return status;
+}
+
+/* The kinds of source that the bytes of FILE.part came from. */
+static const char *came_from(const download *d)
+{
+    if (d->parts_end == 0)
+        return "url";
+    return d->parts_end < d->bytes ? "wheels+url" : "wheels";
 }
 
 static s2a_status finish(download *d, s2a_error *err)
@@ -401,7 +405,7 @@ static s2a_status finish(download *d, s2a_error *err)
     if (rename(d->part_path, d->path) != 0)
         return write_failed(d->path, err);
     sync_directory(d->options->dir);
-    store_set_verified(d->path, d->model);
+    store_set_verified(d->path, d->model, came_from(d));
     unlink(d->record_path);
     return S2A_OK;
 }
@@ -469,7 +473,7 @@ static s2a_status open_part(download *d, s2a_error *err)
         return error_nomem(err);
     if (d->options->from_scratch)
         unlink(d->record_path);
-    d->fd = open(d->part_path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    d->fd = store_open(d->part_path, O_RDWR | O_CREAT);
     if (d->fd < 0)
         return write_failed(d->part_path, err);
     read_record(d);

@@ -67,7 +67,9 @@ static void streams_hold(void)
 int main(int argc, char **argv)
 {
     streams_hold();
-    signal(SIGPIPE, SIG_IGN); /* a reader that has gone is a failed write */
+    /* A reader that has gone, and a file past its size limit, are failed writes. */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     int status = EXIT_USAGE;
     if (argc < 2)
         fputs(help_main, stderr);

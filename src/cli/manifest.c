@@ -68,9 +68,20 @@ static bool is_sha256(const char *s)
     return strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64;
 }
 
+/* Nothing that a terminal would act on: control characters, those of 0x80 to 0x9f in UTF-8 too. */
+static bool is_plain(const char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s < 0x20 || *s == 0x7f ||
+            ((unsigned char)*s == 0xc2 && (unsigned char)s[1] < 0xa0))
+            return false;
+    return true;
+}
+
 static bool is_url(const char *s)
 {
-    return (strncmp(s, "https://", 8) == 0 && s[8]) || (strncmp(s, "http://", 7) == 0 && s[7]);
+    return is_plain(s) && !strchr(s, ' ') && ((strncmp(s, "https://", 8) == 0 && s[8]) ||
+                                              (strncmp(s, "http://", 7) == 0 && s[7]));
 }
 
 static bool is_role(const char *s)
@@ -85,12 +96,12 @@ static bool is_version(const char *s)
 
 static bool is_member(const char *s)
 {
-    return *s && *s != '/' && strlen(s) <= 1000;
+    return *s && *s != '/' && strlen(s) <= 1000 && is_plain(s);
 }
 
 static bool is_text(const char *s)
 {
-    return *s && strlen(s) <= 200;
+    return *s && strlen(s) <= 200 && is_plain(s);
 }
 
 /* A string field. valid says what it may be, expected says it to the user. */
@@ -398,4 +409,12 @@ const manifest_model *manifest_find(const manifest *m, const char *name)
 const char *manifest_kind_name(manifest_kind kind)
 {
     return kind == MANIFEST_URL ? "url" : "wheels";
+}
+
+bool manifest_has_publisher(const manifest_model *model)
+{
+    for (size_t i = 0; i < model->source_count; i++)
+        if (model->sources[i].kind == MANIFEST_URL)
+            return true;
+    return false;
 }

@@ -60,6 +60,10 @@ void manifest_free(manifest *m);
  * "default". NULL when there is none. */
 const manifest_model *manifest_find(const manifest *m, const char *name);
 
+/* The model has a source that is its publisher's file, of which the sha256 is. Wheels are packages of
+ * strangers that carry the same bytes, or so they say. */
+bool manifest_has_publisher(const manifest_model *model);
+
 /* "url", "wheels". */
 const char *manifest_kind_name(manifest_kind kind);
 

@@ -34,7 +34,12 @@ bool signals_install(s2a_cancel *cancel)
     sigemptyset(&action.sa_mask);
     /* Also where the signal is ignored, as SIGINT is in a script's background jobs: who sends it by
      * hand means it. */
-    return sigaction(SIGINT, &action, NULL) == 0 && sigaction(SIGTERM, &action, NULL) == 0;
+    if (sigaction(SIGINT, &action, NULL) != 0 || sigaction(SIGTERM, &action, NULL) != 0)
+        return false;
+    /* The terminal has gone. Under nohup it is ignored, and stays so. */
+    struct sigaction before;
+    return sigaction(SIGHUP, NULL, &before) == 0 &&
+           (before.sa_handler == SIG_IGN || sigaction(SIGHUP, &action, NULL) == 0);
 }
 
 void signals_defer(void)

@@ -1,4 +1,4 @@
-/* SIGINT and SIGTERM. Until signals_defer they end the tool at once; after, the first one fires the
+/* SIGINT, SIGTERM and SIGHUP; the last one stays ignored where it is, as under nohup. Until signals_defer they end the tool at once; after, the first one fires the
  * cancel handle so that what runs can end in order, and the second one ends the tool at once. The
  * only state of the tool that is not on a stack: a handler has no other way to it. */
 #ifndef S2A_CLI_SIGNALS_H

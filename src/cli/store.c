@@ -101,6 +101,40 @@ char *store_path(const char *dir, const char *file, const char *suffix)
     return path;
 }
 
+int store_open(const char *path, int flags)
+{
+    struct stat st;
+    /* Without O_NONBLOCK a FIFO would hold us up. */
+    int fd = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        return fd;
+    close(fd);
+    errno = EINVAL;
+    return -1;
+}
+
+s2a_status store_write_failed(const char *path, int reason, s2a_error *err)
+{
+    const char *advice = "set S2A_MODELS to a directory that you can write to";
+    if (reason == ELOOP)
+        return error_set(err, S2A_IO, "cannot write: %s: is a symbolic link, which is not followed: "
+                                      "remove it",
+                         path);
+    if (reason == EINVAL)
+        return error_set(err, S2A_IO, "cannot write: %s: is not a file: move it away", path);
+    if (reason == ENOSPC || reason == EDQUOT)
+        advice = "free some space and run the same command to go on";
+    else if (reason == EFBIG)
+        advice = "raise the file size limit (ulimit -f) and run the same command to go on";
+    else if (reason == EMFILE || reason == ENFILE)
+        advice = "raise the limit of open files (ulimit -n)";
+    else if (reason == EIO)
+        advice = "check the disk";
+    return error_set(err, S2A_IO, "cannot write: %s: %s: %s", path, strerror(reason), advice);
+}
+
 /* ---- what is there ---------------------------------------------------------------------- */
 
 const char *store_state_name(store_state state)
@@ -114,7 +148,7 @@ static int64_t file_size(const char *dir, const char *file, const char *suffix)
 {
     struct stat st;
     char *path = store_path(dir, file, suffix);
-    bool found = path && stat(path, &st) == 0 && S_ISREG(st.st_mode);
+    bool found = path && lstat(path, &st) == 0 && S_ISREG(st.st_mode);
     free(path);
     return found ? (int64_t)st.st_size : -1;
 }
@@ -133,39 +167,65 @@ store_state store_look(const char *dir, const manifest_model *model, uint64_t *b
     return whole >= 0 || part >= 0 ? STORE_PARTIAL : STORE_ABSENT;
 }
 
-/* What FILE.ok holds for the file as it is now; empty when there is no file. */
+enum { NOTE_SIZE = 200 };
+
+/* What FILE.ok begins with for the file as it is now; empty when there is no file. */
 static void verified_note(const char *path, const manifest_model *model, char *text, size_t size)
 {
     struct stat st;
     *text = '\0';
-    if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+    if (lstat(path, &st) == 0 && S_ISREG(st.st_mode))
         snprintf(text, size, "%s %" PRId64 " %" PRId64 ".%09ld\n", model->sha256,
                  (int64_t)st.st_size, (int64_t)st.st_mtim.tv_sec, (long)st.st_mtim.tv_nsec);
 }
 
-bool store_is_verified(const char *path, const manifest_model *model)
+/* What follows in FILE.ok, when it is of the file as it is now; else NULL. */
+static const char *read_note(const char *path, const manifest_model *model, char found[NOTE_SIZE])
 {
-    char expected[160], found[160];
+    char expected[NOTE_SIZE];
     verified_note(path, model, expected, sizeof expected);
     char *note = joined(path, ".ok", "");
-    FILE *f = note ? fopen(note, "re") : NULL;
-    size_t n = f ? fread(found, 1, sizeof found - 1, f) : 0;
-    found[n] = '\0';
-    if (f)
-        fclose(f);
+    int fd = note ? store_open(note, O_RDONLY) : -1;
+    ssize_t n = fd >= 0 ? read(fd, found, NOTE_SIZE - 1) : 0;
+    found[n > 0 ? n : 0] = '\0';
+    if (fd >= 0)
+        close(fd);
     free(note);
-    return *expected && strcmp(expected, found) == 0;
+    size_t len = strlen(expected);
+    return len > 0 && strncmp(expected, found, len) == 0 ? found + len : NULL;
 }
 
-void store_set_verified(const char *path, const manifest_model *model)
+bool store_is_verified(const char *path, const manifest_model *model)
 {
-    char text[160];
+    char found[NOTE_SIZE];
+    return read_note(path, model, found) != NULL;
+}
+
+void store_source(const char *path, const manifest_model *model, char source[STORE_SOURCE_SIZE])
+{
+    static const char *const known[] = { "url", "wheels", "wheels+url" };
+    char found[NOTE_SIZE];
+    const char *rest = read_note(path, model, found);
+    *source = '\0';
+    size_t len = rest ? strcspn(rest, "\n") : 0;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strlen(known[i]) == len && strncmp(rest, known[i], len) == 0)
+            snprintf(source, STORE_SOURCE_SIZE, "%s", known[i]);
+}
+
+void store_set_verified(const char *path, const manifest_model *model, const char *source)
+{
+    char text[NOTE_SIZE], before[STORE_SOURCE_SIZE];
+    store_source(path, model, before);
     verified_note(path, model, text, sizeof text);
     char *note = joined(path, ".ok", "");
-    FILE *f = note ? fopen(note, "we") : NULL;
+    int fd = note ? store_open(note, O_WRONLY | O_CREAT | O_TRUNC) : -1;
+    FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (f) {
-        fputs(text, f);
+        fprintf(f, "%s%s\n", text, source ? source : before);
         fclose(f);
+    } else if (fd >= 0) {
+        close(fd);
     }
     free(note);
 }
@@ -182,6 +242,15 @@ static s2a_status resolve_model(const manifest_model *model, const char *dir, co
                                 char **path, s2a_error *err)
 {
     uint64_t bytes;
+    struct stat st;
+    char *file = store_path(dir, model->file, "");
+    bool link = file && lstat(file, &st) == 0 && S_ISLNK(st.st_mode);
+    free(file);
+    if (link)
+        return error_set(err, S2A_UNAVAILABLE,
+                         "model %s: %s in the store is a symbolic link, which is not followed: name "
+                         "the file it points to",
+                         name, model->file);
     switch (store_look(dir, model, &bytes)) {
     case STORE_DOWNLOADED:
         *path = store_path(dir, model->file, "");
@@ -243,7 +312,7 @@ s2a_status store_resolve(const char *name_or_path, char **path, s2a_error *err)
 static int lock_once(const char *path)
 {
     struct stat held, named;
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    int fd = store_open(path, O_RDWR | O_CREAT);
     if (fd < 0)
         return -1;
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -252,7 +321,7 @@ static int lock_once(const char *path)
         errno = saved == EINTR ? EWOULDBLOCK : saved;
         return -1;
     }
-    if (fstat(fd, &held) == 0 && stat(path, &named) == 0 && held.st_ino == named.st_ino &&
+    if (fstat(fd, &held) == 0 && lstat(path, &named) == 0 && held.st_ino == named.st_ino &&
         held.st_dev == named.st_dev)
         return fd;
     close(fd);
@@ -271,10 +340,7 @@ s2a_status store_lock_take(store_lock *lock, const char *dir, const char *file, 
     s2a_status status = lock->path ? S2A_OK : error_nomem(err);
     while (status == S2A_OK && (lock->fd = lock_once(lock->path)) < 0) {
         if (errno != EWOULDBLOCK)
-            status = error_set(err, S2A_IO,
-                               "cannot write: %s: %s: set S2A_MODELS to a directory that you can "
-                               "write to",
-                               lock->path, strerror(errno));
+            status = store_write_failed(lock->path, errno, err);
         else if (cancel_fired(cancel))
             status = error_set(err, S2A_CANCELLED, "cancelled");
         else if (clock_ms() - start >= wait_ms)

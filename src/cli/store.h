@@ -1,7 +1,8 @@
 /* The directory with the model files: $S2A_MODELS, else $XDG_DATA_HOME/s2a/models, else
  * ~/.local/share/s2a/models. Beside FILE stand, while it is being downloaded, FILE.part (what is
  * there so far), FILE.part.json (how much of that is safe) and FILE.lock; and afterwards FILE.ok:
- * that its sha256 was found right, and of what size and time the file was then. */
+ * that its sha256 was found right, of what size and time the file was then, and where it came from.
+ * Others may be able to write there: no symbolic link below the directory is followed. */
 #ifndef S2A_CLI_STORE_H
 #define S2A_CLI_STORE_H
 
@@ -17,6 +18,12 @@ s2a_status store_make_dir(const char *dir, s2a_error *err);
 /* dir/file + suffix, malloc'ed; NULL when out of memory. */
 char *store_path(const char *dir, const char *file, const char *suffix);
 
+/* open() of a regular file, with mode 0666 where flags make it. -1 with errno, which is ELOOP for a
+ * symbolic link and EINVAL for what else is no regular file. */
+int store_open(const char *path, int flags);
+/* S2A_IO: what cannot be written, why, and what to do about it. */
+s2a_status store_write_failed(const char *path, int reason, s2a_error *err);
+
 typedef enum store_state {
     STORE_ABSENT,
     STORE_PARTIAL, /* a download was interrupted, or the file has the wrong size */
@@ -31,9 +38,13 @@ store_state store_look(const char *dir, const manifest_model *model, uint64_t *b
 
 /* True when path is the file whose sha256 was found right: same size, time and sha256. */
 bool store_is_verified(const char *path, const manifest_model *model);
-/* Remembers that the file at path has the right sha256. A note that cannot be written is no
+/* Remembers that the file at path has the right sha256, and which kinds of source its bytes came
+ * from: "url", "wheels", "wheels+url"; NULL keeps what was known. A note that cannot be written is no
  * failure: the file is hashed again next time. */
-void store_set_verified(const char *path, const manifest_model *model);
+void store_set_verified(const char *path, const manifest_model *model, const char *source);
+enum { STORE_SOURCE_SIZE = 16 };
+/* What was remembered, "" when nothing was, or the file is another one since. */
+void store_source(const char *path, const manifest_model *model, char source[STORE_SOURCE_SIZE]);
 
 /* What `--model NAME|FILE.gguf` means, as a malloc'ed path. A name with '/' or that ends in .gguf
  * is a file, if there is one; anything else, and NULL (the default model), is looked up in the

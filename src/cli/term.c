@@ -159,13 +159,23 @@ void term_visible(bool tty, const char *text, size_t len, buf *out)
     buf_add(out, text + done, len - done);
 }
 
-/* stdio remembers that writing failed, but not why. */
+/* stdio remembers that writing failed, but not why, and errno may be of anything since (isatty, a
+ * signal). What is written is torn already: a newline more says why, and ends the line. */
 static int stdout_errno;
+
+static int why_not(void)
+{
+    ssize_t n;
+    do
+        n = write(STDOUT_FILENO, "\n", 1);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? errno : EIO;
+}
 
 bool term_ok(void)
 {
     if (ferror(stdout) && !stdout_errno)
-        stdout_errno = errno ? errno : EIO;
+        stdout_errno = why_not();
     return !ferror(stdout);
 }
 

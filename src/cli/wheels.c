@@ -38,39 +38,47 @@ static char *path_of(const char *dir, const char *name)
     return path;
 }
 
-/* The bytes of all files below dir; with remove, they and dir are gone afterwards. */
-static uint64_t walk(const char *dir, bool remove, int depth)
+/* The bytes of all files below the directory `name` of `at`; with remove, they and it are gone
+ * afterwards. No symbolic link is followed, also where one takes a directory's place meanwhile. */
+static uint64_t walk(int at, const char *name, bool remove, int depth)
 {
     uint64_t bytes = 0;
-    DIR *d = depth > 0 ? opendir(dir) : NULL;
+    int fd = depth > 0 ? openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
     for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
         struct stat st;
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+            fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
-        char *path = path_of(dir, e->d_name);
-        if (path && lstat(path, &st) == 0) {
-            if (S_ISDIR(st.st_mode))
-                bytes += walk(path, remove, depth - 1);
-            else
-                bytes += S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
-            if (remove && !S_ISDIR(st.st_mode))
-                unlink(path);
-        }
-        free(path);
+        if (S_ISDIR(st.st_mode))
+            bytes += walk(fd, e->d_name, remove, depth - 1);
+        else
+            bytes += S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+        if (remove && !S_ISDIR(st.st_mode))
+            unlinkat(fd, e->d_name, 0);
     }
     if (d)
         closedir(d);
-    if (remove)
-        rmdir(dir);
+    else if (fd >= 0)
+        close(fd);
+    if (remove && unlinkat(at, name, AT_REMOVEDIR) != 0 && errno == ENOTDIR)
+        unlinkat(at, name, 0); /* a link, or a file, in its place */
     return bytes;
 }
 
 void wheels_remove_dir(const char *dir)
 {
-    walk(dir, true, TREE_DEPTH);
+    walk(AT_FDCWD, dir, true, TREE_DEPTH);
 }
 
 /* ---- the child -------------------------------------------------------------------------- */
+
+/* What of our environment pip does not get: where its temporary files go, and what would make Python
+ * run other code than pip's. */
+static bool is_dropped(const char *variable)
+{
+    return strncmp(variable, "TMPDIR=", 7) == 0 || strncmp(variable, "PYTHON", 6) == 0;
+}
 
 /* The environment with TMPDIR=dir, so that pip's temporary files are where the room was checked
  * and where they are removed if pip is killed. The array and its first string are malloc'ed. */
@@ -93,14 +101,33 @@ static char **child_environment(const char *dir)
     }
     env[0] = tmpdir;
     for (size_t i = 0; i < count; i++)
-        if (strncmp(environ[i], "TMPDIR=", 7) != 0)
+        if (!is_dropped(environ[i]))
             env[used++] = environ[i];
     return env;
 }
 
+/* The program of that name in PATH, malloc'ed; NULL when there is none. Of PATH's directories only
+ * those count that do not depend on the current one: that may be a stranger's. */
+static char *find_program(const char *name)
+{
+    const char *path = getenv("PATH");
+    for (const char *dir = path ? path : "/usr/local/bin:/usr/bin:/bin"; dir;) {
+        size_t len = strcspn(dir, ":");
+        char *base = *dir == '/' ? bytes_dup(dir, len) : NULL;
+        char *program = base ? path_of(base, name) : NULL;
+        free(base);
+        if (program && access(program, X_OK) == 0)
+            return program;
+        free(program);
+        dir = dir[len] ? dir + len + 1 : NULL;
+    }
+    return NULL;
+}
+
 /* A process group of its own, so that Ctrl-C reaches only us and a kill reaches all of it; signals
  * as in a fresh process. 0, or an errno. */
-static int spawn(char *const argv[], char *const env[], const char *log, pid_t *pid)
+static int spawn(const char *program, char *const argv[], char *const env[], const char *log,
+                 pid_t *pid)
 {
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
@@ -135,7 +162,7 @@ static int spawn(char *const argv[], char *const env[], const char *log, pid_t *
         rc = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF |
                                                        POSIX_SPAWN_SETSIGMASK);
     if (!rc)
-        rc = posix_spawnp(pid, argv[0], &files, &attributes, argv, env);
+        rc = posix_spawn(pid, program, &files, &attributes, argv, env);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
     return rc;
@@ -189,7 +216,7 @@ static s2a_status wait_for_child(pid_t pid, const char *dir, uint32_t timeout_ms
             return error_set(err, S2A_TIMEOUT, "pip did not end within %u s", timeout_ms / 1000);
         }
         if (on_bytes && now - counted >= COUNT_EVERY_MS) {
-            on_bytes(ctx, walk(dir, false, TREE_DEPTH));
+            on_bytes(ctx, walk(AT_FDCWD, dir, false, TREE_DEPTH));
             counted = now;
         }
         nap();
@@ -234,13 +261,13 @@ static s2a_status run_pip(char *const argv[], const char *dir, uint32_t timeout_
     char line[300];
     s2a_status status;
     char **env = child_environment(dir);
-    char *log = path_of(dir, LOG_NAME);
+    char *log = path_of(dir, LOG_NAME), *program = find_program(argv[0]);
     *absent = false;
     if (!env || !log) {
         status = error_nomem(err);
         goto done;
     }
-    int rc = spawn(argv, env, log, &pid);
+    int rc = program ? spawn(program, argv, env, log, &pid) : ENOENT;
     if (rc) {
         *absent = rc == ENOENT;
         status = error_set(err, rc == ENOMEM ? S2A_NOMEM : S2A_UNAVAILABLE, "cannot run %s: %s",
@@ -255,6 +282,7 @@ static s2a_status run_pip(char *const argv[], const char *dir, uint32_t timeout_
         status = error_set(err, S2A_UNAVAILABLE, "pip: %s", *line ? line : "failed");
     }
 done:
+    free(program);
     free(log);
     if (env)
         free(env[0]);
@@ -294,12 +322,11 @@ s2a_status wheels_download(const char *package, const char *version, const char 
     buf_addf(&text, "%s==%s", package, version);
     char *wanted = buf_take(&text, NULL);
     buf_free(&text);
-    /* posix_spawn takes char *const[] and writes to none of it. */
+    /* posix_spawn takes char *const[] and writes to none of it. -I leaves the current directory out
+     * of what Python imports; a source package would be built, that is, run, before any sha256. */
     char *dir_argument = bytes_dup(dir, strlen(dir));
-    char *argv[] = { "python3", "-m", "pip", "download", "--no-deps", "--no-cache-dir",
-                     "--quiet", "-d", NULL,  NULL,       NULL };
-    argv[8] = dir_argument;
-    argv[9] = wanted;
+    char *argv[] = { "python3", "-I", "-m", "pip", "download", "--only-binary=:all:", "--no-deps",
+                     "--no-cache-dir", "--quiet", "-d", dir_argument, wanted, NULL };
     s2a_status status;
     if (!wanted || !dir_argument) {
         status = error_nomem(err);
@@ -307,7 +334,7 @@ s2a_status wheels_download(const char *package, const char *version, const char 
     }
     status = run_pip(argv, dir, timeout_ms, cancel, on_bytes, ctx, &absent, err);
     if (status == S2A_UNAVAILABLE && absent) {
-        status = run_pip(argv + 2, dir, timeout_ms, cancel, on_bytes, ctx, &absent, err);
+        status = run_pip(argv + 3, dir, timeout_ms, cancel, on_bytes, ctx, &absent, err);
         if (status == S2A_UNAVAILABLE && absent)
             status = error_set(err, S2A_UNAVAILABLE, "neither `python3 -m pip` nor `pip` is here");
     }

@@ -1,5 +1,6 @@
 /* Fetching a Python wheel with pip, which knows the user's package index, proxy and certificates:
- * a child process, started without a shell, that a cancel handle ends. */
+ * a child process, started without a shell, that a cancel handle ends. It runs nothing of the current
+ * directory, of the variables PYTHON* or of the package: wheels alone are taken, and read as archives. */
 #ifndef S2A_CLI_WHEELS_H
 #define S2A_CLI_WHEELS_H
 
@@ -15,7 +16,8 @@ s2a_status wheels_download(const char *package, const char *version, const char 
                            void (*on_bytes)(void *ctx, uint64_t bytes), void *ctx, char **path,
                            s2a_error *err);
 
-/* Removes dir and all that is in it; a directory that is not there is fine. */
+/* Removes dir and all that is in it, of a symbolic link the link alone; a directory that is not there
+ * is fine. */
 void wheels_remove_dir(const char *dir);
 
 #endif

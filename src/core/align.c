@@ -1,11 +1,12 @@
 /* Words become numbers (vocab), numbers are matched (matcher), matches become spans. */
 #include "core/align.h"
 
+#include "backend/backend.h"
 #include "core/ascii.h"
 #include "core/buf.h"
 #include "core/error.h"
-#include "core/fnv.h"
 #include "core/limits.h"
+#include "core/vocab.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,14 +26,6 @@ typedef struct words {
 
 /* ---- words to numbers ------------------------------------------------------------------- */
 
-typedef struct vocab {
-    buf keys;          /* every distinct word, normalised */
-    s2a_span *entries; /* id -> key */
-    size_t count, cap;
-    uint32_t *table; /* open addressing; id + 1, 0 = free */
-    size_t table_size;
-} vocab;
-
 static void key_normalise(const char *text, s2a_span span, buf *key)
 {
     buf_reset(key);
@@ -51,61 +44,13 @@ static void key_normalise(const char *text, s2a_span span, buf *key)
     }
 }
 
-static uint64_t hash_bytes(const char *data, size_t len)
-{
-    uint64_t h = fnv_add(FNV_START, data, len);
-    return h ^ (h >> 32);
-}
-
-static bool vocab_init(vocab *v, size_t words_max)
-{
-    *v = (vocab){ 0 };
-    buf_init(&v->keys, (size_t)-1 / 4);
-    v->table_size = 64;
-    while (v->table_size < words_max * 2)
-        v->table_size *= 2;
-    v->table = calloc(v->table_size, sizeof *v->table);
-    return v->table != NULL;
-}
-
-static void vocab_free(vocab *v)
-{
-    buf_free(&v->keys);
-    free(v->entries);
-    free(v->table);
-}
-
-static bool vocab_id(vocab *v, const buf *key, uint32_t *id)
-{
-    size_t at = hash_bytes(key->data, key->len) & (v->table_size - 1);
-    for (; v->table[at]; at = (at + 1) & (v->table_size - 1)) {
-        s2a_span entry = v->entries[v->table[at] - 1];
-        if (entry.end - entry.start == key->len &&
-            !memcmp(v->keys.data + entry.start, key->data, key->len)) {
-            *id = v->table[at] - 1;
-            return true;
-        }
-    }
-    void *entries = v->entries;
-    if (!array_reserve(&entries, &v->cap, v->count + 1, sizeof *v->entries))
-        return false;
-    v->entries = entries;
-    size_t start = v->keys.len;
-    buf_add(&v->keys, key->data, key->len);
-    if (v->keys.status != S2A_OK)
-        return false;
-    v->entries[v->count] = (s2a_span){ start, v->keys.len };
-    *id = (uint32_t)v->count++;
-    v->table[at] = *id + 1;
-    return true;
-}
-
-static s2a_status words_read(const char *text, size_t len, words *out, s2a_error *err)
+static s2a_status words_read(const char *text, size_t len, const s2a_cancel *cancel, words *out,
+                             s2a_error *err)
 {
     s2a_span *spans = NULL;
     size_t count = 0;
     *out = (words){ 0 };
-    s2a_status status = segment_words(text, len, &spans, &count, err);
+    s2a_status status = segment_words(text, len, cancel, &spans, &count, err);
     if (status != S2A_OK)
         return status;
     out->items = malloc((count + 1) * sizeof *out->items);
@@ -120,15 +65,14 @@ static s2a_status words_read(const char *text, size_t len, words *out, s2a_error
     return status;
 }
 
-static bool words_number(vocab *v, const char *text, words *w)
+static bool words_number(vocab *v, const char *text, const s2a_cancel *cancel, words *w)
 {
     buf key;
     buf_init(&key, (size_t)-1 / 4);
     bool ok = true;
-    for (size_t i = 0; ok && i < w->count; i++) {
+    for (size_t i = 0; ok && i < w->count && !cancel_fired(cancel); i++) {
         key_normalise(text, w->items[i].span, &key);
-        buf_add(&key, "", 0);
-        ok = key.status == S2A_OK && vocab_id(v, &key, &w->items[i].id);
+        ok = key.status == S2A_OK && vocab_id(v, key.data, key.len, &w->items[i].id);
     }
     buf_free(&key);
     return ok;
@@ -145,7 +89,8 @@ typedef struct matcher {
     size_t *first;  /* id -> first of its positions in x; vocabulary size + 1 */
     size_t *places; /* positions in x, by id, ascending */
     uint32_t *run[2]; /* run[k][j + 1]: length of the common run that ends at x[j] */
-    uint64_t steps;
+    uint64_t left; /* steps; 0 once nothing more is to be looked for */
+    const s2a_cancel *cancel;
     range *todo;
     size_t todo_count, todo_cap;
 } matcher;
@@ -159,9 +104,11 @@ static void matcher_free(matcher *m)
     free(m->todo);
 }
 
-static bool matcher_init(matcher *m, words *x, words *y, size_t ids)
+static bool matcher_init(matcher *m, words *x, words *y, size_t ids, const s2a_cancel *cancel)
 {
-    *m = (matcher){ .x = x, .y = y };
+    uint64_t most = LIMIT_ALIGN_WORD_STEPS * (x->count + y->count);
+    *m = (matcher){ .x = x, .y = y, .cancel = cancel,
+                    .left = most < LIMIT_ALIGN_STEPS ? most : LIMIT_ALIGN_STEPS };
     m->first = calloc(ids + 2, sizeof *m->first);
     m->places = malloc((x->count + 1) * sizeof *m->places);
     m->run[0] = calloc(x->count + 2, sizeof *m->run[0]);
@@ -206,17 +153,28 @@ static size_t *places_from(const matcher *m, uint32_t id, size_t lo, size_t **en
     return a;
 }
 
-/* The longest common run of the range, the earliest in x among equals; length 0 for none. Words
- * of x that another region has are not offered. */
+/* False when the work has come to its limit or was cancelled. */
+static bool step(matcher *m)
+{
+    if (m->left > 0 && (--m->left & 0xfff) == 0 && cancel_fired(m->cancel))
+        m->left = 0;
+    return m->left > 0;
+}
+
+/* The longest common run of the range, the earliest in x among equals; length 0 for none, and when
+ * the limit came before the range's end. Words of x that another region has are not offered. */
 static size_t longest_run(matcher *m, range r, size_t *x_at, size_t *y_at)
 {
     size_t best = 0;
     for (size_t i = r.y_lo; i < r.y_hi; i++) {
         uint32_t *now = m->run[i & 1], *before = m->run[(i & 1) ^ 1];
         size_t *end = NULL;
+        if (!step(m)) /* a row without a match takes time as well */
+            return 0;
         for (size_t *p = places_from(m, m->y->items[i].id, r.x_lo, &end);
              p < end && *p < r.x_hi; p++) {
-            m->steps++;
+            if (!step(m))
+                return 0;
             if (m->x->items[*p].match != UNMATCHED)
                 continue;
             now[*p + 1] = before[*p] + 1;
@@ -241,22 +199,44 @@ static size_t longest_run(matcher *m, range r, size_t *x_at, size_t *y_at)
     return best;
 }
 
-/* Past LIMIT_ALIGN_STEPS what is left counts as unmatched: coarse, but bounded. */
+static bool match_one(matcher *m, size_t x_at, size_t y_at, int region)
+{
+    if (m->x->items[x_at].id != m->y->items[y_at].id || m->x->items[x_at].match != UNMATCHED)
+        return false;
+    m->x->items[x_at].match = region;
+    m->y->items[y_at].match = (int32_t)x_at;
+    return true;
+}
+
+/* What both begin with, and end with. */
+static void match_edges(matcher *m, range r, int region)
+{
+    while (r.x_lo < r.x_hi && r.y_lo < r.y_hi && match_one(m, r.x_lo, r.y_lo, region)) {
+        r.x_lo++;
+        r.y_lo++;
+    }
+    while (r.x_lo < r.x_hi && r.y_lo < r.y_hi && match_one(m, r.x_hi - 1, r.y_hi - 1, region)) {
+        r.x_hi--;
+        r.y_hi--;
+    }
+}
+
+/* Past the limit of what is left only the edges are matched: coarse, but bounded. */
 static bool match_region(matcher *m, size_t y_lo, size_t y_hi, int region)
 {
     m->todo_count = 0;
     if (!todo_push(m, (range){ 0, m->x->count, y_lo, y_hi }))
         return false;
-    while (m->todo_count > 0 && m->steps < LIMIT_ALIGN_STEPS) {
+    while (m->todo_count > 0) {
         range r = m->todo[--m->todo_count];
         size_t x_at = 0, y_at = 0;
         size_t n = longest_run(m, r, &x_at, &y_at);
+        if (n == 0 && m->left == 0)
+            match_edges(m, r, region);
         if (n == 0)
             continue;
-        for (size_t k = 0; k < n; k++) {
-            m->x->items[x_at + k].match = region;
-            m->y->items[y_at + k].match = (int32_t)(x_at + k);
-        }
+        for (size_t k = 0; k < n; k++)
+            match_one(m, x_at + k, y_at + k, region);
         if (!todo_push(m, (range){ r.x_lo, x_at, r.y_lo, y_at }) ||
             !todo_push(m, (range){ x_at + n, r.x_hi, y_at + n, r.y_hi }))
             return false;
@@ -420,29 +400,33 @@ static bool match_all(matcher *m, const s2a_span *regions, size_t region_count, 
     return true;
 }
 
-static int span_order(const void *a, const void *b)
+/* The region that begins next at or behind `from`; region_count when there is none. */
+static size_t region_from(const s2a_span *regions, size_t region_count, size_t from)
 {
-    const s2a_span *p = a, *q = b;
-    return (p->start > q->start) - (p->start < q->start);
+    size_t next = region_count;
+    for (size_t k = 0; k < region_count; k++)
+        if (regions[k].start >= from && regions[k].end > regions[k].start &&
+            (next == region_count || regions[k].start < regions[next].start))
+            next = k;
+    return next;
 }
 
 static bool spans_fill(const char *x, size_t x_len, const char *y, const words *wx,
                        const words *wy, const s2a_span *regions, size_t region_count,
                        align_result *out)
 {
-    size_t cap = 0;
+    size_t cap = 0, from = 0;
     if (!spans_of_unmatched(x, x_len, wx, 0, wx->count, 0, &out->removed, &out->removed_count,
                             &cap))
         return false;
     cap = 0;
-    for (size_t k = 0; k < region_count; k++) {
+    for (size_t k; (k = region_from(regions, region_count, from)) < region_count;
+         from = regions[k].end) {
         bounds b = region_words(wy, regions[k]);
         if (!spans_of_unmatched(y, regions[k].end, wy, b.lo, b.hi, regions[k].start, &out->added,
                                 &out->added_count, &cap))
             return false;
     }
-    if (out->added_count > 1)
-        qsort(out->added, out->added_count, sizeof *out->added, span_order);
     out->identical = wx->count == wy->count;
     for (size_t i = 0; out->identical && i < wy->count; i++)
         out->identical = wy->items[i].match == (int32_t)i;
@@ -451,23 +435,26 @@ static bool spans_fill(const char *x, size_t x_len, const char *y, const words *
 
 s2a_status align_texts(const char *x, size_t x_len, const segment_unit *units, size_t unit_count,
                        const char *y, size_t y_len, const s2a_span *regions, size_t region_count,
-                       align_result *out, s2a_error *err)
+                       const s2a_cancel *cancel, align_result *out, s2a_error *err)
 {
     *out = (align_result){ 0 };
     words wx = { 0 }, wy = { 0 };
     vocab v = { 0 };
     matcher m = { 0 };
-    s2a_status status = words_read(x, x_len, &wx, err);
+    s2a_status status = words_read(x, x_len, cancel, &wx, err);
     if (status == S2A_OK)
-        status = words_read(y, y_len, &wy, err);
+        status = words_read(y, y_len, cancel, &wy, err);
     if (status == S2A_OK) {
-        bool ok = vocab_init(&v, wx.count + wy.count) && words_number(&v, x, &wx) &&
-                  words_number(&v, y, &wy) && matcher_init(&m, &wx, &wy, v.count) &&
+        bool ok = vocab_init(&v) && words_number(&v, x, cancel, &wx) &&
+                  words_number(&v, y, cancel, &wy) &&
+                  matcher_init(&m, &wx, &wy, v.count, cancel) &&
                   match_all(&m, regions, region_count, out) &&
                   spans_fill(x, x_len, y, &wx, &wy, regions, region_count, out) &&
                   units_judge(units, unit_count, &wx, region_count, out);
         if (!ok)
             status = error_nomem(err);
+        else if (cancel_fired(cancel))
+            status = error_set(err, S2A_CANCELLED, "cancelled");
     }
     matcher_free(&m);
     vocab_free(&v);

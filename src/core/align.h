@@ -24,10 +24,11 @@ typedef struct align_result {
 
 /* y is x'; regions are its parts (question, context), matched in the order given, each against
  * the words of x that earlier regions left over; so a part may have moved. Bytes of y outside all
- * regions are ignored. S2A_NOMEM, S2A_INTERNAL (ICU). On failure *out holds nothing to free. */
+ * regions are ignored. Regions do not overlap. cancel may be NULL. S2A_NOMEM, S2A_INTERNAL (ICU),
+ * S2A_CANCELLED. On failure *out holds nothing to free. */
 s2a_status align_texts(const char *x, size_t x_len, const segment_unit *units, size_t unit_count,
                        const char *y, size_t y_len, const s2a_span *regions, size_t region_count,
-                       align_result *out, s2a_error *err);
+                       const s2a_cancel *cancel, align_result *out, s2a_error *err);
 void align_result_free(align_result *result);
 
 #endif

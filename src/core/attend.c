@@ -361,9 +361,9 @@ static s2a_status step1_align(const run *r, const composed *c, align_result *ali
     const text *x = &r->result->input;
     if (r->given_question.end == 0)
         return align_texts(x->data, x->len, r->units, r->unit_count, c->text.data, c->text.len,
-                           c->regions, c->split ? 2 : 1, align, r->err);
+                           c->regions, c->split ? 2 : 1, r->request->cancel, align, r->err);
     return align_texts(x->data, given_context_len(r), r->units, r->unit_count, c->text.data,
-                       c->regions[1].end, &c->regions[1], 1, align, r->err);
+                       c->regions[1].end, &c->regions[1], 1, r->request->cancel, align, r->err);
 }
 
 /* parse -> compose -> align -> guard, over what the model wrote. */
@@ -374,7 +374,8 @@ static s2a_status step1_judge(run *r, backend_finish finish)
     parse_parts parts;
     composed c = { 0 };
     align_result align = { 0 };
-    s2a_status status = parse_rewrite(raw->data, raw->len, r->recipe->form, &parts, r->err);
+    s2a_status status = parse_rewrite(raw->data, raw->len, r->recipe->form, r->request->cancel,
+                                      &parts, r->err);
     if (status != S2A_OK)
         return status;
     compose(r, &parts, &c);
@@ -391,7 +392,7 @@ static s2a_status step1_judge(run *r, backend_finish finish)
             .question_words = align.region_words[0],
             .question_matched = align.region_matched[0],
             .question_lost = question_lost(r, &align),
-            .cut_off = finish == BACKEND_FINISH_LENGTH,
+            .cut_off = finish == BACKEND_FINISH_LENGTH, .cancel = r->request->cancel,
         };
         status = guard_check(&in, &result->fallback, result->detail, sizeof result->detail,
                              r->err);
@@ -600,10 +601,8 @@ static s2a_status run_begin(run *r)
     status = input_read(r);
     if (status != S2A_OK)
         return status;
-    status = segment_text(r->result->input.data, r->result->input.len, &r->units, &r->unit_count,
-                          r->err);
-    if (status == S2A_OK && mode == S2A_MODE_SELECT && r->given_question.end > 0)
-        status = select_cut(r->result->input.data, r->given_question.start, &r->units, &r->unit_count, r->err);
+    status = segment_text(r->result->input.data, r->result->input.len, r->request->cancel, &r->units,
+                          &r->unit_count, r->err);
     if (status == S2A_OK && mode == S2A_MODE_SELECT)
         status = select_refine(q->preset, r->result->input.data, &r->units, &r->unit_count, r->err);
     return status;

@@ -1,10 +1,12 @@
 #define _GNU_SOURCE /* memmem */
 #include "core/guard.h"
 
+#include "backend/backend.h"
 #include "core/ascii.h"
 #include "core/buf.h"
 #include "core/error.h"
 #include "core/limits.h"
+#include "core/vocab.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,13 +15,13 @@
 /* ---- a form in which texts are compared ------------------------------------------------- */
 
 /* Lower case, straight quotes, runs of white space as one space, none at the ends. */
-static void normalise(const char *text, size_t len, buf *out)
+static void normalise(const char *text, size_t len, const s2a_cancel *cancel, buf *out)
 {
     static const struct {
         const char *from, *to;
     } same[] = { { "\u2018", "'" }, { "\u2019", "'" }, { "\u201c", "\"" }, { "\u201d", "\"" } };
     bool space = false;
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len && !cancel_fired(cancel); i++) {
         if (ascii_space(text[i])) {
             space = out->len > 0;
             continue;
@@ -40,11 +42,6 @@ static void normalise(const char *text, size_t len, buf *out)
         buf_add(out, &c, 1);
     }
     buf_add(out, "", 0);
-}
-
-static bool contains(const buf *hay, const buf *needle)
-{
-    return needle->len == 0 || memmem(hay->data, hay->len, needle->data, needle->len) != NULL;
 }
 
 /* ---- numbers ---------------------------------------------------------------------------- */
@@ -92,138 +89,160 @@ static void number_key(const char *text, s2a_span n, buf *key)
         key->data[--key->len] = '\0';
 }
 
-static int text_order(const void *a, const void *b)
-{
-    const char *const *p = a, *const *q = b;
-    return strcmp(*p, *q);
-}
-
-typedef struct number_set {
-    buf text; /* NUL-separated keys */
-    const char **items;
-    size_t count;
-} number_set;
-
-static bool numbers_of(const char *text, size_t len, number_set *set)
+static bool numbers_of(const guard_input *in, vocab *set)
 {
     buf key;
     buf_init(&key, (size_t)-1 / 4);
+    bool ok = true;
+    uint32_t unused;
     s2a_span n;
-    for (size_t i = 0; key.status == S2A_OK && number_next(text, len, i, &n); i = n.end) {
-        number_key(text, n, &key);
-        buf_add(&set->text, key.data ? key.data : "", key.len);
-        buf_add(&set->text, "\0", 1);
-        set->count++;
+    for (size_t i = 0; ok && !cancel_fired(in->cancel) && number_next(in->x, in->x_len, i, &n);
+         i = n.end) {
+        number_key(in->x, n, &key);
+        ok = key.status == S2A_OK && vocab_id(set, key.data, key.len, &unused);
     }
-    bool ok = key.status == S2A_OK && set->text.status == S2A_OK;
     buf_free(&key);
-    set->items = malloc((set->count + 1) * sizeof *set->items);
-    if (!ok || !set->items)
-        return false;
-    const char *p = set->text.data;
-    for (size_t i = 0; i < set->count; i++, p += strlen(p) + 1)
-        set->items[i] = p;
-    if (set->count > 1)
-        qsort(set->items, set->count, sizeof *set->items, text_order);
-    return true;
+    return ok;
 }
 
 static bool check_numbers(const guard_input *in, s2a_span *bad, bool *found)
 {
-    number_set set = { 0 };
+    vocab set;
     buf key;
-    buf_init(&set.text, (size_t)-1 / 4);
     buf_init(&key, (size_t)-1 / 4);
-    bool ok = numbers_of(in->x, in->x_len, &set);
+    bool ok = vocab_init(&set) && numbers_of(in, &set);
     s2a_span n;
-    for (size_t i = 0; ok && !*found && number_next(in->y, in->y_len, i, &n); i = n.end) {
+    for (size_t i = 0; ok && !*found && !cancel_fired(in->cancel) &&
+                       number_next(in->y, in->y_len, i, &n);
+         i = n.end) {
         if (number_is_marker(in->y, in->y_len, n))
             continue;
         number_key(in->y, n, &key);
         ok = key.status == S2A_OK;
-        const char *text = key.data;
-        if (ok && (set.count == 0 ||
-                   !bsearch(&text, set.items, set.count, sizeof *set.items, text_order))) {
+        if (ok && !vocab_has(&set, key.data, key.len)) {
             *found = true;
             *bad = n;
         }
     }
     buf_free(&key);
-    buf_free(&set.text);
-    free(set.items);
+    vocab_free(&set);
     return ok;
 }
 
 /* ---- quotes and code -------------------------------------------------------------------- */
 
-/* The next quoted string at or after i: typographic, guillemets, corner brackets, or straight
- * double quotes that close in the same paragraph. *out is the inside, *next where to go on. */
-static bool quote_next(const char *text, size_t len, size_t i, s2a_span *out, size_t *next)
+enum { QUOTE_KINDS = 4 };
+
+/* Going from one quotation or code to the next. */
+typedef struct pieces {
+    const char *text;
+    size_t len, at;
+    size_t paragraph;           /* the first end of one at or behind at */
+    size_t closes[QUOTE_KINDS]; /* the first closing mark of that kind behind at; len = none */
+} pieces;
+
+static size_t find(const pieces *p, size_t from, const char *what)
+{
+    const char *found = from < p->len ? memmem(p->text + from, p->len - from, what, strlen(what))
+                                      : NULL;
+    return found ? (size_t)(found - p->text) : p->len;
+}
+
+/* The next quoted string at or after p->at: typographic, guillemets, corner brackets, or straight
+ * double quotes that close in the same paragraph. *out is the inside. What was found ahead is kept:
+ * a mark that nothing closes is not looked for again and again. */
+static bool quote_next(pieces *p, s2a_span *out)
 {
     static const struct {
         const char *open, *close;
-    } pairs[] = { { "\"", "\"" }, { "\u201c", "\u201d" }, { "\u00ab", "\u00bb" },
-                  { "\u300c", "\u300d" } };
-    for (; i < len; i++) {
-        for (size_t k = 0; k < sizeof pairs / sizeof pairs[0]; k++) {
+    } pairs[QUOTE_KINDS] = { { "\"", "\"" }, { "\u201c", "\u201d" }, { "\u00ab", "\u00bb" },
+                             { "\u300c", "\u300d" } };
+    for (size_t i = p->at; i < p->len; i++) {
+        for (size_t k = 0; k < QUOTE_KINDS; k++) {
             size_t open = strlen(pairs[k].open), close = strlen(pairs[k].close);
-            if (len - i < open || memcmp(text + i, pairs[k].open, open) != 0)
+            if (p->len - i < open || memcmp(p->text + i, pairs[k].open, open) != 0)
                 continue;
-            const char *paragraph = memmem(text + i, len - i, "\n\n", 2);
-            size_t limit = paragraph ? (size_t)(paragraph - text) : len;
-            const char *end = memmem(text + i + open, limit > i + open ? limit - i - open : 0,
-                                     pairs[k].close, close);
-            if (!end)
+            if (p->paragraph < i || i == 0)
+                p->paragraph = find(p, i, "\n\n");
+            if (p->closes[k] < i + open)
+                p->closes[k] = find(p, i + open, pairs[k].close);
+            if (p->closes[k] == p->len || p->closes[k] + close > p->paragraph)
                 continue;
-            *out = (s2a_span){ i + open, (size_t)(end - text) };
-            *next = out->end + close;
+            *out = (s2a_span){ i + open, p->closes[k] };
+            p->at = out->end + close;
             return true;
         }
     }
     return false;
 }
 
-/* The next code at or after i: a fenced block's inside, or text between single backticks. */
-static bool code_next(const char *text, size_t len, size_t i, s2a_span *out, size_t *next)
+/* The next code at or after p->at: a fenced block's inside, or text between single backticks. */
+static bool code_next(pieces *p, s2a_span *out)
 {
-    for (; i < len; i++) {
+    const char *text = p->text;
+    for (size_t i = p->at; i < p->len; i++) {
         if (text[i] != '`')
             continue;
-        bool fence = len - i >= 3 && !memcmp(text + i, "```", 3);
-        size_t n = fence ? 3 : 1, from = i + n;
-        const char *end = memmem(text + from, len - from, fence ? "```" : "`", n);
-        if (!end && !fence)
-            continue;
-        size_t to = end ? (size_t)(end - text) : len;
+        bool fence = p->len - i >= 3 && !memcmp(text + i, "```", 3);
+        size_t n = fence ? 3 : 1, from = i + n, to = find(p, from, fence ? "```" : "`");
+        p->at = to < p->len ? to + n : p->len;
+        if (to == p->len && !fence)
+            return false; /* the last backtick of all */
         if (fence) { /* the rest of the fence's line names a language */
             const char *newline = memchr(text + from, '\n', to - from);
             from = newline ? (size_t)(newline - text) : from;
         }
         *out = (s2a_span){ from, to };
-        *next = end ? to + n : len;
         return true;
     }
     return false;
 }
 
-typedef bool (*piece_next)(const char *text, size_t len, size_t i, s2a_span *out, size_t *next);
+typedef bool (*piece_next)(pieces *p, s2a_span *out);
 
-/* Whether every piece of y is in x; closing punctuation inside a quote does not count. */
+/* Looking for one piece after the other in x. x' mostly keeps the order of x: from where the last
+ * one was found, then from the beginning. */
+typedef struct lookup {
+    const buf *form;
+    size_t at;
+    uint64_t work; /* bytes looked through */
+} lookup;
+
+static bool looked_up(lookup *in, const buf *what)
+{
+    const char *data = in->form->data;
+    size_t len = in->form->len, head = in->at + what->len < len ? in->at + what->len : len;
+    if (what->len == 0)
+        return true;
+    const char *found = memmem(data + in->at, len - in->at, what->data, what->len);
+    in->work += found ? (size_t)(found - data) - in->at : len - in->at;
+    if (!found) {
+        found = memmem(data, head, what->data, what->len);
+        in->work += found ? (size_t)(found - data) : head;
+    }
+    in->work += what->len;
+    in->at = found ? (size_t)(found - data) : in->at;
+    return found != NULL;
+}
+
+/* Whether every piece of y is in x; closing punctuation inside a quote does not count. One that is
+ * not looked for, since too much was, counts as one that is not there. */
 static bool check_pieces(const guard_input *in, const buf *x_form, piece_next piece_at,
                          s2a_span *bad, bool *found)
 {
     buf form;
     buf_init(&form, (size_t)-1 / 4);
+    lookup x = { .form = x_form };
+    pieces y = { .text = in->y, .len = in->y_len };
     s2a_span piece;
-    size_t next = 0;
-    for (size_t i = 0; !*found && piece_at(in->y, in->y_len, i, &piece, &next); i = next) {
+    while (!*found && !cancel_fired(in->cancel) && piece_at(&y, &piece)) {
         buf_reset(&form);
-        normalise(in->y + piece.start, piece.end - piece.start, &form);
+        normalise(in->y + piece.start, piece.end - piece.start, in->cancel, &form);
         if (form.status != S2A_OK)
             break;
         while (form.len > 0 && strchr(".,!?;:", form.data[form.len - 1]))
             form.len--;
-        if (!contains(x_form, &form)) {
+        if (x.work > LIMIT_GUARD_BYTES || !looked_up(&x, &form)) {
             *found = true;
             *bad = piece;
         }
@@ -243,7 +262,7 @@ static bool check_refusal(const guard_input *in, const buf *x_form, bool *refusa
         "unfortunately, i ", "i must decline", NULL };
     buf form;
     buf_init(&form, (size_t)-1 / 4);
-    normalise(in->y, in->y_len < 48 ? in->y_len : 48, &form);
+    normalise(in->y, in->y_len < 48 ? in->y_len : 48, in->cancel, &form);
     bool ok = form.status == S2A_OK;
     for (size_t k = 0; ok && cues[k] && !*refusal; k++)
         *refusal = ascii_prefix(form.data, form.len, cues[k]) > 0 &&
@@ -297,6 +316,8 @@ s2a_status guard_check(const guard_input *in, s2a_fallback *reason, char *detail
 {
     *reason = S2A_FALLBACK_NONE;
     detail[0] = '\0';
+    if (cancel_fired(in->cancel))
+        return error_set(err, S2A_CANCELLED, "cancelled");
     if (in->cut_off) {
         *reason = S2A_FALLBACK_CUT_OFF;
         snprintf(detail, detail_size, "the model did not come to an end");
@@ -309,7 +330,7 @@ s2a_status guard_check(const guard_input *in, s2a_fallback *reason, char *detail
     }
     buf x_form;
     buf_init(&x_form, (size_t)-1 / 4);
-    normalise(in->x, in->x_len, &x_form);
+    normalise(in->x, in->x_len, in->cancel, &x_form);
     bool refusal = false;
     bool ok = x_form.status == S2A_OK && check_refusal(in, &x_form, &refusal);
     bool no_question = in->question_required && ascii_blank(in->y + in->question.start,
@@ -336,5 +357,7 @@ s2a_status guard_check(const guard_input *in, s2a_fallback *reason, char *detail
         snprintf(detail, detail_size, "%zu bytes where the prompt has %zu", in->y_len, in->x_len);
     }
     buf_free(&x_form);
+    if (ok && cancel_fired(in->cancel))
+        return error_set(err, S2A_CANCELLED, "cancelled");
     return ok ? S2A_OK : error_nomem(err);
 }

@@ -22,10 +22,12 @@ typedef struct guard_input {
     size_t question_words, question_matched; /* from align */
     bool question_lost; /* x' is not split, x has question sentences, and none is in x' */
     bool cut_off;
+    const s2a_cancel *cancel; /* may be NULL */
 } guard_input;
 
 /* *reason is S2A_FALLBACK_NONE when x' may stand, else why not, with a detail of one line in
- * detail[detail_size]. Pure. S2A_NOMEM. */
+ * detail[detail_size]. Pure. Past LIMIT_GUARD_BYTES a quotation or code counts as not found.
+ * S2A_NOMEM, S2A_CANCELLED. */
 s2a_status guard_check(const guard_input *input, s2a_fallback *reason, char *detail,
                        size_t detail_size, s2a_error *err);
 

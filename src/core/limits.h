@@ -14,7 +14,9 @@
 #define LIMIT_JSON_LINE_BYTES ((size_t)32 << 20)  /* one line of --jsonl */
 #define LIMIT_KEPT_KEY_BYTES ((size_t)1 << 20)    /* what determines a result that is kept */
 #define LIMIT_JSON_DEPTH 256
-#define LIMIT_ALIGN_STEPS ((uint64_t)200000000)   /* work of one alignment, then coarse */
+#define LIMIT_ALIGN_STEPS ((uint64_t)200000000)   /* work of one alignment, then coarse; and */
+#define LIMIT_ALIGN_WORD_STEPS ((uint64_t)250)     /* for each word of both texts */
+#define LIMIT_GUARD_BYTES ((uint64_t)2 << 30)     /* looked through for quotes and code, then refused */
 #define LIMIT_STEP1_GUESSED_TOKENS 4096u          /* of a context that a server does not name */
 #define LIMIT_STEP1_OVERHEAD_TOKENS 256u          /* labels and comments beside the copy */
 

@@ -3,13 +3,15 @@
 #define _GNU_SOURCE /* memmem */
 #include "core/parse.h"
 
+#include "backend/backend.h"
 #include "core/ascii.h"
+#include "core/error.h"
 #include "core/segment.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { LABELS_MAX = 64, PAREN_MAX = 200 };
+enum { LABELS_MAX = 64, PAREN_MAX = 200, DECORATION_MAX = 200 };
 
 typedef enum label_kind { LABEL_CONTEXT, LABEL_QUESTION } label_kind;
 
@@ -65,10 +67,12 @@ static bool is_mark(char c)
     return c == '*' || c == '_' || c == '#' || c == '>' || c == '[' || c == ']';
 }
 
-/* Skips spaces, emphasis, quotes and, at the start of a line, bullets and numbering. */
+/* Skips spaces, emphasis, quotes and, at the start of a line, bullets and numbering: not more of
+ * them than may stand around a label. */
 static size_t skip_decoration(const char *text, size_t len, size_t i, bool line_start,
                               bool *quoted)
 {
+    len = len - i > DECORATION_MAX ? i + DECORATION_MAX : len;
     while (i < len) {
         size_t n = quote_at(text, len, i);
         if (n > 0) {
@@ -160,13 +164,15 @@ static bool label_match(const char *text, size_t len, size_t at, bool line_start
     return false;
 }
 
-static size_t labels_find(const char *text, size_t len, label *labels)
+static size_t labels_find(const char *text, size_t len, const s2a_cancel *cancel, label *labels)
 {
     size_t count = 0;
     bool line_start = true;
     for (size_t i = 0; i < len && count < LABELS_MAX;) {
         bool word_start = line_start || ascii_space(text[i - 1]) || is_mark(text[i - 1]) ||
                           text[i - 1] == '"';
+        if (word_start && cancel_fired(cancel))
+            break;
         if (word_start && label_match(text, len, i, line_start, &labels[count])) {
             i = labels[count].end;
             count++;
@@ -248,10 +254,10 @@ static const char *const cues_wide[] = { "note", "please note", "answer:", "fina
     "the extracted", "the context", "the question", NULL };
 
 /* Cuts trailing comment paragraphs (for the question: lines), rules and a stray closing fence. */
-static s2a_span cut_trailing(const char *text, s2a_span span, bool wide)
+static s2a_span cut_trailing(const char *text, s2a_span span, bool wide, const s2a_cancel *cancel)
 {
     bool blank_before = false;
-    for (size_t i = span.start; i < span.end;) {
+    for (size_t i = span.start; i < span.end && !cancel_fired(cancel);) {
         size_t end = line_end(text, i, span.end);
         bool first = i == span.start;
         bool comment = starts_with_any(text, i, end, cues_narrow) ||
@@ -395,10 +401,11 @@ static bool is_nothing(const char *text, s2a_span span)
     return false;
 }
 
-static s2a_span part_clean(const char *text, s2a_span span, bool is_question)
+static s2a_span part_clean(const char *text, s2a_span span, bool is_question,
+                           const s2a_cancel *cancel)
 {
     span = span_trim(text, span);
-    span = cut_trailing(text, span, is_question);
+    span = cut_trailing(text, span, is_question, cancel);
     span = strip_fences(text, span);
     span = strip_wrapping(text, span);
     span = strip_bullet(text, span);
@@ -409,13 +416,14 @@ static s2a_span part_clean(const char *text, s2a_span span, bool is_question)
 }
 
 /* Without a question label: the last question sentence, if the context ends with it or nearly. */
-static s2a_status question_infer(const char *text, parse_parts *parts, s2a_error *err)
+static s2a_status question_infer(const char *text, const s2a_cancel *cancel, parse_parts *parts,
+                                 s2a_error *err)
 {
     segment_unit *units = NULL;
     size_t count = 0;
     s2a_span span = parts->context;
     s2a_status status =
-        segment_text(text + span.start, span.end - span.start, &units, &count, err);
+        segment_text(text + span.start, span.end - span.start, cancel, &units, &count, err);
     if (status != S2A_OK)
         return status;
     for (size_t i = count; i-- > 0;) {
@@ -438,7 +446,7 @@ static s2a_status question_infer(const char *text, parse_parts *parts, s2a_error
 }
 
 static void parts_from_labels(const char *text, size_t len, const label *labels, size_t count,
-                              parse_parts *parts)
+                              const s2a_cancel *cancel, parse_parts *parts)
 {
     for (size_t i = 0; i < count; i++) {
         bool is_question = labels[i].kind == LABEL_QUESTION;
@@ -448,31 +456,46 @@ static void parts_from_labels(const char *text, size_t len, const label *labels,
         if (*labelled && part->end > part->start)
             continue;
         size_t end = i + 1 < count ? labels[i + 1].start : len;
-        *part = part_clean(text, (s2a_span){ labels[i].end, end }, is_question);
+        *part = part_clean(text, (s2a_span){ labels[i].end, end }, is_question, cancel);
         *labelled = true;
     }
 }
 
-s2a_status parse_rewrite(const char *text, size_t len, parse_form form, parse_parts *parts,
-                         s2a_error *err)
+static void whole_read(const char *text, size_t len, const label *labels, size_t count,
+                       const s2a_cancel *cancel, parse_parts *parts)
+{
+    /* One label at the head is the model's own heading; more are the prompt's text. */
+    s2a_span whole = cut_leading(text, (s2a_span){ 0, len });
+    if (count == 1 && labels[0].start <= whole.start && labels[0].kind == LABEL_CONTEXT)
+        whole = cut_leading(text, (s2a_span){ labels[0].end, len });
+    parts->context = part_clean(text, whole, false, cancel);
+}
+
+static s2a_status split_read(const char *text, size_t len, const label *labels, size_t count,
+                             const s2a_cancel *cancel, parse_parts *parts, s2a_error *err)
+{
+    parts_from_labels(text, len, labels, count, cancel, parts);
+    if (!parts->context_labelled) {
+        size_t end = count > 0 ? labels[0].start : len;
+        parts->context = part_clean(text, cut_leading(text, (s2a_span){ 0, end }), false, cancel);
+    }
+    if (!parts->question_labelled && parts->context.end > parts->context.start)
+        return question_infer(text, cancel, parts, err);
+    return S2A_OK;
+}
+
+s2a_status parse_rewrite(const char *text, size_t len, parse_form form, const s2a_cancel *cancel,
+                         parse_parts *parts, s2a_error *err)
 {
     *parts = (parse_parts){ 0 };
     label labels[LABELS_MAX];
-    size_t count = labels_filter(labels, labels_find(text, len, labels));
-    if (form == PARSE_WHOLE) {
-        /* One label at the head is the model's own heading; more are the prompt's text. */
-        s2a_span whole = cut_leading(text, (s2a_span){ 0, len });
-        if (count == 1 && labels[0].start <= whole.start && labels[0].kind == LABEL_CONTEXT)
-            whole = cut_leading(text, (s2a_span){ labels[0].end, len });
-        parts->context = part_clean(text, whole, false);
-        return S2A_OK;
-    }
-    parts_from_labels(text, len, labels, count, parts);
-    if (!parts->context_labelled) {
-        size_t end = count > 0 ? labels[0].start : len;
-        parts->context = part_clean(text, cut_leading(text, (s2a_span){ 0, end }), false);
-    }
-    if (!parts->question_labelled && parts->context.end > parts->context.start)
-        return question_infer(text, parts, err);
-    return S2A_OK;
+    size_t count = labels_filter(labels, labels_find(text, len, cancel, labels));
+    s2a_status status = S2A_OK;
+    if (form == PARSE_WHOLE)
+        whole_read(text, len, labels, count, cancel, parts);
+    else
+        status = split_read(text, len, labels, count, cancel, parts, err);
+    if (status == S2A_OK && cancel_fired(cancel))
+        status = error_set(err, S2A_CANCELLED, "cancelled");
+    return status;
 }

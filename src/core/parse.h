@@ -19,9 +19,10 @@ typedef struct parse_parts {
     bool question_inferred; /* no question label: the last question sentence of the context */
 } parse_parts;
 
-/* Never fails on any text: a text without labels is all context. Pure: no I/O, no state.
- * S2A_NOMEM and S2A_INTERNAL come from segmenting, which only the inferred question needs. */
-s2a_status parse_rewrite(const char *text, size_t len, parse_form form, parse_parts *parts,
-                         s2a_error *err);
+/* Never fails on any text: a text without labels is all context. Pure: no I/O, no state. cancel may
+ * be NULL. S2A_CANCELLED; S2A_NOMEM and S2A_INTERNAL come from segmenting, which only the inferred
+ * question needs. */
+s2a_status parse_rewrite(const char *text, size_t len, parse_form form, const s2a_cancel *cancel,
+                         parse_parts *parts, s2a_error *err);
 
 #endif

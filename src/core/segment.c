@@ -3,6 +3,7 @@
  * are opened once a process and cloned for each call. */
 #include "core/segment.h"
 
+#include "backend/backend.h"
 #include "core/abbrev.h"
 #include "core/ascii.h"
 #include "core/buf.h"
@@ -34,13 +35,35 @@ static void icu_open(void)
     icu_prototypes[BREAKS_WORDS] = ubrk_open(UBRK_WORD, "en", NULL, 0, &code);
 }
 
+/* ICU's reader of UTF-8, by which a text ends where it is cancelled: ICU asks it for some 30
+ * characters at a time, and a sentence may be all of a text. */
+typedef struct watched {
+    UTextFuncs functions; /* first: a UText points to it, and its copies do */
+    UTextAccess *access;
+    const s2a_cancel *cancel;
+} watched;
+
+static UBool U_CALLCONV watched_access(UText *text, int64_t index, UBool forward)
+{
+    const watched *w = (const watched *)text->pFuncs;
+    return w->access(text, cancel_fired(w->cancel) ? utext_nativeLength(text) : index, forward);
+}
+
 typedef struct breaks {
     UBreakIterator *iterator;
     UText text;
+    watched reader;
 } breaks;
 
-/* Offsets are bytes; ill-formed bytes count as U+FFFD. Close it also after a failure. */
-static s2a_status breaks_open(breaks *b, int kind, const char *text, size_t len, s2a_error *err)
+static s2a_status cancelled(s2a_error *err)
+{
+    return error_set(err, S2A_CANCELLED, "cancelled");
+}
+
+/* Offsets are bytes; ill-formed bytes count as U+FFFD. Close it also after a failure. b stays where
+ * it is until then. */
+static s2a_status breaks_open(breaks *b, int kind, const char *text, size_t len,
+                              const s2a_cancel *cancel, s2a_error *err)
 {
     const UText closed = UTEXT_INITIALIZER;
     UErrorCode code = U_ZERO_ERROR;
@@ -53,6 +76,11 @@ static s2a_status breaks_open(breaks *b, int kind, const char *text, size_t len,
         return error_set(err, S2A_INTERNAL, "ICU has no break rules; install its data package");
     b->iterator = ubrk_clone(icu_prototypes[kind], &code);
     utext_openUTF8(&b->text, text, (int64_t)len, &code);
+    if (U_SUCCESS(code)) {
+        b->reader = (watched){ *b->text.pFuncs, b->text.pFuncs->access, cancel };
+        b->reader.functions.access = watched_access;
+        b->text.pFuncs = &b->reader.functions;
+    }
     if (b->iterator)
         ubrk_setUText(b->iterator, &b->text, &code);
     if (code == U_MEMORY_ALLOCATION_ERROR)
@@ -127,6 +155,7 @@ size_t utf8_valid_prefix(const char *text, size_t len)
 typedef struct units {
     const char *text;
     size_t len;
+    const s2a_cancel *cancel;
     segment_unit *items;
     size_t count, cap;
     s2a_error *err;
@@ -213,31 +242,27 @@ static s2a_status add(units *u, size_t start, size_t end, segment_kind kind)
 
 /* A line break inside a sentence: the line before ends in no mark, the next goes on in lower
  * case. */
-static bool hard_wrap(const char *text, size_t start, size_t end, size_t at)
+static bool hard_wrap(const abbrev_place *p)
 {
-    size_t back = trimmed(text, start, at);
-    if (back == start || !memchr(text + back, '\n', at - back))
+    if (p->lines != 1)
         return false;
-    for (size_t i = back, lines = 0; i < at; i++)
-        if (text[i] == '\n' && ++lines > 1)
-            return false;
-    while (at < end && (text[at] == ' ' || text[at] == '\t')) /* the next line's indentation */
+    size_t at = p->at, edge = p->stop;
+    while (at < p->end && (p->text[at] == ' ' || p->text[at] == '\t')) /* the next line's indentation */
         at++;
-    size_t edge = back;
-    UChar32 last = before(text, &edge), next = after(text, end, at);
+    UChar32 last = before(p->text, &edge), next = after(p->text, p->end, at);
     return (u_isalnum(last) || last == ',' || last == ';' || last == ')' || last == '-') &&
            u_islower(next);
 }
 
 /* "Where is he?" she asked. */
-static bool said(const char *text, size_t start, size_t end, size_t at)
+static bool said(const abbrev_place *p)
 {
-    size_t edge = trimmed(text, start, at);
-    if (edge == at || memchr(text + edge, '\n', at - edge))
+    if (p->stop == p->at || p->lines > 0)
         return false;
-    UChar32 last = before(text, &edge);
+    size_t edge = p->stop;
+    UChar32 last = before(p->text, &edge);
     return (last == '"' || last == 0x201d || last == 0x2019 || last == '\'') &&
-           u_islower(after(text, end, at));
+           u_islower(after(p->text, p->end, p->at));
 }
 
 /* https://example.com/a?b=c */
@@ -268,62 +293,100 @@ static size_t past_emphasis(const char *text, size_t end, size_t at)
     return i < end && text[i] == '\n' ? i + 1 : i;
 }
 
+/* Where the sentence so far ends that p->at may end: there, or before the number of a list that
+ * belongs to what follows. */
+static size_t cut_at(const abbrev_place *p)
+{
+    size_t number = abbrev_number(p);
+    return number < p->stop ? number : p->at;
+}
+
 /* ICU ends no sentence at a full stop before lower case. Where a sentence itself begins in lower
  * case, the writer uses no capitals, and "i think poe. who wrote it?" is two. */
 static s2a_status add_sentence(units *u, size_t start, size_t end)
 {
     const char *text = u->text;
-    size_t from = start, i = start;
+    size_t i = start;
     while (i < end && !ascii_letter(text[i]) && (unsigned char)text[i] < 0x80)
         i++;
     if (!u_islower(after(text, end, i)))
         return add(u, start, end, SEGMENT_SENTENCE);
+    abbrev_place p = { .text = text, .start = start, .end = u->len }; /* a list goes on behind end */
     for (; i < end; i++) {
         if (text[i] != '.' || text[i - 1] == '.')
             continue;
-        size_t at = i + 1;
-        while (at < end && ascii_space(text[at]))
-            at++;
-        if (at == i + 1 || !u_islower(after(text, end, at)) ||
-            abbrev_continues(text + start, end - start, at - start))
+        if (cancel_fired(u->cancel))
+            return cancelled(u->err);
+        p.stop = p.at = i + 1;
+        p.lines = 0;
+        for (; p.at < end && ascii_space(text[p.at]); p.at++)
+            p.lines += text[p.at] == '\n';
+        if (p.at == p.stop || !u_islower(after(text, end, p.at)) || abbrev_continues(&p))
             continue;
-        s2a_status status = add(u, from, at, SEGMENT_SENTENCE);
+        size_t cut = cut_at(&p);
+        s2a_status status = add(u, p.start, cut, SEGMENT_SENTENCE);
         if (status != S2A_OK)
             return status;
-        from = at;
+        p.start = cut;
     }
-    return add(u, from, end, SEGMENT_SENTENCE);
+    return add(u, p.start, end, SEGMENT_SENTENCE);
+}
+
+/* Goes on to at, past what p knows of. White space may have many breaks in it: it is walked over
+ * once, and what is behind p->at is not looked at again. */
+static void place_move(abbrev_place *p, size_t at)
+{
+    size_t edge = trimmed(p->text, p->at, at);
+    if (edge > p->at) {
+        p->stop = edge;
+        p->lines = 0;
+    } else {
+        edge = p->at;
+    }
+    for (size_t i = edge; i < at; i++)
+        p->lines += p->text[i] == '\n' || (p->text[i] == '\r' && (i + 1 == at || p->text[i + 1] != '\n'));
+    p->at = at;
+}
+
+/* ICU ends a sentence at p->at: where ours ends; p->start when it goes on. */
+static size_t sentence_end(const abbrev_place *p)
+{
+    if (p->at == p->end || p->stop <= p->start)
+        return p->at;
+    if (hard_wrap(p) || said(p) || inside_word(p->text, p->end, p->at) || abbrev_continues(p))
+        return p->start;
+    /* Without a space between, ICU leaves an opening quote with the sentence before. */
+    size_t back = p->at;
+    UChar32 last = before(p->text, &back);
+    if (back > p->start && opens(last))
+        return back;
+    return cut_at(p);
 }
 
 static s2a_status add_sentences(units *u, size_t start, size_t end)
 {
     breaks b;
     const char *text = u->text;
-    s2a_status status = breaks_open(&b, BREAKS_SENTENCES, text + start, end - start, u->err);
-    size_t from = start;
+    s2a_status status =
+        breaks_open(&b, BREAKS_SENTENCES, text + start, end - start, u->cancel, u->err);
+    abbrev_place p = { text, start, start, start, end, 0 };
     while (status == S2A_OK) {
         int32_t next = ubrk_next(b.iterator);
-        if (next == UBRK_DONE)
+        if (cancel_fired(u->cancel))
+            status = cancelled(u->err);
+        if (status != S2A_OK || next == UBRK_DONE)
             break;
         size_t at = past_emphasis(text, end, start + (size_t)next);
-        if (at <= from)
+        if (at <= p.at)
             continue;
-        if (at < end) {
-            if (hard_wrap(text, from, end, at) || said(text, from, end, at) ||
-                inside_word(text, end, at) ||
-                abbrev_continues(text + start, end - start, at - start))
-                continue;
-            /* Without a space between, ICU leaves an opening quote with the sentence before. */
-            size_t back = at;
-            UChar32 last = before(text, &back);
-            if (back > from && opens(last))
-                at = back;
-        }
-        status = add_sentence(u, from, at);
-        from = at;
+        place_move(&p, at);
+        size_t cut = sentence_end(&p);
+        if (cut > p.start)
+            status = add_sentence(u, p.start, cut);
+        p.start = cut;
     }
     breaks_close(&b);
-    return status == S2A_OK ? add_sentence(u, from, end) : status;
+    return status == S2A_OK ? add_sentence(u, p.start, end) : status;
 }
 
 /* ---- blocks: lines ---------------------------------------------------------------------- */
@@ -335,11 +398,18 @@ typedef struct line {
     bool blank;
 } line;
 
-static line line_at(const char *text, size_t len, size_t start)
+/* Of a text that is cancelled, all that is left: whoever goes from line to line comes to the end. */
+static line line_at(const units *u, size_t start)
 {
     line l = { .start = start };
-    const char *newline = memchr(text + start, '\n', len - start);
-    l.end = newline ? (size_t)(newline - text) + 1 : len;
+    const char *text = u->text;
+    const char *newline = cancel_fired(u->cancel) ? NULL : memchr(text + start, '\n', u->len - start);
+    l.end = newline ? (size_t)(newline - text) + 1 : u->len;
+    if (!newline && cancel_fired(u->cancel)) {
+        l.first = l.end;
+        l.blank = true;
+        return l;
+    }
     size_t i = start;
     for (; i < l.end && (text[i] == ' ' || text[i] == '\t'); i++)
         l.indent += text[i] == '\t' ? 4 - l.indent % 4 : 1;
@@ -426,22 +496,23 @@ static bool has_bar(const char *text, const line *l)
 }
 
 /* A row begins with a bar, or is beside the rule of a table. */
-static bool table_row(const char *text, size_t len, const line *l, bool in_table)
+static bool table_row(const units *u, const line *l, bool in_table)
 {
+    const char *text = u->text;
     if (l->blank || !has_bar(text, l))
         return false;
     if (in_table || text[l->first] == '|' || table_rule(text, l))
         return true;
-    if (l->end >= len)
+    if (l->end >= u->len)
         return false;
-    line next = line_at(text, len, l->end);
+    line next = line_at(u, l->end);
     return table_rule(text, &next);
 }
 
-static size_t skip_blank(const char *text, size_t len, size_t at)
+static size_t skip_blank(const units *u, size_t at)
 {
-    while (at < len) {
-        line l = line_at(text, len, at);
+    while (at < u->len) {
+        line l = line_at(u, at);
         if (!l.blank)
             break;
         at = l.end;
@@ -449,13 +520,13 @@ static size_t skip_blank(const char *text, size_t len, size_t at)
     return at;
 }
 
-static size_t fence_end(const char *text, size_t len, const line *open, size_t n)
+static size_t fence_end(const units *u, const line *open, size_t n)
 {
     size_t at = open->end;
-    while (at < len) {
-        line l = line_at(text, len, at);
+    while (at < u->len) {
+        line l = line_at(u, at);
         at = l.end;
-        if (fence_close(text, &l, open, n))
+        if (fence_close(u->text, &l, open, n))
             break;
     }
     return at;
@@ -463,8 +534,9 @@ static size_t fence_end(const char *text, size_t len, const line *open, size_t n
 
 /* The item's further lines: indented, and no item, fence or blank line. A fence that opens behind
  * its mark is part of it. */
-static size_t item_end(const char *text, size_t len, const line *first, size_t mark)
+static size_t item_end(const units *u, const line *first, size_t mark)
 {
+    const char *text = u->text;
     line rest = *first;
     rest.first += mark;
     while (rest.first < rest.end && ascii_space(text[rest.first]))
@@ -472,9 +544,9 @@ static size_t item_end(const char *text, size_t len, const line *first, size_t m
     rest.indent += rest.first - first->first;
     rest.blank = rest.first == rest.end;
     size_t fence = fence_open(text, &rest, true);
-    size_t at = fence ? fence_end(text, len, &rest, fence) : first->end;
-    while (at < len) {
-        line l = line_at(text, len, at);
+    size_t at = fence ? fence_end(u, &rest, fence) : first->end;
+    while (at < u->len) {
+        line l = line_at(u, at);
         if (l.blank || l.indent < 2 || list_item(text, &l) || fence_open(text, &l, true))
             break;
         at = l.end;
@@ -483,11 +555,11 @@ static size_t item_end(const char *text, size_t len, const line *first, size_t m
 }
 
 /* Indented by four or more, after a blank line: code, to the last such line. */
-static size_t indented_end(const char *text, size_t len, const line *first)
+static size_t indented_end(const units *u, const line *first)
 {
     size_t end = first->end, at = end;
-    while (at < len) {
-        line l = line_at(text, len, at);
+    while (at < u->len) {
+        line l = line_at(u, at);
         if (!l.blank && l.indent < 4)
             break;
         at = l.end;
@@ -504,44 +576,44 @@ typedef struct blocks {
 } blocks;
 
 /* The end and kind of the block that starts with l; 0 when it is a line of a paragraph. */
-static size_t block_end(const char *text, size_t len, const line *l, const blocks *state,
-                        segment_kind *kind)
+static size_t block_end(const units *u, const line *l, const blocks *state, segment_kind *kind)
 {
+    const char *text = u->text;
     size_t fence = fence_open(text, l, state->in_list), mark = 0;
     if (fence) {
         *kind = SEGMENT_CODE;
-        return fence_end(text, len, l, fence);
+        return fence_end(u, l, fence);
     }
     if (heading(text, l)) {
         *kind = SEGMENT_HEADING;
         return l->end;
     }
-    if (table_row(text, len, l, state->in_table)) {
+    if (table_row(u, l, state->in_table)) {
         *kind = SEGMENT_TABLE_ROW;
         return l->end;
     }
     if ((state->in_list || l->indent < 4) && (mark = list_item(text, l)) > 0) {
         *kind = SEGMENT_LIST_ITEM;
-        return item_end(text, len, l, mark);
+        return item_end(u, l, mark);
     }
     if (l->indent >= 4 && state->after_blank && !state->in_list) {
         *kind = SEGMENT_CODE;
-        return indented_end(text, len, l);
+        return indented_end(u, l);
     }
     return 0;
 }
 
-s2a_status segment_text(const char *text, size_t len, segment_unit **out, size_t *count,
-                        s2a_error *err)
+s2a_status segment_text(const char *text, size_t len, const s2a_cancel *cancel, segment_unit **out,
+                        size_t *count, s2a_error *err)
 {
-    units u = { .text = text, .len = len, .err = err };
+    units u = { .text = text, .len = len, .cancel = cancel, .err = err };
     blocks state = { .after_blank = true };
     s2a_status status = S2A_OK;
     size_t at = 0, paragraph = 0; /* [paragraph, at): lines that are no block */
     while (status == S2A_OK && at < len) {
-        line l = line_at(text, len, at);
+        line l = line_at(&u, at);
         segment_kind kind = SEGMENT_SENTENCE;
-        size_t end = l.blank ? 0 : block_end(text, len, &l, &state, &kind);
+        size_t end = l.blank ? 0 : block_end(&u, &l, &state, &kind);
         if (end == 0) {
             state.after_blank = l.blank;
             state.in_list &= l.blank || l.indent >= 2;
@@ -550,7 +622,7 @@ s2a_status segment_text(const char *text, size_t len, segment_unit **out, size_t
             continue;
         }
         status = add_sentences(&u, paragraph, at);
-        size_t next = skip_blank(text, len, end);
+        size_t next = skip_blank(&u, end);
         state.after_blank = next > end;
         end = next;
         if (status == S2A_OK)
@@ -562,6 +634,8 @@ s2a_status segment_text(const char *text, size_t len, segment_unit **out, size_t
     }
     if (status == S2A_OK)
         status = add_sentences(&u, paragraph, len);
+    if (status == S2A_OK && cancel_fired(cancel))
+        status = cancelled(err);
     if (status != S2A_OK) {
         free(u.items);
         u.items = NULL;
@@ -574,33 +648,70 @@ s2a_status segment_text(const char *text, size_t len, segment_unit **out, size_t
 
 /* ---- words ------------------------------------------------------------------------------ */
 
-s2a_status segment_words(const char *text, size_t len, s2a_span **words, size_t *count,
-                         s2a_error *err)
+typedef struct word_list {
+    s2a_span *items;
+    size_t count, cap;
+} word_list;
+
+/* So near to the end of a piece, what is behind it may decide what a word is: "don" or "don't". */
+enum { WORD_MARGIN_BYTES = 64 };
+
+/* The words of text[from, end), a piece of the text. What stands at the end of a piece is left for
+ * the next one, unless it is all of the piece. *from moves to where that begins. */
+static s2a_status words_of_piece(const char *text, size_t *from, size_t end, bool last,
+                                 const s2a_cancel *cancel, word_list *list, s2a_error *err)
 {
     breaks b;
-    s2a_span *items = NULL;
-    size_t n = 0, cap = 0, from = 0;
-    s2a_status status = breaks_open(&b, BREAKS_WORDS, text, len, err);
+    size_t start = *from, at = start;
+    s2a_status status = breaks_open(&b, BREAKS_WORDS, text + start, end - start, cancel, err);
     while (status == S2A_OK) {
         int32_t next = ubrk_next(b.iterator);
-        if (next == UBRK_DONE)
+        if (cancel_fired(cancel))
+            status = cancelled(err);
+        if (status != S2A_OK || next == UBRK_DONE)
+            break;
+        size_t to = start + (size_t)next;
+        if (to + WORD_MARGIN_BYTES > end && !last && at > start)
             break;
         if (ubrk_getRuleStatus(b.iterator) >= UBRK_WORD_NUMBER) {
-            if (!array_reserve((void **)&items, &cap, n + 1, sizeof *items)) {
+            if (!array_reserve((void **)&list->items, &list->cap, list->count + 1,
+                               sizeof *list->items))
                 status = error_nomem(err);
-                break;
-            }
-            items[n++] = (s2a_span){ from, (size_t)next };
+            else
+                list->items[list->count++] = (s2a_span){ at, to };
         }
-        from = (size_t)next;
+        at = to;
     }
     breaks_close(&b);
-    if (status != S2A_OK) {
-        free(items);
-        items = NULL;
-        n = 0;
+    *from = at;
+    return status;
+}
+
+/* The end of a piece: no character of valid UTF-8 is cut. */
+static size_t piece_end(const char *text, size_t len, size_t from)
+{
+    if (len - from <= SEGMENT_WORD_BYTES)
+        return len;
+    size_t end = from + SEGMENT_WORD_BYTES;
+    for (int i = 0; i < 3 && ((unsigned char)text[end] & 0xc0) == 0x80; i++)
+        end--;
+    return end;
+}
+
+s2a_status segment_words(const char *text, size_t len, const s2a_cancel *cancel, s2a_span **words,
+                         size_t *count, s2a_error *err)
+{
+    word_list list = { NULL, 0, 0 };
+    s2a_status status = S2A_OK;
+    for (size_t from = 0; from < len && status == S2A_OK;) {
+        size_t end = piece_end(text, len, from);
+        status = words_of_piece(text, &from, end, end == len, cancel, &list, err);
     }
-    *words = items;
-    *count = n;
+    if (status != S2A_OK) {
+        free(list.items);
+        list = (word_list){ NULL, 0, 0 };
+    }
+    *words = list.items;
+    *count = list.count;
     return status;
 }

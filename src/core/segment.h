@@ -25,15 +25,21 @@ typedef struct segment_unit {
 } segment_unit;
 
 /* *units is malloc'ed (free it with free) and holds *count units; an empty text has none.
- * Valid UTF-8 is the caller's duty, but any bytes give units that join. Pure and thread-safe.
- * S2A_NOMEM, S2A_INTERNAL (ICU data missing). */
-s2a_status segment_text(const char *text, size_t len, segment_unit **units, size_t *count,
-                        s2a_error *err);
+ * Valid UTF-8 is the caller's duty, but any bytes give units that join. Pure and thread-safe; the
+ * time is linear in len. cancel, which may be NULL, is looked at all the way.
+ * S2A_NOMEM, S2A_INTERNAL (ICU data missing), S2A_CANCELLED. */
+s2a_status segment_text(const char *text, size_t len, const s2a_cancel *cancel,
+                        segment_unit **units, size_t *count, s2a_error *err);
 
 /* Words: maximal runs that ICU's word rules call letters, numbers, kana or ideographs; decimals
- * ("3.14", "1,000") and contractions ("don't") are one word. *words is malloc'ed. Same errors. */
-s2a_status segment_words(const char *text, size_t len, s2a_span **words, size_t *count,
-                         s2a_error *err);
+ * ("3.14", "1,000") and contractions ("don't") are one word; one of more than SEGMENT_WORD_BYTES is
+ * cut there. *words is malloc'ed. Time, cancel and errors as above. */
+s2a_status segment_words(const char *text, size_t len, const s2a_cancel *cancel, s2a_span **words,
+                         size_t *count, s2a_error *err);
+
+/* ICU looks a run of letters of scripts without spaces up in a dictionary at one go, and nothing can
+ * stop it: it is given this much at a time. */
+#define SEGMENT_WORD_BYTES ((size_t)64 << 10)
 
 /* The offset of the first byte that is not valid UTF-8, or len when all are. */
 size_t utf8_valid_prefix(const char *text, size_t len);

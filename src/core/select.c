@@ -184,6 +184,7 @@ typedef struct open_mark {
 } open_mark;
 
 #define OPEN_MAX 32
+#define CANCEL_BYTES 4096 /* between two looks at the handle */
 
 typedef struct nesting {
     const select_input *in;
@@ -241,6 +242,8 @@ static void nesting_find(const select_input *in, select_unit *out)
     size_t end = in->count > 0 ? in->units[in->count - 1].end : 0;
     for (size_t i = 0; i < in->count; i++)
         for (size_t k = in->units[i].start; k < in->units[i].text_end;) {
+            if (k % CANCEL_BYTES == 0 && cancel_fired(in->cancel))
+                return; /* whoever reads next says so */
             size_t len = tag_take(&n, k, end, i);
             len = len > 0 ? len : mark_take(&n, k, end, i);
             k += len > 0 ? len : 1;

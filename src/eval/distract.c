@@ -180,7 +180,7 @@ s2a_status distract_build(const char *text, const distract_spec *spec, eval_item
     p.len = strlen(p.text);
     while (p.len > 0 && ascii_space(p.text[p.len - 1]))
         p.len--;
-    s2a_status status = segment_text(p.text, p.len, &p.units, &p.unit_count, err);
+    s2a_status status = segment_text(p.text, p.len, NULL, &p.units, &p.unit_count, err);
     if (status != S2A_OK)
         return status;
     if (p.unit_count < 2) {

@@ -166,7 +166,8 @@ static bool sentence_ends(piece in, size_t from, size_t at, size_t to)
     int32_t c = letters_next(in.text, in.len, &after);
     if (at - from >= 3 && in.text[at - 1] == '.' && letters_is_lower(c))
         return false;
-    return !abbrev_continues(in.text, in.len, next);
+    abbrev_place place = { .text = in.text, .stop = at, .at = next, .end = in.len };
+    return !abbrev_continues(&place);
 }
 
 static size_t sentences(piece in)

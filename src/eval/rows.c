@@ -297,7 +297,7 @@ static s2a_status gsm_ic_pieces(eval_item *item, const char *original, s2a_error
     segment_unit *units = NULL;
     size_t count = 0;
     const char *x = item->x;
-    s2a_status status = segment_text(x, strlen(x), &units, &count, err);
+    s2a_status status = segment_text(x, strlen(x), NULL, &units, &count, err);
     eval_piece *pieces = status == S2A_OK ? calloc(count + 1, sizeof *pieces) : NULL;
     if (status == S2A_OK && !pieces)
         status = error_nomem(err);
@@ -409,7 +409,7 @@ static s2a_status words_of(const char *text, size_t len, word_list *w, s2a_error
         return error_nomem(err);
     for (size_t i = 0; i < len; i++)
         w->form[i] = ascii_lower(w->form[i]);
-    return segment_words(w->form, len, &w->spans, &w->count, err);
+    return segment_words(w->form, len, NULL, &w->spans, &w->count, err);
 }
 
 /* The share of a's words that b has. */
@@ -455,9 +455,9 @@ static s2a_status hard_pieces(eval_item *item, s2a_error *err)
 {
     segment_unit *units = NULL, *seed_units = NULL;
     size_t count = 0, seed_count = 0;
-    s2a_status status = segment_text(item->x, strlen(item->x), &units, &count, err);
+    s2a_status status = segment_text(item->x, strlen(item->x), NULL, &units, &count, err);
     if (status == S2A_OK)
-        status = segment_text(item->oracle, strlen(item->oracle), &seed_units, &seed_count, err);
+        status = segment_text(item->oracle, strlen(item->oracle), NULL, &seed_units, &seed_count, err);
     eval_piece *pieces = status == S2A_OK ? calloc(count + 1, sizeof *pieces) : NULL;
     if (status == S2A_OK && !pieces)
         status = error_nomem(err);

@@ -42,7 +42,7 @@ static s2a_status middle_of(const char *context, size_t *out, s2a_error *err)
 {
     segment_unit *units = NULL;
     size_t count = 0, len = strlen(context);
-    s2a_status status = segment_text(context, len, &units, &count, err);
+    s2a_status status = segment_text(context, len, NULL, &units, &count, err);
     *out = len;
     for (size_t i = 0; status == S2A_OK && i + 1 < count; i++) {
         size_t end = units[i].end, old = *out;

@@ -30,7 +30,7 @@ static s2a_status units_label(passage *p, const char *question, eval_item *item,
     segment_unit *units = NULL;
     size_t n = 0, len = p->context.len;
     const char *context = p->context.data;
-    s2a_status status = segment_text(context, len, &units, &n, err);
+    s2a_status status = segment_text(context, len, NULL, &units, &n, err);
     eval_piece *pieces = status == S2A_OK ? calloc(n + 1, sizeof *pieces) : NULL;
     if (status == S2A_OK && !pieces)
         status = error_nomem(err);

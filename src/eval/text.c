@@ -142,12 +142,23 @@ void text_add_json(buf *out, const char *text)
     buf_adds(out, "\"");
 }
 
+/* Spreadsheets run a field that begins so: '=', '+', '-', '@', also full width, and what they skip. */
+static bool begins_formula(const char *text)
+{
+    static const char *const wide[] = { "\uff1d", "\uff0b", "\uff0d", "\uff20" };
+    for (size_t i = 0; i < sizeof wide / sizeof wide[0]; i++)
+        if (strncmp(text, wide[i], strlen(wide[i])) == 0)
+            return true;
+    return *text && strchr("=+-@\t\r", *text);
+}
+
 void text_add_csv(buf *out, const char *text)
 {
     bool quoted = text && text[0] &&
                   (text[strcspn(text, ",\"\r\n")] || ascii_space(text[0]) ||
                    ascii_space(text[strlen(text) - 1]));
     buf_adds(out, quoted ? "\"" : "");
+    buf_adds(out, text && begins_formula(text) ? "'" : "");
     add_escaped(out, text, escape_csv);
     buf_adds(out, quoted ? "\"" : "");
 }

@@ -11,7 +11,8 @@ size_t text_next(const char *text, size_t len, bool *valid);
 /* Each accepts NULL as "". */
 void text_add_html(buf *out, const char *text);     /* in an element or in a quoted attribute */
 void text_add_json(buf *out, const char *text);     /* quoted; fit for a <script> block: no '<' */
-void text_add_csv(buf *out, const char *text);      /* a field, quoted where RFC 4180 asks for it */
+void text_add_csv(buf *out, const char *text);      /* a text field, quoted where RFC 4180 asks for it; "'" before what a
+                                                       * spreadsheet would run */
 void text_add_markdown(buf *out, const char *text); /* in a table cell: one line, no markup */
 
 /* One line for a label: at most cap - 1 bytes, cut at a character, white space as single spaces. */

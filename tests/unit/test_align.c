@@ -57,9 +57,9 @@ static int run_case(const test_case *c)
     segment_unit *units = NULL;
     size_t unit_count = 0;
     align_result got;
-    assert_int_equal(segment_text(x->value, x->len, &units, &unit_count, NULL), S2A_OK);
+    assert_int_equal(segment_text(x->value, x->len, NULL, &units, &unit_count, NULL), S2A_OK);
     assert_int_equal(align_texts(x->value, x->len, units, unit_count, y->value, y->len, regions,
-                                 region_count, &got, NULL),
+                                 region_count, NULL, &got, NULL),
                      S2A_OK);
     check_spans(got.removed, got.removed_count, x->len);
     check_spans(got.added, got.added_count, y->len);
@@ -122,7 +122,7 @@ static void test_subsequences(void **state)
         buf_add(&y, "", 0);
         s2a_span region = { 0, y.len };
         align_result got;
-        assert_int_equal(align_texts(x.data, x.len, NULL, 0, y.data, y.len, &region, 1, &got,
+        assert_int_equal(align_texts(x.data, x.len, NULL, 0, y.data, y.len, &region, 1, NULL, &got,
                                      NULL),
                          S2A_OK);
         check_spans(got.removed, got.removed_count, x.len);
@@ -150,7 +150,7 @@ static void test_bounded(void **state)
         buf_adds(&x, "a ");
     s2a_span region = { 0, x.len - 2 };
     align_result got;
-    assert_int_equal(align_texts(x.data, x.len, NULL, 0, x.data, x.len - 2, &region, 1, &got, NULL),
+    assert_int_equal(align_texts(x.data, x.len, NULL, 0, x.data, x.len - 2, &region, 1, NULL, &got, NULL),
                      S2A_OK);
     align_result_free(&got);
     buf_free(&x);

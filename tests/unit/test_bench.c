@@ -120,7 +120,7 @@ static void test_prompt_repeats_little(void **state)
     char *text = prompt(3, 4000);
     segment_unit *units = NULL;
     size_t count = 0, again = 0;
-    assert_int_equal(segment_text(text, strlen(text), &units, &count, &err), S2A_OK);
+    assert_int_equal(segment_text(text, strlen(text), NULL, &units, &count, &err), S2A_OK);
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < i; k++) {
             size_t len = units[i].text_end - units[i].start;

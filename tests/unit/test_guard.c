@@ -11,12 +11,14 @@
 
 #include "cases.h"
 #include "core/guard.h"
+#include "core/limits.h"
+#include "core/buf.h"
 
 static size_t count_words(const char *text)
 {
     s2a_span *words = NULL;
     size_t count = 0;
-    assert_int_equal(segment_words(text, strlen(text), &words, &count, NULL), S2A_OK);
+    assert_int_equal(segment_words(text, strlen(text), NULL, &words, &count, NULL), S2A_OK);
     free(words);
     return count;
 }
@@ -62,8 +64,43 @@ static void test_cases(void **state)
             fail_msg("no case reaches %s", s2a_fallback_name((s2a_fallback)reason));
 }
 
+/* x: 16 MiB, and then count quotations; x' has them in the opposite order, so that each is looked
+ * for through all of x. */
+static s2a_fallback check_backwards(size_t count)
+{
+    enum { HEAD = 16 << 20 };
+    buf x, y;
+    buf_init(&x, 1 << 26);
+    buf_init(&y, 1 << 20);
+    char *head = malloc(HEAD);
+    assert_non_null(head);
+    memset(head, 'a', HEAD);
+    buf_add(&x, head, HEAD);
+    free(head);
+    for (size_t i = 0; i < count; i++) {
+        buf_addf(&x, " \"q%03zu\"", i);
+        buf_addf(&y, " \"q%03zu\"", count - 1 - i);
+    }
+    guard_input in = { .x = x.data, .x_len = x.len, .y = y.data, .y_len = y.len };
+    s2a_fallback reason;
+    char detail[200];
+    assert_int_equal(guard_check(&in, &reason, detail, sizeof detail, NULL), S2A_OK);
+    buf_free(&x);
+    buf_free(&y);
+    return reason;
+}
+
+static void test_bounded(void **state)
+{
+    (void)state;
+    size_t most = (size_t)(LIMIT_GUARD_BYTES >> 24);
+    assert_int_equal(check_backwards(most - 2), S2A_FALLBACK_NONE);
+    assert_int_equal(check_backwards(most + 4), S2A_FALLBACK_NEW_QUOTE);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_cases) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bounded), cmocka_unit_test(test_cases) };
     return cmocka_run_group_tests_name("guard", tests, NULL, NULL);
 }

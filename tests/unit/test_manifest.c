@@ -265,8 +265,30 @@ static void test_verified(void **state)
     char *note = store_path(dir, "one.gguf", ".ok");
     assert_non_null(note);
     assert_false(store_is_verified(one, &m->models[0]));
-    store_set_verified(one, &m->models[0]);
+    store_set_verified(one, &m->models[0], "wheels");
     assert_true(store_is_verified(one, &m->models[0]));
+    char source[STORE_SOURCE_SIZE];
+    store_source(one, &m->models[0], source);
+    assert_string_equal(source, "wheels");
+    store_set_verified(one, &m->models[0], NULL);
+    store_source(one, &m->models[0], source);
+    assert_string_equal(source, "wheels");
+    /* A note of an earlier version says nothing of the source; one that was changed neither. */
+    static const char *const others[] = { "", "url\x1b[31m\n", "urls\n", "wheels+url, and more\n" };
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        char text[300] = "";
+        FILE *f = fopen(note, "r+");
+        assert_non_null(f);
+        assert_non_null(fgets(text, sizeof text, f));
+        fseek(f, (long)strlen(text), SEEK_SET);
+        fputs(others[i], f);
+        fflush(f);
+        assert_int_equal(ftruncate(fileno(f), (off_t)(strlen(text) + strlen(others[i]))), 0);
+        fclose(f);
+        assert_true(store_is_verified(one, &m->models[0]));
+        store_source(one, &m->models[0], source);
+        assert_string_equal(source, "");
+    }
     /* Of another size, it is another file. */
     free(write_file(dir, "one.gguf", "123456"));
     assert_false(store_is_verified(one, &m->models[0]));

@@ -222,7 +222,7 @@ static void test_units(void **state)
         for (long n = 1;; n++) {
             segment_unit *units = NULL;
             size_t count = 0;
-            assert_int_equal(segment_text(text, sizeof text - 1, &units, &count, NULL), S2A_OK);
+            assert_int_equal(segment_text(text, sizeof text - 1, NULL, &units, &count, NULL), S2A_OK);
             assert_int_equal(count, 2);
             segment_unit was = units[1];
             failed = false;
@@ -251,7 +251,7 @@ static void test_states(void **state)
     fake_reader f;
     fake_reader_init(&f, NULL, NULL);
     f.can.hidden_width = 4;
-    assert_int_equal(segment_text(text, sizeof text - 1, &units, &count, NULL), S2A_OK);
+    assert_int_equal(segment_text(text, sizeof text - 1, NULL, &units, &count, NULL), S2A_OK);
     select_input in = { .backend = &f.base, .text = text, .units = units, .count = count,
                         .question_start = SIZE_MAX };
     for (long n = 1;; n++) {

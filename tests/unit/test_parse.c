@@ -33,7 +33,8 @@ static void test_cases(void **state)
         parse_parts parts;
         s2a_status status =
             parse_rewrite(text->value, text->len,
-                          form && !strcmp(form, "whole") ? PARSE_WHOLE : PARSE_SPLIT, &parts, NULL);
+                          form && !strcmp(form, "whole") ? PARSE_WHOLE : PARSE_SPLIT, NULL, &parts,
+                          NULL);
         assert_int_equal(status, S2A_OK);
         if (same(text->value, parts.context, context) &&
             same(text->value, parts.question, question))
@@ -64,7 +65,7 @@ static void test_prefixes(void **state)
                 assert_non_null(copy);
                 memcpy(copy, text->value, len);
                 parse_parts p;
-                assert_int_equal(parse_rewrite(copy, len, (parse_form)form, &p, NULL), S2A_OK);
+                assert_int_equal(parse_rewrite(copy, len, (parse_form)form, NULL, &p, NULL), S2A_OK);
                 assert_true(p.context.start <= p.context.end && p.context.end <= len);
                 assert_true(p.question.start <= p.question.end && p.question.end <= len);
                 if (form == PARSE_WHOLE)

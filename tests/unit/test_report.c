@@ -282,6 +282,13 @@ static void test_escapes(void **state)
     check_add(text_add_csv, "a,b", "\"a,b\"");
     check_add(text_add_csv, "say \"hi\"", "\"say \"\"hi\"\"\"");
     check_add(text_add_csv, "two\nlines", "\"two\nlines\"");
+    check_add(text_add_csv, "=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0");
+    check_add(text_add_csv, "+1", "'+1");
+    check_add(text_add_csv, "-1,2", "\"'-1,2\"");
+    check_add(text_add_csv, "@SUM(A1)", "'@SUM(A1)");
+    check_add(text_add_csv, "\t=1", "\"'\t=1\"");
+    check_add(text_add_csv, "\uff1d1", "'\uff1d1");
+    check_add(text_add_csv, "a=1", "a=1");
     check_add(text_add_csv, " led", "\" led\"");
     check_add(text_add_csv, "", "");
     check_add(text_add_markdown, "a|b\n`*_[<", "a\\|b \\`\\*\\_\\[&lt;");

@@ -57,7 +57,7 @@ static int run_units(const test_case *c, const case_field *text, const char *wan
 {
     segment_unit *units = NULL;
     size_t count = 0;
-    assert_int_equal(segment_text(text->value, text->len, &units, &count, NULL), S2A_OK);
+    assert_int_equal(segment_text(text->value, text->len, NULL, &units, &count, NULL), S2A_OK);
     char *got = listing(text->value, units, count);
     int failed = strcmp(got, want) != 0;
     if (failed)
@@ -73,7 +73,7 @@ static int run_words(const test_case *c, const case_field *text, const char *wan
     size_t count = 0;
     buf got;
     buf_init(&got, 1 << 20);
-    assert_int_equal(segment_words(text->value, text->len, &words, &count, NULL), S2A_OK);
+    assert_int_equal(segment_words(text->value, text->len, NULL, &words, &count, NULL), S2A_OK);
     for (size_t i = 0; i < count; i++) {
         buf_adds(&got, i ? "|" : "");
         buf_add(&got, text->value + words[i].start, words[i].end - words[i].start);
@@ -114,13 +114,60 @@ static void test_empty(void **state)
     segment_unit *units = (segment_unit *)state;
     s2a_span *words = (s2a_span *)state;
     size_t count = 9;
-    assert_int_equal(segment_text("x", 0, &units, &count, NULL), S2A_OK);
+    assert_int_equal(segment_text("x", 0, NULL, &units, &count, NULL), S2A_OK);
     assert_null(units);
     assert_int_equal(count, 0);
     count = 9;
-    assert_int_equal(segment_words("x", 0, &words, &count, NULL), S2A_OK);
+    assert_int_equal(segment_words("x", 0, NULL, &words, &count, NULL), S2A_OK);
     assert_null(words);
     assert_int_equal(count, 0);
+}
+
+/* Long texts are given to ICU in pieces: the words are the same, wherever these end. */
+static void test_long_words(void **state)
+{
+    (void)state;
+    static const char *const kinds_of[] = { "don't 3.14 ", "\xe4\xb8\xad\xe6\x96\x87\xe3\x80\x82",
+                                            "e\xcc\x81t\xc3\xa9 " };
+    for (size_t k = 0; k < sizeof kinds_of / sizeof kinds_of[0]; k++) {
+        buf text;
+        s2a_span *words = NULL, *few = NULL;
+        size_t count = 0, few_count = 0, copies = 3 * SEGMENT_WORD_BYTES / strlen(kinds_of[k]);
+        buf_init(&text, 1 << 24);
+        for (size_t i = 0; i < copies; i++)
+            buf_adds(&text, kinds_of[k]);
+        size_t piece = strlen(kinds_of[k]);
+        assert_int_equal(segment_words(text.data, piece, NULL, &few, &few_count, NULL), S2A_OK);
+        assert_int_equal(segment_words(text.data, text.len, NULL, &words, &count, NULL), S2A_OK);
+        assert_int_equal(count, few_count * copies);
+        for (size_t i = 0; i < count; i++) {
+            assert_int_equal(words[i].start, few[i % few_count].start + i / few_count * piece);
+            assert_int_equal(words[i].end, few[i % few_count].end + i / few_count * piece);
+        }
+        free(few);
+        free(words);
+        buf_free(&text);
+    }
+}
+
+/* A word of as many bytes as a piece is one; one more and it is cut there. */
+static void test_word_limit(void **state)
+{
+    (void)state;
+    char *text = malloc(SEGMENT_WORD_BYTES + 2);
+    assert_non_null(text);
+    memset(text, 'a', SEGMENT_WORD_BYTES + 2);
+    text[0] = ' ';
+    s2a_span *words = NULL;
+    size_t count = 0;
+    for (size_t more = 0; more < 2; more++) {
+        assert_int_equal(segment_words(text, SEGMENT_WORD_BYTES + 1 + more, NULL, &words, &count,
+                                       NULL), S2A_OK);
+        assert_int_equal(count, 1 + more);
+        assert_int_equal(words[0].end, SEGMENT_WORD_BYTES + 1);
+        free(words);
+    }
+    free(text);
 }
 
 /* ---- properties ------------------------------------------------------------------------- */
@@ -166,7 +213,7 @@ static void check_units(const char *text, size_t len, bool valid)
 {
     segment_unit *units = NULL;
     size_t count = 0, at = 0;
-    assert_int_equal(segment_text(text, len, &units, &count, NULL), S2A_OK);
+    assert_int_equal(segment_text(text, len, NULL, &units, &count, NULL), S2A_OK);
     for (size_t i = 0; i < count; i++) {
         const segment_unit *u = &units[i];
         assert_int_equal(u->start, at);
@@ -190,7 +237,7 @@ static void check_words(const char *text, size_t len, bool valid)
 {
     s2a_span *words = NULL;
     size_t count = 0, at = 0;
-    assert_int_equal(segment_words(text, len, &words, &count, NULL), S2A_OK);
+    assert_int_equal(segment_words(text, len, NULL, &words, &count, NULL), S2A_OK);
     for (size_t i = 0; i < count; i++) {
         assert_true(at <= words[i].start && words[i].start < words[i].end && words[i].end <= len);
         at = words[i].end;
@@ -286,6 +333,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_long_words),
+        cmocka_unit_test(test_word_limit),
         cmocka_unit_test(test_properties),
         cmocka_unit_test(test_utf8),
     };

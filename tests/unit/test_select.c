@@ -211,7 +211,7 @@ static void check_refined(const char *text, const char *want)
     size_t len = strlen(text), count = 0, at = 0;
     segment_unit *units = NULL;
     char said[256] = "";
-    assert_int_equal(segment_text(text, len, &units, &count, NULL), S2A_OK);
+    assert_int_equal(segment_text(text, len, NULL, &units, &count, NULL), S2A_OK);
     assert_int_equal(select_refine(S2A_PRESET_UNTRUSTED, text, &units, &count, NULL), S2A_OK);
     for (size_t i = 0; i < count; i++) {
         const segment_unit *u = &units[i];
@@ -275,7 +275,7 @@ static void test_refine_others(void **state)
     static const char text[] = "Hi.\n```\nint x;\nint y;\n```\n";
     segment_unit *units = NULL;
     size_t count = 0;
-    assert_int_equal(segment_text(text, sizeof text - 1, &units, &count, NULL), S2A_OK);
+    assert_int_equal(segment_text(text, sizeof text - 1, NULL, &units, &count, NULL), S2A_OK);
     for (size_t i = 0; i < 3; i++) {
         const segment_unit *was = units;
         assert_int_equal(select_refine(presets[i], text, &units, &count, NULL), S2A_OK);

@@ -186,7 +186,7 @@ static void check_blocks(const char *x, const char *y)
 {
     segment_unit *units = NULL;
     size_t count = 0;
-    assert_int_equal(segment_text(x, strlen(x), &units, &count, NULL), S2A_OK);
+    assert_int_equal(segment_text(x, strlen(x), NULL, &units, &count, NULL), S2A_OK);
     for (size_t i = 0; i < count; i++) {
         segment_kind kind = units[i].kind;
         if (kind == SEGMENT_CODE || kind == SEGMENT_TABLE_ROW || kind == SEGMENT_HEADING)

@@ -339,7 +339,7 @@ static void test_limit(void **state)
         assert_int_equal(s2a_request_add_message(request, "user", last, sizeof last - 1, NULL), S2A_OK);
         segment_unit *units = NULL;
         turn prompt = { .text = last, .len = sizeof last - 1 };
-        assert_int_equal(segment_text(last, prompt.len, &units, &prompt.count, NULL), S2A_OK);
+        assert_int_equal(segment_text(last, prompt.len, NULL, &units, &prompt.count, NULL), S2A_OK);
         prompt.units = units;
         turns t;
         assert_int_equal(turns_gather(request, &prompt, &t, NULL), S2A_OK);
@@ -373,7 +373,7 @@ static void test_many_protected(void **state)
     assert_int_equal(s2a_request_set_text(request, text, sizeof text - 1, NULL), S2A_OK);
     segment_unit *units = NULL;
     turn prompt = { .text = text, .len = sizeof text - 1 };
-    assert_int_equal(segment_text(text, prompt.len, &units, &prompt.count, NULL), S2A_OK);
+    assert_int_equal(segment_text(text, prompt.len, NULL, &units, &prompt.count, NULL), S2A_OK);
     assert_int_equal(prompt.count, UNITS);
     prompt.units = units;
     turns t;

@@ -126,7 +126,7 @@ static setting *begin(const char *text, size_t question_start, s2a_preset preset
     assert_non_null(s);
     fake_reader_init(&s->f, tell_weight, NULL);
     size_t count = 0;
-    assert_int_equal(segment_text(text, strlen(text), &s->units, &count, NULL), S2A_OK);
+    assert_int_equal(segment_text(text, strlen(text), NULL, &s->units, &count, NULL), S2A_OK);
     assert_int_equal(select_refine(preset, text, &s->units, &count, NULL), S2A_OK);
     s->in = (select_input){ .backend = &s->f.base, .head = &s->f.head, .text = text, .units = s->units,
                             .count = count, .question_start = question_start, .preset = preset,

@@ -1,0 +1,24 @@
+/* A set of words (any bytes), each with a number: 0, 1, 2 ... in the order in which they came. */
+#ifndef S2A_VOCAB_H
+#define S2A_VOCAB_H
+
+#include "core/buf.h"
+
+typedef struct vocab {
+    buf keys;          /* every distinct word */
+    s2a_span *entries; /* id -> key */
+    size_t count, cap;
+    uint32_t *table; /* open addressing; id + 1, 0 = free */
+    size_t table_size;
+    uint64_t seed; /* of the hash, so that nobody can choose words that all meet */
+} vocab;
+
+/* False when out of memory; vocab_free is due in any case. One thread. */
+bool vocab_init(vocab *v);
+void vocab_free(vocab *v);
+
+/* The number of a word, which is added when it is new. False when out of memory. */
+bool vocab_id(vocab *v, const char *word, size_t len, uint32_t *id);
+bool vocab_has(const vocab *v, const char *word, size_t len);
+
+#endif
