@@ -6,7 +6,7 @@
 Each row of a head is a logistic regression on the states, last and mean, of the layers; each set of items has its own weight (the
 square root of its sentences), both sides of a row the same. For every figure a group of items is left out of the teaching and
 judged: each public data set by itself (AgentDojo by
-suites), the kinds of our own corpus in six groups. From these held-out scores come the log-odds
+suites), the kinds of our own corpus in six groups; of passages, a fifth of the items. From these held-out scores come the log-odds
 (Platt), the borders and the table. data/labelled/held is never taught.
 """
 import argparse, collections, csv, hashlib, json, warnings
@@ -18,6 +18,7 @@ warnings.filterwarnings('ignore')
 MATHS = {'maths', 'plus', 'problemathic', 'gsm8k', 'cmath', 'mgsm'}
 PUBLIC = MATHS | {'qa', 'arguments', 'ifeval', 'arena', 'notinject', 'hotpot', 'multispan', 'cmrc', 'agentdojo', 'bipia', 'failing'}
 COST = .001
+DOCUMENTS = .96  # the same of documents without an order
 CLEAN = .99  # of clean prompts of kinds left out come back as they were: the border removes what it can beyond that
 
 
@@ -93,6 +94,8 @@ def main():
     group[np.isin(set_, list(MATHS))] = 'maths'
     group[held] = 'held'
 
+    items_fold = np.array(['items %d' % (int(hashlib.md5(i.encode()).hexdigest(), 16) % 5) for i in id_])
+
     def side(row):
         if row == 'again-asked':
             return own & (form == 'again') & np.isin(label, ['needed', 'unrelated', 'opinion']), asked.astype(bool)
@@ -107,9 +110,10 @@ def main():
         use, y = side(row)
         of = form == row.split('-')[0]
         value = np.full(len(label), np.nan)
-        for g in sorted(set(group[of])):
-            t = use & taught & (group != g)
-            value[of & (group == g)] = Row(x[t], y[t], set_[t])(x[of & (group == g)])
+        left = items_fold if row == 'apart-support' else group  # three sets of passages are one kind
+        for g in sorted(set(left[of])):
+            t = use & taught & (left != g)
+            value[of & (left == g)] = Row(x[t], y[t], set_[t])(x[of & (left == g)])
         scale, offset = platt(value[use & taught], y[use & taught])
         odds[row] = scale * value + offset
         w, b = Row(x[use & taught], y[use & taught], set_[use & taught]).weights()
@@ -144,9 +148,9 @@ def main():
 
     borders = {'auto': border_of(auto, is_asked, again & taught, CLEAN)}
     borders['opinion'] = borders['auto']
-    borders['untrusted'] = border_of(odds['apart-order'], nobody, apart & taught & (preset == 'untrusted'), .97)
+    borders['untrusted'] = border_of(odds['apart-order'], nobody, apart & taught & (preset == 'untrusted'), DOCUMENTS)
     good, idle = [odds['apart-support'][apart & (label == l)] for l in ('support', 'idle')]
-    borders['relevance'] = round(float(np.quantile(good, .015)), 2) if len(good) else -20.
+    borders['relevance'] = round(float(np.quantile(good, .025)), 2) if len(good) else -20.
     print('borders', borders)
     if len(good):
         b = borders['relevance']

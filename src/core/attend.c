@@ -603,6 +603,8 @@ static s2a_status run_begin(run *r)
         return status;
     status = segment_text(r->result->input.data, r->result->input.len, r->request->cancel, &r->units,
                           &r->unit_count, r->err);
+    if (status == S2A_OK && mode == S2A_MODE_SELECT && r->given_question.end > 0)
+        status = select_cut(r->result->input.data, r->given_question.start, &r->units, &r->unit_count, r->err);
     if (status == S2A_OK && mode == S2A_MODE_SELECT)
         status = select_refine(q->preset, r->result->input.data, &r->units, &r->unit_count, r->err);
     return status;
