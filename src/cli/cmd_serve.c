@@ -99,6 +99,10 @@ static void announce(const serve *server, const serve_flags *f)
         char origin[300];
         snprintf(origin, sizeof origin, "%.299s", o->upstream);
         term_say("in front of %s; %sMODEL asks for S2A", origin, o->prefix);
+        if (!o->engine_options.select_engine && !f->base.settings.select_model &&
+            f->base.settings.mode != S2A_MODE_REWRITE)
+            term_say("note: prompts are rewritten by the server; `s2a pull 0.5b` once, and a small model on this "
+                     "machine judges them, which costs the server nothing");
     } else {
         term_say("model %s; %s%s asks for S2A", o->model, o->prefix, o->model);
     }
@@ -196,7 +200,7 @@ int cmd_serve(int argc, char **argv)
     serve_flags f;
     s2a_error err = { .status = S2A_OK };
     s2a_status status = serve_flags_read(&f, argc, argv, &err);
-    session s = { .o = &f.base, .hint_selector = true };
+    session s = { .o = &f.base };
     int code = EXIT_DONE;
     if (status != S2A_OK) {
         term_say("%s", err.message);

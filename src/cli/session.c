@@ -220,9 +220,6 @@ static const char *selector_name(const session *s)
     char *path = NULL;
     bool there = store_resolve(SELECTOR_DEFAULT, &path, NULL) == S2A_OK;
     free(path);
-    if (!there && !s->o->quiet && set->mode != S2A_MODE_REWRITE && s->hint_selector)
-        term_say("note: prompts are rewritten by the server; `s2a pull " SELECTOR_DEFAULT
-                 "` once, and a small model on this machine judges them, which costs the server nothing");
     return there ? SELECTOR_DEFAULT : NULL;
 }
 

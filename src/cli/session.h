@@ -13,7 +13,6 @@ typedef struct session {
     s2a_engine *engine;
     s2a_engine *selector; /* of --select-model, or NULL; the engine's, and closed after it */
     bool alone;           /* --select-model is not for this command, nor what was taught: it may be damaged */
-    bool hint_selector;   /* say once how to get a model that judges, where a server would need one */
     s2a_request *request; /* has all settings; a prompt is put in before each run */
     bool stream;          /* step 2 goes to stdout as it comes */
     char streamed;        /* the last byte that did; 0 = none yet */
