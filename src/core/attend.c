@@ -575,6 +575,31 @@ static s2a_status mode_choose(const run *r, s2a_mode *out)
     return S2A_OK;
 }
 
+/* A question that was given apart is part of no sentence, list or fence of the context. */
+static s2a_status input_segment(run *r)
+{
+    const text *x = &r->result->input;
+    size_t at = r->given_question.end > 0 ? r->given_question.start : 0, more_count = 0;
+    segment_unit *more = NULL;
+    s2a_status status = segment_text(x->data, at > 0 ? at : x->len, &r->units, &r->unit_count, r->err);
+    if (status != S2A_OK || at == 0)
+        return status;
+    status = segment_text(x->data + at, x->len - at, &more, &more_count, r->err);
+    size_t cap = r->unit_count;
+    if (status == S2A_OK &&
+        !array_reserve((void **)&r->units, &cap, r->unit_count + more_count, sizeof *r->units))
+        status = error_nomem(r->err);
+    for (size_t i = 0; i < more_count && status == S2A_OK; i++) {
+        segment_unit *u = &r->units[r->unit_count++];
+        *u = more[i];
+        u->start += at;
+        u->end += at;
+        u->text_end += at;
+    }
+    free(more);
+    return status;
+}
+
 static s2a_status run_begin(run *r)
 {
     const s2a_request *q = r->request;
@@ -597,8 +622,7 @@ static s2a_status run_begin(run *r)
     status = input_read(r);
     if (status != S2A_OK)
         return status;
-    status = segment_text(r->result->input.data, r->result->input.len, &r->units, &r->unit_count,
-                          r->err);
+    status = input_segment(r);
     if (status == S2A_OK && mode == S2A_MODE_SELECT)
         status = select_refine(q->preset, r->result->input.data, &r->units, &r->unit_count, r->err);
     return status;

@@ -295,6 +295,15 @@ static s2a_status add_sentence(units *u, size_t start, size_t end)
     return add(u, from, end, SEGMENT_SENTENCE);
 }
 
+/* A new paragraph goes on from no abbreviation: a blank line is in the white space before at. */
+static bool after_blank_line(const char *text, size_t start, size_t at)
+{
+    size_t lines = 0;
+    while (at > start && ascii_space(text[at - 1]))
+        lines += text[--at] == '\n';
+    return lines > 1;
+}
+
 static s2a_status add_sentences(units *u, size_t start, size_t end)
 {
     breaks b;
@@ -311,7 +320,8 @@ static s2a_status add_sentences(units *u, size_t start, size_t end)
         if (at < end) {
             if (hard_wrap(text, from, end, at) || said(text, from, end, at) ||
                 inside_word(text, end, at) ||
-                abbrev_continues(text + start, end - start, at - start))
+                (!after_blank_line(text, start, at) &&
+                 abbrev_continues(text + start, end - start, at - start)))
                 continue;
             /* Without a space between, ICU leaves an opening quote with the sentence before. */
             size_t back = at;
