@@ -202,7 +202,8 @@ static s2a_status prompt_read(calibrating *c, const teaching_prompt *p, bool apa
                                   : apart      ? S2A_PRESET_RELEVANCE
                                                : S2A_PRESET_AUTO,
                         .question_start = p->untrusted || apart ? p->context_len : SIZE_MAX };
-    s2a_status status = segment_text(p->text, p->len, c->s->cancel, &units, &count, err);
+    size_t at = in.question_start == SIZE_MAX ? 0 : in.question_start;
+    s2a_status status = segment_apart(p->text, p->len, at, c->s->cancel, &units, &count, err);
     if (status == S2A_OK)
         status = select_refine(in.preset, p->text, &units, &count, err);
     in.units = units;

@@ -126,7 +126,8 @@ static json_t *read_line(probe *p, const json_t *line)
                                                                    : SIZE_MAX,
                         .cancel = p->s->cancel };
     json_t *out = NULL;
-    if (!json_is_string(text) || (preset && !s2a_preset_from_name(preset, &in.preset)) ||
+    if (!json_is_string(text) || (in.question_start != SIZE_MAX && in.question_start > json_string_length(text)) ||
+        (preset && !s2a_preset_from_name(preset, &in.preset)) ||
         !layers_read(json_object_get(line, "layers"), &r) ||
         !before_read(json_object_get(line, "before"), &r, &in)) {
         error_set(&p->err, S2A_INPUT, "the line is not as s2a probe wants it");
@@ -137,7 +138,9 @@ static json_t *read_line(probe *p, const json_t *line)
         error_set(&p->err, S2A_UNSUPPORTED, "this backend has no hidden states");
         return NULL;
     }
-    s2a_status status = segment_text(in.text, json_string_length(text), p->s->cancel, &r.units, &r.count, &p->err);
+    s2a_status status =
+        segment_apart(in.text, json_string_length(text), in.question_start == SIZE_MAX ? 0 : in.question_start,
+                      p->s->cancel, &r.units, &r.count, &p->err);
     if (status == S2A_OK)
         status = select_refine(in.preset, in.text, &r.units, &r.count, &p->err);
     in.units = r.units;

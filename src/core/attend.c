@@ -601,10 +601,9 @@ static s2a_status run_begin(run *r)
     status = input_read(r);
     if (status != S2A_OK)
         return status;
-    status = segment_text(r->result->input.data, r->result->input.len, r->request->cancel, &r->units,
-                          &r->unit_count, r->err);
-    if (status == S2A_OK && mode == S2A_MODE_SELECT && r->given_question.end > 0)
-        status = select_cut(r->result->input.data, r->given_question.start, &r->units, &r->unit_count, r->err);
+    const text *x = &r->result->input;
+    status = segment_apart(x->data, x->len, r->given_question.start, r->request->cancel, &r->units,
+                           &r->unit_count, r->err);
     if (status == S2A_OK && mode == S2A_MODE_SELECT)
         status = select_refine(q->preset, r->result->input.data, &r->units, &r->unit_count, r->err);
     return status;

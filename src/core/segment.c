@@ -353,7 +353,8 @@ static size_t sentence_end(const abbrev_place *p)
 {
     if (p->at == p->end || p->stop <= p->start)
         return p->at;
-    if (hard_wrap(p) || said(p) || inside_word(p->text, p->end, p->at) || abbrev_continues(p))
+    if (hard_wrap(p) || said(p) || inside_word(p->text, p->end, p->at) ||
+        (p->lines < 2 && abbrev_continues(p))) /* a new paragraph goes on from no abbreviation */
         return p->start;
     /* Without a space between, ICU leaves an opening quote with the sentence before. */
     size_t back = p->at;
@@ -643,6 +644,34 @@ s2a_status segment_text(const char *text, size_t len, const s2a_cancel *cancel, 
     }
     *out = u.items;
     *count = u.count;
+    return status;
+}
+
+s2a_status segment_apart(const char *text, size_t len, size_t at, const s2a_cancel *cancel,
+                         segment_unit **units, size_t *count, s2a_error *err)
+{
+    segment_unit *more = NULL;
+    size_t more_count = 0;
+    s2a_status status = segment_text(text, at > 0 ? at : len, cancel, units, count, err);
+    if (status != S2A_OK || at == 0)
+        return status;
+    status = segment_text(text + at, len - at, cancel, &more, &more_count, err);
+    size_t cap = *count;
+    if (status == S2A_OK && !array_reserve((void **)units, &cap, *count + more_count, sizeof **units))
+        status = error_nomem(err);
+    for (size_t i = 0; i < more_count && status == S2A_OK; i++) {
+        segment_unit *u = &(*units)[(*count)++];
+        *u = more[i];
+        u->start += at;
+        u->end += at;
+        u->text_end += at;
+    }
+    free(more);
+    if (status != S2A_OK) {
+        free(*units);
+        *units = NULL;
+        *count = 0;
+    }
     return status;
 }
 

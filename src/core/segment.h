@@ -31,6 +31,11 @@ typedef struct segment_unit {
 s2a_status segment_text(const char *text, size_t len, const s2a_cancel *cancel,
                         segment_unit **units, size_t *count, s2a_error *err);
 
+/* The same of a text in two parts, the second of which begins at byte `at` (0 = there is one part): no sentence, list
+ * or fence goes across. */
+s2a_status segment_apart(const char *text, size_t len, size_t at, const s2a_cancel *cancel,
+                         segment_unit **units, size_t *count, s2a_error *err);
+
 /* Words: maximal runs that ICU's word rules call letters, numbers, kana or ideographs; decimals
  * ("3.14", "1,000") and contractions ("don't") are one word; one of more than SEGMENT_WORD_BYTES is
  * cut there. *words is malloc'ed. Time, cancel and errors as above. */

@@ -85,26 +85,6 @@ s2a_status select_refine(s2a_preset preset, const char *text, segment_unit **uni
     return S2A_OK;
 }
 
-s2a_status select_cut(const char *text, size_t at, segment_unit **units, size_t *count, s2a_error *err)
-{
-    size_t i = 0, cap = 0;
-    segment_unit *out = NULL;
-    while (i < *count && (*units)[i].text_end <= at)
-        i++;
-    if (i == *count || (*units)[i].start >= at)
-        return S2A_OK;
-    if (!array_reserve((void **)&out, &cap, *count + 1, sizeof *out))
-        return error_nomem(err);
-    memcpy(out, *units, (i + 1) * sizeof *out);
-    memcpy(out + i + 1, *units + i, (*count - i) * sizeof *out);
-    out[i].end = out[i + 1].start = at;
-    out[i].text_end = trimmed_end(text, out[i].start, at);
-    free(*units);
-    *units = out;
-    ++*count;
-    return S2A_OK;
-}
-
 /* ---- what stays --------------------------------------------------------------------------- */
 
 /* Marks that stand in pairs around what somebody handed over. */

@@ -54,10 +54,6 @@ head_form select_form(const select_input *in);
 s2a_status select_refine(s2a_preset preset, const char *text, segment_unit **units, size_t *count,
                          s2a_error *err);
 
-/* Cuts the unit that goes across byte `at` in two: a fence that nobody closes has in it whatever follows. *units is
- * replaced then. S2A_NOMEM, and *units is then as it was. */
-s2a_status select_cut(const char *text, size_t at, segment_unit **units, size_t *count, s2a_error *err);
-
 /* Fills out[in->count] but for what the model says: what the question is, and what stays: code, tables and
  * headings, what stands between quotation marks or tags that are open where a unit begins or ends, marks
  * without words, and what the caller protects. Pure. */

@@ -90,13 +90,13 @@ static json_t *figure_json(const eval_figure *f, const char *task)
 static json_t *record_json(const eval_record *r, const eval_item *item)
 {
     bool checked = item->check_count > 0 && !r->unanswered;
-    return json_pack("{s:o,s:o,s:b,s:o,s:I,s:b,s:b,s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o}", "answer",
-                     text(r->answer), "followed",
-                     checked ? json_integer((json_int_t)r->followed) : json_null(), "correct",
-                     (int)r->correct, "rewritten", text(r->rewritten), "seed", (json_int_t)r->seed, "follows_wrong", (int)r->follows_wrong,
-                     (int)r->unchanged, "fallback", text(r->fallback), "answer_cut", (int)r->answer_cut, "removed",
-                     eval_spans_json(r->removed, r->removed_count),
-                     "sentiment", r->judged ? real(r->sentiment) : json_null(), "quality",
+    return json_pack("{s:o,s:o,s:b,s:o,s:I,s:b,s:b,s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o}", "answer", text(r->answer),
+                     "followed", checked ? json_integer((json_int_t)r->followed) : json_null(), "correct",
+                     (int)r->correct, "rewritten", text(r->rewritten), "seed", (json_int_t)r->seed,
+                     "follows_wrong", (int)r->follows_wrong, "unchanged", (int)r->unchanged, "fallback",
+                     text(r->fallback), "answer_cut", (int)r->answer_cut, "removed",
+                     eval_spans_json(r->removed, r->removed_count), "sentiment",
+                     r->judged ? real(r->sentiment) : json_null(), "quality",
                      r->judged ? real(r->quality) : json_null(), "carried_out",
                      r->attack_judged ? json_boolean(r->carried_out) : json_null(), "step1",
                      eval_usage_json(&r->step1), "step2", eval_usage_json(&r->step2));

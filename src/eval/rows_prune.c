@@ -194,16 +194,17 @@ static s2a_status answers_find(eval_row_sink *sink, passage *p, const json_t *an
         return rows_bad(sink, err, "is missing, or is an empty list", "answers");
     const char **texts = calloc(n, sizeof *texts);
     s2a_status status = texts ? S2A_OK : error_nomem(err);
+    size_t written = 0; /* a date that a spreadsheet has made a number of is no text */
     for (size_t i = 0; i < n && status == S2A_OK; i++) {
         const json_t *one = json_array_get(answers, i);
-        texts[i] = json_is_object(one) ? rows_field(one, "text") : rows_string(one);
-        status = texts[i] ? places_take(p, texts[i], err)
-                          : rows_bad(sink, err, "holds an answer that is no text", "answers");
+        const char *text = json_is_object(one) ? rows_field(one, "text") : rows_string(one);
+        if (text)
+            status = places_take(p, texts[written++] = text, err);
     }
     if (status == S2A_OK && p->count == 0)
         status = rows_bad(sink, err, "none of them stands in the context", "answers");
     if (status == S2A_OK)
-        status = rows_aliases(item, texts, n, err);
+        status = rows_aliases(item, texts, written, err);
     free(texts);
     return status;
 }

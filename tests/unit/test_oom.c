@@ -218,21 +218,23 @@ static void test_units(void **state)
 {
     (void)state;
     static const char text[] = "It rained.\n```\nint x;\nint y;\n\nWho?";
-    for (int cut = 0; cut < 2; cut++)
+    for (int apart = 0; apart < 2; apart++)
         for (long n = 1;; n++) {
-            segment_unit *units = NULL;
-            size_t count = 0;
-            assert_int_equal(segment_text(text, sizeof text - 1, NULL, &units, &count, NULL), S2A_OK);
-            assert_int_equal(count, 2);
-            segment_unit was = units[1];
+            segment_unit *units = NULL, was = { .start = 0 };
+            size_t count = 0, at = sizeof text - 1 - 4;
+            if (!apart) {
+                assert_int_equal(segment_text(text, sizeof text - 1, NULL, &units, &count, NULL), S2A_OK);
+                assert_int_equal(count, 2);
+                was = units[1];
+            }
             failed = false;
             fail_at = n;
-            s2a_status status = cut ? select_cut(text, sizeof text - 1 - 4, &units, &count, NULL)
-                                    : select_refine(S2A_PRESET_UNTRUSTED, text, &units, &count, NULL);
+            s2a_status status = apart ? segment_apart(text, sizeof text - 1, at, NULL, &units, &count, NULL)
+                                      : select_refine(S2A_PRESET_UNTRUSTED, text, &units, &count, NULL);
             fail_at = 0;
             assert_int_equal(status, failed ? S2A_NOMEM : S2A_OK);
-            assert_int_equal(count, failed ? 2 : cut ? 3 : 5);
-            assert_true(!failed || !memcmp(&units[1], &was, sizeof was));
+            assert_int_equal(count, !failed ? (apart ? 3 : 5) : apart ? 0 : 2);
+            assert_true(!failed || apart || !memcmp(&units[1], &was, sizeof was));
             free(units);
             if (!failed) {
                 assert_true(n > 1);

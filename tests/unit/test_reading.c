@@ -42,8 +42,7 @@ static setting *begin(const char *text, const char *question, s2a_preset preset)
     assert_non_null(s->text);
     snprintf(s->text, n + 1, "%s%s%s", text, question ? "\n\n" : "", question ? question : "");
     size_t at = question ? strlen(text) + 2 : SIZE_MAX;
-    assert_int_equal(segment_text(s->text, n, NULL, &s->units, &count, NULL), S2A_OK);
-    assert_int_equal(select_cut(s->text, at, &s->units, &count, NULL), S2A_OK);
+    assert_int_equal(segment_apart(s->text, n, question ? at : 0, NULL, &s->units, &count, NULL), S2A_OK);
     assert_int_equal(select_refine(preset, s->text, &s->units, &count, NULL), S2A_OK);
     s->in = (select_input){ .backend = &s->f.base, .head = &s->f.head, .text = s->text, .units = s->units,
                             .count = count, .question_start = at, .preset = preset, .threshold = NAN };
