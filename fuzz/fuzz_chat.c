@@ -22,6 +22,16 @@ static void check_left(const chat_request *q)
     free(text);
 }
 
+/* What shall stay is texts, none of them empty. */
+static void check_protect(const json_t *texts)
+{
+    if (json_array_size(texts) > LIMIT_PROTECTED || (texts && !json_is_array(texts)))
+        abort();
+    for (size_t i = 0; i < json_array_size(texts); i++)
+        if (json_string_length(json_array_get(texts, i)) == 0)
+            abort();
+}
+
 static void check_targets(chat_request *q, const part *put)
 {
     if (q->target_count > SERVE_TARGETS)
@@ -64,6 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     if (status == S2A_OK) {
         check_left(&q);
+        check_protect(q.ask.protect);
         check_targets(&q, &parts[1]);
         check_left(&q);
     } else {

@@ -37,6 +37,24 @@ static void replay(backend *b, const backend_params *params, size_t size)
     }
 }
 
+/* Whatever a record says, each piece that is wanted has its figures, and nothing else does. */
+static void tell(backend *b, const backend_params *params)
+{
+    static const backend_message message = { "user", "a prompt with words", 19 };
+    static const backend_piece pieces[] = { { "a", 1, false }, { "b", 1, true }, { "c", 1, true } };
+    const backend_head head = { .row_count = 3 };
+    for (int i = 0; i < 4; i++) {
+        backend_usage usage;
+        s2a_error err = { .status = S2A_OK };
+        double told[7];
+        told[6] = 77;
+        s2a_status status =
+            b->vtable->read(b, &message, 1, pieces, 3, &head, params, told, NULL, &usage, &err);
+        if (status != err.status || strchr(err.message, '\n') || !(told[6] == 77))
+            abort();
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
@@ -56,6 +74,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (status == S2A_OK) {
         backend_params params = { .max_tokens = data[0] };
         replay(b, &params, size);
+        if (b->vtable->capabilities(b).can_read)
+            tell(b, &params);
         b->vtable->close(b);
     } else if (b || status != err.status || status != S2A_MODEL) {
         abort();

@@ -1,33 +1,45 @@
-/* Mode select over any text, any figures and any examples: units still join, what is asked stays, x' is
- * made of the text's own bytes. Parts: figures (a byte each), the text, the examples. */
+/* Mode select over any text and any figures: units still join, each sentence is read once and is the text's own
+ * bytes, what is asked or protected stays, x' is made of the text's bytes in their order. Parts: figures (a byte
+ * each), what is protected, a question that is given apart, the text. */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/ascii.h"
-#include "core/clause.h"
+#include "core/buf.h"
 #include "core/select.h"
 #include "parts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static part figures;
+static const select_input *now; /* what is read */
+static size_t read_to;          /* bytes of its text before which all was read */
 
-static s2a_status score(backend *self, const backend_message *messages, size_t count,
-                        const backend_branch *branches, size_t branch_count,
-                        const char *const *labels, size_t label_count, const backend_params *params,
-                        double *logprob, backend_usage *usage, s2a_error *err)
+static s2a_status read_any(backend *self, const backend_message *messages, size_t count,
+                           const backend_piece *pieces, size_t piece_count, const backend_head *head,
+                           const backend_params *params, double *told, float *states, backend_usage *usage,
+                           s2a_error *err)
 {
-    (void)self, (void)messages, (void)labels, (void)params, (void)err;
-    if (count == 0)
-        abort();
+    (void)self, (void)params, (void)err;
     *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
-    for (size_t i = 0; i < branch_count; i++)
-        if (branches[i].slot_count != 1 || branches[i].slots[0] != branches[i].len)
+    if (count < 2 || count > 4 || piece_count < 2 || states || strcmp(messages[count - 1].role, "user") != 0 ||
+        messages[count - 1].len == 0)
+        abort();
+    const char *at = pieces[1].text;
+    if (at < now->text + read_to || pieces[0].wanted || !pieces[piece_count - 1].wanted)
+        abort();
+    for (size_t i = 1; i < piece_count; i++) {
+        if (pieces[i].text != at || pieces[i].len == 0)
             abort();
-    for (size_t i = 0; i < branch_count * label_count; i++)
-        logprob[i] = figures.len > 0 ? -(double)(unsigned char)figures.text[i % figures.len] / 8 : 0;
+        at += pieces[i].len;
+        for (size_t r = 0; pieces[i].wanted && r < head->row_count; r++) {
+            size_t from = (size_t)(at - now->text) + r;
+            *told++ = figures.len > 0 ? (double)(signed char)figures.text[from % figures.len] / 8 : 0;
+        }
+    }
+    read_to = (size_t)(at - now->text);
     return S2A_OK;
 }
 
@@ -40,29 +52,45 @@ static size_t count_tokens(backend *self, const char *text, size_t len)
 static backend_capabilities capabilities(const backend *self)
 {
     (void)self;
-    return (backend_capabilities){ .can_score = true, .counts_tokens = true };
+    return (backend_capabilities){ .can_read = true, .counts_tokens = true };
 }
 
-static const backend_vtable vtable = { .score = score, .count_tokens = count_tokens,
+static const backend_vtable vtable = { .read = read_any, .count_tokens = count_tokens,
                                        .capabilities = capabilities };
 
-/* Every kept unit stands in x', and nothing else does, white space aside. */
+/* Every kept unit stands in x', in order, and nothing else does, white space aside, which is the text's too. */
 static void check_text(const select_input *in, const select_unit *units, const select_text *y)
 {
-    size_t kept = 0, letters = 0;
+    size_t k = 0, letters = 0, at = 0;
     for (size_t i = 0; i < in->count; i++)
-        for (size_t k = in->units[i].start; units[i].kept && k < in->units[i].end; k++)
-            kept += !ascii_space(in->text[k]);
-    for (size_t k = 0; k < y->text.len; k++)
-        letters += !ascii_space(y->text.data[k]);
-    if (kept != letters || y->context.end > y->text.len || y->question.end > y->text.len)
+        for (size_t b = in->units[i].start; units[i].kept && b < in->units[i].end; b++) {
+            if (ascii_space(in->text[b]))
+                continue;
+            while (k < y->text.len && ascii_space(y->text.data[k]))
+                k++;
+            if (k == y->text.len || y->text.data[k++] != in->text[b])
+                abort();
+            letters++;
+        }
+    for (; k < y->text.len; k++)
+        if (!ascii_space(y->text.data[k]))
+            abort();
+    size_t end = in->units[in->count - 1].end;
+    k = 0;
+    for (size_t b = 0; b < end && k < y->text.len; b++)
+        k += in->text[b] == y->text.data[k];
+    if (k < y->text.len || y->context.end > y->question.start || y->question.end > y->text.len || letters > end)
         abort();
-    size_t at = 0;
     for (size_t i = 0; i < y->removed_count; i++) {
-        if (y->removed[i].start < at || y->removed[i].end < y->removed[i].start)
+        if (y->removed[i].start < at || y->removed[i].end <= y->removed[i].start || y->removed[i].end > end)
             abort();
         at = y->removed[i].end;
     }
+}
+
+static bool touches(const segment_unit *u, const s2a_span *span)
+{
+    return span->start < u->text_end && span->end > u->start;
 }
 
 static void run(select_input *in, size_t len)
@@ -70,99 +98,90 @@ static void run(select_input *in, size_t len)
     select_unit *units = calloc(in->count + 1, sizeof *units);
     select_text y;
     s2a_usage usage;
-    bool asked = false;
+    bool any = false;
+    now = in;
+    read_to = 0;
     if (!units || select_judge(in, units, &usage, NULL) != S2A_OK ||
         select_compose(in, units, len, &y, NULL) != S2A_OK)
         abort();
     for (size_t i = 0; i < in->count; i++) {
-        asked |= units[i].question;
-        if ((units[i].question && !units[i].kept) || !isfinite(units[i].score))
+        const select_unit *u = &units[i];
+        any |= u->kept;
+        if (!isfinite(u->score) || (!u->kept && (!u->judged || u->asked || u->question || u->whole)) ||
+            (u->judged && (u->question || u->whole)) || !u->label)
             abort();
-    }
-    if (!asked && in->count > 0)
-        abort();
-    check_text(in, units, &y);
-    if (!y.changed && (y.text.len != len || (len > 0 && memcmp(y.text.data, in->text, len) != 0)))
-        abort();
-    select_text_free(&y);
-    free(units);
-}
-
-/* The same text as what the user said earlier: something of it stays, and its questions do. */
-static void run_earlier(const select_input *in, size_t len)
-{
-    select_unit *units = calloc(in->count + 1, sizeof *units);
-    select_text y;
-    s2a_usage usage;
-    bool any = false;
-    if (!units || select_mark_earlier(in, units, NULL) != S2A_OK ||
-        select_score(in, units, &usage, NULL) != S2A_OK)
-        abort();
-    select_spare(in, units);
-    if (select_compose(in, units, len, &y, NULL) != S2A_OK)
-        abort();
-    for (size_t i = 0; i < in->count; i++) {
-        any |= units[i].kept;
-        if (units[i].asked || (in->units[i].question && !units[i].kept))
-            abort();
+        for (size_t k = 0; k < in->protect_count; k++)
+            if (touches(&in->units[i], &in->protect[k]) && (!u->kept || u->judged))
+                abort();
     }
     if (!any)
         abort();
     check_text(in, units, &y);
+    if (!y.changed && (y.text.len != len || memcmp(y.text.data, in->text, len) != 0))
+        abort();
     select_text_free(&y);
     free(units);
 }
 
+/* The units of a text whose question begins at a byte; what is cut finer still joins. */
+static void units_of(const char *text, size_t len, size_t question, s2a_preset preset, segment_unit **units,
+                     size_t *count)
+{
+    size_t at = 0;
+    if (segment_apart(text, len, question < len ? question : 0, NULL, units, count, NULL) != S2A_OK ||
+        select_refine(preset, text, units, count, NULL) != S2A_OK)
+        abort();
+    for (size_t i = 0; i < *count; at = (*units)[i++].end) {
+        const segment_unit *u = &(*units)[i];
+        if (u->start != at || u->end <= at || u->text_end > u->end || u->text_end < u->start ||
+            (u->start < question && u->text_end > question))
+            abort();
+    }
+    if (at != len)
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static char select[] = "{{input}}\n{{question}}", system[] = "Label.";
-    static const s2a_calibration calibration = { .relevance_border = -1, .relevance_ratio = 0.6, .relevance_cap = 5,
-                                                 .opinion_border = 1, .relevance_gap = 1 };
-    part parts[3];
-    parts_split(data, size, parts, 3);
+    static const s2a_preset presets[] = { S2A_PRESET_AUTO, S2A_PRESET_OPINION, S2A_PRESET_RELEVANCE,
+                                          S2A_PRESET_UNTRUSTED };
+    judge_head head = { .layer_count = 0 };
+    part parts[4];
+    parts_split(data, size, parts, 4);
     figures = parts[0];
-    char *examples_text = strndup(parts[2].text ? parts[2].text : "", parts[2].len);
-    prompt_set prompts = { 0 };
-    prompts.text[PROMPT_SELECT] = select;
-    prompts.len[PROMPT_SELECT] = strlen(select);
-    prompts.text[PROMPT_SELECT_SYSTEM] = system;
-    prompts.len[PROMPT_SELECT_SYSTEM] = strlen(system);
-    prompts.text[PROMPT_SELECT_EXAMPLES] = examples_text;
-    prompts.len[PROMPT_SELECT_EXAMPLES] = strlen(examples_text);
-    prompts.text[PROMPT_SELECT_UNTRUSTED_SYSTEM] = system;
-    prompts.len[PROMPT_SELECT_UNTRUSTED_SYSTEM] = strlen(system);
-    prompts.text[PROMPT_SELECT_UNTRUSTED_EXAMPLES] = examples_text;
-    prompts.len[PROMPT_SELECT_UNTRUSTED_EXAMPLES] = strlen(examples_text);
-    s2a_preset preset = size % 4 == 3 ? S2A_PRESET_UNTRUSTED : (s2a_preset)(size % 4);
-    select_examples examples;
-    if (select_examples_build(&prompts, preset, &examples, NULL) != S2A_OK)
-        examples = (select_examples){ 0 };
+    for (size_t i = 0; i < HEAD_ROWS; i++)
+        head.scale[i] = 1;
+    if (parts[3].len == 0 || ascii_blank(parts[3].text, parts[3].len))
+        return 0;
+    bool apart = parts[2].len > 0 && !ascii_blank(parts[2].text, parts[2].len);
+    buf text;
+    buf_init(&text, 1 << 26);
+    buf_add(&text, parts[3].text, parts[3].len);
+    buf_adds(&text, apart ? "\n\n" : "");
+    size_t question = apart ? text.len : SIZE_MAX;
+    buf_add(&text, parts[2].text, apart ? parts[2].len : 0);
+    s2a_span protect = { 0 };
+    const char *found = parts[1].len > 0 ? memmem(text.data, text.len, parts[1].text, parts[1].len) : NULL;
+    if (found)
+        protect = (s2a_span){ (size_t)(found - text.data), (size_t)(found - text.data) + parts[1].len };
     segment_unit *units = NULL;
-    size_t count = 0, at = 0;
-    const char *text = parts[1].text;
-    size_t len = parts[1].len;
-    if (len > 0 && !ascii_blank(text, len)) {
-        if (segment_text(text, len, NULL, &units, &count, NULL) != S2A_OK ||
-            clause_split(text, NULL, &units, &count, NULL) != S2A_OK)
-            abort();
-        for (size_t i = 0; i < count; at = units[i++].end)
-            if (units[i].start != at || units[i].end <= at || units[i].text_end > units[i].end)
-                abort();
-        backend b = { &vtable };
-        select_input in = { .backend = &b, .prompts = &prompts, .examples = &examples,
-                            .text = text, .units = units, .count = count,
-                            .question_start = SIZE_MAX, .calibration = &calibration };
-        in.preset = preset;
-        run(&in, len);
-        run_earlier(&in, len);
-        in.window_tokens = 20 + size % 100;
-        run(&in, len);
-        in.keep = 0.5; /* without attention: by the same scores */
-        in.question_start = units[count - 1].start;
-        run(&in, len);
-    }
+    size_t count = 0;
+    s2a_preset preset = presets[size % 4];
+    units_of(text.data, text.len, question, preset, &units, &count);
+    backend b = { &vtable };
+    backend_message before[] = { { "system", parts[1].text, parts[1].len }, { "user", parts[0].text, parts[0].len } };
+    select_input in = { .backend = &b, .head = &head, .text = text.data, .units = units, .count = count,
+                        .question_start = question, .preset = preset, .threshold = NAN,
+                        .protect = &protect, .protect_count = found ? 1 : 0 };
+    run(&in, text.len);
+    in.before = before;
+    in.before_count = 2;
+    in.window_tokens = 1 + size % 100;
+    in.threshold = (double)(size % 7) - 3;
+    run(&in, text.len);
+    in.keep = 0.5;
+    run(&in, text.len);
     free(units);
-    select_examples_free(&examples);
-    free(examples_text);
+    buf_free(&text);
     return 0;
 }

@@ -648,19 +648,19 @@ s2a_status segment_text(const char *text, size_t len, const s2a_cancel *cancel, 
 }
 
 s2a_status segment_apart(const char *text, size_t len, size_t at, const s2a_cancel *cancel,
-                         segment_unit **units, size_t *count, s2a_error *err)
+                         segment_unit **out, size_t *count, s2a_error *err)
 {
     segment_unit *more = NULL;
     size_t more_count = 0;
-    s2a_status status = segment_text(text, at > 0 ? at : len, cancel, units, count, err);
+    s2a_status status = segment_text(text, at > 0 ? at : len, cancel, out, count, err);
     if (status != S2A_OK || at == 0)
         return status;
     status = segment_text(text + at, len - at, cancel, &more, &more_count, err);
     size_t cap = *count;
-    if (status == S2A_OK && !array_reserve((void **)units, &cap, *count + more_count, sizeof **units))
+    if (status == S2A_OK && !array_reserve((void **)out, &cap, *count + more_count, sizeof **out))
         status = error_nomem(err);
     for (size_t i = 0; i < more_count && status == S2A_OK; i++) {
-        segment_unit *u = &(*units)[(*count)++];
+        segment_unit *u = &(*out)[(*count)++];
         *u = more[i];
         u->start += at;
         u->end += at;
@@ -668,8 +668,8 @@ s2a_status segment_apart(const char *text, size_t len, size_t at, const s2a_canc
     }
     free(more);
     if (status != S2A_OK) {
-        free(*units);
-        *units = NULL;
+        free(*out);
+        *out = NULL;
         *count = 0;
     }
     return status;
