@@ -27,7 +27,7 @@ s2a_engine_options live_options(uint32_t ctx_tokens)
     options.ctx_tokens = ctx_tokens;
     options.threads = 1;
     options.gpu_layers = 0;
-    options.head = "tests/live/smollm2-135m.head"; /* taught by scripts/judge/teach.py */
+    options.head = "tests/live/smollm2-135m.head"; /* of numbers that mean nothing: make_head.py */
     return options;
 }
 
