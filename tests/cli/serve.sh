@@ -151,6 +151,28 @@ for more in "" twice; do
     wait $asking
 done
 
+# ---- a burst of idle connections, far more than are let in: it answers after that, and ends
+start --max-connections 64 --access-log off
+for round in 1 2 3; do
+    python3 - "$url" <<'PY'
+import socket, sys, time, urllib.parse
+at = urllib.parse.urlsplit(sys.argv[1])
+sockets = []
+for i in range(900):
+    s = socket.socket()
+    s.setblocking(False)
+    s.connect_ex((at.hostname, at.port))
+    sockets.append(s)
+time.sleep(0.5)
+PY
+done
+answer '"status":"ok"' /health ""
+SECONDS=0
+stop
+want_status 0
+checks=$((checks + 1))
+((SECONDS < 6)) || fail "it took $SECONDS s to end after a burst"
+
 # ---- TLS
 if command -v openssl >/dev/null; then
     openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout "$work/key.pem" \

@@ -359,6 +359,88 @@ static void test_connections_wait(void **state)
     rig_stop(&r);
 }
 
+static void burst_limit(serve_options *o)
+{
+    o->max_connections = 64;
+}
+
+/* A connection that is not waited for; -1 = there are no descriptors left. */
+static int knock_once(int port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (s >= 0)
+        connect(s, (struct sockaddr *)&address, sizeof address);
+    return s;
+}
+
+/* Waits until the number behind name in the metrics is value; the connection that asks is one. */
+static void assert_metric(int port, const char *name, int value)
+{
+    char line[100];
+    bool has = false;
+    snprintf(line, sizeof line, "\n%s %d\n", name, value);
+    for (int i = 0; i < 500 && !has; i++) {
+        answer a = client_get(port, "/metrics", "");
+        has = a.status == 200 && answer_has(&a, line);
+        answer_free(&a);
+        usleep(10000);
+    }
+    assert_true(has);
+}
+
+/* Ten times as many connections as are let in, all at once and three times over: it answers after
+ * that, none is counted any more, and it ends. */
+static void burst(const char *sent, bool stay)
+{
+    enum { ALL = 10 * (64 + SERVE_CONNECTIONS_SPARE) };
+    static int sockets[ALL];
+    bool done[ALL];
+    rig r = embedded("x\n", burst_limit);
+    for (int round = 0; round < 3; round++) {
+        memset(done, 0, sizeof done);
+        for (int i = 0; i < ALL; i++)
+            sockets[i] = knock_once(r.port);
+        for (int k = 0; k < (stay ? 20 : 1); k++) {
+            for (int i = 0; i < ALL; i++) /* once it is connected, and once only */
+                if (!done[i])
+                    done[i] = send(sockets[i], sent, strlen(sent), MSG_NOSIGNAL) >= 0;
+            usleep(stay ? 50000 : 1);
+        }
+        for (int i = 0; i < ALL; i++)
+            close(sockets[i]);
+    }
+    assert_metric(r.port, "s2a_connections", 1);
+    assert_metric(r.port, "s2a_in_flight", 1);
+    assert_alive(r.port);
+    double start = clock_ms();
+    rig_stop(&r);
+    assert_true(clock_ms() - start < 5000);
+}
+
+static void test_burst_idle(void **state)
+{
+    (void)state;
+    burst("", true);
+    burst("", false);
+}
+
+static void test_burst_half_heads(void **state)
+{
+    (void)state;
+    burst("GET /health HTTP/1.1\r\nHost: 127", true);
+    burst("GET /health HTTP/1.1\r\nHost: 127", false);
+}
+
+static void test_burst_requests(void **state)
+{
+    (void)state;
+    burst("GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", true);
+    burst(HEAD "Content-Length: 100\r\n\r\n{", true);
+    burst(HEAD "Content-Length: 100\r\n\r\n{", false);
+}
+
 /* ---- keys ------------------------------------------------------------------------------- */
 
 static char keys_path[] = "/tmp/s2a-keys-XXXXXX";
@@ -634,6 +716,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_body_size),  cmocka_unit_test(test_depth),
         cmocka_unit_test(test_slow),       cmocka_unit_test(test_queue),
         cmocka_unit_test(test_connections), cmocka_unit_test(test_connections_wait),
+        cmocka_unit_test(test_burst_idle), cmocka_unit_test(test_burst_half_heads),
+        cmocka_unit_test(test_burst_requests),
         cmocka_unit_test(test_keys),       cmocka_unit_test(test_keys_stay_here),
         cmocka_unit_test(test_drain),      cmocka_unit_test(test_stop_cuts),
         cmocka_unit_test(test_stop_busy),  cmocka_unit_test(test_mixed_load),
