@@ -80,11 +80,6 @@ static void loop(serve *server, const serve_flags *f)
     }
 }
 
-static bool is_loopback(const char *host)
-{
-    return !host || !strncmp(host, "127.", 4) || !strcmp(host, "::1") || !strcmp(host, "localhost");
-}
-
 static void announce(const serve *server, const serve_flags *f)
 {
     const serve_options *o = &f->serve;
@@ -102,7 +97,7 @@ static void announce(const serve *server, const serve_flags *f)
     } else {
         term_say("model %s; %s%s asks for S2A", o->model, o->prefix, o->model);
     }
-    if (!is_loopback(o->host) && !o->keys_file)
+    if (!origin_is_loopback(o->host) && !o->keys_file)
         term_say("note: whoever reaches %s may ask; --api-keys says who may", host);
 }
 

@@ -320,11 +320,11 @@ void embedded_models(txn *t)
         json_decref(list);
         list = NULL;
     }
-    if (!strcmp(t->call->target, "/v1/models") || !strncmp(t->call->target, "/v1/models?", 11)) {
+    if (!strcmp(t->target, "/v1/models") || !strncmp(t->target, "/v1/models?", 11)) {
         txn_json(t, 200, list, NULL);
         return;
     }
-    const char *asked = t->call->target + strlen("/v1/models/");
+    const char *asked = t->target + strlen("/v1/models/");
     const json_t *data = json_object_get(list, "data");
     for (size_t i = 0; i < json_array_size(data); i++) {
         json_t *entry = json_array_get(data, i);

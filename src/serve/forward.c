@@ -4,6 +4,7 @@
 
 #include "backend/backend.h" /* clock_ms */
 #include "backend/http_text.h"
+#include "serve/target.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@ static json_t *s2a_object(void *ctx)
 static void fields_keep(txn *t, const http_field *fields, size_t count)
 {
     http_field back[SERVE_HEADERS * 3];
-    size_t n = headers_back(fields, count, back, sizeof back / sizeof back[0]);
+    size_t n = txn_fields_back(t, fields, count, back, sizeof back / sizeof back[0]);
     t->up_fields = calloc(n + 2, sizeof *t->up_fields);
     for (size_t i = 0; t->up_fields && i < n; i++) {
         http_field copy = { strdup(back[i].name), strdup(back[i].value) };
@@ -234,18 +235,18 @@ static const flow_handler models_handler = { on_head, gather, models_end, nothin
 
 void forward_models(txn *t)
 {
-    const char *target = t->call->target;
     char *shorter = NULL;
     if (t->model_by_id) { /* /v1/models/PREFIX-NAME is upstream's /v1/models/NAME */
+        s2a_error err = { .status = S2A_OK };
         size_t at = strlen("/v1/models/"), n = strlen(t->s->o.prefix);
-        shorter = strdup(target);
-        if (!shorter) {
-            txn_error(t, 500, "out of memory", NULL);
+        memmove(t->target + at, t->target + at + n, strlen(t->target + at + n) + 1);
+        s2a_status status = target_normalise(t->target, &shorter, &err);
+        if (status != S2A_OK || strcmp(shorter, t->target) != 0) { /* "s2a-../x" names no model */
+            free(shorter);
+            txn_error(t, status == S2A_NOMEM ? 500 : 404, "no such model", "model_not_found");
             return;
         }
-        memmove(shorter + at, shorter + at + n, strlen(shorter + at + n) + 1);
-        target = shorter;
     }
-    txn_flow(t, target, NULL, 0, false, true, &models_handler);
+    txn_flow(t, shorter, NULL, 0, false, true, &models_handler);
     free(shorter);
 }

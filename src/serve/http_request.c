@@ -103,7 +103,8 @@ static void head_read(head_reader *h, struct MHD_Connection *connection, const c
     for (const char *p = pub->target; *p; p++)
         if ((unsigned char)*p <= 0x20 || *p == 0x7f)
             refuse(h, 400, "a control character in the target");
-    if (pub->target[0] != '/' && strcmp(pub->target, "*") != 0)
+    bool all = !strcmp(pub->target, "*") && !strcmp(pub->method, "OPTIONS");
+    if (pub->target[0] != '/' && !all)
         refuse(h, 400, "the target is no path");
     if (h->codings)
         pub->body_length = -1;

@@ -31,6 +31,7 @@
 #define SERVE_TARGETS 64                     /* texts of one request that are judged */
 #define SERVE_TURNS (LIMIT_MESSAGES - 1)     /* earlier messages that are judged, the latest */
 #define SERVE_ENGINES 64                     /* pairs of model and key that are remembered */
+#define SERVE_ALLOWED 64                     /* --allow-host, and --allow-origin */
 #define SERVE_KEYS 4096                      /* lines of the file of keys */
 #define SERVE_KEYS_FILE_BYTES ((size_t)1 << 20)
 #define SERVE_RETRY_AFTER_S 2

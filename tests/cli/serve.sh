@@ -36,7 +36,8 @@ ask() {
 import ssl, sys, urllib.error, urllib.request
 url, path, body = sys.argv[1], sys.argv[2], sys.argv[3]
 base = url[:-3]
-request = urllib.request.Request(base + path, body.encode() if body else None)
+request = urllib.request.Request(base + path, body.encode() if body else None,
+                                 {"Content-Type": "application/json"})
 for field in sys.argv[4:]:
     name, value = field.split(": ", 1)
     request.add_header(name, value)

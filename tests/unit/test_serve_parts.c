@@ -13,7 +13,9 @@
 #include "serve/headers.h"
 #include "serve/keys.h"
 #include "serve/metrics.h"
+#include "serve/origin.h"
 #include "serve/sse_filter.h"
+#include "serve/target.h"
 
 static const chat_ask defaults = { .mode = S2A_MODE_DEFAULT, .preset = S2A_PRESET_AUTO,
                                    .show = CHAT_SHOW_REASONING_CONTENT };
@@ -353,6 +355,85 @@ static void test_ids(void **state)
     assert_string_equal(headers_bearer("bearer  x"), "x");
 }
 
+/* ---- where it goes, and who asks -------------------------------------------------------- */
+
+static void test_target(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *given, *normal; /* NULL: refused */
+    } rows[] = {
+        { "/", "/" }, { "/v1/x?y=../z&%2e", "/v1/x?y=../z&%2e" }, { "/?", "/?" },
+        { "/v1/../../other", "/other" }, { "/../admin", "/admin" }, { "/..", "/" }, { "/.", "/" },
+        { "/v1/%2e%2e/%2E./admin", "/admin" }, { "/a/.%2e/b", "/b" }, { "/a/b/..", "/a/" },
+        { "/a/b/.", "/a/b/" }, { "/a/./b/../c", "/a/c" }, { "/a//../b", "/a/b" }, { "//", "//" },
+        { "/v1/%63hat/completions", "/v1/chat/completions" }, { "/..?..", "/?.." },
+        { "/v1/models/org%2Fname%20x", "/v1/models/org%2Fname%20x" }, { "/%zz%2", "/%zz%2" },
+        { "/...", "/..." }, { "/a..b/..c", "/a..b/..c" }, { "/x/%7euser%41", "/x/~userA" },
+        { "/v1/..%2f..%2fadmin", NULL }, { "/v1/%2e%2e%2Fadmin", NULL }, { "/v1/x%2f..", NULL },
+        { "/v1/..\\admin", NULL }, { "/v1/..%5Cadmin", NULL }, { "/v1/..;a=b/admin", NULL },
+        { "/v1/%252e%252e/admin", NULL }, { "/v1/%25252e%25252e/x", NULL }, { "/v1/..%00/x", NULL },
+        { "/a%252525252525", NULL }, { "/v1/%2e%2e%3b/x", NULL },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char *out = NULL;
+        s2a_error err = { .status = S2A_OK };
+        s2a_status status = target_normalise(rows[i].given, &out, &err);
+        if ((status == S2A_OK) != (rows[i].normal != NULL) || (out && strcmp(out, rows[i].normal)))
+            print_error("%s: %s\n", rows[i].given, out ? out : err.message);
+        assert_int_equal(status, rows[i].normal ? S2A_OK : S2A_INPUT);
+        if (rows[i].normal)
+            assert_string_equal(out, rows[i].normal);
+        free(out);
+    }
+}
+
+static void test_hosts(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "llm.example", "other.example:81" };
+    const origin_list allowed = { names, 2 };
+    static const char *const ours[] = {
+        "localhost", "LocalHost:8080", "a.localhost", "localhost.", "127.0.0.1", "127.0.0.1:8080",
+        "[::1]", "[::1]:80", "192.0.2.7:1", "llm.example", "LLM.example:8443", "other.example:81",
+    };
+    static const char *const theirs[] = {
+        "evil.example", "evil.example:8080", "localhost.evil.example", "xlocalhost", "127.0.0.1.evil",
+        "llm.example.evil", "other.example", "other.example:82", "", ":80", "[::1", "[x]", "1.2.3",
+        "localhost:80:90", "localhost,evil",
+    };
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        assert_true(origin_host_is_ours(ours[i], &allowed));
+    for (size_t i = 0; i < sizeof theirs / sizeof theirs[0]; i++) {
+        if (origin_host_is_ours(theirs[i], &allowed))
+            print_error("%s\n", theirs[i]);
+        assert_false(origin_host_is_ours(theirs[i], &allowed));
+    }
+    assert_true(origin_host_is_ours(NULL, &allowed));
+    assert_true(origin_is_own("http://127.0.0.1:80", "127.0.0.1:80"));
+    assert_false(origin_is_own("http://127.0.0.1:81", "127.0.0.1:80"));
+    assert_false(origin_is_own("null", "127.0.0.1:80"));
+    assert_false(origin_is_own("chrome-extension://h", "h"));
+    assert_false(origin_is_own("http://", NULL));
+    static const char *const types[] = { "application/json", "Application/JSON ; charset=utf-8",
+                                         "application/json;x", "application/json\t" };
+    static const char *const other[] = { "text/plain", "application/jsonx", "", "application/json x",
+                                         "text/plain;application/json", "application/json x; y" };
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        assert_true(origin_type_is(types[i], "application/json"));
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++)
+        assert_false(origin_type_is(other[i], "application/json"));
+    assert_false(origin_type_is(NULL, "application/json"));
+    static const char *const loopback[] = { NULL, "127.0.0.1", "127.8.0.1", "::1", "localhost" };
+    for (size_t i = 0; i < 5; i++)
+        assert_true(origin_is_loopback(loopback[i]));
+    assert_false(origin_is_loopback("0.0.0.0"));
+    assert_false(origin_is_loopback("::"));
+    assert_true(origin_is_valid("http://a:1") && origin_is_valid("null") && origin_is_valid("x://[::1]"));
+    assert_false(origin_is_valid("http://a/") || origin_is_valid("a") || origin_is_valid("http://"));
+    assert_false(origin_is_valid("*") || origin_host_is_valid("a/b") || origin_host_is_valid(""));
+}
+
 /* ---- keys ------------------------------------------------------------------------------- */
 
 #define ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" /* of "abc": FIPS 180-2 */
@@ -363,16 +444,20 @@ static void test_keys(void **state)
     keys *k = NULL;
     s2a_error err;
     static const char text[] = "# two\n\n  " ABC "  name\r\n"
-                               "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855";
+                               "248D6A61D20638B8E5C026930C3E6039A33CE45964FF2167F6ECEDD419DB06C1";
     assert_int_equal(keys_parse("f", text, sizeof text - 1, &k, &err), S2A_OK);
     assert_int_equal(keys_count(k), 2);
     assert_true(keys_allow(k, "abc"));
-    assert_true(keys_allow(k, "")); /* its hash is there */
+    assert_true(keys_allow(k, "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"));
+    assert_false(keys_allow(k, ""));
     assert_false(keys_allow(k, "abcd"));
     assert_false(keys_allow(k, ABC));
     assert_false(keys_allow(k, NULL));
     keys_free(k);
-    static const char *const bad[] = { "", "# none\n", "abc\n", ABC "0\n", ABC ":x\n", ABC "\nx\n" };
+    static const char *const bad[] = { "", "# none\n", "abc\n", ABC "0\n", ABC ":x\n",
+                                       ABC "\nE3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855 name\n",
+                                       "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  -\n",
+                                       ABC "\nx\n" };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_int_equal(keys_parse("f", bad[i], strlen(bad[i]), &k, &err), S2A_ARGUMENT);
         assert_null(k);
@@ -594,6 +679,8 @@ int main(void)
         cmocka_unit_test(test_target_limit), cmocka_unit_test(test_turns),
         cmocka_unit_test(test_turn_limits), cmocka_unit_test(test_shape),
         cmocka_unit_test(test_headers), cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_target),
+        cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_keys),    cmocka_unit_test(test_filter),
         cmocka_unit_test(test_filter_names), cmocka_unit_test(test_filter_no_last_chunk),
         cmocka_unit_test(test_models),  cmocka_unit_test(test_metrics),

@@ -216,7 +216,7 @@ static void test_refused(void **state)
     answer_free(&a);
     a = client_get(r.port, CHAT, "");
     assert_int_equal(a.status, 405);
-    assert_field(&a, "Allow", "POST");
+    assert_field(&a, "Allow", "POST, OPTIONS");
     answer_free(&a);
     rig_stop(&r);
 }
