@@ -415,7 +415,7 @@ static void metrics_reply(txn *t)
 {
     serve *s = t->s;
     metrics_gauges g = { http_server_connections(s->http), http_server_active(s->http),
-                         atomic_load(&s->draining) };
+                         atomic_load(&s->draining), access_log_dropped(s->log) };
     buf out;
     buf_init(&out, SIZE_MAX / 2);
     metrics_write(&s->metrics, &g, &out);

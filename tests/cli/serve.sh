@@ -152,6 +152,38 @@ for more in "" twice; do
     wait $asking
 done
 
+# ---- standard error, or the log, that nobody reads: it answers, reloads and ends
+mkfifo "$work/stuck"
+exec 9<>"$work/stuck"
+python3 - "$work/stuck" <<'PY'
+import os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_NONBLOCK)
+try:
+    while True:
+        os.write(fd, b"x" * 4096)
+except BlockingIOError:
+    pass
+PY
+for log in - "$work/stuck"; do
+    : >"$work/out"
+    test="s2a serve --access-log $log, stuck"
+    "$bin" serve --port 0 --verbose --access-log "$log" --api-keys "$work/keys" >"$work/out" 2>"$work/stuck" &
+    server=$!
+    for ((i = 0; i < 500; i++)); do [[ -s $work/out ]] && break; sleep 0.02; done
+    url=$(head -n 1 "$work/out")
+    for ((i = 0; i < 3; i++)); do answer '"status":"ok"' /health ""; done
+    kill -HUP $server
+    sleep 0.2
+    kill -HUP $server
+    answer '"status":"ok"' /health ""
+    SECONDS=0
+    stop
+    want_status 0
+    checks=$((checks + 1))
+    ((SECONDS < 8)) || fail "it took $SECONDS s to end"
+done
+exec 9>&-
+
 # ---- a burst of idle connections, far more than are let in: it answers after that, and ends
 start --max-connections 64 --access-log off
 for round in 1 2 3; do

@@ -641,7 +641,7 @@ static void test_metrics(void **state)
     atomic_store(&m->removed_bytes, 50);
     buf out;
     buf_init(&out, 1 << 20);
-    metrics_gauges g = { 3, 2, true };
+    metrics_gauges g = { 3, 2, true, 5 };
     metrics_write(m, &g, &out);
     assert_int_equal(out.status, S2A_OK);
     static const char *const lines[] = {
@@ -657,6 +657,7 @@ static void test_metrics(void **state)
         "\ns2a_fallbacks_total{reason=\"new_code\"} 0\n",
         "\ns2a_removed_share 0.250000\n",
         "\ns2a_saved_tokens_estimated_total 12\n",
+        "\ns2a_log_dropped_total 5\n",
         "\ns2a_connections 3\n",
         "\ns2a_draining 1\n",
     };
