@@ -427,22 +427,39 @@ static void metrics_reply(txn *t)
     buf_free(&out);
 }
 
-/* A request to a model: to a worker, unless it certainly asks for nothing that is ours. */
+void txn_submit(txn *t, pool *to)
+{
+    txn_ref(t);
+    if (pool_submit(to, t))
+        return;
+    atomic_fetch_add(&t->s->metrics.rejected, 1);
+    txn_error(t, 503, "too many requests wait; try again", "queue_full");
+    txn_unref(t);
+}
+
+/* Whether the body is packed, so that nobody here can say what it asks for. */
+static bool is_packed(const http_call *call)
+{
+    const char *coding = http_call_field(call, "Content-Encoding");
+    return coding && *coding && strcasecmp(coding, "identity") != 0;
+}
+
+/* A request to a model: to a reader, unless it certainly asks for nothing that is ours. */
 static void ask(txn *t)
 {
     serve *s = t->s;
     const http_call *call = t->call;
-    if (s->up && !chat_may_ask(call->body, call->body_len, s->o.prefix,
-                               http_call_field(call, "X-S2A"))) {
+    const char *header = http_call_field(call, "X-S2A");
+    bool packed = is_packed(call);
+    if (s->up && packed && header && !strcmp(header, "off"))
         pass_start(t);
-        return;
-    }
-    txn_ref(t);
-    if (pool_submit(s->pool, t))
-        return;
-    atomic_fetch_add(&s->metrics.rejected, 1);
-    txn_error(t, 503, "too many requests wait; try again", "queue_full");
-    txn_unref(t);
+    else if (packed)
+        txn_error(t, 415, "a packed body cannot be looked into; send it without Content-Encoding"
+                          ", or with X-S2A: off to have it passed on", NULL);
+    else if (s->up && !chat_may_ask(call->body, call->body_len, s->o.prefix, header))
+        pass_start(t);
+    else
+        txn_submit(t, s->readers);
 }
 
 /* No such path, or none with that method; OPTIONS is told which there are. */
@@ -642,8 +659,11 @@ static s2a_status parts_start(serve *s, s2a_error *err)
     if (o->step1_budget_ms > 0 && enough < *timeout_ms)
         *timeout_ms = (uint32_t)enough;
     s->engines = engines_new(&s->o.engine_options, o->upstream ? NULL : o->engine);
+    /* As many as there can be requests: who passes through meets no limit of step 1. */
+    s->readers = pool_start(SERVE_READERS, o->max_connections + SERVE_CONNECTIONS_SPARE, job_read,
+                            NULL, NULL);
     s->pool = pool_start(o->workers, o->queue, job_run, &s->metrics.queued, &s->metrics.working);
-    return s->engines && s->pool ? S2A_OK : error_nomem(err);
+    return s->engines && s->readers && s->pool ? S2A_OK : error_nomem(err);
 }
 
 s2a_status serve_start(const serve_options *options, serve **out, s2a_error *err)
@@ -727,6 +747,7 @@ void serve_stop(serve *s)
         return;
     if (s->http)
         http_server_stop(s->http);
+    pool_stop(s->readers); /* what they still hand on, the other one refuses or runs */
     pool_stop(s->pool);
     upstream_stop(s->up);
     http_server_free(s->http);

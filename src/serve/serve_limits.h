@@ -13,6 +13,7 @@
 #define SERVE_CONNECTIONS 4096u              /* --max-connections: 503 */
 #define SERVE_CONNECTIONS_SPARE 64u          /* more that are let in to be told 503 */
 #define SERVE_WORKERS 16u                    /* requests in step 1 at a time; --workers */
+#define SERVE_READERS 2u                     /* threads that read bodies which may ask for S2A */
 #define SERVE_QUEUE 256u                     /* requests that wait for a worker: 503; --queue */
 #define SERVE_HEAD_MS 10000u                 /* until the head is there: 408; --head-timeout */
 #define SERVE_BODY_MS 300000u                /* until the body is there: 408; --body-timeout */

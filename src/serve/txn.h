@@ -27,7 +27,8 @@ struct serve {
     bool guarded;    /* whoever is on this machine may ask, and no web page may */
     http_server *http;
     upstream *up;
-    pool *pool;
+    pool *readers; /* of bodies; they wait for nothing */
+    pool *pool;    /* step 1 */
     engines *engines;
     access_log *log;
     metrics metrics;
@@ -91,6 +92,8 @@ void txn_json(txn *t, int status, json_t *value, const char *fallback);
 bool txn_stream_begin(txn *t);
 /* An event; takes value over. */
 void txn_event(txn *t, json_t *value);
+/* To the readers, or to the workers, with a reference; 503 when their queue is full. */
+void txn_submit(txn *t, pool *to);
 /* Ends the answer with an error: of the status where the head has not gone, else as an event. */
 void txn_fail(txn *t, int status, const char *message, const char *code);
 /* The fields of an answer of upstream that go on to the client, as headers_back. */
@@ -110,7 +113,9 @@ int txn_flow_status(flow_result result);
 void pass_start(txn *t);
 void pass_start_streamed(txn *t);
 bool pass_piece(txn *t, const char *data, size_t len);
-/* job.c: runs on a worker; has a reference, which it gives back. */
+/* job.c: reads the body on a reader, and does step 1 on a worker. Each has a reference, which it gives
+ * back. */
+void job_read(void *ctx);
 void job_run(void *ctx);
 int job_tick(serve *s);
 /* forward.c */

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "cases.h"
 #include "core/limits.h"
 #include "serve/chat.h"
 #include "serve/headers.h"
@@ -81,6 +82,107 @@ static void test_asked(void **state)
         assert_dump(&q, rows[i].left);
         chat_free(&q);
     }
+}
+
+/* Only an escape that could spell the prefix or "s2a" has a body read; another coding always. */
+static void test_may_ask(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        size_t len;
+        bool may;
+    } rows[] = {
+#define ROW(text, may) { text, sizeof text - 1, may }
+        ROW("{\"a\":\"caf\\u00e9\"}", false), ROW("{\"a\":\"\\u003cb\\u003e\\u0026\\u0027\"}", false),
+        ROW("{\"a\":\"\\u0000\\u001b\\u2019\\u0065\"}", false), ROW("\\u00", false), ROW("\\u007", false),
+        ROW("{\"a\":\"\\u0073\"}", true), ROW("{\"a\":\"\\u0032\"}", true),
+        ROW("{\"a\":\"\\u0061\"}", true), ROW("{\"a\":\"\\u002D\"}", true), ROW("", false), ROW("{", false),
+        ROW("{\0\"\0s\0", true), ROW("\0{\0\"", true), ROW("\xff\xfe{\0", true), ROW("\xfe\xff\0{", true),
+        ROW("{\"a\":\"\0\"}", false), ROW("{\0\0\0", true),
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (chat_may_ask(rows[i].body, rows[i].len, "s2a-", NULL) != rows[i].may)
+            print_error("%s\n", rows[i].body);
+        assert_int_equal(chat_may_ask(rows[i].body, rows[i].len, "s2a-", NULL), rows[i].may);
+    }
+}
+
+/* What may be in a body besides what is ours comes back as it came, in its digits and escapes. */
+static void test_kept_values(void **state)
+{
+    (void)state;
+    static const char *const values[] = {
+        "18446744073709551615", "-9223372036854775809", "9223372036854775807", "1e999", "-1E+9999",
+        "[123456789012345678901234567890,1.5e400]", "\"\\ud83d\"", "\"a\\udc00\\ud800b\"",
+        "{\"\\u0000\":1,\"\\ud83d\":2}", "\"\\u0000\"", "\"1e999 \\\"99999999999999999999\"",
+    };
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        for (int half = 0; half < 2; half++) {
+            char body[400], left[400];
+            chat_request q;
+            const char *more = half ? ",\"z\":\"\\udfff\"" : "";
+            snprintf(body, sizeof body, "{\"model\":\"s2a-m\",\"x\":%s," M("\"x\"") "%s}", values[i], more);
+            snprintf(left, sizeof left, "{\"model\":\"m\",\"x\":%s," M("\"y\"") "%s}", values[i], more);
+            assert_int_equal(parse(body, NULL, &q), S2A_OK);
+            assert_true(q.wanted);
+            assert_true(chat_put(&q, 0, "y", 1));
+            assert_dump(&q, left);
+            chat_free(&q);
+        }
+    /* in a text that is judged, half a pair is a character; what a model writes is no number */
+    chat_request q;
+    assert_int_equal(parse("{\"model\":\"s2a-m\"," M("\"a \\ud83d\"") "}", NULL, &q), S2A_OK);
+    assert_string_equal(q.targets[0].text, "a \xf4\x8f\xa0\xbd");
+    assert_true(chat_put(&q, 0, "\xf4\x8f\x9f\xbe" "12", 6));
+    assert_dump(&q, "{\"model\":\"m\"," M("\"12\"") "}");
+    assert_true(chat_put(&q, 0, "\"\xf4\x8f\x9f\xbe" "12\"\xf4\x8f\xa0\xbd", 12));
+    assert_dump(&q, "{\"model\":\"m\"," M("\"\\\"\xf4\x8f\x9f\xbe" "12\\\"\\ud83d\"") "}");
+    chat_free(&q);
+}
+
+/* The table of JSONTestSuite, each text as a value of a body that asks. */
+static void test_json_table(void **state)
+{
+    (void)state;
+    case_file file = cases_read("tests/cases/json.txt");
+    size_t read = 0;
+    for (size_t i = 0; i < file.count; i++) {
+        const char *name = file.cases[i].name;
+        const case_field *text = case_get(&file.cases[i], "text");
+        buf body;
+        chat_request q;
+        s2a_error err = { .status = S2A_OK };
+        buf_init(&body, 1 << 20);
+        buf_adds(&body, "{\"model\":\"s2a-m\"," M("\"x\"") ",\"x\":");
+        buf_add(&body, text->value, text->len);
+        buf_adds(&body, "}");
+        s2a_status status =
+            chat_parse(body.data, body.len, true, "s2a-", NULL, &defaults, &q, &err);
+        bool good = name[0] == 'y' ? status == S2A_OK
+                    : name[0] == 'n' ? status != S2A_OK
+                                     : status == S2A_OK || err.message[0];
+        if (!good)
+            print_error("%s: %d %s\n", name, status, err.message);
+        assert_true(good);
+        if (status == S2A_OK) {
+            size_t len = 0, again_len = 0;
+            char *dump = chat_dump(&q, &len), *again = NULL;
+            chat_request r;
+            assert_true(q.wanted);
+            assert_int_equal(chat_parse(dump, len, true, "s2a-", "auto", &defaults, &r, &err), S2A_OK);
+            again = chat_dump(&r, &again_len);
+            assert_string_equal(again, dump);
+            free(again);
+            free(dump);
+            chat_free(&r);
+            read++;
+        }
+        chat_free(&q);
+        buf_free(&body);
+    }
+    assert_true(read >= 100); /* 95 of y_, and what is kept of i_ */
+    cases_free(&file);
 }
 
 static void test_how(void **state)
@@ -157,7 +259,9 @@ static void test_wrong(void **state)
         "", "x", "[]", "{\"s2a\":null," M("\"x\"") "}", "{\"s2a\":{\"keep\":2}," M("\"x\"") "}",
         "{\"s2a\":{\"keep\":\"1\"}," M("\"x\"") "}", "{\"s2a\":{\"mode\":1}," M("\"x\"") "}",
         "{\"s2a\":{\"mode\":\"none\"}," M("\"x\"") "}", "{\"s2a\":{}}", "{\"s2a\":{},\"messages\":[1]}",
-        "{\"s2a\":{},\"messages\":{}}", "{\"a\":\"\xff\"}", "{\"a\":99999999999999999999999}",
+        "{\"s2a\":{},\"messages\":{}}", "{\"a\":\"\xff\"}", "{\"a\":NaN}", "\xef\xbb\xbf{}", "{} x", "{\"a\":\"\xed\xa0\xbd\"}",
+        "{\"a\":\"\\ud83d\",\"b\":\"\xf4\x8f\xbf\xbf\"}", "{\"a\":1e999,\"b\":\"\\udbff\\udfff\"}",
+        "{99999999999999999999999:1}", "{\"a\":-}", "{\"a\":01e999}", "{\"a\":1e999x}",
     };
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
         chat_request q;
@@ -674,6 +778,8 @@ static void test_metrics(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_may_ask), cmocka_unit_test(test_kept_values),
+        cmocka_unit_test(test_json_table),
         cmocka_unit_test(test_asked),   cmocka_unit_test(test_how),
         cmocka_unit_test(test_wrong),   cmocka_unit_test(test_untrusted_preset),
         cmocka_unit_test(test_targets),

@@ -209,7 +209,7 @@ static void test_chat_body_untouched(void **state)
     static const char *const bodies[] = {
         ("{ \"model\" : \"m\",\n \"temperature\":0.10, \"big\":123456789012345678901234567890,"
         " \"messages\":[{\"role\":\"user\",\"content\":\"caf\\u00e9 \xf0\x9f\x98\x80\"}], \"x\":1, \"x\":2 }"),
-        "not JSON at all, with s2a- in it",
+        "not JSON at all",
         "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"what is s2a- and \\\"s2a\\\"?\"}]}",
         "",
     };
