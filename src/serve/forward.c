@@ -44,11 +44,34 @@ static void on_head(void *ctx, int status, const http_field *fields, size_t coun
     fields_keep(t, fields, count);
 }
 
+static void cut(txn *t)
+{
+    pthread_mutex_lock(&t->lock);
+    if (t->flow)
+        flow_cancel(t->flow);
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* Who sends more than is taken is not listened to any more: it might never end. */
 static bool gather(void *ctx, const char *data, size_t len)
 {
     txn *t = ctx;
     buf_add(&t->whole, data, len);
+    if (t->whole.status != S2A_OK)
+        cut(t);
     return true;
+}
+
+/* Why an answer that was gathered is none; 0 = it is one. */
+static int gather_fault(const txn *t, flow_result result, const char **why)
+{
+    if (t->whole.status == S2A_LIMIT)
+        *why = "the answer of upstream is too large";
+    else if (t->whole.status != S2A_OK)
+        *why = "out of memory";
+    if (t->whole.status != S2A_OK)
+        return t->whole.status == S2A_LIMIT ? 502 : 500;
+    return result == FLOW_DONE ? 0 : txn_flow_status(result);
 }
 
 static void nothing_sent(void *ctx)
@@ -95,10 +118,9 @@ static char *augment(txn *t, json_t *root)
 static void whole_end(void *ctx, flow_result result, const char *why)
 {
     txn *t = ctx;
-    if (result != FLOW_DONE) {
-        txn_error(t, txn_flow_status(result), why, "upstream_failed");
-    } else if (t->whole.status != S2A_OK) {
-        txn_error(t, 502, "the answer of upstream is too large", "upstream_failed");
+    int fault = gather_fault(t, result, &why);
+    if (fault) {
+        txn_error(t, fault, why, "upstream_failed");
     } else {
         json_t *root = t->up_status == 200 ? http_parse_json(t->whole.data, t->whole.len) : NULL;
         char *text = json_is_object(root) ? augment(t, root) : NULL;
@@ -132,10 +154,7 @@ static bool stream_data(void *ctx, const char *data, size_t len)
     if (status != S2A_OK) {
         txn_fail(t, 502, "upstream sends what is no event stream", "upstream_failed");
         http_call_end(t->call, true);
-        pthread_mutex_lock(&t->lock);
-        if (t->flow)
-            flow_cancel(t->flow);
-        pthread_mutex_unlock(&t->lock);
+        cut(t);
     }
     return true;
 }
@@ -162,8 +181,9 @@ static void stream_end(void *ctx, flow_result result, const char *why)
     txn *t = ctx;
     buf out;
     buf_init(&out, SIZE_MAX / 2);
-    if (result != FLOW_DONE) {
-        txn_fail(t, txn_flow_status(result), why, "upstream_failed");
+    int fault = gather_fault(t, result, &why);
+    if (fault) {
+        txn_fail(t, fault, why, "upstream_failed");
     } else if (t->up_status != 200) {
         stream_refused(t);
     } else {
@@ -204,10 +224,9 @@ void forward_start(txn *t)
 static void models_end(void *ctx, flow_result result, const char *why)
 {
     txn *t = ctx;
-    if (result != FLOW_DONE || t->whole.status != S2A_OK) {
-        txn_error(t, result == FLOW_DONE ? 502 : txn_flow_status(result),
-                  result == FLOW_DONE ? "the model list of upstream is too large" : why,
-                  "upstream_failed");
+    int fault = gather_fault(t, result, &why);
+    if (fault) {
+        txn_error(t, fault, why, "upstream_failed");
     } else {
         const char *body = t->whole.data ? t->whole.data : "";
         json_t *root = t->up_status == 200 ? http_parse_json(body, t->whole.len) : NULL;

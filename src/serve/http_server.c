@@ -461,7 +461,7 @@ static s2a_status daemon_start(http_server *server, s2a_error *err)
     server->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, server, MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)THREADS,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned int)INT_MAX,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, SERVE_HEAD_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, SERVE_POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
         SERVE_STALL_S, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
         server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_URI_LOG_CALLBACK,
         on_target, server, MHD_OPTION_ARRAY, server->tls ? tls : &tls[2], MHD_OPTION_END);

@@ -158,7 +158,10 @@ static void test_head_size(void **state)
     (void)state;
     rig r = embedded("x\n", NULL);
     assert_int_equal(with_head_of(r.port, 12000), 200);
+    assert_int_equal(with_head_of(r.port, SERVE_HEAD_BYTES), 200);
+    assert_int_equal(with_head_of(r.port, SERVE_HEAD_BYTES + 1), 431);
     assert_int_equal(with_head_of(r.port, SERVE_HEAD_BYTES + 1000), 431);
+    assert_int_equal(with_head_of(r.port, 4 * SERVE_HEAD_BYTES), 431);
     char *request = malloc(SERVE_HEAD_BYTES + 200);
     int n = sprintf(request, "GET /");
     memset(request + n, 'a', SERVE_HEAD_BYTES);
@@ -174,6 +177,42 @@ static void test_head_size(void **state)
     free(request);
     assert_alive(r.port);
     rig_stop(&r);
+}
+
+/* The largest head of an answer, after the largest of a request; one byte more is 502, and so are many
+ * fields, and one that is longer by far. */
+static void test_answer_head(void **state)
+{
+    (void)state;
+    static const char start[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-A: \r\n\r\n";
+    size_t room = SERVE_ANSWER_HEAD_BYTES - (sizeof start - 1);
+    for (int i = 0; i < 4; i++) {
+        char *transcript = calloc(1, 400000), *at = transcript;
+        at += sprintf(at, "HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n");
+        size_t long_one = i < 2 ? room + (size_t)i : i == 2 ? 90000 : 350;
+        for (int k = 0; k < (i == 3 ? 250 : 1); k++) {
+            at += sprintf(at, "X-A: ");
+            memset(at, 'a', long_one);
+            at += long_one;
+            at += sprintf(at, "\\r\\n");
+        }
+        sprintf(at, "\\r\\n\n");
+        rig r = proxy(transcript, NULL);
+        assert_int_equal(with_head_of(r.port, 200), 200); /* health: it is up */
+        static char request[SERVE_HEAD_BYTES + 1];
+        int n = sprintf(request, "GET /x HTTP/1.1\r\nHost: 127.0.0.1\r\nX-B: ");
+        memset(request + n, 'b', SERVE_HEAD_BYTES - (size_t)n - 4);
+        memcpy(request + SERVE_HEAD_BYTES - 4, "\r\n\r\n", 5);
+        answer a = client_ask(r.port, request, SERVE_HEAD_BYTES);
+        assert_int_equal(a.status, i ? 502 : 200);
+        assert_true(a.whole);
+        answer_free(&a);
+        a = client_post(r.port, CHAT, "X-S2A: plain\r\n", BODY); /* gathered */
+        assert_int_equal(a.status, i ? 502 : 200);
+        answer_free(&a);
+        rig_stop(&r);
+        free(transcript);
+    }
 }
 
 static void small_body(serve_options *o)
@@ -908,6 +947,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_raw_list),   cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_smuggled),   cmocka_unit_test(test_head_size),
+        cmocka_unit_test(test_answer_head),
         cmocka_unit_test(test_body_size),  cmocka_unit_test(test_depth),
         cmocka_unit_test(test_slow),       cmocka_unit_test(test_queue),
         cmocka_unit_test(test_connections), cmocka_unit_test(test_connections_wait),

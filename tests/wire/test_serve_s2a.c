@@ -195,6 +195,10 @@ static void test_refused(void **state)
         { "", ASK("\"response_format\":{\"type\":\"json_object\"},"), "response_format", 400 },
         { "", ASK("\"temperature\":9,"), "temperature", 400 },
         { "", ASK("\"max_tokens\":0,"), "max_tokens", 400 },
+        { "", ASK("\"max_tokens\":-2,"), "max_tokens", 400 },
+        { "", ASK("\"seed\":18446744073709551615,"), "seed", 400 },
+        { "", ASK("\"top_k\":40,"), "top_k: not supported", 400 },
+        { "", "{\"messages\":[{\"role\":\"user\",\"content\":null}]}", "must be a string", 400 },
         { "", "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]}]}", "type text",
           400 },
         { "", "{\"messages\":[{\"role\":\"assistant\",\"content\":\"x\"}]}", "the user's", 400 },
@@ -229,7 +233,9 @@ static void test_embedded_neutral_fields(void **state)
                            "{\"model\":\"tiny\",\"n\":1,\"stop\":null,\"tools\":[],\"tool_choice\":\"none\","
                            "\"frequency_penalty\":0.0,\"presence_penalty\":0,\"logit_bias\":{},"
                            "\"response_format\":{\"type\":\"text\"},\"user\":\"u\",\"logprobs\":false,"
-                           "\"seed\":-1,\"top_p\":0,\"messages\":[" USER("x") "]}");
+                           "\"seed\":-1,\"top_p\":0,\"max_tokens\":-1,\"top_k\":-1,\"min_p\":0.0,\"messages\":["
+                           USER("w") ",{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[]},"
+                           USER("v") ",{\"role\":\"assistant\"}," USER("x") "]}");
     assert_int_equal(a.status, 200);
     answer_free(&a);
     rig_stop(&r);
@@ -688,6 +694,29 @@ static void test_unreadable(void **state)
     rig_stop(&r);
 }
 
+/* An answer without end is cut at the limit, whole or of a status that is gathered. */
+static void test_endless_answer(void **state)
+{
+    (void)state;
+    static const char *const heads[] = { CLOSED("application/json"), CLOSED("text/plain"),
+                                         "HTTP/1.1 400 No\\r\\nContent-Type: a/b\\r\\n\\r\\n\n" };
+    for (size_t i = 0; i < 3; i++) {
+        char transcript[3000];
+        int n = snprintf(transcript, sizeof transcript, STEP1 "%s{\"a\":\"\n@repeat 200000 ", heads[i]);
+        memset(transcript + n, 'x', 1024);
+        strcpy(transcript + n + 1024, "\n@gone\n");
+        rig r = proxy(transcript, NULL);
+        answer a = client_post(r.port, CHAT, "", ASK(""));
+        assert_int_equal(a.status, 502);
+        assert_true(answer_has(&a, "too large"));
+        answer_free(&a);
+        for (int k = 0; k < 300 && !(fake_server_gone_ms(r.up) > 0); k++)
+            usleep(10000);
+        assert_true(fake_server_gone_ms(r.up) > 0);
+        rig_stop(&r);
+    }
+}
+
 static void one_at_a_time(serve_options *o)
 {
     o->workers = o->queue = 1;
@@ -814,7 +843,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_proxy_no_text),
         cmocka_unit_test(test_untrusted),
         cmocka_unit_test(test_untrusted_kept), cmocka_unit_test(test_unreadable),
-        cmocka_unit_test(test_pass_beside_step1),
+        cmocka_unit_test(test_pass_beside_step1), cmocka_unit_test(test_endless_answer),
         cmocka_unit_test(test_untrusted_orders),
         cmocka_unit_test(test_hang_up),
     };
