@@ -677,7 +677,8 @@ s2a_status serve_start(const serve_options *options, serve **out, s2a_error *err
     if (!s)
         return error_nomem(err);
     s->o = *options;
-    s->guarded = !options->keys_file && origin_is_loopback(options->host);
+    s->guarded = !options->keys_file &&
+                 (origin_is_loopback(options->host) || options->allow_hosts.count > 0);
     metrics_init(&s->metrics);
     pthread_mutex_init(&s->lock, NULL);
     descriptors_raise();

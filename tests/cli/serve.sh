@@ -249,6 +249,10 @@ refused 2 "each request names its own" serve --upstream http://h/v1 --model m
 refused 2 "--upstream: not a base URL" serve --upstream nonsense
 refused 2 "--host nowhere: not an address" serve --host nowhere
 refused 1 "/nonexistent: No such file" serve --api-keys /nonexistent
+printf %s "" | sha256sum >"$work/empty"
+refused 2 "SHA-256 of an empty key" serve --api-keys "$work/empty"
+refused 2 "--allow-host" serve --allow-host 'a b'
+refused 2 "--allow-origin" serve --allow-origin http://localhost:3000/
 refused 2 "no key in it" serve --api-keys /dev/null
 refused 1 "--access-log /nonexistent/x" serve --access-log /nonexistent/x
 start

@@ -720,6 +720,33 @@ static void test_preflight(void **state)
     unlink(keys_path);
 }
 
+static void anywhere(serve_options *o)
+{
+    o->host = "0.0.0.0";
+}
+
+static void anywhere_by_name(serve_options *o)
+{
+    with_lists(o);
+    o->host = "0.0.0.0";
+}
+
+/* On another address names cannot be guessed: they are checked once they are said. */
+static void test_pages_elsewhere(void **state)
+{
+    (void)state;
+    for (int named = 0; named < 2; named++) {
+        rig r = embedded("x\n", named ? anywhere_by_name : anywhere);
+        answer a = page_asks(r.port, "GET", "/health", "Host: s2a:8080\r\n");
+        assert_int_equal(a.status, named ? 403 : 200);
+        answer_free(&a);
+        a = page_asks(r.port, "GET", "/health", "Host: llm.example:8080\r\n");
+        assert_int_equal(a.status, 200);
+        answer_free(&a);
+        rig_stop(&r);
+    }
+}
+
 /* Alone, OPTIONS is told what there is. */
 static void test_options_alone(void **state)
 {
@@ -954,7 +981,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_burst_idle), cmocka_unit_test(test_burst_half_heads),
         cmocka_unit_test(test_burst_requests),
         cmocka_unit_test(test_pages),      cmocka_unit_test(test_preflight),
-        cmocka_unit_test(test_options_alone),
+        cmocka_unit_test(test_options_alone), cmocka_unit_test(test_pages_elsewhere),
         cmocka_unit_test(test_keys_by_method), cmocka_unit_test(test_methods_refused),
         cmocka_unit_test(test_keys),       cmocka_unit_test(test_keys_stay_here),
         cmocka_unit_test(test_drain),      cmocka_unit_test(test_stop_cuts),
