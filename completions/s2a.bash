@@ -99,7 +99,7 @@ _s2a() {
         serve:--temperature | serve:--top-p | serve:--seed | serve:--max-tokens | \
         serve:--timeout | serve:--max-body | serve:--max-connections | serve:--workers | \
         serve:--queue | serve:--head-timeout-ms | serve:--body-timeout-ms | \
-        serve:--upstream-timeout-ms | serve:--drain-ms)
+        serve:--upstream-timeout-ms | serve:--drain-ms | serve:--allow-host | serve:--allow-origin)
         return
         ;;
     pull:--source) words='url wheels any' ;;
@@ -116,7 +116,7 @@ _s2a() {
             words='--host --port --upstream --prefix --mode --preset --show --step1-budget-ms
             --strict --model --backend --threads --ctx --gpu-layers --select-model --kernels --kv-bits --prompts --temperature
             --top-p --seed --max-tokens --timeout --api-keys --forward-authorization
-            --tls-cert --tls-key --max-body --max-connections --workers --queue
+            --allow-host --allow-origin --tls-cert --tls-key --max-body --max-connections --workers --queue
             --head-timeout-ms --body-timeout-ms --upstream-timeout-ms --drain-ms
             --access-log --log-prompts --quiet --verbose --version --help'
             ;;

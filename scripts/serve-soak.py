@@ -144,13 +144,13 @@ async def one(port):
     stream, hang_up = random.random() < 0.5, random.random() < 0.2
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     if kind == "path":
-        writer.write(b"GET /p/%d HTTP/1.1\r\nHost: h\r\n\r\n" % number)
+        writer.write(b"GET /p/%d HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % number)
     else:
         body = json.dumps({
             "model": ("s2a-" if kind == "s2a" else "") + "m", "stream": stream,
             "messages": [{"role": "user", "content": f"I like it. The mill is old. What is {number}?"}],
         }).encode()
-        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%s"
+        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
                      % (len(body), body))
     try:
         if hang_up:

@@ -7,6 +7,7 @@
 #include "cli/serve_options.h"
 #include "cli/session.h"
 #include "core/error.h"
+#include "serve/log_queue.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -80,11 +81,6 @@ static void loop(serve *server, const serve_flags *f)
     }
 }
 
-static bool is_loopback(const char *host)
-{
-    return !host || !strncmp(host, "127.", 4) || !strcmp(host, "::1") || !strcmp(host, "localhost");
-}
-
 static void announce(const serve *server, const serve_flags *f)
 {
     const serve_options *o = &f->serve;
@@ -106,7 +102,7 @@ static void announce(const serve *server, const serve_flags *f)
     } else {
         term_say("model %s; %s%s asks for S2A", o->model, o->prefix, o->model);
     }
-    if (!is_loopback(o->host) && !o->keys_file)
+    if (!origin_is_loopback(o->host) && !o->keys_file)
         term_say("note: whoever reaches %s may ask; --api-keys says who may", host);
 }
 
@@ -164,6 +160,12 @@ static s2a_status tls_read(const serve_flags *f, char **cert, char **key, s2a_er
     return status == S2A_OK ? files_read(f->tls_key, (size_t)1 << 20, key, &len, err) : status;
 }
 
+/* Nobody who reads standard error slowly, or not at all, is waited for. */
+static void say_queued(void *ctx, const char *line, size_t len)
+{
+    log_queue_put(ctx, line, len);
+}
+
 static int start_and_run(serve_flags *f, session *s)
 {
     serve *server = NULL;
@@ -182,6 +184,8 @@ static int start_and_run(serve_flags *f, session *s)
     if (status == S2A_OK) {
         announce(server, f);
         loop(server, f);
+        signal(SIGINT, SIG_DFL); /* what does not end in spite of all this can be ended */
+        signal(SIGTERM, SIG_DFL);
         serve_stop(server);
     } else {
         term_say("%s", err.message);
@@ -201,6 +205,8 @@ int cmd_serve(int argc, char **argv)
     s2a_error err = { .status = S2A_OK };
     s2a_status status = serve_flags_read(&f, argc, argv, &err);
     session s = { .o = &f.base };
+    log_queue *said = NULL;
+    term_sink sink = { say_queued, NULL };
     int code = EXIT_DONE;
     if (status != S2A_OK) {
         term_say("%s", err.message);
@@ -211,6 +217,10 @@ int cmd_serve(int argc, char **argv)
         help_version();
     } else {
         engine_options(&f);
+        if (log_queue_open(NULL, &said, NULL) == S2A_OK) {
+            sink.ctx = said;
+            term_say_through(&sink);
+        }
         term_init(&s.term, true, f.base.quiet);
         progress_init(&s.progress, &s.term);
         if (!f.serve.upstream) {
@@ -226,6 +236,8 @@ int cmd_serve(int argc, char **argv)
     s2a_engine_close(s.engine);
     s2a_engine_close(s.selector);
     s2a_request_free(s.request);
+    term_say_through(NULL);
+    log_queue_close(said);
     options_free(&f.base);
     return code;
 }

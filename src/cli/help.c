@@ -286,6 +286,8 @@ const char help_serve[] =
     "who may ask, and how much:\n"
     "      --api-keys FILE    lines with the SHA-256 of a key (S2A_SERVE_API_KEYS_FILE)\n"
     "      --forward-authorization   send clients' keys upstream though they are checked here\n"
+    "      --allow-host NAME  without keys: answer under this name, too, and no other\n"
+    "      --allow-origin ORIGIN   let web pages of http://name:port ask and read the answers\n"
     "      --tls-cert FILE, --tls-key FILE   PEM\n"
     "      --max-body BYTES   of a request (33554432)\n"
     "      --max-connections N   (4096)\n"

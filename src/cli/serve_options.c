@@ -18,6 +18,8 @@ enum {
     OPTION_KEYS,
     OPTION_KEY, /* so that it is not taken for the beginning of --api-keys */
     OPTION_FORWARD,
+    OPTION_ALLOW_HOST,
+    OPTION_ALLOW_ORIGIN,
     OPTION_TLS_CERT,
     OPTION_TLS_KEY,
     OPTION_MAX_BODY,
@@ -60,6 +62,8 @@ static const struct option longs[] = {
     { "api-key", optional_argument, NULL, OPTION_KEY },
     { "api-keys", required_argument, NULL, OPTION_KEYS },
     { "forward-authorization", no_argument, NULL, OPTION_FORWARD },
+    { "allow-host", required_argument, NULL, OPTION_ALLOW_HOST },
+    { "allow-origin", required_argument, NULL, OPTION_ALLOW_ORIGIN },
     { "tls-cert", required_argument, NULL, OPTION_TLS_CERT },
     { "tls-key", required_argument, NULL, OPTION_TLS_KEY },
     { "max-body", required_argument, NULL, OPTION_MAX_BODY },
@@ -122,6 +126,19 @@ static s2a_status prefix(serve_options *o, const char *text, s2a_error *err)
     return S2A_OK;
 }
 
+static s2a_status allow(const char *where, const char *text, bool valid, const char *example,
+                        const char **names, origin_list *list, s2a_error *err)
+{
+    if (!valid)
+        return error_set(err, S2A_ARGUMENT, "%s: \"%.*s\"; give one such as %s", where,
+                         (int)utf8_cut(text, 60), text, example);
+    if (list->count == SERVE_ALLOWED)
+        return error_set(err, S2A_ARGUMENT, "%s: more than %d of them", where, SERVE_ALLOWED);
+    names[list->count++] = text;
+    list->names = names;
+    return S2A_OK;
+}
+
 static s2a_status setting(serve_flags *f, settings_id id, const char *text, s2a_error *err)
 {
     settings *s = &f->base.settings;
@@ -176,6 +193,12 @@ static s2a_status with_value(serve_flags *f, int code, const char *value, s2a_er
     case OPTION_KEYS:
         o->keys_file = value;
         return S2A_OK;
+    case OPTION_ALLOW_HOST:
+        return allow("--allow-host", value, origin_host_is_valid(value), "llm.example.org", f->hosts,
+                     &o->allow_hosts, err);
+    case OPTION_ALLOW_ORIGIN:
+        return allow("--allow-origin", value, origin_is_valid(value), "http://localhost:3000",
+                     f->origins, &o->allow_origins, err);
     case OPTION_TLS_CERT:
         f->tls_cert = value;
         return S2A_OK;

@@ -9,6 +9,7 @@ typedef struct serve_flags {
     options base; /* settings, strict, quiet, verbose, help, version */
     serve_options serve;
     const char *tls_cert, *tls_key; /* paths */
+    const char *hosts[SERVE_ALLOWED], *origins[SERVE_ALLOWED]; /* of serve's lists */
     uint32_t drain_ms;
 } serve_flags;
 

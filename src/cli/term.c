@@ -4,6 +4,7 @@
 #include <langinfo.h>
 #include <locale.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -244,6 +245,13 @@ bool term_puts(const term *t, term_style style, const char *text)
     return term_style_write(t, style, text, strlen(text));
 }
 
+static _Atomic(const term_sink *) said;
+
+void term_say_through(const term_sink *sink)
+{
+    atomic_store(&said, sink);
+}
+
 void term_say(const char *format, ...)
 {
     char text[1024];
@@ -261,7 +269,10 @@ void term_say(const char *format, ...)
     term_visible(tty, text, strlen(text), &line);
     buf_adds(&line, "\n");
     /* One call, so that lines of different threads do not mix. */
-    if (line.status == S2A_OK)
+    const term_sink *sink = atomic_load(&said);
+    if (line.status == S2A_OK && sink)
+        sink->put(sink->ctx, line.data, line.len);
+    else if (line.status == S2A_OK)
         fwrite(line.data, 1, line.len, stderr);
     buf_free(&line);
 }

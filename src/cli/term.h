@@ -58,5 +58,11 @@ size_t term_fit(const char *text, size_t len, size_t columns);
 /* One line "s2a: ..." on stderr, above the progress line if there is one. Control characters are
  * made visible; format must not end in a newline. */
 void term_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Where such lines go from now on; NULL: to stderr again, which may block. Any thread. */
+typedef struct term_sink {
+    void (*put)(void *ctx, const char *line, size_t len);
+    void *ctx;
+} term_sink;
+void term_say_through(const term_sink *sink);
 
 #endif

@@ -4,6 +4,7 @@
 #include "core/buf.h"
 #include "core/error.h"
 #include "core/limits.h"
+#include "serve/json_keep.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -26,20 +27,32 @@ bool chat_show_from_name(const char *name, chat_show *out)
 
 /* ---- a first look ----------------------------------------------------------------------- */
 
-bool chat_may_ask(const char *body, size_t len, const char *prefix, const char *header)
+/* Whether some escape could spell a character of the prefix or of "s2a". */
+static bool escape_may_spell(const char *body, size_t len, const char *prefix)
 {
-    /* An escape could hide either name; bodies that have one are read in full. */
-    return header || memmem(body, len, "\"s2a\"", 5) || memmem(body, len, prefix, strlen(prefix)) ||
-           memmem(body, len, "\\u00", 4);
+    const char *at = body, *end = body + len;
+    while ((at = memmem(at, (size_t)(end - at), "\\u00", 4)) && end - at >= 6) {
+        const char digits[] = { at[4], at[5], '\0' };
+        char *stop = NULL;
+        char c = (char)strtoul(digits, &stop, 16);
+        if (!*stop && c && (strchr("s2a", c) || strchr(prefix, c)))
+            return true;
+        at += 4;
+    }
+    return false;
 }
 
-json_t *chat_load(const char *text, size_t len, json_error_t *fault, bool *nomem)
+/* Some parsers read UTF-16 and UTF-32, where neither name would be seen. */
+static bool is_wide(const char *body, size_t len)
 {
-    /* Where not even its reader could be made, jansson says nothing at all. */
-    *fault = (json_error_t){ .line = 0 };
-    json_t *root = json_loadb(text, len, JSON_ALLOW_NUL, fault);
-    *nomem = !root && (json_error_code(fault) == json_error_out_of_memory || !fault->text[0]);
-    return root;
+    return len >= 2 && (memchr(body, '\0', len < 4 ? len : 4) || !memcmp(body, "\xff\xfe", 2) ||
+                        !memcmp(body, "\xfe\xff", 2));
+}
+
+bool chat_may_ask(const char *body, size_t len, const char *prefix, const char *header)
+{
+    return header || memmem(body, len, "\"s2a\"", 5) || memmem(body, len, prefix, strlen(prefix)) ||
+           is_wide(body, len) || escape_may_spell(body, len, prefix);
 }
 
 s2a_status chat_shape(const char *text, size_t len, s2a_error *err)
@@ -424,13 +437,9 @@ s2a_status chat_parse(const char *body, size_t len, bool chat, const char *prefi
     s2a_status status = chat_shape(body, len, err);
     if (status != S2A_OK)
         return status;
-    json_error_t fault;
-    bool nomem = false;
-    out->root = chat_load(body, len, &fault, &nomem);
-    if (!out->root)
-        return nomem ? error_nomem(err)
-                     : error_set(err, S2A_INPUT, "the body is not JSON: %s at line %d, column %d",
-                                 fault.text, fault.line, fault.column);
+    status = json_keep_load(body, len, &out->root, &out->kept, err);
+    if (status != S2A_OK)
+        return status;
     if (!json_is_object(out->root))
         return error_set(err, S2A_INPUT, "the body is not a JSON object");
     status = ask_read(out, prefix, header, err);
@@ -492,6 +501,9 @@ static bool parts_put(chat_request *q, json_t *content, const char *text, size_t
 static bool put(chat_request *q, const chat_target *t, const char *text, size_t len)
 {
     q->changed = true;
+    size_t mark = json_keep_mark(text, len); /* a model's words are no number of the client's */
+    text += mark;
+    len -= mark;
     if (t->part)
         return part_put(t->part, text, len);
     json_t *content = t->message ? json_object_get(t->message, "content") : NULL;
@@ -514,15 +526,5 @@ bool chat_put_turn(chat_request *q, size_t turn, const char *text, size_t len)
 
 char *chat_dump(const chat_request *q, size_t *len)
 {
-    size_t size = json_dumpb(q->root, NULL, 0, JSON_COMPACT);
-    char *text = size ? malloc(size + 1) : NULL;
-    if (!text)
-        return NULL;
-    *len = json_dumpb(q->root, text, size, JSON_COMPACT);
-    text[size] = '\0';
-    if (*len != size) {
-        free(text);
-        return NULL;
-    }
-    return text;
+    return json_keep_dump(q->root, q->kept, len);
 }

@@ -48,6 +48,7 @@ typedef struct chat_request {
     bool chat;    /* /v1/chat/completions */
     bool wanted;  /* S2A is asked for, and not turned off */
     bool changed; /* root is not what came */
+    bool kept;    /* see json_keep.h: half a surrogate pair is a character of its own in texts */
     bool prefixed, stream, include_usage;
     chat_ask ask;
     chat_target *targets; /* at most SERVE_TARGETS; the question's message is the last one */
@@ -59,14 +60,13 @@ typedef struct chat_request {
     size_t turn_count;
 } chat_request;
 
-/* False when body certainly does not ask for S2A, from a look at its bytes; header is the value of
- * X-S2A, or NULL. */
+/* False when body certainly does not ask for S2A, however it is read, from a look at its bytes; header
+ * is the value of X-S2A, or NULL. */
 bool chat_may_ask(const char *body, size_t len, const char *prefix, const char *header);
 
 /* *out is filled and chat_free must follow, also on failure. S2A_INPUT with a message for the
  * client (not JSON, an unknown mode or preset ...), S2A_LIMIT (chat_shape), S2A_NOMEM. Where wanted
- * is false a body that is wrong in itself is somebody else's to refuse; not JSON at all is
- * S2A_INPUT and root NULL. */
+ * is false a body that is wrong in itself is somebody else's to refuse. */
 s2a_status chat_parse(const char *body, size_t len, bool chat, const char *prefix,
                       const char *header, const chat_ask *defaults, chat_request *out,
                       s2a_error *err);
@@ -81,10 +81,6 @@ bool chat_put_turn(chat_request *q, size_t turn, const char *text, size_t len);
 /* The body as it now is, malloc'ed; fields and their order are those that came. NULL when out of
  * memory. */
 char *chat_dump(const chat_request *q, size_t *len);
-
-/* The value of text, NUL in strings allowed; the caller has the reference. NULL: *nomem tells
- * whether memory was out; otherwise it is not JSON, and *fault says why. */
-json_t *chat_load(const char *text, size_t len, json_error_t *fault, bool *nomem);
 
 /* Whether a body may be parsed: nested at most LIMIT_JSON_DEPTH, with at most SERVE_JSON_VALUES
  * commas, so that what comes of it has a size; strings are skipped. S2A_LIMIT. */

@@ -15,6 +15,7 @@ typedef enum rule {
     NO_FALSE, /* only false */
     ZERO,     /* only 0 */
     ONE,      /* only 1 */
+    OFF,      /* only 0 and -1 */
     EMPTY,    /* only an empty list, object or text */
     TEXT,     /* only {"type":"text"} */
     NONE,     /* "none" or "auto" */
@@ -35,7 +36,7 @@ static const struct {
     { "logprobs", NO_FALSE },   { "echo", NO_FALSE },        { "logit_bias", EMPTY },
     { "stop", EMPTY },          { "tools", EMPTY },          { "functions", EMPTY },
     { "suffix", EMPTY },        { "tool_choice", NONE },     { "function_call", NONE },
-    { "response_format", TEXT },
+    { "response_format", TEXT }, { "top_k", OFF },           { "min_p", ZERO },
 };
 
 static bool empty(const json_t *v)
@@ -59,6 +60,8 @@ static bool allowed(rule r, const json_t *v)
         return json_is_number(v) && !(json_number_value(v) > 0) && !(json_number_value(v) < 0);
     case ONE:
         return json_is_integer(v) && json_integer_value(v) == 1;
+    case OFF:
+        return json_is_integer(v) && (json_integer_value(v) == 0 || json_integer_value(v) == -1);
     case EMPTY:
         return empty(v);
     case TEXT: {
@@ -114,7 +117,10 @@ static s2a_status messages_check(const json_t *messages, s2a_error *err)
         if (calls && !json_is_null(calls) && !empty(calls))
             return error_set(err, S2A_INPUT,
                              "messages[%zu].tool_calls: not supported by the embedded model", i);
-        s2a_status status = content_check(json_object_get(message, "content"), i, err);
+        const json_t *content = json_object_get(message, "content");
+        /* What clients write for a message of their own that only called tools. */
+        bool none = (!content || json_is_null(content)) && !strcmp(role, "assistant");
+        s2a_status status = none ? S2A_OK : content_check(content, i, err);
         if (status != S2A_OK)
             return status;
         if (i + 1 == count && strcmp(role, "user") != 0)
@@ -152,6 +158,8 @@ static s2a_status message_add(s2a_request *r, const json_t *message, s2a_error *
 {
     const char *role = json_string_value(json_object_get(message, "role"));
     const json_t *content = json_object_get(message, "content");
+    if (!json_is_array(content) && !json_is_string(content))
+        return s2a_request_add_message(r, role, "", 0, err);
     if (json_is_string(content))
         return s2a_request_add_message(r, role, json_string_value(content),
                                        json_string_length(content), err);
@@ -200,20 +208,32 @@ static s2a_status number(const json_t *root, const char *name, double low, doubl
     return S2A_OK;
 }
 
+/* -1: as many as fit, as llama.cpp's clients write it. */
+static s2a_status tokens_read(const json_t *root, const char *name, double otherwise, double *out,
+                              s2a_error *err)
+{
+    const double most = 16777216;
+    const json_t *value = json_object_get(root, name);
+    if (!json_is_integer(value) || json_integer_value(value) != -1)
+        return number(root, name, 1, most, otherwise, out, err);
+    *out = most;
+    return S2A_OK;
+}
+
 static s2a_status sampling_set(s2a_request *r, const txn *t, s2a_error *err)
 {
     const json_t *root = t->q.root;
     const serve_options *o = &t->s->o;
-    double temperature, top_p, seed, tokens = 0, max = 16777216;
+    double temperature, top_p, seed, tokens = 0;
     s2a_status status = number(root, "temperature", 0, 5, o->temperature, &temperature, err);
     if (status == S2A_OK)
         status = number(root, "top_p", 0, 1, o->top_p, &top_p, err);
     if (status == S2A_OK)
         status = number(root, "seed", -9e15, 9e15, o->seed, &seed, err);
     if (status == S2A_OK)
-        status = number(root, "max_tokens", 1, max, o->max_tokens, &tokens, err);
+        status = tokens_read(root, "max_tokens", o->max_tokens, &tokens, err);
     if (status == S2A_OK)
-        status = number(root, "max_completion_tokens", 1, max, tokens, &tokens, err);
+        status = tokens_read(root, "max_completion_tokens", tokens, &tokens, err);
     if (status != S2A_OK)
         return status;
     s2a_request_set_max_tokens(r, (uint32_t)tokens);
@@ -320,11 +340,11 @@ void embedded_models(txn *t)
         json_decref(list);
         list = NULL;
     }
-    if (!strcmp(t->call->target, "/v1/models") || !strncmp(t->call->target, "/v1/models?", 11)) {
+    if (!strcmp(t->target, "/v1/models") || !strncmp(t->target, "/v1/models?", 11)) {
         txn_json(t, 200, list, NULL);
         return;
     }
-    const char *asked = t->call->target + strlen("/v1/models/");
+    const char *asked = t->target + strlen("/v1/models/");
     const json_t *data = json_object_get(list, "data");
     for (size_t i = 0; i < json_array_size(data); i++) {
         json_t *entry = json_array_get(data, i);

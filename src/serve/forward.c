@@ -4,6 +4,7 @@
 
 #include "backend/backend.h" /* clock_ms */
 #include "backend/http_text.h"
+#include "serve/target.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@ static json_t *s2a_object(void *ctx)
 static void fields_keep(txn *t, const http_field *fields, size_t count)
 {
     http_field back[SERVE_HEADERS * 3];
-    size_t n = headers_back(fields, count, back, sizeof back / sizeof back[0]);
+    size_t n = txn_fields_back(t, fields, count, back, sizeof back / sizeof back[0]);
     t->up_fields = calloc(n + 2, sizeof *t->up_fields);
     for (size_t i = 0; t->up_fields && i < n; i++) {
         http_field copy = { strdup(back[i].name), strdup(back[i].value) };
@@ -43,11 +44,34 @@ static void on_head(void *ctx, int status, const http_field *fields, size_t coun
     fields_keep(t, fields, count);
 }
 
+static void cut(txn *t)
+{
+    pthread_mutex_lock(&t->lock);
+    if (t->flow)
+        flow_cancel(t->flow);
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* Who sends more than is taken is not listened to any more: it might never end. */
 static bool gather(void *ctx, const char *data, size_t len)
 {
     txn *t = ctx;
     buf_add(&t->whole, data, len);
+    if (t->whole.status != S2A_OK)
+        cut(t);
     return true;
+}
+
+/* Why an answer that was gathered is none; 0 = it is one. */
+static int gather_fault(const txn *t, flow_result result, const char **why)
+{
+    if (t->whole.status == S2A_LIMIT)
+        *why = "the answer of upstream is too large";
+    else if (t->whole.status != S2A_OK)
+        *why = "out of memory";
+    if (t->whole.status != S2A_OK)
+        return t->whole.status == S2A_LIMIT ? 502 : 500;
+    return result == FLOW_DONE ? 0 : txn_flow_status(result);
 }
 
 static void nothing_sent(void *ctx)
@@ -94,10 +118,9 @@ static char *augment(txn *t, json_t *root)
 static void whole_end(void *ctx, flow_result result, const char *why)
 {
     txn *t = ctx;
-    if (result != FLOW_DONE) {
-        txn_error(t, txn_flow_status(result), why, "upstream_failed");
-    } else if (t->whole.status != S2A_OK) {
-        txn_error(t, 502, "the answer of upstream is too large", "upstream_failed");
+    int fault = gather_fault(t, result, &why);
+    if (fault) {
+        txn_error(t, fault, why, "upstream_failed");
     } else {
         json_t *root = t->up_status == 200 ? http_parse_json(t->whole.data, t->whole.len) : NULL;
         char *text = json_is_object(root) ? augment(t, root) : NULL;
@@ -131,10 +154,7 @@ static bool stream_data(void *ctx, const char *data, size_t len)
     if (status != S2A_OK) {
         txn_fail(t, 502, "upstream sends what is no event stream", "upstream_failed");
         http_call_end(t->call, true);
-        pthread_mutex_lock(&t->lock);
-        if (t->flow)
-            flow_cancel(t->flow);
-        pthread_mutex_unlock(&t->lock);
+        cut(t);
     }
     return true;
 }
@@ -161,8 +181,9 @@ static void stream_end(void *ctx, flow_result result, const char *why)
     txn *t = ctx;
     buf out;
     buf_init(&out, SIZE_MAX / 2);
-    if (result != FLOW_DONE) {
-        txn_fail(t, txn_flow_status(result), why, "upstream_failed");
+    int fault = gather_fault(t, result, &why);
+    if (fault) {
+        txn_fail(t, fault, why, "upstream_failed");
     } else if (t->up_status != 200) {
         stream_refused(t);
     } else {
@@ -203,10 +224,9 @@ void forward_start(txn *t)
 static void models_end(void *ctx, flow_result result, const char *why)
 {
     txn *t = ctx;
-    if (result != FLOW_DONE || t->whole.status != S2A_OK) {
-        txn_error(t, result == FLOW_DONE ? 502 : txn_flow_status(result),
-                  result == FLOW_DONE ? "the model list of upstream is too large" : why,
-                  "upstream_failed");
+    int fault = gather_fault(t, result, &why);
+    if (fault) {
+        txn_error(t, fault, why, "upstream_failed");
     } else {
         const char *body = t->whole.data ? t->whole.data : "";
         json_t *root = t->up_status == 200 ? http_parse_json(body, t->whole.len) : NULL;
@@ -234,18 +254,18 @@ static const flow_handler models_handler = { on_head, gather, models_end, nothin
 
 void forward_models(txn *t)
 {
-    const char *target = t->call->target;
     char *shorter = NULL;
     if (t->model_by_id) { /* /v1/models/PREFIX-NAME is upstream's /v1/models/NAME */
+        s2a_error err = { .status = S2A_OK };
         size_t at = strlen("/v1/models/"), n = strlen(t->s->o.prefix);
-        shorter = strdup(target);
-        if (!shorter) {
-            txn_error(t, 500, "out of memory", NULL);
+        memmove(t->target + at, t->target + at + n, strlen(t->target + at + n) + 1);
+        s2a_status status = target_normalise(t->target, &shorter, &err);
+        if (status != S2A_OK || strcmp(shorter, t->target) != 0) { /* "s2a-../x" names no model */
+            free(shorter);
+            txn_error(t, status == S2A_NOMEM ? 500 : 404, "no such model", "model_not_found");
             return;
         }
-        memmove(shorter + at, shorter + at + n, strlen(shorter + at + n) + 1);
-        target = shorter;
     }
-    txn_flow(t, target, NULL, 0, false, true, &models_handler);
+    txn_flow(t, shorter, NULL, 0, false, true, &models_handler);
     free(shorter);
 }

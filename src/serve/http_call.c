@@ -41,6 +41,7 @@ static void call_free(call *c)
     free(c->pub.fields);
     free(c->pub.method);
     free(c->pub.target);
+    free(c->origin);
     if (c->response)
         MHD_destroy_response(c->response);
     buf_free(&c->body);
@@ -71,6 +72,13 @@ const char *http_call_field(const http_call *pub, const char *name)
 void http_call_stream_body(http_call *pub)
 {
     ((call *)pub)->mode = BODY_PIECES;
+}
+
+bool http_call_allow_origin(http_call *pub, const char *origin)
+{
+    call *c = (call *)pub;
+    c->origin = strdup(origin);
+    return c->origin != NULL;
 }
 
 void http_call_drop_body(http_call *pub)
@@ -199,6 +207,11 @@ static struct MHD_Response *response_new(call *c, int status, const http_field *
         http_call_ref(&c->pub);
     for (size_t i = 0; i < field_count; i++)
         MHD_add_response_header(r, fields[i].name, fields[i].value);
+    if (c->origin) {
+        MHD_add_response_header(r, "Access-Control-Allow-Origin", c->origin);
+        MHD_add_response_header(r, "Access-Control-Expose-Headers", "X-Request-Id, X-S2A-Fallback");
+        MHD_add_response_header(r, "Vary", "Origin");
+    }
     if (close || atomic_load(&c->server->quiesced))
         MHD_add_response_header(r, "Connection", "close");
     return r;

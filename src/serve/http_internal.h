@@ -27,8 +27,9 @@ typedef enum phase {
 typedef enum body_mode { BODY_GATHER, BODY_PIECES, BODY_DISCARD } body_mode;
 
 typedef struct conn {
-    int socket;
-    uint32_t slot, generation;
+    int socket; /* its place in the table, too */
+    uint32_t generation;
+    bool started; /* MHD has taken it over */
     phase phase;
     double since; /* clock_ms() when the phase began */
     struct call *call;
@@ -44,6 +45,7 @@ typedef struct call {
     buf body;
     body_mode mode;
     bool head_seen, body_done; /* MHD's thread only */
+    char *origin;              /* that may read the answer; NULL = none. Set before it begins */
     pthread_mutex_t lock;
     /* under lock */
     struct MHD_Connection *connection; /* NULL once it is done with the call */
@@ -70,8 +72,9 @@ struct http_server {
     bool watching;
     atomic_bool stopping, quiesced;
     pthread_mutex_t lock, gone_lock; /* gone_lock is taken before all others */
-    conn **slots;
-    uint32_t slot_count, slot_cap, generation;
+    conn **slots; /* by socket; a connection is in it from accept4 until it is closed */
+    size_t slot_count;
+    uint32_t generation;
     size_t connections, active;
     bool closing; /* no request is taken any more */
 };

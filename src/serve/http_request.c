@@ -23,7 +23,7 @@ typedef struct head_reader {
     call *call;
     int refuse; /* the status */
     const char *why;
-    size_t lengths, codings, hosts;
+    size_t lengths, codings, hosts, bytes; /* bytes: of the head */
 } head_reader;
 
 static void refuse(head_reader *h, int status, const char *why)
@@ -53,6 +53,7 @@ static enum MHD_Result field_read(void *ctx, enum MHD_ValueKind kind, const char
     head_reader *h = ctx;
     http_call *pub = &h->call->pub;
     value = value ? value : "";
+    h->bytes += name_len + value_len + strlen(": \r\n");
     if (strlen(name) != name_len || !is_token(name))
         refuse(h, 400, "a field's name is not a token");
     if (strlen(value) != value_len || strpbrk(value, "\r\n"))
@@ -87,7 +88,12 @@ static void head_read(head_reader *h, struct MHD_Connection *connection, const c
         refuse(h, 431, "too many fields");
         return;
     }
+    h->bytes = strlen(pub->method) + strlen(pub->target) + strlen("  HTTP/1.1\r\n\r\n");
+    if (h->bytes > SERVE_HEAD_BYTES / 2)
+        refuse(h, 414, "the target is too long");
     MHD_get_connection_values_n(connection, MHD_HEADER_KIND, field_read, h);
+    if (h->bytes > SERVE_HEAD_BYTES)
+        refuse(h, 431, "the head is too large");
     if (h->lengths > 1)
         refuse(h, 400, "more than one Content-Length");
     if (h->codings > 1)
@@ -103,7 +109,8 @@ static void head_read(head_reader *h, struct MHD_Connection *connection, const c
     for (const char *p = pub->target; *p; p++)
         if ((unsigned char)*p <= 0x20 || *p == 0x7f)
             refuse(h, 400, "a control character in the target");
-    if (pub->target[0] != '/' && strcmp(pub->target, "*") != 0)
+    bool all = !strcmp(pub->target, "*") && !strcmp(pub->method, "OPTIONS");
+    if (pub->target[0] != '/' && !all)
         refuse(h, 400, "the target is no path");
     if (h->codings)
         pub->body_length = -1;

@@ -3,7 +3,11 @@
  * socket of a suspended connection, so one more thread, the watch, waits for clients that hang up,
  * and ends connections that take too long over a request. The watch takes the connections, too:
  * with several threads MHD_quiesce_daemon may abort the process (0.9.75: it and a thread both take
- * the listening socket out of that thread's epoll set, and it takes the second try for an error). */
+ * the listening socket out of that thread's epoll set, and it takes the second try for an error).
+ *
+ * MHD is never to meet a limit of its own: where it does it leaves a mutex locked for ever (0.9.75,
+ * its check of the number of connections), and with it all its threads. So connections are counted
+ * and refused here, and its limit is more than there can be descriptors. */
 #include "serve/http_server.h"
 
 #include "backend/backend.h" /* clock_ms */
@@ -13,6 +17,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,56 +144,74 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **ct
 
 /* ---- connections ------------------------------------------------------------------------ */
 
-/* With the lock held; false when memory is out. */
-static bool slot_take(http_server *server, conn *k)
+/* Full means as many connections as are let in, or none that can be: not asked again until one ends
+ * or a tick finds room. With the server's lock held. */
+static void listener_watch(http_server *server, bool full)
 {
-    uint32_t slot = 0;
-    while (slot < server->slot_count && server->slots[slot])
-        slot++;
-    if (slot == server->slot_count) {
-        void *slots = server->slots;
-        size_t cap = server->slot_cap;
-        if (!array_reserve(&slots, &cap, (size_t)slot + 1, sizeof *server->slots))
-            return false;
+    struct epoll_event event = { .events = full ? 0 : EPOLLIN, .data.u64 = LISTENER };
+    if (server->listener >= 0 && server->full != full)
+        epoll_ctl(server->epoll, EPOLL_CTL_MOD, server->listener, &event);
+    server->full = full;
+}
+
+/* A connection is counted when it is accepted, and not when MHD begins with it, which is later and
+ * on another thread. With the lock held; NULL when memory is out. */
+static conn *slot_take(http_server *server, int socket)
+{
+    size_t at = (size_t)socket;
+    if (at >= server->slot_count) {
+        size_t count = at + SERVE_CONNECTIONS_SPARE;
+        void *slots = realloc(server->slots, count * sizeof *server->slots);
+        if (!slots)
+            return NULL;
         server->slots = slots;
-        server->slot_cap = (uint32_t)cap;
-        server->slot_count++;
+        memset(server->slots + server->slot_count, 0,
+               (count - server->slot_count) * sizeof *server->slots);
+        server->slot_count = count;
     }
-    server->slots[slot] = k;
-    k->slot = slot;
-    k->generation = ++server->generation;
-    return true;
+    conn *k = server->slots[at];
+    if (!k) {
+        k = calloc(1, sizeof *k);
+        server->connections += k != NULL;
+    } /* else MHD closed the last one of this number without a word */
+    if (!k)
+        return NULL;
+    *k = (conn){ .socket = socket, .generation = ++server->generation, .since = clock_ms(),
+                 .over = server->connections > server->options.max_connections };
+    server->slots[at] = k;
+    return k;
+}
+
+/* With the lock held. */
+static void slot_leave(http_server *server, conn *k)
+{
+    server->slots[k->socket] = NULL;
+    if (--server->connections < server->options.max_connections) /* not one that is told 503 */
+        listener_watch(server, false);
+    free(k);
 }
 
 static void conn_started(http_server *server, struct MHD_Connection *connection, void **context)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    conn *k = calloc(1, sizeof *k);
-    if (!info || !k) {
-        free(k);
+    if (!info)
         return;
-    }
-    *k = (conn){ .socket = info->connect_fd, .since = clock_ms() };
     pthread_mutex_lock(&server->lock);
-    bool ok = slot_take(server, k);
-    if (ok) {
-        server->connections++;
-        k->over = server->connections > server->options.max_connections;
+    size_t at = (size_t)info->connect_fd;
+    conn *k = at < server->slot_count ? server->slots[at] : NULL;
+    if (!k) /* it was given up: see expire */
+        k = slot_take(server, info->connect_fd);
+    if (k) {
+        k->started = true;
         /* Edge-triggered: told once, when the client's end of the stream comes. */
         struct epoll_event event = { .events = EPOLLRDHUP | EPOLLET,
-                                     .data.u64 = (uint64_t)k->generation << 32 | k->slot };
+                                     .data.u64 = (uint64_t)k->generation << 32 |
+                                                 (uint32_t)k->socket };
         epoll_ctl(server->epoll, EPOLL_CTL_ADD, k->socket, &event);
     }
-    bool first = server->connections == 1;
     pthread_mutex_unlock(&server->lock);
-    if (!ok) {
-        free(k);
-        return;
-    }
     *context = k;
-    if (first)
-        http_server_wake(server);
 }
 
 static void conn_closed(http_server *server, void **context)
@@ -200,12 +223,8 @@ static void conn_closed(http_server *server, void **context)
         call_finish(k->call, false);
     pthread_mutex_lock(&server->lock);
     epoll_ctl(server->epoll, EPOLL_CTL_DEL, k->socket, NULL);
-    server->slots[k->slot] = NULL;
-    while (server->slot_count > 0 && !server->slots[server->slot_count - 1])
-        server->slot_count--;
-    server->connections--;
+    slot_leave(server, k);
     pthread_mutex_unlock(&server->lock);
-    free(k);
     *context = NULL;
 }
 
@@ -222,7 +241,8 @@ static void on_connection(void *ctx, struct MHD_Connection *connection, void **c
 
 static void hang_up(http_server *server, uint64_t id)
 {
-    uint32_t slot = (uint32_t)id, generation = (uint32_t)(id >> 32);
+    size_t slot = (uint32_t)id;
+    uint32_t generation = (uint32_t)(id >> 32);
     call *c = NULL;
     pthread_mutex_lock(&server->lock);
     conn *k = slot < server->slot_count ? server->slots[slot] : NULL;
@@ -266,16 +286,6 @@ static bool conn_is_due(http_server *server, const conn *k, double now)
     return now - k->since > (drained ? TICK_MS : limit);
 }
 
-/* Full means as many connections as are let in, or none that can be: not asked again until a tick
- * finds room. With the server's lock held. */
-static void listener_watch(http_server *server, bool full)
-{
-    struct epoll_event event = { .events = full ? 0 : EPOLLIN, .data.u64 = LISTENER };
-    if (server->listener >= 0 && server->full != full)
-        epoll_ctl(server->epoll, EPOLL_CTL_MOD, server->listener, &event);
-    server->full = full;
-}
-
 static size_t connections_max(const http_server *server)
 {
     return (size_t)server->options.max_connections + SERVE_CONNECTIONS_SPARE;
@@ -287,10 +297,15 @@ static void expire(http_server *server)
     pthread_mutex_lock(&server->lock);
     if (server->connections < connections_max(server))
         listener_watch(server, false);
-    for (uint32_t i = 0; i < server->slot_count; i++) {
+    for (size_t i = 0; i < server->slot_count; i++) {
         conn *k = server->slots[i];
         if (!k || k->phase == PHASE_WORK)
             continue;
+        if (!k->started) { /* its socket may be closed, and be somebody else's by now */
+            if (conn_is_due(server, k, now))
+                slot_leave(server, k);
+            continue;
+        }
         /* A client that left in the middle of a request: MHD does not always see that. */
         if (k->hung_up > 0 && now - k->hung_up > TICK_MS)
             shutdown(k->socket, SHUT_RDWR);
@@ -300,26 +315,46 @@ static void expire(http_server *server)
     pthread_mutex_unlock(&server->lock);
 }
 
+/* The next connection, counted; -1 = none now. With the server's lock held. */
+static int connection_accept(http_server *server, struct sockaddr_storage *address, socklen_t *size)
+{
+    bool full = server->connections >= connections_max(server);
+    int s = full ? -1
+                 : accept4(server->listener, (struct sockaddr *)address, size,
+                           SOCK_CLOEXEC | SOCK_NONBLOCK);
+    full |= s < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
+    if (s >= 0 && !slot_take(server, s)) {
+        close(s);
+        s = -1;
+        full = true;
+    }
+    if (full)
+        listener_watch(server, true);
+    return s;
+}
+
+/* MHD has closed the socket. */
+static void connection_refused(http_server *server, int socket)
+{
+    pthread_mutex_lock(&server->lock);
+    conn *k = server->slots[socket];
+    if (k && !k->started)
+        slot_leave(server, k);
+    pthread_mutex_unlock(&server->lock);
+}
+
 static void take_connections(http_server *server)
 {
     for (int i = 0; i < ACCEPT_BATCH; i++) {
         struct sockaddr_storage address;
         socklen_t size = sizeof address;
-        int s = -1;
         pthread_mutex_lock(&server->lock);
-        if (server->listener >= 0) {
-            bool full = server->connections >= connections_max(server);
-            if (!full)
-                s = accept4(server->listener, (struct sockaddr *)&address, &size,
-                            SOCK_CLOEXEC | SOCK_NONBLOCK);
-            if (full || (s < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-                                   errno == ENOMEM)))
-                listener_watch(server, true);
-        }
+        int s = server->listener >= 0 ? connection_accept(server, &address, &size) : -1;
         pthread_mutex_unlock(&server->lock);
         if (s < 0)
             return; /* EAGAIN, or a client that left again: what else waits is told once more */
-        MHD_add_connection(server->daemon, s, (struct sockaddr *)&address, size);
+        if (MHD_add_connection(server->daemon, s, (struct sockaddr *)&address, size) != MHD_YES)
+            connection_refused(server, s);
     }
 }
 
@@ -425,8 +460,8 @@ static s2a_status daemon_start(http_server *server, s2a_error *err)
     };
     server->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, server, MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)THREADS,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned int)connections_max(server) + THREADS * ACCEPT_BATCH,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, SERVE_HEAD_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned int)INT_MAX,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, SERVE_POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
         SERVE_STALL_S, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
         server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_URI_LOG_CALLBACK,
         on_target, server, MHD_OPTION_ARRAY, server->tls ? tls : &tls[2], MHD_OPTION_END);
@@ -514,8 +549,8 @@ static void cut_all(http_server *server)
 {
     pthread_mutex_lock(&server->lock);
     size_t count = 0;
-    call **calls = calloc((size_t)server->slot_count + 1, sizeof *calls);
-    for (uint32_t i = 0; calls && i < server->slot_count; i++) {
+    call **calls = calloc(server->slot_count + 1, sizeof *calls);
+    for (size_t i = 0; calls && i < server->slot_count; i++) {
         if (server->slots[i] && server->slots[i]->call) {
             calls[count] = server->slots[i]->call;
             http_call_ref(&calls[count++]->pub);
@@ -566,6 +601,8 @@ void http_server_free(http_server *server)
         close(server->listener);
     pthread_mutex_destroy(&server->lock);
     pthread_mutex_destroy(&server->gone_lock);
+    for (size_t i = 0; i < server->slot_count; i++)
+        free(server->slots[i]); /* of those that MHD never began with */
     free(server->slots);
     free(server);
 }

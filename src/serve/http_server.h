@@ -99,6 +99,10 @@ void http_call_more(http_call *call);
 /* Frees the gathered body, once nobody needs it. */
 void http_call_drop_body(http_call *call);
 
+/* In on_head: a page of that origin may read the answer, whichever it will be (CORS). False when
+ * memory is out. */
+bool http_call_allow_origin(http_call *call, const char *origin);
+
 /* Begins the answer. fields are copied; those of the connection, the length and the date's are the
  * server's own. length -1: it is not known. close: the connection ends with it. In on_head, an
  * answer that is begun goes out once the body was read away, unless close. False: one was begun

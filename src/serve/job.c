@@ -1,6 +1,6 @@
-/* What a worker does with a request to a model: reads its body, runs step 1, and hands over to
- * step 2. The tick, on the server's own thread, keeps streams alive meanwhile and looks after the
- * budget. */
+/* What is done with a request to a model: a reader reads its body, a worker runs step 1 and hands over
+ * to step 2; what is only passed on never waits for a worker. The tick, on the server's own thread,
+ * keeps streams alive meanwhile and looks after the budget. */
 #include "serve/txn.h"
 
 #include "backend/backend.h" /* clock_ms */
@@ -175,11 +175,6 @@ static bool read_body(txn *t)
     s2a_error err = { .status = S2A_OK };
     s2a_status status = chat_parse(call->body, call->body_len, t->route == METRICS_CHAT,
                                    s->o.prefix, header, &s->o.ask, &t->q, &err);
-    /* What is no JSON at all is upstream's to refuse, unless S2A was asked for. */
-    if (status == S2A_INPUT && s->up && !t->q.root && !header) {
-        pass_start(t);
-        return false;
-    }
     if (status == S2A_OK && !s->up)
         status = embedded_check(&t->q, s->o.model, &err);
     if (status != S2A_OK) {
@@ -203,11 +198,20 @@ static void reply_prepare(txn *t)
     t->reply.chat = t->q.chat;
 }
 
+void job_read(void *ctx)
+{
+    txn *t = ctx;
+    if (!atomic_load(&t->gone) && read_body(t)) {
+        http_call_drop_body(t->call);
+        txn_submit(t, t->s->pool);
+    }
+    txn_unref(t);
+}
+
 static void run(txn *t)
 {
-    if (atomic_load(&t->gone) || !read_body(t))
+    if (atomic_load(&t->gone))
         return;
-    http_call_drop_body(t->call);
     reply_prepare(t);
     if (t->q.stream && !txn_stream_begin(t))
         return;

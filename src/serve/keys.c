@@ -7,11 +7,17 @@
 #include "serve/serve_limits.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
 
 enum { DIGITS = SHA256_HEX_SIZE - 1 };
+
+/* What sha256sum gives where KEY was not set. */
+static const char of_nothing[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 struct keys {
     char (*hashes)[DIGITS];
@@ -48,6 +54,11 @@ static s2a_status line_read(keys *k, const char *path, size_t number, const char
         return error_set(err, S2A_ARGUMENT,
                          "%s:%zu: not a SHA-256 of 64 hexadecimal digits; make one with printf %%s "
                          "KEY | sha256sum",
+                         path, number);
+    if (!strncasecmp(line, of_nothing, DIGITS))
+        return error_set(err, S2A_ARGUMENT,
+                         "%s:%zu: the SHA-256 of an empty key, which would let anybody in; make it "
+                         "with KEY set",
                          path, number);
     if (k->count == SERVE_KEYS)
         return error_set(err, S2A_LIMIT, "%s:%zu: more than %d keys", path, number, SERVE_KEYS);
@@ -90,7 +101,11 @@ s2a_status keys_parse(const char *path, const char *text, size_t len, keys **out
 s2a_status keys_load(const char *path, keys **out, s2a_error *err)
 {
     *out = NULL;
-    FILE *file = fopen(path, "rbe");
+    /* A FIFO that nobody writes to is empty, and does not hold up who reads the keys again. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    FILE *file = fd >= 0 && fcntl(fd, F_SETFL, 0) == 0 ? fdopen(fd, "rb") : NULL;
+    if (!file && fd >= 0)
+        close(fd);
     if (!file)
         return error_set(err, S2A_IO, "%s: %s; name a file of keys", path, strerror(errno));
     buf text;
@@ -118,7 +133,7 @@ s2a_status keys_load(const char *path, keys **out, s2a_error *err)
 bool keys_allow(const keys *k, const char *key)
 {
     char hex[SHA256_HEX_SIZE];
-    if (!key || sha256_bytes(key, strlen(key), hex, NULL) != S2A_OK)
+    if (!key || !*key || sha256_bytes(key, strlen(key), hex, NULL) != S2A_OK)
         return false;
     unsigned int found = 0;
     for (size_t i = 0; i < k->count; i++) {

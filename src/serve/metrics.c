@@ -144,6 +144,8 @@ void metrics_write(const metrics *m, const metrics_gauges *g, buf *out)
         atomic_load(&m->rejected));
     one(out, "s2a_upstream_failures_total", "counter", "Requests that upstream did not answer.",
         atomic_load(&m->upstream_failures));
+    one(out, "s2a_log_dropped_total", "counter", "Lines of the log that were dropped or not written.",
+        g->log_dropped);
     int up = atomic_load(&m->upstream_up);
     if (up >= 0)
         one(out, "s2a_upstream_up", "gauge", "Whether upstream answered last time.",

@@ -45,6 +45,7 @@ typedef struct metrics {
 typedef struct metrics_gauges {
     size_t connections, active;
     bool draining;
+    unsigned long long log_dropped;
 } metrics_gauges;
 
 void metrics_init(metrics *m);

@@ -7,7 +7,7 @@ static void on_head(void *ctx, int status, const http_field *fields, size_t coun
 {
     txn *t = ctx;
     http_field back[SERVE_HEADERS * 3];
-    size_t n = headers_back(fields, count, back, sizeof back / sizeof back[0] - 1);
+    size_t n = txn_fields_back(t, fields, count, back, sizeof back / sizeof back[0] - 1);
     back[n++] = (http_field){ (char *)"X-Request-Id", t->id };
     http_call_begin(t->call, status, back, n, length, false);
 }

@@ -5,6 +5,7 @@
 #include "backend/backend.h" /* clock_ms */
 #include "core/error.h"
 #include "net/fetch.h"
+#include "serve/target.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -157,6 +158,7 @@ void txn_unref(txn *t)
         free(t->up_fields[i].value);
     }
     free(t->up_fields);
+    free(t->target);
     if (t->filtering)
         sse_filter_free(&t->filter);
     if (t->s1_ran)
@@ -243,7 +245,8 @@ void txn_fail(txn *t, int status, const char *message, const char *code)
 
 /* ---- to upstream ------------------------------------------------------------------------ */
 
-char *txn_upstream_target(const serve *s, const char *target)
+/* malloc'ed */
+static char *upstream_target(const serve *s, const char *target)
 {
     buf b;
     buf_init(&b, SIZE_MAX / 2);
@@ -253,6 +256,17 @@ char *txn_upstream_target(const serve *s, const char *target)
     char *text = buf_take(&b, NULL);
     buf_free(&b);
     return text;
+}
+
+size_t txn_fields_back(const txn *t, const http_field *fields, size_t count, http_field *out,
+                       size_t max)
+{
+    static const char cors[] = "Access-Control-";
+    size_t n = headers_back(fields, count, out, max), kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!t->cors || strncasecmp(out[i].name, cors, sizeof cors - 1) != 0)
+            out[kept++] = out[i];
+    return kept;
 }
 
 /* The fields that go upstream; parsed: the answer will be read here, so it must not be packed. */
@@ -276,7 +290,7 @@ bool txn_flow(txn *t, const char *target, const char *body, size_t body_len, boo
 {
     serve *s = t->s;
     http_field fields[SERVE_HEADERS + 2];
-    char *path = txn_upstream_target(s, target ? target : t->call->target);
+    char *path = upstream_target(s, target ? target : t->target);
     flow_request q = {
         .method = t->call->method,
         .url = s->origin,
@@ -328,14 +342,13 @@ void txn_flow_ended(txn *t, flow_result result)
 
 /* ---- routes ----------------------------------------------------------------------------- */
 
-static bool path_is(const http_call *call, const char *path)
+static bool path_is(const txn *t, const char *path)
 {
-    return strlen(path) == path_len(call->target) && !strncmp(call->target, path, strlen(path));
+    return strlen(path) == path_len(t->target) && !strncmp(t->target, path, strlen(path));
 }
 
 static metrics_route route_of(txn *t)
 {
-    const http_call *call = t->call;
     static const struct {
         const char *path;
         metrics_route route;
@@ -346,10 +359,10 @@ static metrics_route route_of(txn *t)
                    { "/metrics", METRICS_METRICS },
                    { "/", METRICS_PAGE } };
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
-        if (path_is(call, routes[i].path))
+        if (path_is(t, routes[i].path))
             return routes[i].route;
-    if (!strncmp(call->target, "/v1/models/", 11)) {
-        t->model_by_id = !strncmp(call->target + 11, t->s->o.prefix, strlen(t->s->o.prefix));
+    if (!strncmp(t->target, "/v1/models/", 11)) {
+        t->model_by_id = !strncmp(t->target + 11, t->s->o.prefix, strlen(t->s->o.prefix));
         return t->model_by_id || !t->s->up ? METRICS_MODELS : METRICS_OTHER;
     }
     return METRICS_OTHER;
@@ -365,16 +378,16 @@ static bool reads(const txn *t)
     return method_is(t, "GET") || method_is(t, "HEAD");
 }
 
-/* Whether the request may be made; 401 otherwise. Who may ask is not told apart from who may not by
- * any path but these: health is for balancers, and the page has no secrets. */
+/* Whether who makes the request has a key; 401 otherwise. Only reading two paths is free of one:
+ * health is for balancers, and the page has no secrets. */
 static bool authorized(txn *t)
 {
     serve *s = t->s;
     const char *token = headers_bearer(http_call_field(t->call, "Authorization"));
     pthread_mutex_lock(&s->lock);
     bool closed = s->keys != NULL;
-    bool ok = !closed || t->route == METRICS_HEALTH || t->route == METRICS_PAGE ||
-              keys_allow(s->keys, token);
+    bool open = reads(t) && (t->route == METRICS_HEALTH || t->route == METRICS_PAGE);
+    bool ok = !closed || open || keys_allow(s->keys, token);
     pthread_mutex_unlock(&s->lock);
     /* The key of a client of ours is no business of upstream's. */
     t->own_authorization = !closed || s->o.forward_authorization;
@@ -402,7 +415,7 @@ static void metrics_reply(txn *t)
 {
     serve *s = t->s;
     metrics_gauges g = { http_server_connections(s->http), http_server_active(s->http),
-                         atomic_load(&s->draining) };
+                         atomic_load(&s->draining), access_log_dropped(s->log) };
     buf out;
     buf_init(&out, SIZE_MAX / 2);
     metrics_write(&s->metrics, &g, &out);
@@ -414,39 +427,50 @@ static void metrics_reply(txn *t)
     buf_free(&out);
 }
 
-/* A request to a model: to a worker, unless it certainly asks for nothing that is ours. */
-static void ask(txn *t)
+void txn_submit(txn *t, pool *to)
 {
-    serve *s = t->s;
-    const http_call *call = t->call;
-    if (s->up && !chat_may_ask(call->body, call->body_len, s->o.prefix,
-                               http_call_field(call, "X-S2A"))) {
-        pass_start(t);
-        return;
-    }
     txn_ref(t);
-    if (pool_submit(s->pool, t))
+    if (pool_submit(to, t))
         return;
-    atomic_fetch_add(&s->metrics.rejected, 1);
+    atomic_fetch_add(&t->s->metrics.rejected, 1);
     txn_error(t, 503, "too many requests wait; try again", "queue_full");
     txn_unref(t);
 }
 
-static void not_here(txn *t, const char *allow)
+/* Whether the body is packed, so that nobody here can say what it asks for. */
+static bool is_packed(const http_call *call)
 {
-    if (!allow) {
+    const char *coding = http_call_field(call, "Content-Encoding");
+    return coding && *coding && strcasecmp(coding, "identity") != 0;
+}
+
+/* A request to a model: to a reader, unless it certainly asks for nothing that is ours. */
+static void ask(txn *t)
+{
+    serve *s = t->s;
+    const http_call *call = t->call;
+    const char *header = http_call_field(call, "X-S2A");
+    bool packed = is_packed(call);
+    if (s->up && packed && header && !strcmp(header, "off"))
+        pass_start(t);
+    else if (packed)
+        txn_error(t, 415, "a packed body cannot be looked into; send it without Content-Encoding"
+                          ", or with X-S2A: off to have it passed on", NULL);
+    else if (s->up && !chat_may_ask(call->body, call->body_len, s->o.prefix, header))
+        pass_start(t);
+    else
+        txn_submit(t, s->readers);
+}
+
+/* No such path, or none with that method; OPTIONS is told which there are. */
+static void not_here(txn *t)
+{
+    bool model = t->route == METRICS_CHAT || t->route == METRICS_COMPLETIONS;
+    if (t->route == METRICS_OTHER)
         txn_error(t, 404, "no such path", NULL);
-        return;
-    }
-    static const char body[] = "{\"error\":{\"message\":\"this path has no such method\",\"type\":"
-                               "\"invalid_request_error\",\"param\":null,\"code\":null}}";
-    const http_field fields[] = { { (char *)"Content-Type", (char *)"application/json" },
-                                  { (char *)"X-Request-Id", t->id },
-                                  { (char *)"Allow", (char *)allow } };
-    if (http_call_begin(t->call, 405, fields, 3, (int64_t)sizeof body - 1, false)) {
-        http_call_write(t->call, body, sizeof body - 1);
-        http_call_end(t->call, true);
-    }
+    else
+        entry_methods(t, method_is(t, "OPTIONS") ? 204 : 405,
+                     model ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
 }
 
 /* The whole request is here. */
@@ -465,14 +489,12 @@ static void dispatch(txn *t)
             forward_models(t);
         else
             embedded_models(t);
-    } else if (reads(t) && page_reply(t->call, t->call->target, path_len(t->call->target))) {
+    } else if (reads(t) && page_reply(t->call, t->target, path_len(t->target))) {
         t->route = METRICS_PAGE;
     } else if (s->up) {
         pass_start(t);
     } else {
-        not_here(t, model                          ? "POST"
-                    : t->route == METRICS_OTHER    ? NULL
-                                                   : "GET, HEAD");
+        not_here(t);
     }
 }
 
@@ -488,8 +510,13 @@ static void on_head(void *ctx, http_call *call)
     }
     call->user = t;
     headers_request_id(http_call_field(call, "X-Request-Id"), t->id);
+    s2a_error err = { .status = S2A_OK };
+    if (target_normalise(call->target, &t->target, &err) != S2A_OK) {
+        txn_error(t, err.status == S2A_NOMEM ? 500 : 400, err.message, NULL);
+        return;
+    }
     t->route = route_of(t);
-    if (!authorized(t))
+    if (!entry_check(t) || !authorized(t))
         return;
     /* What nobody here looks into does not wait until it is whole, and may be of any length. */
     if (s->up && t->route == METRICS_OTHER && call->has_body) {
@@ -632,8 +659,11 @@ static s2a_status parts_start(serve *s, s2a_error *err)
     if (o->step1_budget_ms > 0 && enough < *timeout_ms)
         *timeout_ms = (uint32_t)enough;
     s->engines = engines_new(&s->o.engine_options, o->upstream ? NULL : o->engine);
+    /* As many as there can be requests: who passes through meets no limit of step 1. */
+    s->readers = pool_start(SERVE_READERS, o->max_connections + SERVE_CONNECTIONS_SPARE, job_read,
+                            NULL, NULL);
     s->pool = pool_start(o->workers, o->queue, job_run, &s->metrics.queued, &s->metrics.working);
-    return s->engines && s->pool ? S2A_OK : error_nomem(err);
+    return s->engines && s->readers && s->pool ? S2A_OK : error_nomem(err);
 }
 
 s2a_status serve_start(const serve_options *options, serve **out, s2a_error *err)
@@ -647,6 +677,8 @@ s2a_status serve_start(const serve_options *options, serve **out, s2a_error *err
     if (!s)
         return error_nomem(err);
     s->o = *options;
+    s->guarded = !options->keys_file &&
+                 (origin_is_loopback(options->host) || options->allow_hosts.count > 0);
     metrics_init(&s->metrics);
     pthread_mutex_init(&s->lock, NULL);
     descriptors_raise();
@@ -716,6 +748,7 @@ void serve_stop(serve *s)
         return;
     if (s->http)
         http_server_stop(s->http);
+    pool_stop(s->readers); /* what they still hand on, the other one refuses or runs */
     pool_stop(s->pool);
     upstream_stop(s->up);
     http_server_free(s->http);

@@ -6,6 +6,7 @@
 #define S2A_SERVE_SERVE_H
 
 #include "serve/chat.h"
+#include "serve/origin.h"
 
 typedef struct serve serve;
 
@@ -25,7 +26,9 @@ typedef struct serve_options {
     uint32_t step1_budget_ms; /* 0 = no limit */
     double temperature, top_p; /* of step 1, and of answers of the engine unless the request says */
     uint32_t seed, max_tokens;
-    const char *keys_file; /* NULL: anybody may ask */
+    const char *keys_file; /* NULL: anybody may ask; on a loopback address then no web page */
+    origin_list allow_hosts;   /* names under which that address may be asked */
+    origin_list allow_origins; /* pages that may ask all the same, and read the answers */
     const char *tls_cert, *tls_key; /* PEM texts */
     size_t max_body;
     uint32_t max_connections, workers, queue, head_ms, body_ms, upstream_idle_ms;

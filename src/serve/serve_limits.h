@@ -8,11 +8,14 @@
 #include <stddef.h>
 
 #define SERVE_HEAD_BYTES ((size_t)32 << 10)  /* request line and headers: 431, 414 */
+#define SERVE_ANSWER_HEAD_BYTES ((size_t)16 << 10) /* the same of an answer of upstream: 502 */
+#define SERVE_POOL_BYTES (2 * SERVE_HEAD_BYTES)    /* of a connection: both must fit into it */
 #define SERVE_HEADERS 100                    /* headers of a request: 431 */
 #define SERVE_BODY_BYTES ((size_t)32 << 20)  /* a request's body: 413; --max-body */
 #define SERVE_CONNECTIONS 4096u              /* --max-connections: 503 */
 #define SERVE_CONNECTIONS_SPARE 64u          /* more that are let in to be told 503 */
 #define SERVE_WORKERS 16u                    /* requests in step 1 at a time; --workers */
+#define SERVE_READERS 2u                     /* threads that read bodies which may ask for S2A */
 #define SERVE_QUEUE 256u                     /* requests that wait for a worker: 503; --queue */
 #define SERVE_HEAD_MS 10000u                 /* until the head is there: 408; --head-timeout */
 #define SERVE_BODY_MS 300000u                /* until the body is there: 408; --body-timeout */
@@ -31,8 +34,11 @@
 #define SERVE_TARGETS 64                     /* texts of one request that are judged */
 #define SERVE_TURNS (LIMIT_MESSAGES - 1)     /* earlier messages that are judged, the latest */
 #define SERVE_ENGINES 64                     /* pairs of model and key that are remembered */
+#define SERVE_ALLOWED 64                     /* --allow-host, and --allow-origin */
 #define SERVE_KEYS 4096                      /* lines of the file of keys */
 #define SERVE_KEYS_FILE_BYTES ((size_t)1 << 20)
+#define SERVE_LOG_BYTES ((size_t)4 << 20) /* of lines that wait for the log: more are dropped */
+#define SERVE_LOG_CLOSE_MS 1000u          /* for the lines that wait when it ends */
 #define SERVE_RETRY_AFTER_S 2
 #define SERVE_THREAD_STACK ((size_t)1 << 20) /* only what is used of it takes memory */
 

@@ -1,6 +1,7 @@
 #include "serve/sse_filter.h"
 
 #include "backend/http_text.h"
+#include "serve/json_keep.h"
 #include "core/limits.h"
 
 #include <stdlib.h>
@@ -96,7 +97,7 @@ static bool rename_chunk(const sse_filter *f, json_t *root)
 }
 
 /* The chunk with step 1 in its usage, held back until what follows it is known. */
-static s2a_status hold(sse_filter *f, json_t *root)
+static s2a_status hold(sse_filter *f, json_t *root, bool kept)
 {
     json_t *usage = json_object_get(root, "usage");
     if (json_is_object(usage)) {
@@ -104,18 +105,18 @@ static s2a_status hold(sse_filter *f, json_t *root)
         if (!reply_usage_add(usage, f->step1))
             return S2A_NOMEM;
     }
-    f->held = json_dumps(root, JSON_COMPACT);
-    f->held_len = f->held ? strlen(f->held) : 0;
+    f->held = json_keep_dump(root, kept, &f->held_len);
     return f->held ? S2A_OK : S2A_NOMEM;
 }
 
 /* A chunk that goes on at once. */
-static s2a_status chunk_pass(const char *type, const json_t *root, buf *out)
+static s2a_status chunk_pass(const char *type, const json_t *root, bool kept, buf *out)
 {
-    char *text = json_dumps(root, JSON_COMPACT);
+    size_t len = 0;
+    char *text = json_keep_dump(root, kept, &len);
     if (!text)
         return S2A_NOMEM;
-    pass(out, type, text, strlen(text));
+    pass(out, type, text, len);
     free(text);
     return S2A_OK;
 }
@@ -123,20 +124,20 @@ static s2a_status chunk_pass(const char *type, const json_t *root, buf *out)
 /* The last chunk, with the s2a object. */
 static s2a_status last(sse_filter *f, buf *out)
 {
-    json_error_t fault;
-    bool nomem = false;
-    json_t *root = f->held ? chat_load(f->held, f->held_len, &fault, &nomem)
-                           : reply_chunk(&f->reply, NULL, NULL, NULL);
+    json_t *root = NULL;
+    bool kept = false;
+    if (f->held)
+        json_keep_load(f->held, f->held_len, &root, &kept, NULL);
+    else
+        root = reply_chunk(&f->reply, NULL, NULL, NULL);
     json_t *object = f->s2a(f->ctx);
     bool ok = root && object && json_object_set(root, "s2a", object) == 0;
     json_decref(object);
     free(f->held);
     f->held = NULL;
-    if (!ok) {
-        json_decref(root);
-        return S2A_NOMEM;
-    }
-    return reply_event(out, root) ? S2A_OK : S2A_NOMEM;
+    s2a_status status = ok ? chunk_pass("", root, kept, out) : S2A_NOMEM;
+    json_decref(root);
+    return status;
 }
 
 static s2a_status event(sse_filter *f, const sse_event *e, buf *out)
@@ -155,10 +156,9 @@ static s2a_status event(sse_filter *f, const sse_event *e, buf *out)
         return status;
     }
     held_pass(f, out);
-    json_error_t fault;
-    bool nomem = false;
-    json_t *root = chat_load(e->data, e->len, &fault, &nomem);
-    if (nomem)
+    json_t *root = NULL;
+    bool kept = false;
+    if (json_keep_load(e->data, e->len, &root, &kept, NULL) == S2A_NOMEM)
         return S2A_NOMEM;
     const json_t *error = json_object_get(root, "error");
     f->failed |= !strcmp(e->type, "error") || (error && !json_is_null(error));
@@ -168,9 +168,9 @@ static s2a_status event(sse_filter *f, const sse_event *e, buf *out)
     else if (!rename_chunk(f, root))
         status = S2A_NOMEM;
     else if (may_be_last(root))
-        status = hold(f, root);
+        status = hold(f, root, kept);
     else
-        status = chunk_pass(e->type, root, out);
+        status = chunk_pass(e->type, root, kept, out);
     json_decref(root);
     return status;
 }

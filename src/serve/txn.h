@@ -24,9 +24,11 @@ struct serve {
     char *origin;    /* of upstream: scheme, host and port */
     char *base_path; /* what stands for /v1 there; "" or "/v1" ... */
     char *root_path; /* what other paths are put after */
+    bool guarded;    /* whoever is on this machine may ask, and no web page may */
     http_server *http;
     upstream *up;
-    pool *pool;
+    pool *readers; /* of bodies; they wait for nothing */
+    pool *pool;    /* step 1 */
     engines *engines;
     access_log *log;
     metrics metrics;
@@ -41,11 +43,13 @@ struct txn {
     serve *s;
     http_call *call;
     atomic_int refs;
+    char *target; /* the call's in normal form; what is decided is decided by it */
     metrics_route route;
     char id[HEADERS_ID_SIZE];
     const char *bearer; /* what goes upstream as Authorization: the call's own, or the server's */
     bool own_authorization; /* the call's Authorization may go upstream */
     bool model_by_id;   /* GET /v1/models/ID */
+    bool cors;          /* a page of another origin reads the answer: upstream has no say in that */
     pthread_mutex_t lock;
     flow *flow; /* under lock; the one that runs */
     atomic_bool gone, late;
@@ -88,12 +92,16 @@ void txn_json(txn *t, int status, json_t *value, const char *fallback);
 bool txn_stream_begin(txn *t);
 /* An event; takes value over. */
 void txn_event(txn *t, json_t *value);
+/* To the readers, or to the workers, with a reference; 503 when their queue is full. */
+void txn_submit(txn *t, pool *to);
 /* Ends the answer with an error: of the status where the head has not gone, else as an event. */
 void txn_fail(txn *t, int status, const char *message, const char *code);
-/* Builds the path of upstream for a target of ours. malloc'ed. */
-char *txn_upstream_target(const serve *s, const char *target);
+/* The fields of an answer of upstream that go on to the client, as headers_back. */
+size_t txn_fields_back(const txn *t, const http_field *fields, size_t count, http_field *out,
+                       size_t max);
 /* Starts a flow as the one of the transaction, which gets a reference; false: none was started, and
- * the answer is an error. body NULL: none; target NULL: the call's own. */
+ * the answer is an error. body NULL: none; target NULL: the call's own. A target is in normal
+ * form. */
 bool txn_flow(txn *t, const char *target, const char *body, size_t body_len, bool streamed,
               bool parsed, const flow_handler *handler);
 /* The flow has ended: to be called in on_end, last. */
@@ -105,7 +113,9 @@ int txn_flow_status(flow_result result);
 void pass_start(txn *t);
 void pass_start_streamed(txn *t);
 bool pass_piece(txn *t, const char *data, size_t len);
-/* job.c: runs on a worker; has a reference, which it gives back. */
+/* job.c: reads the body on a reader, and does step 1 on a worker. Each has a reference, which it gives
+ * back. */
+void job_read(void *ctx);
 void job_run(void *ctx);
 int job_tick(serve *s);
 /* forward.c */
@@ -115,6 +125,11 @@ void forward_models(txn *t);
 s2a_status embedded_check(const chat_request *q, const char *model, s2a_error *err);
 void embedded_answer(txn *t);
 void embedded_models(txn *t);
+/* entry.c: whether the request may be made at all, from where it comes and as what; answered if not,
+ * and if it only asks what it may do. */
+bool entry_check(txn *t);
+/* An answer without a body but that of an error: the methods that there are. */
+void entry_methods(txn *t, int status, const char *allow);
 /* page.c: false when the path is none of the page's. */
 bool page_reply(http_call *call, const char *path, size_t len);
 

@@ -42,7 +42,8 @@ struct flow {
     size_t field_count, field_cap;
     int status;
     int64_t length;
-    bool head_told, running, ended, paused, send_paused;
+    size_t head_bytes; /* of the head that is being read */
+    bool head_told, head_large, running, ended, paused, send_paused;
     flow *previous, *next; /* of those that run */
     /* under up->lock */
     unsigned int wishes;
@@ -186,15 +187,20 @@ static size_t on_header(char *line, size_t size, size_t count, void *ctx)
     size_t len = size * count;
     if (f->head_told) /* trailers */
         return len;
+    f->head_bytes += len;
     if (len >= 5 && !memcmp(line, "HTTP/", 5)) {
         fields_clear(f);
         f->length = -1;
         f->status = 0;
+        f->head_bytes = len;
         const char *space = memchr(line, ' ', len);
         if (space)
             f->status = atoi(space + 1);
         return len;
     }
+    f->head_large |= f->head_bytes > SERVE_ANSWER_HEAD_BYTES || f->field_count == FIELDS_MAX;
+    if (f->head_large)
+        return 0;
     if (len > 2 || line[0] != '\r')
         return field_add(f, line, len) ? len : 0;
     if (f->status < 200)
@@ -431,6 +437,8 @@ static void flow_end(flow *f, flow_result result, CURLcode code)
     char why[400] = "";
     if (result == FLOW_CANCELLED)
         snprintf(why, sizeof why, "cancelled");
+    else if (f->head_large)
+        snprintf(why, sizeof why, "%.250s: the head of its answer is too large", f->origin);
     else if (result != FLOW_DONE)
         snprintf(why, sizeof why, "%.250s: %.120s", f->origin, curl_easy_strerror(code));
     /* A head without a body, and an answer that ended before its head was whole. */

@@ -36,7 +36,8 @@ ask() {
 import ssl, sys, urllib.error, urllib.request
 url, path, body = sys.argv[1], sys.argv[2], sys.argv[3]
 base = url[:-3]
-request = urllib.request.Request(base + path, body.encode() if body else None)
+request = urllib.request.Request(base + path, body.encode() if body else None,
+                                 {"Content-Type": "application/json"})
 for field in sys.argv[4:]:
     name, value = field.split(": ", 1)
     request.add_header(name, value)
@@ -151,6 +152,60 @@ for more in "" twice; do
     wait $asking
 done
 
+# ---- standard error, or the log, that nobody reads: it answers, reloads and ends
+mkfifo "$work/stuck"
+exec 9<>"$work/stuck"
+python3 - "$work/stuck" <<'PY'
+import os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_NONBLOCK)
+try:
+    while True:
+        os.write(fd, b"x" * 4096)
+except BlockingIOError:
+    pass
+PY
+for log in - "$work/stuck"; do
+    : >"$work/out"
+    test="s2a serve --access-log $log, stuck"
+    "$bin" serve --port 0 --verbose --access-log "$log" --api-keys "$work/keys" >"$work/out" 2>"$work/stuck" &
+    server=$!
+    for ((i = 0; i < 500; i++)); do [[ -s $work/out ]] && break; sleep 0.02; done
+    url=$(head -n 1 "$work/out")
+    for ((i = 0; i < 3; i++)); do answer '"status":"ok"' /health ""; done
+    kill -HUP $server
+    sleep 0.2
+    kill -HUP $server
+    answer '"status":"ok"' /health ""
+    SECONDS=0
+    stop
+    want_status 0
+    checks=$((checks + 1))
+    ((SECONDS < 8)) || fail "it took $SECONDS s to end"
+done
+exec 9>&-
+
+# ---- a burst of idle connections, far more than are let in: it answers after that, and ends
+start --max-connections 64 --access-log off
+for round in 1 2 3; do
+    python3 - "$url" <<'PY'
+import socket, sys, time, urllib.parse
+at = urllib.parse.urlsplit(sys.argv[1])
+sockets = []
+for i in range(900):
+    s = socket.socket()
+    s.setblocking(False)
+    s.connect_ex((at.hostname, at.port))
+    sockets.append(s)
+time.sleep(0.5)
+PY
+done
+answer '"status":"ok"' /health ""
+SECONDS=0
+stop
+want_status 0
+checks=$((checks + 1))
+((SECONDS < 6)) || fail "it took $SECONDS s to end after a burst"
+
 # ---- TLS
 if command -v openssl >/dev/null; then
     openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout "$work/key.pem" \
@@ -194,6 +249,10 @@ refused 2 "each request names its own" serve --upstream http://h/v1 --model m
 refused 2 "--upstream: not a base URL" serve --upstream nonsense
 refused 2 "--host nowhere: not an address" serve --host nowhere
 refused 1 "/nonexistent: No such file" serve --api-keys /nonexistent
+printf %s "" | sha256sum >"$work/empty"
+refused 2 "SHA-256 of an empty key" serve --api-keys "$work/empty"
+refused 2 "--allow-host" serve --allow-host 'a b'
+refused 2 "--allow-origin" serve --allow-origin http://localhost:3000/
 refused 2 "no key in it" serve --api-keys /dev/null
 refused 1 "--access-log /nonexistent/x" serve --access-log /nonexistent/x
 start

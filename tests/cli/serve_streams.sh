@@ -29,7 +29,7 @@ async def upstream(reader, writer):
 
 async def client(port):
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET /stream HTTP/1.1\r\nHost: h\r\n\r\n")
+    writer.write(b"GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
     await reader.readuntil(b"data: 1\n\n")
     return writer
 

@@ -116,7 +116,7 @@ static bool run_reply(void)
 static bool run_keys(void)
 {
     static const char text[] = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n"
-                               "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n";
+                               "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1\n";
     keys *k = NULL;
     s2a_error err;
     s2a_status status = keys_parse("f", text, sizeof text - 1, &k, &err);

@@ -9,12 +9,15 @@
 
 #include <cmocka.h>
 
+#include "cases.h"
 #include "core/limits.h"
 #include "serve/chat.h"
 #include "serve/headers.h"
 #include "serve/keys.h"
 #include "serve/metrics.h"
+#include "serve/origin.h"
 #include "serve/sse_filter.h"
+#include "serve/target.h"
 
 static const chat_ask defaults = { .mode = S2A_MODE_DEFAULT, .preset = S2A_PRESET_AUTO,
                                    .show = CHAT_SHOW_REASONING_CONTENT, .threshold = NAN };
@@ -80,6 +83,107 @@ static void test_asked(void **state)
         assert_dump(&q, rows[i].left);
         chat_free(&q);
     }
+}
+
+/* Only an escape that could spell the prefix or "s2a" has a body read; another coding always. */
+static void test_may_ask(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        size_t len;
+        bool may;
+    } rows[] = {
+#define ROW(text, may) { text, sizeof text - 1, may }
+        ROW("{\"a\":\"caf\\u00e9\"}", false), ROW("{\"a\":\"\\u003cb\\u003e\\u0026\\u0027\"}", false),
+        ROW("{\"a\":\"\\u0000\\u001b\\u2019\\u0065\"}", false), ROW("\\u00", false), ROW("\\u007", false),
+        ROW("{\"a\":\"\\u0073\"}", true), ROW("{\"a\":\"\\u0032\"}", true),
+        ROW("{\"a\":\"\\u0061\"}", true), ROW("{\"a\":\"\\u002D\"}", true), ROW("", false), ROW("{", false),
+        ROW("{\0\"\0s\0", true), ROW("\0{\0\"", true), ROW("\xff\xfe{\0", true), ROW("\xfe\xff\0{", true),
+        ROW("{\"a\":\"\0\"}", false), ROW("{\0\0\0", true),
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (chat_may_ask(rows[i].body, rows[i].len, "s2a-", NULL) != rows[i].may)
+            print_error("%s\n", rows[i].body);
+        assert_int_equal(chat_may_ask(rows[i].body, rows[i].len, "s2a-", NULL), rows[i].may);
+    }
+}
+
+/* What may be in a body besides what is ours comes back as it came, in its digits and escapes. */
+static void test_kept_values(void **state)
+{
+    (void)state;
+    static const char *const values[] = {
+        "18446744073709551615", "-9223372036854775809", "9223372036854775807", "1e999", "-1E+9999",
+        "[123456789012345678901234567890,1.5e400]", "\"\\ud83d\"", "\"a\\udc00\\ud800b\"",
+        "{\"\\u0000\":1,\"\\ud83d\":2}", "\"\\u0000\"", "\"1e999 \\\"99999999999999999999\"",
+    };
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        for (int half = 0; half < 2; half++) {
+            char body[400], left[400];
+            chat_request q;
+            const char *more = half ? ",\"z\":\"\\udfff\"" : "";
+            snprintf(body, sizeof body, "{\"model\":\"s2a-m\",\"x\":%s," M("\"x\"") "%s}", values[i], more);
+            snprintf(left, sizeof left, "{\"model\":\"m\",\"x\":%s," M("\"y\"") "%s}", values[i], more);
+            assert_int_equal(parse(body, NULL, &q), S2A_OK);
+            assert_true(q.wanted);
+            assert_true(chat_put(&q, 0, "y", 1));
+            assert_dump(&q, left);
+            chat_free(&q);
+        }
+    /* in a text that is judged, half a pair is a character; what a model writes is no number */
+    chat_request q;
+    assert_int_equal(parse("{\"model\":\"s2a-m\"," M("\"a \\ud83d\"") "}", NULL, &q), S2A_OK);
+    assert_string_equal(q.targets[0].text, "a \xf4\x8f\xa0\xbd");
+    assert_true(chat_put(&q, 0, "\xf4\x8f\x9f\xbe" "12", 6));
+    assert_dump(&q, "{\"model\":\"m\"," M("\"12\"") "}");
+    assert_true(chat_put(&q, 0, "\"\xf4\x8f\x9f\xbe" "12\"\xf4\x8f\xa0\xbd", 12));
+    assert_dump(&q, "{\"model\":\"m\"," M("\"\\\"\xf4\x8f\x9f\xbe" "12\\\"\\ud83d\"") "}");
+    chat_free(&q);
+}
+
+/* The table of JSONTestSuite, each text as a value of a body that asks. */
+static void test_json_table(void **state)
+{
+    (void)state;
+    case_file file = cases_read("tests/cases/json.txt");
+    size_t read = 0;
+    for (size_t i = 0; i < file.count; i++) {
+        const char *name = file.cases[i].name;
+        const case_field *text = case_get(&file.cases[i], "text");
+        buf body;
+        chat_request q;
+        s2a_error err = { .status = S2A_OK };
+        buf_init(&body, 1 << 20);
+        buf_adds(&body, "{\"model\":\"s2a-m\"," M("\"x\"") ",\"x\":");
+        buf_add(&body, text->value, text->len);
+        buf_adds(&body, "}");
+        s2a_status status =
+            chat_parse(body.data, body.len, true, "s2a-", NULL, &defaults, &q, &err);
+        bool good = name[0] == 'y' ? status == S2A_OK
+                    : name[0] == 'n' ? status != S2A_OK
+                                     : status == S2A_OK || err.message[0];
+        if (!good)
+            print_error("%s: %d %s\n", name, status, err.message);
+        assert_true(good);
+        if (status == S2A_OK) {
+            size_t len = 0, again_len = 0;
+            char *dump = chat_dump(&q, &len), *again = NULL;
+            chat_request r;
+            assert_true(q.wanted);
+            assert_int_equal(chat_parse(dump, len, true, "s2a-", "auto", &defaults, &r, &err), S2A_OK);
+            again = chat_dump(&r, &again_len);
+            assert_string_equal(again, dump);
+            free(again);
+            free(dump);
+            chat_free(&r);
+            read++;
+        }
+        chat_free(&q);
+        buf_free(&body);
+    }
+    assert_true(read >= 100); /* 95 of y_, and what is kept of i_ */
+    cases_free(&file);
 }
 
 static void test_how(void **state)
@@ -186,7 +290,9 @@ static void test_wrong(void **state)
         "", "x", "[]", "{\"s2a\":null," M("\"x\"") "}", "{\"s2a\":{\"keep\":2}," M("\"x\"") "}",
         "{\"s2a\":{\"keep\":\"1\"}," M("\"x\"") "}", "{\"s2a\":{\"mode\":1}," M("\"x\"") "}",
         "{\"s2a\":{\"mode\":\"none\"}," M("\"x\"") "}", "{\"s2a\":{}}", "{\"s2a\":{},\"messages\":[1]}",
-        "{\"s2a\":{},\"messages\":{}}", "{\"a\":\"\xff\"}", "{\"a\":99999999999999999999999}",
+        "{\"s2a\":{},\"messages\":{}}", "{\"a\":\"\xff\"}", "{\"a\":NaN}", "\xef\xbb\xbf{}", "{} x", "{\"a\":\"\xed\xa0\xbd\"}",
+        "{\"a\":\"\\ud83d\",\"b\":\"\xf4\x8f\xbf\xbf\"}", "{\"a\":1e999,\"b\":\"\\udbff\\udfff\"}",
+        "{99999999999999999999999:1}", "{\"a\":-}", "{\"a\":01e999}", "{\"a\":1e999x}",
     };
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
         chat_request q;
@@ -390,6 +496,85 @@ static void test_ids(void **state)
     assert_string_equal(headers_bearer("bearer  x"), "x");
 }
 
+/* ---- where it goes, and who asks -------------------------------------------------------- */
+
+static void test_target(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *given, *normal; /* NULL: refused */
+    } rows[] = {
+        { "/", "/" }, { "/v1/x?y=../z&%2e", "/v1/x?y=../z&%2e" }, { "/?", "/?" },
+        { "/v1/../../other", "/other" }, { "/../admin", "/admin" }, { "/..", "/" }, { "/.", "/" },
+        { "/v1/%2e%2e/%2E./admin", "/admin" }, { "/a/.%2e/b", "/b" }, { "/a/b/..", "/a/" },
+        { "/a/b/.", "/a/b/" }, { "/a/./b/../c", "/a/c" }, { "/a//../b", "/a/b" }, { "//", "//" },
+        { "/v1/%63hat/completions", "/v1/chat/completions" }, { "/..?..", "/?.." },
+        { "/v1/models/org%2Fname%20x", "/v1/models/org%2Fname%20x" }, { "/%zz%2", "/%zz%2" },
+        { "/...", "/..." }, { "/a..b/..c", "/a..b/..c" }, { "/x/%7euser%41", "/x/~userA" },
+        { "/v1/..%2f..%2fadmin", NULL }, { "/v1/%2e%2e%2Fadmin", NULL }, { "/v1/x%2f..", NULL },
+        { "/v1/..\\admin", NULL }, { "/v1/..%5Cadmin", NULL }, { "/v1/..;a=b/admin", NULL },
+        { "/v1/%252e%252e/admin", NULL }, { "/v1/%25252e%25252e/x", NULL }, { "/v1/..%00/x", NULL },
+        { "/a%252525252525", NULL }, { "/v1/%2e%2e%3b/x", NULL },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char *out = NULL;
+        s2a_error err = { .status = S2A_OK };
+        s2a_status status = target_normalise(rows[i].given, &out, &err);
+        if ((status == S2A_OK) != (rows[i].normal != NULL) || (out && strcmp(out, rows[i].normal)))
+            print_error("%s: %s\n", rows[i].given, out ? out : err.message);
+        assert_int_equal(status, rows[i].normal ? S2A_OK : S2A_INPUT);
+        if (rows[i].normal)
+            assert_string_equal(out, rows[i].normal);
+        free(out);
+    }
+}
+
+static void test_hosts(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "llm.example", "other.example:81" };
+    const origin_list allowed = { names, 2 };
+    static const char *const ours[] = {
+        "localhost", "LocalHost:8080", "a.localhost", "localhost.", "127.0.0.1", "127.0.0.1:8080",
+        "[::1]", "[::1]:80", "192.0.2.7:1", "llm.example", "LLM.example:8443", "other.example:81",
+    };
+    static const char *const theirs[] = {
+        "evil.example", "evil.example:8080", "localhost.evil.example", "xlocalhost", "127.0.0.1.evil",
+        "llm.example.evil", "other.example", "other.example:82", "", ":80", "[::1", "[x]", "1.2.3",
+        "localhost:80:90", "localhost,evil",
+    };
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        assert_true(origin_host_is_ours(ours[i], &allowed));
+    for (size_t i = 0; i < sizeof theirs / sizeof theirs[0]; i++) {
+        if (origin_host_is_ours(theirs[i], &allowed))
+            print_error("%s\n", theirs[i]);
+        assert_false(origin_host_is_ours(theirs[i], &allowed));
+    }
+    assert_true(origin_host_is_ours(NULL, &allowed));
+    assert_true(origin_is_own("http://127.0.0.1:80", "127.0.0.1:80"));
+    assert_false(origin_is_own("http://127.0.0.1:81", "127.0.0.1:80"));
+    assert_false(origin_is_own("null", "127.0.0.1:80"));
+    assert_false(origin_is_own("chrome-extension://h", "h"));
+    assert_false(origin_is_own("http://", NULL));
+    static const char *const types[] = { "application/json", "Application/JSON ; charset=utf-8",
+                                         "application/json;x", "application/json\t" };
+    static const char *const other[] = { "text/plain", "application/jsonx", "", "application/json x",
+                                         "text/plain;application/json", "application/json x; y" };
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        assert_true(origin_type_is(types[i], "application/json"));
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++)
+        assert_false(origin_type_is(other[i], "application/json"));
+    assert_false(origin_type_is(NULL, "application/json"));
+    static const char *const loopback[] = { NULL, "127.0.0.1", "127.8.0.1", "::1", "localhost" };
+    for (size_t i = 0; i < 5; i++)
+        assert_true(origin_is_loopback(loopback[i]));
+    assert_false(origin_is_loopback("0.0.0.0"));
+    assert_false(origin_is_loopback("::"));
+    assert_true(origin_is_valid("http://a:1") && origin_is_valid("null") && origin_is_valid("x://[::1]"));
+    assert_false(origin_is_valid("http://a/") || origin_is_valid("a") || origin_is_valid("http://"));
+    assert_false(origin_is_valid("*") || origin_host_is_valid("a/b") || origin_host_is_valid(""));
+}
+
 /* ---- keys ------------------------------------------------------------------------------- */
 
 #define ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" /* of "abc": FIPS 180-2 */
@@ -400,16 +585,20 @@ static void test_keys(void **state)
     keys *k = NULL;
     s2a_error err;
     static const char text[] = "# two\n\n  " ABC "  name\r\n"
-                               "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855";
+                               "248D6A61D20638B8E5C026930C3E6039A33CE45964FF2167F6ECEDD419DB06C1";
     assert_int_equal(keys_parse("f", text, sizeof text - 1, &k, &err), S2A_OK);
     assert_int_equal(keys_count(k), 2);
     assert_true(keys_allow(k, "abc"));
-    assert_true(keys_allow(k, "")); /* its hash is there */
+    assert_true(keys_allow(k, "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"));
+    assert_false(keys_allow(k, ""));
     assert_false(keys_allow(k, "abcd"));
     assert_false(keys_allow(k, ABC));
     assert_false(keys_allow(k, NULL));
     keys_free(k);
-    static const char *const bad[] = { "", "# none\n", "abc\n", ABC "0\n", ABC ":x\n", ABC "\nx\n" };
+    static const char *const bad[] = { "", "# none\n", "abc\n", ABC "0\n", ABC ":x\n",
+                                       ABC "\nE3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855 name\n",
+                                       "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  -\n",
+                                       ABC "\nx\n" };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_int_equal(keys_parse("f", bad[i], strlen(bad[i]), &k, &err), S2A_ARGUMENT);
         assert_null(k);
@@ -593,7 +782,7 @@ static void test_metrics(void **state)
     atomic_store(&m->removed_bytes, 50);
     buf out;
     buf_init(&out, 1 << 20);
-    metrics_gauges g = { 3, 2, true };
+    metrics_gauges g = { 3, 2, true, 5 };
     metrics_write(m, &g, &out);
     assert_int_equal(out.status, S2A_OK);
     static const char *const lines[] = {
@@ -609,6 +798,7 @@ static void test_metrics(void **state)
         "\ns2a_fallbacks_total{reason=\"new_code\"} 0\n",
         "\ns2a_removed_share 0.250000\n",
         "\ns2a_saved_tokens_estimated_total 12\n",
+        "\ns2a_log_dropped_total 5\n",
         "\ns2a_connections 3\n",
         "\ns2a_draining 1\n",
     };
@@ -625,6 +815,8 @@ static void test_metrics(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_may_ask), cmocka_unit_test(test_kept_values),
+        cmocka_unit_test(test_json_table),
         cmocka_unit_test(test_asked),   cmocka_unit_test(test_how),
         cmocka_unit_test(test_wrong),   cmocka_unit_test(test_untrusted_preset),
         cmocka_unit_test(test_protect),
@@ -632,6 +824,8 @@ int main(void)
         cmocka_unit_test(test_target_limit), cmocka_unit_test(test_turns),
         cmocka_unit_test(test_turn_limits), cmocka_unit_test(test_shape),
         cmocka_unit_test(test_headers), cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_target),
+        cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_keys),    cmocka_unit_test(test_filter),
         cmocka_unit_test(test_filter_names), cmocka_unit_test(test_filter_no_last_chunk),
         cmocka_unit_test(test_models),  cmocka_unit_test(test_metrics),

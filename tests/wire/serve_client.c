@@ -234,7 +234,7 @@ answer client_post(int port, const char *path, const char *fields, const char *b
 {
     char *request = NULL;
     int n = asprintf(&request,
-                     "POST %s HTTP/1.1\r\nHost: h\r\n%sContent-Type: application/json\r\n"
+                     "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\n%sContent-Type: application/json\r\n"
                      "Content-Length: %zu\r\n\r\n%s",
                      path, fields, strlen(body), body);
     CHECK(n > 0);
@@ -246,7 +246,7 @@ answer client_post(int port, const char *path, const char *fields, const char *b
 answer client_get(int port, const char *path, const char *fields)
 {
     char *request = NULL;
-    int n = asprintf(&request, "GET %s HTTP/1.1\r\nHost: h\r\n%s\r\n", path, fields);
+    int n = asprintf(&request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n%s\r\n", path, fields);
     CHECK(n > 0);
     answer a = client_ask(port, request, (size_t)n);
     free(request);

@@ -54,7 +54,8 @@ int ask_open(const rig *r, const char *body)
 {
     char *request = NULL;
     assert_true(asprintf(&request,
-                         "POST " CHAT " HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n%s",
+                         "POST " CHAT " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "
+                         "application/json\r\nContent-Length: %zu\r\n\r\n%s",
                          strlen(body), body) > 0);
     int s = client_connect(r->port);
     client_text(s, request);

@@ -37,7 +37,7 @@ static void assert_alive(int port)
     answer_free(&a);
 }
 
-#define HEAD "POST " CHAT " HTTP/1.1\r\nHost: h\r\n"
+#define HEAD "POST " CHAT " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 
 static void test_raw_list(void **state)
 {
@@ -77,14 +77,14 @@ static void test_raw_list(void **state)
         { "a length that is empty", HEAD "Content-Length:\r\n\r\nabcd", 400 },
         { "a line without a colon", HEAD "nonsense\r\n\r\n", 400 },
         { "a carriage return in a value", HEAD "X: a\rb\r\nContent-Length: 0\r\n\r\n", 400 },
-        { "a fold before all", "GET /health HTTP/1.1\r\n X: 1\r\nHost: h\r\n\r\n", 400 },
+        { "a fold before all", "GET /health HTTP/1.1\r\n X: 1\r\nHost: 127.0.0.1\r\n\r\n", 400 },
         { "almost chunked", HEAD "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501 },
         { "two hosts", "GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400 },
         { "no host", "GET /health HTTP/1.1\r\n\r\n", 400 },
-        { "a target that is no path", "GET http://evil/health HTTP/1.1\r\nHost: h\r\n\r\n", 400 },
+        { "a target that is no path", "GET http://evil/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400 },
         { "chunked in 1.0", "POST " CHAT " HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
           400 },
-        { "a method that is no token", "G(T /health HTTP/1.1\r\nHost: h\r\n\r\n", 400 },
+        { "a method that is no token", "G(T /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400 },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         int status = status_of(r.port, rows[i].request, strlen(rows[i].request));
@@ -102,7 +102,7 @@ static void test_garbage(void **state)
     (void)state;
     rig r = embedded("x\n", NULL);
     static const char *const lines[] = { "\x16\x03\x01\x02garbage\r\n\r\n", "GET\r\n\r\n",
-                                         "GET /health HTTP/9.9\r\nHost: h\r\n\r\n",
+                                         "GET /health HTTP/9.9\r\nHost: 127.0.0.1\r\n\r\n",
                                          "HELO there\r\n\r\n", "GET /health\r\n\r\n" };
     for (size_t i = 0; i < 5; i++) {
         int s = client_connect(r.port);
@@ -125,9 +125,9 @@ static void test_smuggled(void **state)
     serve_options o;
     serve_test_upstream(&o, fake_server_port(up), url);
     serve *s = serve_test_start(&o);
-    static const char request[] = "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n"
+    static const char request[] = "POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 4\r\n"
                                   "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-                                  "GET /secret HTTP/1.1\r\nHost: h\r\n\r\n";
+                                  "GET /secret HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
     int c = client_connect(serve_port(s));
     client_text(c, request);
     answer a = client_read_answer(c, false);
@@ -143,7 +143,7 @@ static void test_smuggled(void **state)
 
 static int with_head_of(int port, size_t bytes)
 {
-    static const char start[] = "GET /health HTTP/1.1\r\nHost: h\r\nX-Long: ";
+    static const char start[] = "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ";
     char *request = malloc(bytes + 100);
     memcpy(request, start, sizeof start - 1);
     memset(request + sizeof start - 1, 'a', bytes - (sizeof start - 1) - 4);
@@ -158,13 +158,16 @@ static void test_head_size(void **state)
     (void)state;
     rig r = embedded("x\n", NULL);
     assert_int_equal(with_head_of(r.port, 12000), 200);
+    assert_int_equal(with_head_of(r.port, SERVE_HEAD_BYTES), 200);
+    assert_int_equal(with_head_of(r.port, SERVE_HEAD_BYTES + 1), 431);
     assert_int_equal(with_head_of(r.port, SERVE_HEAD_BYTES + 1000), 431);
+    assert_int_equal(with_head_of(r.port, 4 * SERVE_HEAD_BYTES), 431);
     char *request = malloc(SERVE_HEAD_BYTES + 200);
     int n = sprintf(request, "GET /");
     memset(request + n, 'a', SERVE_HEAD_BYTES);
-    strcpy(request + n + SERVE_HEAD_BYTES, " HTTP/1.1\r\nHost: h\r\n\r\n");
+    strcpy(request + n + SERVE_HEAD_BYTES, " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
     assert_int_equal(status_of(r.port, request, strlen(request)), 414);
-    n = sprintf(request, "GET /health HTTP/1.1\r\nHost: h\r\n");
+    n = sprintf(request, "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n");
     for (int i = 0; i < SERVE_HEADERS - 1; i++)
         n += sprintf(request + n, "X-%d: 1\r\n", i);
     strcpy(request + n, "\r\n");
@@ -174,6 +177,42 @@ static void test_head_size(void **state)
     free(request);
     assert_alive(r.port);
     rig_stop(&r);
+}
+
+/* The largest head of an answer, after the largest of a request; one byte more is 502, and so are many
+ * fields, and one that is longer by far. */
+static void test_answer_head(void **state)
+{
+    (void)state;
+    static const char start[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-A: \r\n\r\n";
+    size_t room = SERVE_ANSWER_HEAD_BYTES - (sizeof start - 1);
+    for (int i = 0; i < 4; i++) {
+        char *transcript = calloc(1, 400000), *at = transcript;
+        at += sprintf(at, "HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n");
+        size_t long_one = i < 2 ? room + (size_t)i : i == 2 ? 90000 : 350;
+        for (int k = 0; k < (i == 3 ? 250 : 1); k++) {
+            at += sprintf(at, "X-A: ");
+            memset(at, 'a', long_one);
+            at += long_one;
+            at += sprintf(at, "\\r\\n");
+        }
+        sprintf(at, "\\r\\n\n");
+        rig r = proxy(transcript, NULL);
+        assert_int_equal(with_head_of(r.port, 200), 200); /* health: it is up */
+        static char request[SERVE_HEAD_BYTES + 1];
+        int n = sprintf(request, "GET /x HTTP/1.1\r\nHost: 127.0.0.1\r\nX-B: ");
+        memset(request + n, 'b', SERVE_HEAD_BYTES - (size_t)n - 4);
+        memcpy(request + SERVE_HEAD_BYTES - 4, "\r\n\r\n", 5);
+        answer a = client_ask(r.port, request, SERVE_HEAD_BYTES);
+        assert_int_equal(a.status, i ? 502 : 200);
+        assert_true(a.whole);
+        answer_free(&a);
+        a = client_post(r.port, CHAT, "X-S2A: plain\r\n", BODY); /* gathered */
+        assert_int_equal(a.status, i ? 502 : 200);
+        answer_free(&a);
+        rig_stop(&r);
+        free(transcript);
+    }
 }
 
 static void small_body(serve_options *o)
@@ -317,7 +356,7 @@ static void test_connections(void **state)
     int sockets[3];
     for (int i = 0; i < 3; i++) {
         sockets[i] = client_connect(r.port);
-        client_text(sockets[i], "GET /health HTTP/1.1\r\nHost: h\r\n\r\n");
+        client_text(sockets[i], "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
         answer a = client_read_answer(sockets[i], false);
         assert_int_equal(a.status, 200);
         answer_free(&a);
@@ -349,7 +388,7 @@ static void test_connections_wait(void **state)
         sockets[i] = client_connect(r.port);
     usleep(200000);
     int waiting = client_connect(r.port);
-    client_text(waiting, "GET /health HTTP/1.1\r\nHost: h\r\n\r\n");
+    client_text(waiting, "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
     assert_false(client_read(waiting, &data, &len, "HTTP/1.1", 600));
     for (int i = 0; i < ALL; i++)
         close(sockets[i]);
@@ -357,6 +396,88 @@ static void test_connections_wait(void **state)
     free(data);
     close(waiting);
     rig_stop(&r);
+}
+
+static void burst_limit(serve_options *o)
+{
+    o->max_connections = 64;
+}
+
+/* A connection that is not waited for; -1 = there are no descriptors left. */
+static int knock_once(int port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (s >= 0)
+        connect(s, (struct sockaddr *)&address, sizeof address);
+    return s;
+}
+
+/* Waits until the number behind name in the metrics is value; the connection that asks is one. */
+static void assert_metric(int port, const char *name, int value)
+{
+    char line[100];
+    bool has = false;
+    snprintf(line, sizeof line, "\n%s %d\n", name, value);
+    for (int i = 0; i < 500 && !has; i++) {
+        answer a = client_get(port, "/metrics", "");
+        has = a.status == 200 && answer_has(&a, line);
+        answer_free(&a);
+        usleep(10000);
+    }
+    assert_true(has);
+}
+
+/* Ten times as many connections as are let in, all at once and three times over: it answers after
+ * that, none is counted any more, and it ends. */
+static void burst(const char *sent, bool stay)
+{
+    enum { ALL = 10 * (64 + SERVE_CONNECTIONS_SPARE) };
+    static int sockets[ALL];
+    bool done[ALL];
+    rig r = embedded("x\n", burst_limit);
+    for (int round = 0; round < 3; round++) {
+        memset(done, 0, sizeof done);
+        for (int i = 0; i < ALL; i++)
+            sockets[i] = knock_once(r.port);
+        for (int k = 0; k < (stay ? 20 : 1); k++) {
+            for (int i = 0; i < ALL; i++) /* once it is connected, and once only */
+                if (!done[i])
+                    done[i] = send(sockets[i], sent, strlen(sent), MSG_NOSIGNAL) >= 0;
+            usleep(stay ? 50000 : 1);
+        }
+        for (int i = 0; i < ALL; i++)
+            close(sockets[i]);
+    }
+    assert_metric(r.port, "s2a_connections", 1);
+    assert_metric(r.port, "s2a_in_flight", 1);
+    assert_alive(r.port);
+    double start = clock_ms();
+    rig_stop(&r);
+    assert_true(clock_ms() - start < 5000);
+}
+
+static void test_burst_idle(void **state)
+{
+    (void)state;
+    burst("", true);
+    burst("", false);
+}
+
+static void test_burst_half_heads(void **state)
+{
+    (void)state;
+    burst("GET /health HTTP/1.1\r\nHost: 127", true);
+    burst("GET /health HTTP/1.1\r\nHost: 127", false);
+}
+
+static void test_burst_requests(void **state)
+{
+    (void)state;
+    burst("GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", true);
+    burst(HEAD "Content-Length: 100\r\n\r\n{", true);
+    burst(HEAD "Content-Length: 100\r\n\r\n{", false);
 }
 
 /* ---- keys ------------------------------------------------------------------------------- */
@@ -426,6 +547,228 @@ static void test_keys(void **state)
     unlink(keys_path);
 }
 
+static int with_method(int port, const char *method, const char *path, const char *fields)
+{
+    char request[400];
+    int n = snprintf(request, sizeof request,
+                     "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\n%sContent-Length: 1\r\n\r\nx", method,
+                     path, fields);
+    return status_of(port, request, (size_t)n);
+}
+
+/* Reading the page and the health is free of a key; anything else is not, whatever the path. */
+static void test_keys_by_method(void **state)
+{
+    (void)state;
+    strcpy(keys_path, "/tmp/s2a-keys-XXXXXX");
+    close(mkstemp(keys_path));
+    keys_write("alpha", NULL);
+    rig r = proxy("HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n\n", with_keys);
+    static const char *const methods[] = { "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "QUERY",
+                                           "get" };
+    static const char *const paths[] = { "/", "/?a=b", "/health", "/health?a=b", "/v1/../",
+                                         "/%2e/health" };
+    for (size_t i = 0; i < 7; i++)
+        for (size_t k = 0; k < 6; k++)
+            assert_int_equal(with_method(r.port, methods[i], paths[k], ""), 401);
+    for (size_t k = 0; k < 4; k++)
+        assert_int_equal(with_key(r.port, paths[k], NULL), 200);
+    fake_server_stop(r.up);
+    assert_int_equal(fake_server_requests(r.up), 0);
+    rig_stop(&r);
+    unlink(keys_path);
+}
+
+/* What an upstream would give back with its key in it. */
+static void test_methods_refused(void **state)
+{
+    (void)state;
+    rig r = proxy("HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n\n", NULL);
+    static const char *const methods[] = { "TRACE", "TRACK", "CONNECT", "trace", "Connect" };
+    static const char *const paths[] = { "/x", "/", "/health", CHAT, "/v1/models" };
+    for (size_t i = 0; i < 5; i++)
+        for (size_t k = 0; k < 5; k++)
+            assert_int_equal(with_method(r.port, methods[i], paths[k], ""), 405);
+    fake_server_stop(r.up);
+    assert_int_equal(fake_server_requests(r.up), 0);
+    rig_stop(&r);
+}
+
+/* ---- web pages -------------------------------------------------------------------------- */
+
+static void with_lists(serve_options *o)
+{
+    static const char *const hosts[] = { "llm.example" }, *const origins[] = { "http://app.example" };
+    o->allow_hosts = (origin_list){ hosts, 1 };
+    o->allow_origins = (origin_list){ origins, 1 };
+}
+
+#define OK_UP                                                                                    \
+    "HTTP/1.1 200 OK\\r\\nAccess-Control-Allow-Origin: *\\r\\nContent-Length: 0\\r\\n\\r\\n\n"
+
+static answer page_asks(int port, const char *method, const char *path, const char *fields)
+{
+    char request[600];
+    bool body = !strcmp(method, "POST");
+    int n = snprintf(request, sizeof request, "%s %s HTTP/1.1\r\n%s%s\r\n%s", method, path, fields,
+                     body ? "Content-Length: 2\r\n" : "", body ? "{}" : "");
+    return client_ask(port, request, (size_t)n);
+}
+
+#define OWN "Host: 127.0.0.1:80\r\n"
+#define JSON "Content-Type: application/json\r\n"
+
+static const struct {
+    const char *method, *path, *fields;
+    int status;
+} pages[] = {
+    { "GET", "/", "Host: evil.example\r\n", 403 },
+    { "GET", "/health", "Host: evil.example:8080\r\n", 403 },
+    { "GET", "/v1/models", "Host: localhost.evil.example\r\n", 403 },
+    { "POST", CHAT, "Host: evil.example\r\nOrigin: http://evil.example\r\n" JSON, 403 },
+    { "POST", CHAT, "Host: llm.example\r\n" JSON, 200 },
+    { "POST", CHAT, "Host: localhost:1\r\n" JSON, 200 },
+    { "POST", CHAT, "Host: [::1]:1\r\n" JSON, 200 },
+    { "POST", CHAT, OWN "Origin: https://evil.example\r\n" JSON, 403 },
+    { "POST", CHAT, OWN "Origin: null\r\n" JSON, 403 },
+    { "POST", CHAT, OWN "Origin: http://127.0.0.1:81\r\n" JSON, 403 },
+    { "POST", CHAT, OWN "Origin: http://127.0.0.1:80\r\n" JSON, 200 },
+    { "POST", CHAT, OWN "Origin: http://app.example\r\n" JSON, 200 },
+    { "POST", CHAT, OWN "Origin: http://app.example.evil\r\n" JSON, 403 },
+    { "POST", "/v1/files", OWN "Origin: https://evil.example\r\nContent-Type: multipart/form-data\r\n",
+      403 },
+    { "GET", "/v1/x", OWN "Sec-Fetch-Site: cross-site\r\n", 403 },
+    { "GET", "/v1/models", OWN "Sec-Fetch-Site: same-site\r\n", 403 },
+    { "GET", "/", OWN "Sec-Fetch-Site: cross-site\r\n", 200 },
+    { "GET", "/v1/x", OWN "Sec-Fetch-Site: same-origin\r\n", 200 },
+    { "GET", "/v1/x", OWN "Sec-Fetch-Site: none\r\n", 200 },
+    { "POST", CHAT, OWN "Content-Type: text/plain\r\n", 415 },
+    { "POST", CHAT, OWN "Content-Type: application/x-www-form-urlencoded\r\n", 415 },
+    { "POST", CHAT, OWN "Content-Type: multipart/form-data\r\n", 415 },
+    { "POST", CHAT, OWN, 415 },
+    { "POST", "/v1/x", OWN "Content-Type: text/plain; charset=utf-8\r\n", 415 },
+    { "POST", "/v1/x", OWN, 415 },
+    { "POST", "/", OWN "Content-Type: text/plain\r\n", 415 },
+    { "POST", "/v1/files", OWN "Content-Type: multipart/form-data; boundary=x\r\n", 200 },
+    { "POST", CHAT, OWN "Content-Type: application/json; charset=utf-8\r\n", 200 },
+    { "OPTIONS", CHAT, OWN "Origin: https://evil.example\r\nAccess-Control-Request-Method: POST\r\n",
+      403 },
+    { "OPTIONS", CHAT, OWN "Origin: http://app.example\r\nAccess-Control-Request-Method: POST\r\n",
+      204 },
+    { "OPTIONS", "*", OWN, 204 },
+    { "GET", "*", OWN, 400 },
+};
+
+/* What a page may not ask reaches nobody, whatever upstream would let it. */
+static void test_pages(void **state)
+{
+    (void)state;
+    rig r = proxy(OK_UP, with_lists);
+    size_t through = 0;
+    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
+        answer a = page_asks(r.port, pages[i].method, pages[i].path, pages[i].fields);
+        if (a.status != pages[i].status)
+            print_error("%s %s %s: %d\n", pages[i].method, pages[i].path, pages[i].fields, a.status);
+        assert_int_equal(a.status, pages[i].status);
+        through += a.status == 200 && strcmp(pages[i].path, "/") != 0;
+        if (a.status >= 400 || strstr(pages[i].fields, "Origin: http://app.example\r\n"))
+            assert_field(&a, "Access-Control-Allow-Origin",
+                         strstr(pages[i].fields, "app.example\r\n") ? "http://app.example" : NULL);
+        answer_free(&a);
+    }
+    fake_server_stop(r.up);
+    assert_int_equal(fake_server_requests(r.up), through);
+    rig_stop(&r);
+}
+
+static void test_preflight(void **state)
+{
+    (void)state;
+    strcpy(keys_path, "/tmp/s2a-keys-XXXXXX");
+    close(mkstemp(keys_path));
+    keys_write("alpha", NULL);
+    static const char asks[] = OWN "Origin: http://app.example\r\nAccess-Control-Request-Method: POST\r\n"
+                                   "Access-Control-Request-Headers: authorization,content-type\r\n"
+                                   "Access-Control-Request-Private-Network: true\r\n";
+    for (int keys = 0; keys < 2; keys++) {
+        fake_server *up = fake_server_start(OK_UP);
+        char url[64];
+        serve_options o;
+        serve_test_upstream(&o, fake_server_port(up), url);
+        with_lists(&o);
+        o.keys_file = keys ? keys_path : NULL;
+        serve *s = serve_test_start(&o);
+        answer a = page_asks(serve_port(s), "OPTIONS", CHAT, asks);
+        assert_int_equal(a.status, 204);
+        assert_field(&a, "Access-Control-Allow-Origin", "http://app.example");
+        assert_field(&a, "Access-Control-Allow-Headers", "authorization,content-type");
+        assert_field(&a, "Access-Control-Allow-Private-Network", "true");
+        char *methods = answer_field(&a, "Access-Control-Allow-Methods");
+        assert_non_null(strstr(methods, "POST"));
+        free(methods);
+        answer_free(&a);
+        /* an error of ours can be read by the page, too */
+        a = page_asks(serve_port(s), "POST", CHAT, OWN "Origin: http://app.example\r\n");
+        assert_int_equal(a.status, keys ? 401 : 415);
+        assert_field(&a, "Access-Control-Allow-Origin", "http://app.example");
+        answer_free(&a);
+        serve_stop(s);
+        fake_server_stop(up);
+        assert_int_equal(fake_server_requests(up), 0);
+        fake_server_free(up);
+    }
+    unlink(keys_path);
+}
+
+static void anywhere(serve_options *o)
+{
+    o->host = "0.0.0.0";
+}
+
+static void anywhere_by_name(serve_options *o)
+{
+    with_lists(o);
+    o->host = "0.0.0.0";
+}
+
+/* On another address names cannot be guessed: they are checked once they are said. */
+static void test_pages_elsewhere(void **state)
+{
+    (void)state;
+    for (int named = 0; named < 2; named++) {
+        rig r = embedded("x\n", named ? anywhere_by_name : anywhere);
+        answer a = page_asks(r.port, "GET", "/health", "Host: s2a:8080\r\n");
+        assert_int_equal(a.status, named ? 403 : 200);
+        answer_free(&a);
+        a = page_asks(r.port, "GET", "/health", "Host: llm.example:8080\r\n");
+        assert_int_equal(a.status, 200);
+        answer_free(&a);
+        rig_stop(&r);
+    }
+}
+
+/* Alone, OPTIONS is told what there is. */
+static void test_options_alone(void **state)
+{
+    (void)state;
+    rig r = embedded("x\n", NULL);
+    static const char *const paths[] = { CHAT, "/v1/models", "/", "/health" };
+    for (size_t i = 0; i < 4; i++) {
+        answer a = page_asks(r.port, "OPTIONS", paths[i], OWN);
+        assert_int_equal(a.status, 204);
+        assert_field(&a, "Allow", i ? "GET, HEAD, OPTIONS" : "POST, OPTIONS");
+        answer_free(&a);
+    }
+    answer a = page_asks(r.port, "OPTIONS", "/nothing", OWN);
+    assert_int_equal(a.status, 404);
+    answer_free(&a);
+    a = page_asks(r.port, "GET", CHAT, OWN);
+    assert_int_equal(a.status, 405);
+    assert_field(&a, "Allow", "POST, OPTIONS");
+    answer_free(&a);
+    rig_stop(&r);
+}
+
 /* A key of ours is not shown to upstream, unless that is wanted. */
 static void test_keys_stay_here(void **state)
 {
@@ -469,7 +812,7 @@ static void test_drain(void **state)
     char request[400];
     sprintf(request, HEAD "Content-Length: %zu\r\n\r\n" BODY, strlen(BODY));
     int busy = client_connect(r.port), idle = client_connect(r.port);
-    client_text(idle, "GET /health HTTP/1.1\r\nHost: h\r\n\r\n");
+    client_text(idle, "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
     answer a = client_read_answer(idle, false);
     answer_free(&a);
     client_text(busy, request);
@@ -499,7 +842,7 @@ typedef struct knocker {
 static void *knock(void *ctx)
 {
     const knocker *k = ctx;
-    static const char request[] = "GET /health HTTP/1.1\r\nHost: h\r\n\r\n";
+    static const char request[] = "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(k->port) };
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     while (!atomic_load(k->stop)) {
@@ -631,9 +974,15 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_raw_list),   cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_smuggled),   cmocka_unit_test(test_head_size),
+        cmocka_unit_test(test_answer_head),
         cmocka_unit_test(test_body_size),  cmocka_unit_test(test_depth),
         cmocka_unit_test(test_slow),       cmocka_unit_test(test_queue),
         cmocka_unit_test(test_connections), cmocka_unit_test(test_connections_wait),
+        cmocka_unit_test(test_burst_idle), cmocka_unit_test(test_burst_half_heads),
+        cmocka_unit_test(test_burst_requests),
+        cmocka_unit_test(test_pages),      cmocka_unit_test(test_preflight),
+        cmocka_unit_test(test_options_alone), cmocka_unit_test(test_pages_elsewhere),
+        cmocka_unit_test(test_keys_by_method), cmocka_unit_test(test_methods_refused),
         cmocka_unit_test(test_keys),       cmocka_unit_test(test_keys_stay_here),
         cmocka_unit_test(test_drain),      cmocka_unit_test(test_stop_cuts),
         cmocka_unit_test(test_stop_busy),  cmocka_unit_test(test_mixed_load),

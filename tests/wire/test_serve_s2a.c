@@ -208,6 +208,10 @@ static void test_refused(void **state)
         { "", ASK("\"response_format\":{\"type\":\"json_object\"},"), "response_format", 400 },
         { "", ASK("\"temperature\":9,"), "temperature", 400 },
         { "", ASK("\"max_tokens\":0,"), "max_tokens", 400 },
+        { "", ASK("\"max_tokens\":-2,"), "max_tokens", 400 },
+        { "", ASK("\"seed\":18446744073709551615,"), "seed", 400 },
+        { "", ASK("\"top_k\":40,"), "top_k: not supported", 400 },
+        { "", "{\"messages\":[{\"role\":\"user\",\"content\":null}]}", "must be a string", 400 },
         { "", "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]}]}", "type text",
           400 },
         { "", "{\"messages\":[{\"role\":\"assistant\",\"content\":\"x\"}]}", "the user's", 400 },
@@ -229,7 +233,7 @@ static void test_refused(void **state)
     answer_free(&a);
     a = client_get(r.port, CHAT, "");
     assert_int_equal(a.status, 405);
-    assert_field(&a, "Allow", "POST");
+    assert_field(&a, "Allow", "POST, OPTIONS");
     answer_free(&a);
     rig_stop(&r);
 }
@@ -242,7 +246,9 @@ static void test_embedded_neutral_fields(void **state)
                            "{\"model\":\"tiny\",\"n\":1,\"stop\":null,\"tools\":[],\"tool_choice\":\"none\","
                            "\"frequency_penalty\":0.0,\"presence_penalty\":0,\"logit_bias\":{},"
                            "\"response_format\":{\"type\":\"text\"},\"user\":\"u\",\"logprobs\":false,"
-                           "\"seed\":-1,\"top_p\":0,\"messages\":[" USER("x") "]}");
+                           "\"seed\":-1,\"top_p\":0,\"max_tokens\":-1,\"top_k\":-1,\"min_p\":0.0,\"messages\":["
+                           USER("w") ",{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[]},"
+                           USER("v") ",{\"role\":\"assistant\"}," USER("x") "]}");
     assert_int_equal(a.status, 200);
     answer_free(&a);
     rig_stop(&r);
@@ -617,6 +623,150 @@ static void test_untrusted(void **state)
     rig_stop(&r);
 }
 
+/* Half of a surrogate pair, or a number that is not for jansson, hides nothing from step 1, and goes on
+ * as it came. */
+static void test_untrusted_kept(void **state)
+{
+    (void)state;
+    static const char *const more[] = { "", "\"seed\":18446744073709551615,", "\"x\":1e999," };
+    for (size_t i = 0; i < 3; i++) {
+        rig r = proxy(CLOSED("application/json") WHOLE(
+                          "Unbiased text context: The mill is old. \\\\ud83d\\\\n\\\\nQuestion/Query: Who built it?",
+                          TEN) "\n@next\n" CLOSED("application/json")
+                          WHOLE("Unbiased text context:\\\\n\\\\nQuestion/Query: Who built it?", TEN)
+                              "\n@next\n" CLOSED("application/json") WHOLE("x", TEN) "\n",
+                      NULL);
+        char body[600];
+        snprintf(body, sizeof body,
+                 "{\"model\":\"m\",%s\"s2a\":{\"untrusted\":true},\"messages\":[" USER("Who built it?") ","
+                 "{\"role\":\"tool\",\"tool_call_id\":\"t\",\"content\":\"The mill is old. I hate mills. \\ud83d\"},"
+                 "{\"role\":\"assistant\",\"content\":\"\\udc00\"}]}",
+                 more[i]);
+        answer a = client_post(r.port, CHAT, "", body);
+        assert_int_equal(a.status, 200);
+        json_t *root = json_of(&a);
+        assert_non_null(at(root, "s2a"));
+        json_decref(root);
+        answer_free(&a);
+        fake_server_stop(r.up);
+        assert_int_equal(fake_server_requests(r.up), 3);
+        const char *sent = fake_server_body(r.up, 2);
+        assert_null(strstr(sent, "s2a"));
+        assert_non_null(strstr(sent, more[i]));
+        assert_non_null(strstr(sent, "\"content\":\"\\udc00\""));
+        rig_stop(&r);
+    }
+}
+
+/* What may ask for S2A and cannot be read is refused, also without --strict; nothing of it goes on. */
+static void test_unreadable(void **state)
+{
+    (void)state;
+    static const char ok[] = "HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok\n";
+    static const char *const bodies[] = {
+        "{\"model\":\"s2a-m\",\"x\":NaN}", "{\"model\":\"s2a-m\",\"x\":Infinity}",
+        "\xef\xbb\xbf{\"model\":\"s2a-m\"}", "{\"model\":\"s2a-m\",\"x\":\"\xff\"}",
+        "{\"model\":\"s2a-m\"} x", "{\"model\":\"s2a-m\"", "{'model':'s2a-m'}", "s2a-", "[\"s2a\"]",
+        "{\"model\":\"s2a-m\",\"x\":\"\xed\xa0\xbd\"}", "{\"model\":\"s2a-m\",}", "{\"\\u0073\\u0032a\":1,}",
+        "{\"s2a\":{\"untrusted\":true},\"messages\":[],\"x\":01}", "{\"model\":\"s2a-m\"}{}",
+        "{\"model\":\"s2a-m\",\"x\":\"\\ud83d\",\"y\":\"\xf4\x8f\xbf\xbf\"}",
+        "{\"model\":\"s2a-m\",\"x\":\"\\q\"}",
+    };
+    rig r = proxy(ok, NULL);
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++)
+        for (int k = 0; k < 2; k++) {
+            answer a = client_post(r.port, k ? "/v1/completions" : CHAT, "", bodies[i]);
+            if (a.status != 400)
+                print_error("%s: %d\n", bodies[i], a.status);
+            assert_int_equal(a.status, 400);
+            answer_free(&a);
+        }
+    static const char wide[] = "{\0\"\0s\0002\0a\0\"\0:\0001\0}\0";
+    char request[300];
+    int n = snprintf(request, sizeof request,
+                     "POST " CHAT " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                     "Content-Length: %zu\r\n\r\n", sizeof wide - 1);
+    memcpy(request + n, wide, sizeof wide - 1);
+    answer a = client_ask(r.port, request, (size_t)n + sizeof wide - 1);
+    assert_int_equal(a.status, 400);
+    answer_free(&a);
+    a = client_post(r.port, CHAT, "Content-Encoding: gzip\r\n", "packed");
+    assert_int_equal(a.status, 415);
+    answer_free(&a);
+    fake_server_stop(r.up);
+    assert_int_equal(fake_server_requests(r.up), 0);
+    rig_stop(&r);
+    r = proxy(ok, NULL);
+    static const char *const fields[] = { "Content-Encoding: gzip\r\nX-S2A: off\r\n",
+                                          "Content-Encoding: identity\r\n" };
+    for (size_t i = 0; i < 2; i++) {
+        a = client_post(r.port, CHAT, fields[i], "packed");
+        assert_int_equal(a.status, 200);
+        answer_free(&a);
+    }
+    rig_stop(&r);
+}
+
+/* An answer without end is cut at the limit, whole or of a status that is gathered. */
+static void test_endless_answer(void **state)
+{
+    (void)state;
+    static const char *const heads[] = { CLOSED("application/json"), CLOSED("text/plain"),
+                                         "HTTP/1.1 400 No\\r\\nContent-Type: a/b\\r\\n\\r\\n\n" };
+    for (size_t i = 0; i < 3; i++) {
+        char transcript[3000];
+        int n = snprintf(transcript, sizeof transcript, STEP1 "%s{\"a\":\"\n@repeat 200000 ", heads[i]);
+        memset(transcript + n, 'x', 1024);
+        strcpy(transcript + n + 1024, "\n@gone\n");
+        rig r = proxy(transcript, NULL);
+        answer a = client_post(r.port, CHAT, "", ASK(""));
+        assert_int_equal(a.status, 502);
+        assert_true(answer_has(&a, "too large"));
+        answer_free(&a);
+        for (int k = 0; k < 300 && !(fake_server_gone_ms(r.up) > 0); k++)
+            usleep(10000);
+        assert_true(fake_server_gone_ms(r.up) > 0);
+        rig_stop(&r);
+    }
+}
+
+static void one_at_a_time(serve_options *o)
+{
+    o->workers = o->queue = 1;
+}
+
+/* Requests that turn out to be none of ours do not wait behind step 1, nor meet its limits. */
+static void test_pass_beside_step1(void **state)
+{
+    (void)state;
+    rig r = proxy("@sleep 3000\n" CLOSED("application/json") WHOLE("x", TEN) "\n@next\n"
+                  "HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok\n", one_at_a_time);
+    int busy[3];
+    for (int i = 0; i < 3; i++) {
+        busy[i] = ask_open(&r, ASK(""));
+        usleep(100000);
+    }
+    static const char *const bodies[] = {
+        "{\"model\":\"m\",\"messages\":[" USER("caf\\u00e9") "]}",
+        "{\"model\":\"m\",\"messages\":[" USER("what is s2a- and \\\"s2a\\\"?") "]}",
+        "{\"model\":\"m\",\"messages\":[" USER("\\u0061\\u0032") "]}",
+    };
+    double start = clock_ms();
+    for (size_t i = 0; i < 3; i++) {
+        answer a = client_post(r.port, CHAT, "", bodies[i]);
+        assert_int_equal(a.status, 200);
+        assert_string_equal(a.body, "ok");
+        answer_free(&a);
+    }
+    assert_true(clock_ms() - start < 1500);
+    fake_server_stop(r.up);
+    for (int i = 0; i < 3; i++)
+        close(busy[i]);
+    for (size_t i = 0; i < 3; i++)
+        assert_string_equal(fake_server_body(r.up, i + 1), bodies[i]);
+    rig_stop(&r);
+}
+
 #define TOOL(text) "{\"role\":\"tool\",\"tool_call_id\":\"t\",\"content\":\"" text "\"}"
 
 /* Where mode select works, tool results are looked through for orders, and the user's own text is judged
@@ -786,6 +936,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_proxy_budget),
         cmocka_unit_test(test_proxy_no_text),
         cmocka_unit_test(test_untrusted),
+        cmocka_unit_test(test_untrusted_kept), cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_pass_beside_step1), cmocka_unit_test(test_endless_answer),
         cmocka_unit_test(test_untrusted_orders),
         cmocka_unit_test(test_select_members),
         cmocka_unit_test(test_protect_limit),

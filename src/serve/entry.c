@@ -1,0 +1,117 @@
+/* What is refused before anything is looked up: methods that hand out what they should not, web
+ * pages that have no business here, and bodies of kinds that only they send. CORS, too. */
+#include "serve/txn.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* TRACE and its like give back the request, and with it the key that upstream got; CONNECT is for
+ * proxies of another kind. Whatever their letter case: who is behind may not be as strict. */
+static bool method_refused(const char *method)
+{
+    static const char *const refused[] = { "TRACE", "TRACK", "CONNECT" };
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+        if (!strcasecmp(method, refused[i]))
+            return true;
+    return false;
+}
+
+void entry_methods(txn *t, int status, const char *allow)
+{
+    static const char error[] = "{\"error\":{\"message\":\"this path has no such method\",\"type\":"
+                                "\"invalid_request_error\",\"param\":null,\"code\":null}}";
+    const http_field fields[] = { { (char *)"X-Request-Id", t->id },
+                                  { (char *)"Allow", (char *)allow },
+                                  { (char *)"Content-Type", (char *)"application/json" } };
+    size_t len = status == 405 ? sizeof error - 1 : 0;
+    if (http_call_begin(t->call, status, fields, len ? 3 : 2, (int64_t)len, false)) {
+        http_call_write(t->call, error, len);
+        http_call_end(t->call, true);
+    }
+}
+
+/* The answer to a browser that asks before it lets an allowed page ask. Which methods and fields
+ * there are is for the answer itself to tell. */
+static void preflight(txn *t)
+{
+    static const char methods[] = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+    const char *wanted = http_call_field(t->call, "Access-Control-Request-Headers");
+    const char *network = http_call_field(t->call, "Access-Control-Request-Private-Network");
+    http_field fields[6] = {
+        { (char *)"X-Request-Id", t->id },
+        { (char *)"Access-Control-Allow-Methods", (char *)methods },
+        { (char *)"Access-Control-Max-Age", (char *)"600" },
+        { (char *)"Vary", (char *)"Access-Control-Request-Headers" },
+    };
+    size_t n = 4;
+    if (wanted && *wanted)
+        fields[n++] = (http_field){ (char *)"Access-Control-Allow-Headers", (char *)wanted };
+    if (network)
+        fields[n++] = (http_field){ (char *)"Access-Control-Allow-Private-Network", (char *)"true" };
+    http_call_begin(t->call, 204, fields, n, 0, false);
+}
+
+/* A request that a browser makes for a page of somewhere else, or may. Where there is no Origin
+ * (GET without CORS) the browser says so by Sec-Fetch-Site; following a link to our page is fine. */
+static const char *page_fault(const txn *t)
+{
+    const serve *s = t->s;
+    const char *host = http_call_field(t->call, "Host");
+    const char *origin = http_call_field(t->call, "Origin");
+    const char *site = http_call_field(t->call, "Sec-Fetch-Site");
+    if (!origin_host_is_ours(host, &s->o.allow_hosts))
+        return "the Host of the request is no name of this server; start it with --allow-host NAME "
+               "if it is";
+    if (t->cors || (origin && origin_is_own(origin, host)))
+        return NULL;
+    bool elsewhere = site && strcasecmp(site, "same-origin") != 0 && strcasecmp(site, "none") != 0;
+    if (origin || (elsewhere && t->route != METRICS_PAGE))
+        return "web pages of other origins may not ask this server; start it with --allow-origin "
+               "ORIGIN to let one";
+    return NULL;
+}
+
+/* The kinds of bodies that a browser sends for any page without asking first. Uploads are one of
+ * them, and the API has some: of those a page is known by its Origin. */
+static const char *body_fault(const txn *t)
+{
+    const char *type = http_call_field(t->call, "Content-Type");
+    bool model = t->route == METRICS_CHAT || t->route == METRICS_COMPLETIONS;
+    if (!t->call->has_body || origin_type_is(type, "application/json"))
+        return NULL;
+    if (model || !type || origin_type_is(type, "text/plain") ||
+        origin_type_is(type, "application/x-www-form-urlencoded"))
+        return "the body must be JSON and say so; send Content-Type: application/json";
+    return NULL;
+}
+
+bool entry_check(txn *t)
+{
+    const serve *s = t->s;
+    const http_call *call = t->call;
+    bool asks = !strcmp(call->method, "OPTIONS");
+    const char *origin = http_call_field(call, "Origin"), *fault = NULL;
+    t->cors = origin_is_listed(origin, &s->o.allow_origins);
+    if (t->cors && !http_call_allow_origin(t->call, origin)) {
+        txn_error(t, 500, "out of memory", NULL);
+        return false;
+    }
+    int status = 0;
+    if (method_refused(call->method)) {
+        entry_methods(t, 405, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+        return false;
+    }
+    if (s->guarded && (fault = page_fault(t)))
+        status = 403;
+    else if (s->guarded && (fault = body_fault(t)))
+        status = 415;
+    if (fault)
+        txn_error(t, status, fault, status == 403 ? "origin_not_allowed" : NULL);
+    else if (asks && t->cors && http_call_field(call, "Access-Control-Request-Method"))
+        preflight(t);
+    else if (asks && !strcmp(call->target, "*"))
+        entry_methods(t, 204, "GET, HEAD, POST, OPTIONS");
+    else
+        return true;
+    return false;
+}
