@@ -176,6 +176,7 @@ static int start_and_run(serve_flags *f, session *s)
         status = serve_start(&f->serve, &server, &err);
     int code = EXIT_DONE;
     if (status == S2A_OK) {
+        session_hint(s);
         announce(server, f);
         loop(server, f);
         serve_stop(server);
@@ -196,7 +197,7 @@ int cmd_serve(int argc, char **argv)
     serve_flags f;
     s2a_error err = { .status = S2A_OK };
     s2a_status status = serve_flags_read(&f, argc, argv, &err);
-    session s = { .o = &f.base, .hint_selector = true };
+    session s = { .o = &f.base };
     int code = EXIT_DONE;
     if (status != S2A_OK) {
         term_say("%s", err.message);
