@@ -377,7 +377,9 @@ static s2a_status head_begin(calibrating *c, s2a_error *err)
     if (!b->vtable->read || can.hidden_width == 0 || can.layers < 3)
         return error_set(err, S2A_UNSUPPORTED, "this model hands on no hidden states; use another one, or mode "
                                                "rewrite");
-    snprintf(c->head.model, sizeof c->head.model, "%.100s", can.model);
+    snprintf(c->head.model, sizeof c->head.model, "%.*s", (int)utf8_cut(can.model, 100), can.model);
+    for (char *at = c->head.model; *at; at++) /* it is a line of the file */
+        *at = (unsigned char)*at < ' ' ? ' ' : *at;
     c->head.weights_id = can.weights_id;
     c->head.width = can.hidden_width;
     c->head.layers[0] = (uint32_t)(DEPTH * can.layers) - 1;

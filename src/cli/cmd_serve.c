@@ -95,10 +95,6 @@ static void announce(const serve *server, const serve_flags *f)
         char origin[300];
         snprintf(origin, sizeof origin, "%.299s", o->upstream);
         term_say("in front of %s; %sMODEL asks for S2A", origin, o->prefix);
-        if (!o->engine_options.select_engine && !f->base.settings.select_model &&
-            f->base.settings.mode != S2A_MODE_REWRITE)
-            term_say("note: prompts are rewritten by the server; `s2a pull 0.5b` once, and a small model on this "
-                     "machine judges them, which costs the server nothing");
     } else {
         term_say("model %s; %s%s asks for S2A", o->model, o->prefix, o->model);
     }
@@ -182,6 +178,7 @@ static int start_and_run(serve_flags *f, session *s)
         status = serve_start(&f->serve, &server, &err);
     int code = EXIT_DONE;
     if (status == S2A_OK) {
+        session_hint(s);
         announce(server, f);
         loop(server, f);
         signal(SIGINT, SIG_DFL); /* what does not end in spite of all this can be ended */

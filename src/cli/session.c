@@ -210,7 +210,7 @@ static int opened(s2a_status status, const s2a_error *err)
 
 /* In front of a server the small model judges if it is there: step 1 costs the server nothing then. NULL =
  * none. */
-static const char *selector_name(const session *s)
+static const char *selector_name(session *s)
 {
     const settings *set = &s->o->settings;
     if (set->select_model)
@@ -220,7 +220,15 @@ static const char *selector_name(const session *s)
     char *path = NULL;
     bool there = store_resolve(SELECTOR_DEFAULT, &path, NULL) == S2A_OK;
     free(path);
+    s->unjudged = !there;
     return there ? SELECTOR_DEFAULT : NULL;
+}
+
+void session_hint(const session *s)
+{
+    if (s->unjudged && !s->o->quiet)
+        term_say("note: prompts are rewritten by the server; `s2a pull " SELECTOR_DEFAULT
+                 "` once, and a small model on this machine judges them, which costs the server nothing");
 }
 
 int session_open_selector(session *s)

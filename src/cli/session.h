@@ -13,6 +13,7 @@ typedef struct session {
     s2a_engine *engine;
     s2a_engine *selector; /* of --select-model, or NULL; the engine's, and closed after it */
     bool alone;           /* --select-model is not for this command, nor what was taught: it may be damaged */
+    bool unjudged;        /* the server will rewrite, for want of a model that judges */
     s2a_request *request; /* has all settings; a prompt is put in before each run */
     bool stream;          /* step 2 goes to stdout as it comes */
     char streamed;        /* the last byte that did; 0 = none yet */
@@ -29,6 +30,8 @@ void session_end(session *s);
 
 /* Opens the selector alone, where there is to be one; then as session_open. */
 int session_open_selector(session *s);
+/* Where there is none in front of a server, and nobody said that there is to be none, says how to get one. */
+void session_hint(const session *s);
 
 /* Finds the model and opens the engine, and the selector before it. On failure the exit status, after a
  * line on stderr; 0 otherwise. From then on signals end what runs in order. */
