@@ -10,6 +10,7 @@
 #include <strings.h>
 
 enum { BLOCK_BYTES = 4096 };
+enum { OWN_BYTES = 512 }; /* of a head: its first line, and the fields that are the server's own */
 
 /* ---- calls ------------------------------------------------------------------------------ */
 
@@ -217,8 +218,18 @@ static struct MHD_Response *response_new(call *c, int status, const http_field *
     return r;
 }
 
-bool http_call_begin(http_call *pub, int status, const http_field *fields, size_t field_count,
-                     int64_t length, bool close)
+/* Whether the head of an answer fits beside that of the request: MHD writes none otherwise, and closes
+ * the connection. */
+static bool head_fits(const call *c, const http_field *fields, size_t count)
+{
+    size_t need = c->head_bytes + OWN_BYTES + (c->origin ? strlen(c->origin) : 0);
+    for (size_t i = 0; i < count; i++)
+        need += strlen(fields[i].name) + strlen(fields[i].value) + strlen(": \r\n");
+    return need <= SERVE_POOL_BYTES;
+}
+
+static bool begin(http_call *pub, int status, const http_field *fields, size_t field_count,
+                  int64_t length, bool close)
 {
     call *c = (call *)pub;
     pthread_mutex_lock(&c->lock);
@@ -237,6 +248,15 @@ bool http_call_begin(http_call *pub, int status, const http_field *fields, size_
     }
     pthread_mutex_unlock(&c->lock);
     return ok;
+}
+
+bool http_call_begin(http_call *pub, int status, const http_field *fields, size_t field_count,
+                     int64_t length, bool close)
+{
+    if (head_fits((call *)pub, fields, field_count))
+        return begin(pub, status, fields, field_count, length, close);
+    http_call_error(pub, 502, "the head of the answer is too large", false);
+    return false;
 }
 
 void http_call_write(http_call *pub, const char *data, size_t len)
@@ -286,7 +306,7 @@ void http_call_reply(http_call *pub, int status, const char *type, const char *b
     char seconds[16];
     snprintf(seconds, sizeof seconds, "%d", SERVE_RETRY_AFTER_S);
     fields[1].value = seconds;
-    if (!http_call_begin(pub, status, fields, status == 503 ? 2 : 1, (int64_t)len, close))
+    if (!begin(pub, status, fields, status == 503 ? 2 : 1, (int64_t)len, close)) /* these fit */
         return;
     http_call_write(pub, body, len);
     http_call_end(pub, true);

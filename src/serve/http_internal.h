@@ -45,6 +45,7 @@ typedef struct call {
     buf body;
     body_mode mode;
     bool head_seen, body_done; /* MHD's thread only */
+    size_t head_bytes;         /* what the request's head takes of the connection's memory */
     char *origin;              /* that may read the answer; NULL = none. Set before it begins */
     pthread_mutex_t lock;
     /* under lock */

@@ -19,6 +19,8 @@ static bool is_token(const char *text)
     return *text != '\0';
 }
 
+enum { FIELD_BYTES = 64 }; /* what MHD keeps of a field, besides its text */
+
 typedef struct head_reader {
     call *call;
     int refuse; /* the status */
@@ -94,6 +96,7 @@ static void head_read(head_reader *h, struct MHD_Connection *connection, const c
     MHD_get_connection_values_n(connection, MHD_HEADER_KIND, field_read, h);
     if (h->bytes > SERVE_HEAD_BYTES)
         refuse(h, 431, "the head is too large");
+    h->call->head_bytes = h->bytes + pub->field_count * FIELD_BYTES;
     if (h->lengths > 1)
         refuse(h, 400, "more than one Content-Length");
     if (h->codings > 1)

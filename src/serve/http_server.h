@@ -106,7 +106,8 @@ bool http_call_allow_origin(http_call *call, const char *origin);
 /* Begins the answer. fields are copied; those of the connection, the length and the date's are the
  * server's own. length -1: it is not known. close: the connection ends with it. In on_head, an
  * answer that is begun goes out once the body was read away, unless close. False: one was begun
- * before, the client is gone, or memory is out: then the connection is cut. */
+ * before, the client is gone, memory is out: then the connection is cut; or the fields are too many
+ * beside those of the request: then the answer is 502. */
 bool http_call_begin(http_call *call, int status, const http_field *fields, size_t field_count,
                      int64_t length, bool close);
 /* What is written to a client that has gone is dropped. */

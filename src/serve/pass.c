@@ -9,7 +9,12 @@ static void on_head(void *ctx, int status, const http_field *fields, size_t coun
     http_field back[SERVE_HEADERS * 3];
     size_t n = txn_fields_back(t, fields, count, back, sizeof back / sizeof back[0] - 1);
     back[n++] = (http_field){ (char *)"X-Request-Id", t->id };
-    http_call_begin(t->call, status, back, n, length, false);
+    if (http_call_begin(t->call, status, back, n, length, false))
+        return;
+    pthread_mutex_lock(&t->lock); /* nobody takes what would follow */
+    if (t->flow)
+        flow_cancel(t->flow);
+    pthread_mutex_unlock(&t->lock);
 }
 
 static bool on_data(void *ctx, const char *data, size_t len)

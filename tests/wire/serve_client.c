@@ -214,6 +214,7 @@ answer client_read_answer(int socket, bool head_only)
         int more = left > 0 ? read_more(socket, &a.data, &a.len, (int)left + 1) : 0;
         if (more <= 0)
             break;
+        end = clock_ms() + 10000;
         for (int i = 0; i < 64 && more > 0; i++) /* all that is there, before it is looked at */
             more = read_more(socket, &a.data, &a.len, 0);
     }

@@ -35,7 +35,8 @@ typedef struct answer {
     bool whole; /* the body is as long as the head says, or its last chunk came */
 } answer;
 
-/* Sends a request and reads until its answer is whole, the connection ends, or 10 s are over. */
+/* Sends a request and reads until its answer is whole, the connection ends, or nothing came for
+ * 10 s. */
 answer client_ask(int port, const char *request, size_t len);
 /* POST with this body, and fields ("Name: value\r\n" ...). */
 answer client_post(int port, const char *path, const char *fields, const char *body);

@@ -161,7 +161,6 @@ static void test_head_size(void **state)
     assert_int_equal(with_head_of(r.port, SERVE_HEAD_BYTES), 200);
     assert_int_equal(with_head_of(r.port, SERVE_HEAD_BYTES + 1), 431);
     assert_int_equal(with_head_of(r.port, SERVE_HEAD_BYTES + 1000), 431);
-    assert_int_equal(with_head_of(r.port, 4 * SERVE_HEAD_BYTES), 431);
     char *request = malloc(SERVE_HEAD_BYTES + 200);
     int n = sprintf(request, "GET /");
     memset(request + n, 'a', SERVE_HEAD_BYTES);
@@ -179,40 +178,59 @@ static void test_head_size(void **state)
     rig_stop(&r);
 }
 
-/* The largest head of an answer, after the largest of a request; one byte more is 502, and so are many
- * fields, and one that is longer by far. */
+/* A request whose head has that many bytes, to upstream and gathered. */
+static void assert_answers(int port, size_t bytes, int status)
+{
+    static char request[SERVE_HEAD_BYTES + 1];
+    int n = sprintf(request, "GET /x HTTP/1.1\r\nHost: 127.0.0.1\r\nX-B: ");
+    memset(request + n, 'b', bytes - (size_t)n - 4);
+    strcpy(request + bytes - 4, "\r\n\r\n");
+    answer a = client_ask(port, request, bytes);
+    if (a.status != status)
+        print_error("after a head of %zu: %d\n", bytes, a.status);
+    assert_int_equal(a.status, status);
+    assert_true(a.whole);
+    answer_free(&a);
+}
+
+/* The largest head of an answer; one byte more is 502, and so are many fields, one that is longer by
+ * far, and one that has no room beside that of the request. */
 static void test_answer_head(void **state)
 {
     (void)state;
     static const char start[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-A: \r\n\r\n";
     size_t room = SERVE_ANSWER_HEAD_BYTES - (sizeof start - 1);
-    for (int i = 0; i < 4; i++) {
+    const size_t longs[] = { room, room + 1, 90000, 350, 6000, 8500, 1000 };
+    for (int i = 0; i < 7; i++) {
         char *transcript = calloc(1, 400000), *at = transcript;
         at += sprintf(at, "HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n");
-        size_t long_one = i < 2 ? room + (size_t)i : i == 2 ? 90000 : 350;
         for (int k = 0; k < (i == 3 ? 250 : 1); k++) {
             at += sprintf(at, "X-A: ");
-            memset(at, 'a', long_one);
-            at += long_one;
+            memset(at, 'a', longs[i]);
+            at += longs[i];
             at += sprintf(at, "\\r\\n");
         }
         sprintf(at, "\\r\\n\n");
         rig r = proxy(transcript, NULL);
-        assert_int_equal(with_head_of(r.port, 200), 200); /* health: it is up */
-        static char request[SERVE_HEAD_BYTES + 1];
-        int n = sprintf(request, "GET /x HTTP/1.1\r\nHost: 127.0.0.1\r\nX-B: ");
-        memset(request + n, 'b', SERVE_HEAD_BYTES - (size_t)n - 4);
-        memcpy(request + SERVE_HEAD_BYTES - 4, "\r\n\r\n", 5);
-        answer a = client_ask(r.port, request, SERVE_HEAD_BYTES);
-        assert_int_equal(a.status, i ? 502 : 200);
-        assert_true(a.whole);
-        answer_free(&a);
-        a = client_post(r.port, CHAT, "X-S2A: plain\r\n", BODY); /* gathered */
-        assert_int_equal(a.status, i ? 502 : 200);
+        int small = i == 0 || i >= 4 ? 200 : 502;
+        assert_answers(r.port, 1000, small);
+        assert_answers(r.port, SERVE_HEAD_BYTES, i == 4 || i == 6 ? 200 : 502);
+        answer a = client_post(r.port, CHAT, "X-S2A: plain\r\n", BODY);
+        assert_int_equal(a.status, small);
         answer_free(&a);
         rig_stop(&r);
         free(transcript);
     }
+}
+
+/* A head that is a little too large is told so, whatever is left of the connection's memory. */
+static void test_head_just_too_large(void **state)
+{
+    (void)state;
+    rig r = embedded("x\n", NULL);
+    for (size_t bytes = SERVE_HEAD_BYTES + 1; bytes < SERVE_POOL_BYTES - 1000; bytes += 61)
+        assert_int_equal(with_head_of(r.port, bytes), 431);
+    rig_stop(&r);
 }
 
 static void small_body(serve_options *o)
@@ -974,7 +992,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_raw_list),   cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_smuggled),   cmocka_unit_test(test_head_size),
-        cmocka_unit_test(test_answer_head),
+        cmocka_unit_test(test_answer_head), cmocka_unit_test(test_head_just_too_large),
         cmocka_unit_test(test_body_size),  cmocka_unit_test(test_depth),
         cmocka_unit_test(test_slow),       cmocka_unit_test(test_queue),
         cmocka_unit_test(test_connections), cmocka_unit_test(test_connections_wait),
