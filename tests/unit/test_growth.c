@@ -195,7 +195,7 @@ static double measure(const struct operation *op, const filler *f, size_t len)
     return took;
 }
 
-enum { SHORT_BYTES = 16 << 10, TIMES = 4, TRIES = 4 };
+enum { SHORT_BYTES = 8 << 10, TIMES = 4, TRIES = 4 };
 #define BOUND 10
 /* What is that fast is not measured well enough, and does not matter. */
 #define FLOOR_SECONDS 0.003
@@ -225,7 +225,7 @@ static void test_operation(void **state)
 
 /* ---- hanging up ----------------------------------------------------------------------------- */
 
-enum { LONG_BYTES = 4 << 20, EVERY = 10 };
+enum { LONG_BYTES = 3 << 20, EVERY = 16 };
 #define AT_WORK_SECONDS 0.02
 /* 0.1 s is what is promised; a sanitizer is slower. */
 #define SOON_SECONDS 0.5
