@@ -57,7 +57,7 @@ _s2a() {
         ;;
     eval:--backend) words='llama http script' ;;
     eval:--arms)
-        words='plain oracle instructed cot rewrite single keep-original not-instructed select'
+        words='plain oracle instructed cot rewrite single keep-original not-instructed select select-50 select-20'
         ;;
     eval:--bad-rows) words='skip refuse' ;;
     eval:--data | eval:--store | eval:--out | eval:--prompts | eval:--model | eval:-m | \
@@ -121,11 +121,11 @@ _s2a() {
             --access-log --log-prompts --quiet --verbose --version --help'
             ;;
         eval)
-            words='--data --arms --limit --seeds --k --bad-rows --judge-model --judge-url --no-judge
+            words='--data --arms --limit --seeds --k --bad-rows --judge-model --judge-url --no-judge --no-answers
             --concurrency --store --json --out --command --model --backend --url --prompts
             --threads --ctx --gpu-layers --draft --select-model --kernels --kv-bits --timeout --temperature --top-p --seed --max-tokens
             --no-color --quiet --verbose --help'
-            [[ $cur == -* ]] || words='qa argument math math-hard rag clean injection report'
+            [[ $cur == -* ]] || words='qa argument math math-hard rag clean injection ordinary prune labelled report'
             ;;
         bench)
             words='--quick --lengths --concurrency --repeat --minutes --max-tokens --seed --model

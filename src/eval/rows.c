@@ -575,6 +575,8 @@ static s2a_status rag_fill(eval_row_sink *sink, rag_build *b, const json_t *row,
         status = rag_paragraph(sink, b, json_array_get(context, i), facts, err);
     if (status != S2A_OK)
         return status;
+    if (b->oracle.status != S2A_OK)
+        return error_nomem(err);
     if (b->oracle.len == 0)
         return rows_bad(sink, err, "names no sentence of the context", "supporting_facts");
     buf_adds(&b->x, "\n\n");

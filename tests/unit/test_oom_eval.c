@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "eval/data.h"
+#include "eval/instructions.h"
 #include "eval/score.h"
 #include "eval/summary.h"
 #include "failing_alloc.h"
@@ -102,12 +104,61 @@ static void test_stats(void **state)
     }
 }
 
+/* The samples of the tasks whose readers build texts of their own. */
+static void test_rows(void **state)
+{
+    (void)state;
+    static const eval_task tasks[] = { EVAL_INJECTION, EVAL_ORDINARY, EVAL_PRUNE, EVAL_LABELLED };
+    for (size_t t = 0; t < sizeof tasks / sizeof tasks[0]; t++) {
+        eval_data_options options = { .task = tasks[t], .refuse = true };
+        for (long n = 1;; n++) {
+            eval_data data;
+            s2a_error err = { .status = S2A_OK };
+            failed = false;
+            fail_at = n;
+            s2a_status status = eval_data_read(&options, &data, &err);
+            fail_at = 0;
+            if (!failed) {
+                assert_int_equal(status, S2A_OK);
+                assert_true(n > 50);
+                eval_data_free(&data);
+                break;
+            }
+            if (status != S2A_NOMEM)
+                fail_msg("%s, allocation %ld: %s, %s", eval_task_name(tasks[t]), n, s2a_status_name(status),
+                         err.message);
+            assert_int_equal(err.status, S2A_NOMEM);
+            eval_data_free(&data);
+        }
+    }
+}
+
+static void test_instruction(void **state)
+{
+    (void)state;
+    static const char checks[] = "[{\"id\":\"keywords:existence\",\"kwargs\":{\"keywords\":[\"tea\",\"milk\"]}}]";
+    for (long n = 1;; n++) {
+        uint32_t followed = 9;
+        failed = false;
+        fail_at = n;
+        s2a_status status = instructions_count(checks, "Milk tea", 8, &followed, NULL);
+        fail_at = 0;
+        if (!failed) {
+            assert_true(status == S2A_OK && followed == 1 && n > 4);
+            break;
+        }
+        assert_true(status == S2A_NOMEM && followed == 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_summary),
         cmocka_unit_test(test_alias_match),
         cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_instruction),
     };
     return cmocka_run_group_tests_name("oom eval", tests, NULL, NULL);
 }
