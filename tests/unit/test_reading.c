@@ -134,6 +134,24 @@ static void test_cases(void **state)
     cases_free(&file);
 }
 
+/* Spans of what is protected may overlap: the first one reaches as far as it does. */
+static void test_protected(void **state)
+{
+    (void)state;
+    static const s2a_span spans[] = { { 1, 25 }, { 2, 3 }, { 4, 5 }, { 39, 40 }, { 500, 600 } };
+    static const bool whole[] = { true, true, true, false, false };
+    setting *s = begin("One is it. Two is it. Six is it. Ten is it. Who?", NULL, S2A_PRESET_AUTO);
+    s->in.protect = spans;
+    s->in.protect_count = 3;
+    select_mark(&s->in, s->out);
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(s->out[i].whole, whole[i]);
+    s->in.protect_count = 5;
+    select_mark(&s->in, s->out);
+    assert_true(s->out[3].whole && !s->out[4].whole);
+    end(s);
+}
+
 /* ---- long messages before ------------------------------------------------------------------- */
 
 /* Of a message that is longer the system's beginning and the others' end, cut where a character begins. */
@@ -453,6 +471,10 @@ static void test_memo(void **state)
     s->in.protect_count = 1;
     judge(s);
     assert_int_equal(s->f.calls, calls += 1);
+    protect.start += UNIT_BYTES; /* another one instead */
+    protect.end += UNIT_BYTES;
+    judge(s);
+    assert_int_equal(s->f.calls, calls += 1);
     judge(s);
     assert_int_equal(s->f.calls, calls);
     memo_free(m);
@@ -533,7 +555,8 @@ static void test_no_states(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),         cmocka_unit_test(test_long_before),
+        cmocka_unit_test(test_cases),         cmocka_unit_test(test_protected),
+        cmocka_unit_test(test_long_before),
         cmocka_unit_test(test_windows_again), cmocka_unit_test(test_windows_apart),
         cmocka_unit_test(test_windows_question), cmocka_unit_test(test_once),
         cmocka_unit_test(test_memo),          cmocka_unit_test(test_memo_failed),

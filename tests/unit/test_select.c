@@ -188,6 +188,14 @@ static void test_pairs(void **state)
         snprintf(x, sizeof x, "It rained. So: %sOne is here. Two is here.%s\n\n<Q>Oh. Is it?</Q>", open, other);
         check_labels(x, "u u u N N N");
     }
+    /* one that closes itself opens nothing, and neither does one that goes on for more than 200 bytes */
+    check_labels("It rained. <A /> One is here. Two is here.</A>\n\n<Q>Oh. Is it?</Q>", "u u u u N N N");
+    for (size_t n = 198; n <= 199; n++) {
+        char x[512] = "It rained. <A ";
+        memset(x + strlen(x), 'x', n);
+        strcat(x, ">One is here. Two is here.</A>\n\n<Q>Oh. Is it?</Q>");
+        check_labels(x, n == 198 ? "u N N N N N N" : "u u u u N N N");
+    }
 }
 
 /* As many marks as anybody opens: those past a number are not followed. */
@@ -256,8 +264,18 @@ static void test_refine(void **state)
     text = filled("", "a", 2001, "");
     check_refined(text, "2000+0 1+0");
     free(text);
-    text = filled("", "abcd ", 900, "end."); /* at a space: 4504 bytes in pieces of 2000 */
-    check_refined(text, "1999+1 1999+1 504+0");
+    text = filled("", "abcdef ", 600, "end."); /* at a space: 4204 bytes in pieces of 2000 or less */
+    check_refined(text, "1994+1 1994+1 214+0");
+    free(text);
+    text = filled("", "a", 999, " "); /* which is looked for in the second half of a piece */
+    char *more = filled(text, "b", 1500, "");
+    check_refined(more, "2000+0 500+0");
+    free(more);
+    free(text);
+    text = filled("", "a", 1000, " ");
+    more = filled(text, "b", 1500, "");
+    check_refined(more, "1000+1 1500+0");
+    free(more);
     free(text);
     text = filled("a", "é", 1000, ""); /* 2001 bytes, and the 2000th is inside a character */
     check_refined(text, "1999+0 2+0");

@@ -336,6 +336,7 @@ static void test_limit(void **state)
         assert_int_equal(s2a_request_add_message(request, "user", code, half + over, NULL), S2A_OK);
         assert_int_equal(s2a_request_add_message(request, "assistant", code, half, NULL), S2A_OK);
         assert_int_equal(s2a_request_add_message(request, "user", code, half, NULL), S2A_OK);
+        assert_int_equal(s2a_request_add_message(request, "user", "Hi!", 3, NULL), S2A_OK); /* nor what comes after */
         assert_int_equal(s2a_request_add_message(request, "user", last, sizeof last - 1, NULL), S2A_OK);
         segment_unit *units = NULL;
         turn prompt = { .text = last, .len = sizeof last - 1 };
@@ -346,7 +347,7 @@ static void test_limit(void **state)
         assert_int_equal(t.earlier, 2 - over);
         assert_int_equal(t.count, t.earlier + 1);
         assert_int_equal(t.items[0].message, 0);
-        assert_int_equal(t.items[t.earlier].message, 3);
+        assert_int_equal(t.items[t.earlier].message, 4);
         assert_int_equal(t.unit_count, t.earlier + prompt.count);
         for (size_t i = 0; i < t.count; i++)
             assert_int_equal(t.items[i].first, i);

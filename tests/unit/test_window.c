@@ -208,11 +208,12 @@ static void test_scores(void **state)
 static void test_default(void **state)
 {
     (void)state;
-    for (size_t units = 749; units <= 750; units++) { /* 4 tokens each */
-        char *text = text_of(units, "", "Which one is it?");
+    static const char *const last[] = { "Which one is it?", "And which one is it?" };
+    for (size_t more = 0; more < 2; more++) { /* 749 of 4 tokens, and 4 or 5 */
+        char *text = text_of(749, "", last[more]);
         setting *s = begin(text, SIZE_MAX, S2A_PRESET_AUTO);
         assert_int_equal(judge(s), S2A_OK);
-        assert_int_equal(s->f.calls, units == 749 ? 1 : 2);
+        assert_int_equal(s->f.calls, 1 + more);
         end(s);
         free(text);
     }
@@ -235,6 +236,13 @@ static void test_context(void **state)
         assert_int_equal(s->f.wanted, 301);
         assert_true(s->f.calls > 1 && s->f.most_tokens <= least + more);
     }
+    char *longer = text_of(3000, "", "Which?"); /* read twice, windows take half of what is left */
+    setting *l = begin(longer, SIZE_MAX, S2A_PRESET_AUTO);
+    l->f.can.read_tokens = 4000;
+    assert_int_equal(judge(l), S2A_OK);
+    assert_true(l->f.most_tokens > 3000 && l->f.most_tokens <= 4000);
+    end(l);
+    free(longer);
     s->f.can.ctx_tokens = 1000000;
     s->f.can.read_tokens = least - 1;
     s->f.calls = 0;
