@@ -170,9 +170,9 @@ static json_t *items_json(const eval_run *run)
         json_array_append_new(
             items, json_pack("{s:s,s:s,s:o,s:o,s:I,s:o,s:o,s:s,s:s,s:I,s:o,s:o}", "id", item->id, "group",
                              item->group, "facet", text(item->facet), "checks", checks_json(item),
-                             "checks_left_out", (json_int_t)item->checks_left_out, "aliases", aliases, "wrong", text(item->wrong), "input", item->x,
-                             "oracle", item->oracle, "question_start",
-                             (json_int_t)item->question_start, "pieces", pieces, "arms",
+                             "checks_left_out", (json_int_t)item->checks_left_out, "aliases", aliases,
+                             "wrong", text(item->wrong), "input", item->x, "oracle", item->oracle,
+                             "question_start", (json_int_t)item->question_start, "pieces", pieces, "arms",
                              item_arms_json(run, item, &at)));
     }
     return items;

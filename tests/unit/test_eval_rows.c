@@ -212,7 +212,8 @@ static void test_spans(void **state)
     const eval_item *item = &data.items[0];
     assert_string_equal(item->id, "s1");
     assert_string_equal(item->group, "multispanqa");
-    assert_string_equal(item->x, "It didn't rain. \"Mia Ort\" sang (her dog's song), for $5. So did Bo!\n\nwho sang?");
+    assert_string_equal(item->x, "It didn't rain. \"Mia Ort\" sang (her dog's song), for $5. So did Bo!\n\n"
+                                 "who sang?");
     assert_string_equal(item->x + item->question_start, "who sang?");
     assert_string_equal(pieces(item, EVAL_NEEDED), "\"Mia Ort\" sang (her dog's song), for $5.|So did Bo!");
     assert_string_equal(pieces(item, EVAL_DISTRACTOR), "It didn't rain.");
@@ -228,7 +229,8 @@ static void test_passage(void **state)
     (void)state;
     eval_data data = read_text(
         EVAL_PRUNE,
-        "{\"context_id\":\"c\",\"query_id\":\"c-1\",\"context\":\"  天晴。陆文山建桥。桥长。陆文山老了。\\n\",\"question\":\"谁建？\","
+        "{\"context_id\":\"c\",\"query_id\":\"c-1\",\"context\":\"  天晴。陆文山建桥。桥长。陆文山老了。\\n\","
+        "\"question\":\"谁建？\","
         "\"answers\":[\"陆文山\",\"是陆文山\",7]}\n"
         "{\"query_id\":\"c-2\",\"context\":\"天晴。\",\"question\":\"谁？\",\"answers\":[{\"text\":\"天\"}]}\n",
         NULL);

@@ -205,7 +205,8 @@ static void test_instructions(void **state)
 {
     (void)state;
     rig r;
-    rig_open(&r, EVAL_ORDINARY, "@score 5 5 5\n@score -5 5 -9\nNo comma here\n%%\n@score 5 5 5\n@score -5 5 -9\nOne, two\n",
+    rig_open(&r, EVAL_ORDINARY,
+             "@score 5 5 5\n@score -5 5 -9\nNo comma here\n%%\n@score 5 5 5\n@score -5 5 -9\nOne, two\n",
              "plain,select");
     rig_run(&r, instructed);
     const eval_record *plain = record_of(&r, "1", "plain"), *cut = record_of(&r, "1", "select");
