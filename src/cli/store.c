@@ -143,12 +143,14 @@ const char *store_state_name(store_state state)
     return names[state];
 }
 
-/* The size of dir/file + suffix if that is a regular file, else -1. */
+/* The size of dir/file + suffix if that is a regular file, else -1. A model that is only read may be a link to where
+ * big files are kept; what is written to may not. */
 static int64_t file_size(const char *dir, const char *file, const char *suffix)
 {
     struct stat st;
     char *path = store_path(dir, file, suffix);
-    bool found = path && lstat(path, &st) == 0 && S_ISREG(st.st_mode);
+    int seen = !path ? -1 : *suffix ? lstat(path, &st) : stat(path, &st);
+    bool found = seen == 0 && S_ISREG(st.st_mode);
     free(path);
     return found ? (int64_t)st.st_size : -1;
 }
@@ -174,7 +176,7 @@ static void verified_note(const char *path, const manifest_model *model, char *t
 {
     struct stat st;
     *text = '\0';
-    if (lstat(path, &st) == 0 && S_ISREG(st.st_mode))
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
         snprintf(text, size, "%s %" PRId64 " %" PRId64 ".%09ld\n", model->sha256,
                  (int64_t)st.st_size, (int64_t)st.st_mtim.tv_sec, (long)st.st_mtim.tv_nsec);
 }
@@ -242,15 +244,6 @@ static s2a_status resolve_model(const manifest_model *model, const char *dir, co
                                 char **path, s2a_error *err)
 {
     uint64_t bytes;
-    struct stat st;
-    char *file = store_path(dir, model->file, "");
-    bool link = file && lstat(file, &st) == 0 && S_ISLNK(st.st_mode);
-    free(file);
-    if (link)
-        return error_set(err, S2A_UNAVAILABLE,
-                         "model %s: %s in the store is a symbolic link, which is not followed: name "
-                         "the file it points to",
-                         name, model->file);
     switch (store_look(dir, model, &bytes)) {
     case STORE_DOWNLOADED:
         *path = store_path(dir, model->file, "");

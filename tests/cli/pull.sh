@@ -488,7 +488,7 @@ pull 0 plain # and does not wait for who writes there
 rm -rf "${store:?}"/*
 ln -s "$work/data" "$store/plain.gguf"
 "$bin" attend --backend llama --model plain "A?" >"$work/out" 2>"$work/err" && fail "status 0"
-has "plain.gguf in the store is a symbolic link, which is not followed: name the file it points to"
+has "plain.gguf: not a GGUF file" # it was read: what is only read may be kept elsewhere
 rm -rf "${store:?}"/*
 ln -s "$work/victim/nothing" "$store/plain.gguf"
 pull 0 --force plain # takes its place

@@ -267,7 +267,7 @@ static void test_keep(void **state)
 static void test_windows(void **state)
 {
     (void)state;
-    enum { LINES = 900 };
+    enum { LINES = 260 };
     char *text = malloc(LINES * 64);
     size_t len = 0;
     assert_non_null(text);
