@@ -136,12 +136,15 @@ static void test_shown(void **state)
 /* ---- a conversation that goes on ---------------------------------------------------------- */
 
 /* Turn by turn: sentences of each kind, white space at the end, and parts. */
+#define IN_PARTS                                                                                          \
+    "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"It rains. Who wrote it?\"}," \
+    "{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:x\"}},"                                        \
+    "{\"type\":\"text\",\"text\":\" I like rain. \"}]}"
 static const char *const said[] = {
     SYSTEM,
     "{\"role\":\"user\",\"content\":\"" OPINION " The poem is from 1855.\\n\\nWhich poem is it? \\n\"}",
     REPLY,
-    "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"It rains. Who wrote it?\"},{\"type\":\"image_url\","
-    "\"image_url\":{\"url\":\"data:x\"}},{\"type\":\"text\",\"text\":\" I like rain. \"}]}",
+    IN_PARTS,
     "{\"role\":\"assistant\",\"content\":\"Whitman.\"}",
     "{\"role\":\"user\",\"content\":\"Thanks.  When did he die? \\n\"}",
     "{\"role\":\"assistant\",\"content\":\"In 1892.\"}",
