@@ -91,7 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     setsockopt(s, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 }, sizeof(struct linger));
     close(s);
     if (++runs % 64 == 0) { /* it is still there */
-        static const char health[] = "GET /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+        static const char health[] = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         s = connect_to(port);
         send(s, health, sizeof health - 1, MSG_NOSIGNAL);
         if (receive(s, text, 12, 10000) < 12 || memcmp(text, "HTTP/1.1 200", 12) != 0)

@@ -9,7 +9,7 @@
 
 #define SERVE_HEAD_BYTES ((size_t)32 << 10)  /* request line and headers: 431, 414 */
 #define SERVE_ANSWER_HEAD_BYTES ((size_t)32 << 10) /* the same of an answer of upstream: 502 */
-#define SERVE_POOL_BYTES ((size_t)40 << 10) /* of a connection, for the heads of request and answer: an
+#define SERVE_POOL_BYTES ((size_t)36 << 10) /* of a connection, for the heads of request and answer: an
                                                answer's that has no room beside the request's: 502 */
 #define SERVE_HEADERS 100                    /* headers of a request: 431 */
 #define SERVE_BODY_BYTES ((size_t)32 << 20)  /* a request's body: 413; --max-body */
