@@ -94,9 +94,9 @@ static void head_read(head_reader *h, struct MHD_Connection *connection, const c
     if (h->bytes > SERVE_HEAD_BYTES / 2)
         refuse(h, 414, "the target is too long");
     MHD_get_connection_values_n(connection, MHD_HEADER_KIND, field_read, h);
-    if (h->bytes > SERVE_HEAD_BYTES)
-        refuse(h, 431, "the head is too large");
     h->call->head_bytes = h->bytes + pub->field_count * FIELD_BYTES;
+    if (h->call->head_bytes > SERVE_HEAD_BYTES)
+        refuse(h, 431, "the head is too large");
     if (h->lengths > 1)
         refuse(h, 400, "more than one Content-Length");
     if (h->codings > 1)
