@@ -20,7 +20,6 @@ static bool is_token(const char *text)
 }
 
 enum { FIELD_BYTES = 64 }; /* what MHD keeps of a field, besides its text */
-enum { OURS_BYTES = 1024 }; /* what the head of an answer of ours has room in */
 
 typedef struct head_reader {
     call *call;
@@ -96,7 +95,7 @@ static void head_read(head_reader *h, struct MHD_Connection *connection, const c
         refuse(h, 414, "the target is too long");
     MHD_get_connection_values_n(connection, MHD_HEADER_KIND, field_read, h);
     h->call->head_bytes = h->bytes + pub->field_count * FIELD_BYTES;
-    if (h->bytes > SERVE_HEAD_BYTES || h->call->head_bytes > SERVE_POOL_BYTES - OURS_BYTES)
+    if (h->call->head_bytes > SERVE_HEAD_BYTES)
         refuse(h, 431, "the head is too large");
     if (h->lengths > 1)
         refuse(h, 400, "more than one Content-Length");

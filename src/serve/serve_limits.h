@@ -7,10 +7,10 @@
 
 #include <stddef.h>
 
-#define SERVE_HEAD_BYTES ((size_t)32 << 10)  /* request line and headers: 431, 414 */
-#define SERVE_ANSWER_HEAD_BYTES ((size_t)32 << 10) /* the same of an answer of upstream: 502 */
-#define SERVE_POOL_BYTES ((size_t)36 << 10) /* of a connection, for the heads of request and answer: an
-                                               answer's that has no room beside the request's: 502 */
+#define SERVE_POOL_BYTES ((size_t)32 << 10) /* of a connection, for both heads; MHD maps more by itself */
+#define SERVE_HEAD_BYTES (SERVE_POOL_BYTES - 1024) /* request line and headers, 64 more for each: 431; the
+                                                      half of it for the line: 414 */
+#define SERVE_ANSWER_HEAD_BYTES ((size_t)30 << 10) /* an answer's of upstream, as far as it fits: 502 */
 #define SERVE_HEADERS 100                    /* headers of a request: 431 */
 #define SERVE_BODY_BYTES ((size_t)32 << 20)  /* a request's body: 413; --max-body */
 #define SERVE_CONNECTIONS 4096u              /* --max-connections: 503 */
