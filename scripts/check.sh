@@ -54,7 +54,9 @@ stage_tsan() {
     if setarch -R true 2>/dev/null; then
         run=(setarch -R)
     fi
-    "${run[@]}" ctest --preset tsan -j "$jobs" --output-junit "$junit" -R '^(unit/|live/.*thread)'
+    # test_log_queue cancels a thread in a write that blocks, which this sanitizer takes for a fault of its own.
+    "${run[@]}" ctest --preset tsan -j "$jobs" --output-junit "$junit" -R '^(unit/|live/.*thread)' \
+        -E '^unit/test_log_queue$'
 }
 
 stage_valgrind() { scripts/valgrind.sh; }
