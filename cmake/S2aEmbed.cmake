@@ -34,43 +34,40 @@ function(s2a_embed_joined output symbol)
         COMMENT "Embedding ${symbol}" VERBATIM)
 endfunction()
 
-# s2a_embed_heads(DIRECTORY FILE...): the table that src/core/head.h declares. S2A_HEAD_SOURCES is what is to
-# be compiled.
-function(s2a_embed_heads directory)
-    set(sources ${directory}/heads_builtin.c)
+# s2a_embed_table(DIRECTORY PREFIX OUTPUT BEFORE AFTER FILE...): each file, and OUTPUT, a C file with a row for each,
+# between the two texts. S2A_TABLE_SOURCES is what is to be compiled.
+function(s2a_embed_table directory prefix output before after)
+    set(sources ${directory}/${output})
     set(declarations "")
     set(rows "")
     foreach(file IN LISTS ARGN)
         get_filename_component(name ${file} NAME)
-        string(MAKE_C_IDENTIFIER head_${name} symbol)
+        string(MAKE_C_IDENTIFIER ${prefix}_${name} symbol)
         s2a_embed_file(${directory}/${symbol}.c ${symbol} ${file})
         list(APPEND sources ${directory}/${symbol}.c)
         string(APPEND declarations
             "extern const char ${symbol}[];\nextern const size_t ${symbol}_len;\n")
         string(APPEND rows "    { \"${name}\", ${symbol}, &${symbol}_len },\n")
     endforeach()
+    string(CONCAT text "${before}" "\n${declarations}\n" "${after}")
+    string(REPLACE "@ROWS@" "${rows}    { NULL, NULL, NULL },\n" text "${text}")
+    file(CONFIGURE OUTPUT ${directory}/${output} CONTENT "${text}" @ONLY)
+    set(S2A_TABLE_SOURCES ${sources} PARENT_SCOPE)
+endfunction()
+
+# s2a_embed_heads(DIRECTORY FILE...): the table that src/core/head.h declares. S2A_HEAD_SOURCES is what is to
+# be compiled.
+function(s2a_embed_heads directory)
     list(LENGTH ARGN count)
-    file(CONFIGURE OUTPUT ${directory}/heads_builtin.c CONTENT
-        "#include \"core/head.h\"\n\n${declarations}\nconst struct head_builtin heads_builtin[] = {\n${rows}    { NULL, NULL, NULL },\n};\nconst size_t heads_builtin_count = ${count};\n")
-    set(S2A_HEAD_SOURCES ${sources} PARENT_SCOPE)
+    s2a_embed_table(${directory} head heads_builtin.c "#include \"core/head.h\"\n"
+        "const struct head_builtin heads_builtin[] = {\n@ROWS@};\nconst size_t heads_builtin_count = ${count};\n" ${ARGN})
+    set(S2A_HEAD_SOURCES ${S2A_TABLE_SOURCES} PARENT_SCOPE)
 endfunction()
 
 # s2a_embed_page(DIRECTORY FILE...): each file of the page, and the table that
 # src/serve/page_files.h declares. S2A_PAGE_SOURCES is what is to be compiled.
 function(s2a_embed_page directory)
-    set(sources ${directory}/page_files.c)
-    set(declarations "")
-    set(rows "")
-    foreach(file IN LISTS ARGN)
-        get_filename_component(name ${file} NAME)
-        string(MAKE_C_IDENTIFIER page_${name} symbol)
-        s2a_embed_file(${directory}/${symbol}.c ${symbol} ${file})
-        list(APPEND sources ${directory}/${symbol}.c)
-        string(APPEND declarations
-            "extern const char ${symbol}[];\nextern const size_t ${symbol}_len;\n")
-        string(APPEND rows "    { \"${name}\", ${symbol}, &${symbol}_len },\n")
-    endforeach()
-    file(CONFIGURE OUTPUT ${directory}/page_files.c CONTENT
-        "#include \"serve/page_files.h\"\n\n${declarations}\nconst page_file page_files[] = {\n${rows}    { NULL, NULL, NULL },\n};\n")
-    set(S2A_PAGE_SOURCES ${sources} PARENT_SCOPE)
+    s2a_embed_table(${directory} page page_files.c "#include \"serve/page_files.h\"\n"
+        "const page_file page_files[] = {\n@ROWS@};\n" ${ARGN})
+    set(S2A_PAGE_SOURCES ${S2A_TABLE_SOURCES} PARENT_SCOPE)
 endfunction()

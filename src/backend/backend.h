@@ -35,6 +35,17 @@ typedef struct backend_usage {
     backend_finish finish;
 } backend_usage;
 
+/* Adds what one call took to what others took. */
+static inline void usage_add(s2a_usage *to, const s2a_usage *from)
+{
+    to->prompt_tokens += from->prompt_tokens;
+    to->cached_tokens += from->cached_tokens;
+    to->completion_tokens += from->completion_tokens;
+    to->drafted_tokens += from->drafted_tokens;
+    to->accepted_tokens += from->accepted_tokens;
+    to->ms += from->ms;
+}
+
 /* Text as it is generated, in whole UTF-8 characters (bytes that are not UTF-8 arrive as U+FFFD).
  * Non-zero stops the generation, which then ends with BACKEND_FINISH_CALLER. */
 typedef int (*backend_token_fn)(void *ctx, const char *text, size_t len);

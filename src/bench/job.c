@@ -202,16 +202,6 @@ s2a_status bench_job_run(s2a_engine *engine, const bench_job *job, s2a_cancel *c
 
 /* ---- what the requests say together ----------------------------------------------------- */
 
-static void usage_add(s2a_usage *sum, const s2a_usage *u)
-{
-    sum->prompt_tokens += u->prompt_tokens;
-    sum->cached_tokens += u->cached_tokens;
-    sum->completion_tokens += u->completion_tokens;
-    sum->drafted_tokens += u->drafted_tokens;
-    sum->accepted_tokens += u->accepted_tokens;
-    sum->ms += u->ms;
-}
-
 s2a_status bench_done_sum(const bench_done *done, bench_sample *sample, s2a_error *err)
 {
     double step1[BENCH_CONCURRENCY_MAX], total[BENCH_CONCURRENCY_MAX];

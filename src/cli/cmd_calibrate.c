@@ -180,7 +180,7 @@ static s2a_status units_take(calibrating *c, const teaching_prompt *p, const sel
     c->states[c->state_count++] = states;
     for (size_t i = 0, k = 0; i < in->count && k < read; i++) {
         const segment_unit *u = &in->units[i];
-        if (marks[i].question || marks[i].whole || u->text_end <= u->start)
+        if (!reading_takes(u, &marks[i]))
             continue;
         teach_unit *out = &c->units[c->unit_count++];
         *out = (teach_unit){ .prompt = c->prompts, .kind = p->kind, .form = select_form(in),

@@ -102,16 +102,14 @@ static bool layers_read(const json_t *list, reading_line *r)
     return r->layer_count > 0;
 }
 
-static json_t *units_json(const reading_line *r, const select_input *in)
+static json_t *units_json(const reading_line *r)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < r->count; i++) {
         const segment_unit *u = &r->units[i];
-        bool read = !r->marks[i].question && !r->marks[i].whole && u->text_end > u->start;
         json_array_append_new(list, json_pack("[I,I,i,b]", (json_int_t)u->start, (json_int_t)u->text_end,
-                                              (int)u->kind, (int)read));
+                                              (int)u->kind, (int)reading_takes(u, &r->marks[i])));
     }
-    (void)in;
     return list;
 }
 
@@ -156,7 +154,7 @@ static json_t *read_line(probe *p, const json_t *line)
         size_t numbers = r.read * r.layer_count * 2 * can.hidden_width;
         snprintf(id, sizeof id, "%016" PRIx64, can.weights_id);
         out = json_pack("{s:s,s:o,s:o,s:I,s:s,s:I,s:f}", "form",
-                        select_form(&in) == HEAD_AGAIN ? "again" : "apart", "units", units_json(&r, &in),
+                        select_form(&in) == HEAD_AGAIN ? "again" : "apart", "units", units_json(&r),
                         "states", base64((const unsigned char *)r.states, numbers * sizeof *r.states),
                         "width", (json_int_t)can.hidden_width, "weights_id", id, "tokens",
                         (json_int_t)r.usage.prompt_tokens, "ms", r.usage.ms);

@@ -307,7 +307,7 @@ void explain_compare(const term *t, const s2a_result *plain, const s2a_result *r
 
 /* ---- usage ------------------------------------------------------------------------------ */
 
-static void usage_add(buf *line, const char *name, const s2a_usage *u)
+static void usage_line(buf *line, const char *name, const s2a_usage *u)
 {
     buf_addf(line, "%s%s: %" PRIu64 " tokens in", line->len ? "; " : "", name, u->prompt_tokens);
     if (u->cached_tokens > 0)
@@ -326,12 +326,12 @@ void explain_usage(const term *t, const s2a_result *result, const s2a_result *pl
     s2a_usage step1 = s2a_result_usage(result, 1), step2 = s2a_result_usage(result, 2);
     if (plain) {
         s2a_usage usage = s2a_result_usage(plain, 2);
-        usage_add(&line, "without S2A", &usage);
+        usage_line(&line, "without S2A", &usage);
     }
     if (s2a_result_mode(result) != S2A_MODE_NONE)
-        usage_add(&line, "step 1", &step1);
+        usage_line(&line, "step 1", &step1);
     if (s2a_result_answer(result, NULL))
-        usage_add(&line, s2a_result_mode(result) == S2A_MODE_NONE ? "answer" : "step 2", &step2);
+        usage_line(&line, s2a_result_mode(result) == S2A_MODE_NONE ? "answer" : "step 2", &step2);
     s2a_span part = { 0, line.len };
     size_t at = 0;
     while (line.status == S2A_OK && line.len > 0 &&

@@ -223,12 +223,6 @@ static double auc_of(scored *s, size_t n)
     return good > 0 && seen > 0 ? won / (good * seen) : NAN;
 }
 
-static double both(double a, double b)
-{
-    double low = fmin(a, b);
-    return low - log1p(exp(-fabs(a - b)));
-}
-
 /* What s2a_attend would go by, from held-out values; HUGE_VAL: it stays whatever its score. */
 static double score_of(const teaching *t, const judge_head *h, size_t i)
 {
@@ -237,7 +231,7 @@ static double score_of(const teaching *t, const judge_head *h, size_t i)
         odds[r] = h->offset[r] + h->scale[r] * t->held[r * t->count + i];
     if (t->units[i].form == HEAD_APART)
         return odds[HEAD_ROW_ORDER];
-    return odds[HEAD_ROW_ASKED] >= 0 ? HUGE_VAL : both(odds[HEAD_ROW_UNRELATED], odds[HEAD_ROW_OPINION]);
+    return odds[HEAD_ROW_ASKED] >= 0 ? HUGE_VAL : head_needed(odds[HEAD_ROW_UNRELATED], odds[HEAD_ROW_OPINION]);
 }
 
 typedef struct counts {

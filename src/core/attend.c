@@ -554,7 +554,7 @@ static s2a_status untrusted_check(const run *r, bool can)
 static s2a_status mode_choose(const run *r, s2a_mode *out)
 {
     const s2a_request *q = r->request;
-    bool can = engine_can_select(r->engine);
+    bool can = s2a_engine_selects(r->engine);
     bool selects = q->preset == S2A_PRESET_AUTO || q->preset == S2A_PRESET_OPINION ||
                    q->preset == S2A_PRESET_RELEVANCE;
     *out = q->mode;

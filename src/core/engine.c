@@ -122,14 +122,9 @@ const s2a_engine *engine_selector(const s2a_engine *engine)
     return engine->selector ? engine->selector : engine;
 }
 
-bool engine_can_select(const s2a_engine *engine)
-{
-    return engine_selector(engine)->head != NULL;
-}
-
 bool s2a_engine_selects(const s2a_engine *engine)
 {
-    return engine_can_select(engine);
+    return engine_selector(engine)->head != NULL;
 }
 
 void s2a_engine_close(s2a_engine *engine)

@@ -19,7 +19,4 @@ struct s2a_engine {
 /* Whose judgement mode select goes by: its backend and head. */
 const s2a_engine *engine_selector(const s2a_engine *engine);
 
-/* Whether mode select can be had. A request that names no mode gets it then. */
-bool engine_can_select(const s2a_engine *engine);
-
 #endif

@@ -23,6 +23,12 @@ static const struct {
 #undef HEAD_ROW_ENTRY
 };
 
+double head_needed(double against_unrelated, double against_opinion)
+{
+    double low = fmin(against_unrelated, against_opinion);
+    return low - log1p(exp(-fabs(against_unrelated - against_opinion)));
+}
+
 head_row head_first(head_form form)
 {
     head_row r = 0;

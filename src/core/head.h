@@ -82,6 +82,9 @@ void head_free(judge_head *h);
 backend_head head_of_form(const judge_head *h, head_form form);
 /* Of the rows of a form, in place: from what a backend told to log-odds. False when they are no numbers. */
 bool head_odds(const judge_head *h, head_form form, double *rows);
+/* Log-odds of being needed from those against either thing that a sentence may be instead: as if the three shared
+ * one softmax. */
+double head_needed(double against_unrelated, double against_opinion);
 /* The first row of a form, and how many it has. */
 head_row head_first(head_form form);
 size_t head_row_count(head_form form);

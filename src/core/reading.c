@@ -32,16 +32,6 @@ static const char elided[] = "\n[...]\n";
 #define BEFORE_MESSAGES 2
 #define TOKEN_BYTES 16       /* no text has so many a token; what would have is not worth tokenising */
 
-void usage_add(s2a_usage *to, const s2a_usage *from)
-{
-    to->prompt_tokens += from->prompt_tokens;
-    to->cached_tokens += from->cached_tokens;
-    to->completion_tokens += from->completion_tokens;
-    to->drafted_tokens += from->drafted_tokens;
-    to->accepted_tokens += from->accepted_tokens;
-    to->ms += from->ms;
-}
-
 /* ---- the conversation before the text ------------------------------------------------------ */
 
 static bool is_told(const backend_message *m)
@@ -299,7 +289,7 @@ static s2a_status odds_take(const select_input *in, const window *w, head_form f
     size_t count = head_row_count(form);
     for (size_t i = w->from; i < w->to; i++) {
         select_unit *u = &units[i];
-        if (u->question || u->whole || in->units[i].text_end <= in->units[i].start)
+        if (!reading_takes(&in->units[i], u))
             continue;
         memcpy(u->odds, rows, count * sizeof *rows);
         rows += count;

@@ -13,6 +13,12 @@
 
 #include "core/select.h"
 
+/* Whether the unit is read and judged: not what is asked, not what stays whole, not white space alone. */
+static inline bool reading_takes(const segment_unit *u, const select_unit *mark)
+{
+    return !mark->question && !mark->whole && u->text_end > u->start;
+}
+
 /* Fills judged and odds of the units that are neither question nor whole and adds to *usage. Errors as for
  * backend_vtable.read; S2A_LIMIT also where a question leaves no room for the text. */
 s2a_status reading_run(const select_input *in, select_unit *units, s2a_usage *usage, s2a_error *err);
@@ -22,8 +28,5 @@ s2a_status reading_run(const select_input *in, select_unit *units, s2a_usage *us
 s2a_status reading_states(const select_input *in, const select_unit *units, const uint32_t *layers,
                           size_t layer_count, float **states, size_t *unit_count, s2a_usage *usage,
                           s2a_error *err);
-
-/* Adds what one call took to what others took. */
-void usage_add(s2a_usage *to, const s2a_usage *from);
 
 #endif

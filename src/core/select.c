@@ -295,13 +295,6 @@ s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usa
 enum { UNRELATED, OPINION, ASKED }; /* odds, in the form again */
 enum { SUPPORT, ORDER };            /* odds, in the form apart */
 
-/* Needed against both of two things that it is not: as if the three shared one softmax. */
-static double both(double a, double b)
-{
-    double low = fmin(a, b);
-    return low - log1p(exp(-fabs(a - b)));
-}
-
 static double score_of(const select_input *in, const select_unit *u)
 {
     if (select_form(in) == HEAD_APART)
@@ -310,7 +303,7 @@ static double score_of(const select_input *in, const select_unit *u)
         return u->odds[OPINION];
     if (in->preset == S2A_PRESET_RELEVANCE)
         return u->odds[UNRELATED];
-    return both(u->odds[UNRELATED], u->odds[OPINION]);
+    return head_needed(u->odds[UNRELATED], u->odds[OPINION]);
 }
 
 double select_threshold(const select_input *in)

@@ -254,9 +254,7 @@ static void string_restore(buf *out, const char *text, size_t len)
             break;
         if (!memcmp(text + at, NUL_MARK, MARK_BYTES))
             buf_adds(out, "\\u0000");
-        else if (json_keep_mark(text + at, len - at))
-            buf_adds(out, NUMBER_MARK);
-        else
+        else if (!json_keep_mark(text + at, len - at)) /* in words it is no client's, and would make a clash */
             buf_addf(out, "\\u%04x", HIGH + (((unsigned char)text[at + 2] - 0xa0u) << 6 |
                                              ((unsigned char)text[at + 3] & 0x3fu)));
         at += MARK_BYTES;

@@ -14,7 +14,8 @@
  * the fault, also for a text that has such things and characters of that range, too; S2A_NOMEM. */
 s2a_status json_keep_load(const char *text, size_t len, json_t **out, bool *kept, s2a_error *err);
 
-/* The value as compact JSON, malloc'ed and NUL-terminated. NULL when out of memory. */
+/* The value as compact JSON, malloc'ed and NUL-terminated, which json_keep_load reads: where kept, U+10F7FE in a
+ * text that somebody put into it is left out. NULL when out of memory. */
 char *json_keep_dump(const json_t *root, bool kept, size_t *len);
 
 /* Bytes at the beginning of a text that would make a number of it where kept; 0 of most texts. */

@@ -1,6 +1,6 @@
 #include "serve/serve_step1.h"
 
-#include "backend/backend.h" /* clock_ms */
+#include "backend/backend.h" /* clock_ms, usage_add */
 #include "core/ascii.h"
 #include "core/error.h"
 
@@ -13,16 +13,6 @@ static void fail(step1_outcome *out, const char *fallback, const char *detail)
     out->fallback = fallback;
     snprintf(out->detail, sizeof out->detail, "%.*s", (int)utf8_cut(detail, sizeof out->detail - 1),
              detail);
-}
-
-static void usage_sum(s2a_usage *sum, s2a_usage u)
-{
-    sum->prompt_tokens += u.prompt_tokens;
-    sum->cached_tokens += u.cached_tokens;
-    sum->completion_tokens += u.completion_tokens;
-    sum->drafted_tokens += u.drafted_tokens;
-    sum->accepted_tokens += u.accepted_tokens;
-    sum->ms += u.ms;
 }
 
 static const char *role_of(const chat_target *t)
@@ -101,7 +91,8 @@ static void note(step1_outcome *out, const chat_request *q, const chat_target *t
                  const s2a_result *result)
 {
     s2a_fallback fallback = s2a_result_fallback(result);
-    usage_sum(&out->usage, s2a_result_usage(result, 1));
+    s2a_usage used = s2a_result_usage(result, 1);
+    usage_add(&out->usage, &used);
     out->mode = s2a_result_mode(result);
     out->bytes += t->len;
     for (size_t i = 0; i < s2a_result_removed_count(result); i++) {
