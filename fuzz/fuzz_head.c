@@ -19,6 +19,12 @@ static void check(const judge_head *h)
     for (size_t i = 0; i < HEAD_ROWS; i++)
         if (!isfinite(h->offset[i]) || !isfinite(h->scale[i]))
             abort();
+    for (size_t i = 0; i < HEAD_FORMS * HEAD_UNITS_MAX; i++) {
+        const head_unit *u = &h->units[i / HEAD_UNITS_MAX][i % HEAD_UNITS_MAX];
+        bool used = i % HEAD_UNITS_MAX < h->unit_count[i / HEAD_UNITS_MAX];
+        if (!isfinite(u->offset) || !isfinite(u->scale) || (used && !(isfinite(u->mix[0]) && isfinite(u->mix[1]) && isfinite(u->mix[2]))))
+            abort();
+    }
     const double borders[] = { h->borders.automatic, h->borders.opinion, h->borders.relevance, h->borders.untrusted };
     for (size_t i = 0; i < 4; i++)
         if (!isfinite(borders[i]))
@@ -50,6 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool tiny = false; /* a scale so large that another factor is too much for a number */
     for (size_t i = 0; i < HEAD_ROWS; i++)
         tiny |= fabs(h->scale[i]) > 1e300;
+    for (size_t i = 0; i < HEAD_FORMS * HEAD_UNITS_MAX; i++)
+        tiny |= fabs(h->units[i / HEAD_UNITS_MAX][i % HEAD_UNITS_MAX].scale) > 1e300;
     if (bytes.status == S2A_OK && !tiny) {
         if (head_read("f", bytes.data, bytes.len, &again, NULL) != S2A_OK)
             abort();

@@ -202,10 +202,7 @@ static s2a_status prompt_read(calibrating *c, const teaching_prompt *p, bool apa
                                   : apart      ? S2A_PRESET_RELEVANCE
                                                : S2A_PRESET_AUTO,
                         .question_start = p->untrusted || apart ? p->context_len : SIZE_MAX };
-    size_t at = in.question_start == SIZE_MAX ? 0 : in.question_start;
-    s2a_status status = segment_apart(p->text, p->len, at, c->s->cancel, &units, &count, err);
-    if (status == S2A_OK)
-        status = select_refine(in.preset, p->text, &units, &count, err);
+    s2a_status status = select_segment(in.preset, p->text, p->len, in.question_start, c->s->cancel, &units, &count, err);
     in.units = units;
     in.count = count;
     select_unit *marks = status == S2A_OK ? calloc(count + 1, sizeof *marks) : NULL;

@@ -5,7 +5,9 @@
  *   {"read": text, "layers": [layer, ...]}, and where they are meant "context" (bytes of the text that were given
  *       apart, before a question), "preset", "before" ([{"role", "content"}])
  *       -> {"form": "again" | "apart", "units": [[start, text_end, kind, read], ...], "states": base64 of float32,
- *           little-endian, [unit that is read][layer][last, mean][width], "width", "weights_id", "tokens", "ms"} */
+ *           little-endian, [unit that is read][layer][last, mean][width], "width", "weights_id", "tokens", "ms"}
+ *   {"judge": text}, and where they are meant "window" (tokens of the text that are read at once), "context", ...
+ *       -> {"units": [[start, text_end, score, judged, kept], ...], "tokens", "ms"} */
 #include "backend/backend.h"
 #include "cli/commands.h"
 #include "cli/files.h"
@@ -20,6 +22,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,63 +105,89 @@ static bool layers_read(const json_t *list, reading_line *r)
     return r->layer_count > 0;
 }
 
-static json_t *units_json(const reading_line *r)
+static json_t *units_json(const reading_line *r, bool judged)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < r->count; i++) {
         const segment_unit *u = &r->units[i];
-        json_array_append_new(list, json_pack("[I,I,i,b]", (json_int_t)u->start, (json_int_t)u->text_end,
-                                              (int)u->kind, (int)reading_takes(u, &r->marks[i])));
+        const select_unit *m = &r->marks[i];
+        json_array_append_new(list, judged ? json_pack("[I,I,f,b,b]", (json_int_t)u->start, (json_int_t)u->text_end,
+                                                       m->score, (int)m->judged, (int)m->kept)
+                                           : json_pack("[I,I,i,b]", (json_int_t)u->start, (json_int_t)u->text_end,
+                                                       (int)u->kind, (int)reading_takes(u, m)));
     }
     return list;
 }
 
-static json_t *read_line(probe *p, const json_t *line)
+/* What both lines have in common; false with p->err. */
+static bool line_begin(probe *p, const json_t *line, const json_t *text, select_input *in, reading_line *r)
 {
-    reading_line r = { .count = 0 };
-    backend *b = p->s->engine->backend;
-    const json_t *text = json_object_get(line, "read"), *context = json_object_get(line, "context");
+    const json_t *context = json_object_get(line, "context");
     const char *preset = json_string_value(json_object_get(line, "preset"));
-    select_input in = { .backend = b, .text = json_string_value(text), .preset = S2A_PRESET_AUTO,
-                        .question_start = json_is_integer(context) ? (size_t)json_integer_value(context)
-                                                                   : SIZE_MAX,
-                        .cancel = p->s->cancel };
-    json_t *out = NULL;
-    if (!json_is_string(text) || (in.question_start != SIZE_MAX && in.question_start > json_string_length(text)) ||
-        (preset && !s2a_preset_from_name(preset, &in.preset)) ||
-        !layers_read(json_object_get(line, "layers"), &r) ||
-        !before_read(json_object_get(line, "before"), &r, &in)) {
+    *in = (select_input){ .backend = p->s->engine->backend, .head = p->s->engine->head,
+                          .text = json_string_value(text), .preset = S2A_PRESET_AUTO, .threshold = NAN,
+                          .question_start = json_is_integer(context) ? (size_t)json_integer_value(context) : SIZE_MAX,
+                          .window_tokens = (size_t)json_integer_value(json_object_get(line, "window")),
+                          .cancel = p->s->cancel };
+    if (!in->text || (in->question_start != SIZE_MAX && in->question_start > json_string_length(text)) ||
+        (preset && !s2a_preset_from_name(preset, &in->preset)) ||
+        !before_read(json_object_get(line, "before"), r, in)) {
+        error_set(&p->err, S2A_INPUT, "the line is not as s2a probe wants it");
+        return false;
+    }
+    s2a_status status = select_segment(in->preset, in->text, json_string_length(text), in->question_start,
+                                       p->s->cancel, &r->units, &r->count, &p->err);
+    in->units = r->units;
+    in->count = r->count;
+    if (status == S2A_OK && !(r->marks = calloc(r->count + 1, sizeof *r->marks)))
+        status = error_nomem(&p->err);
+    return status == S2A_OK;
+}
+
+static json_t *states_json(probe *p, const json_t *line, select_input *in, reading_line *r)
+{
+    backend_capabilities can = in->backend->vtable->capabilities(in->backend);
+    if (!layers_read(json_object_get(line, "layers"), r)) {
         error_set(&p->err, S2A_INPUT, "the line is not as s2a probe wants it");
         return NULL;
     }
-    backend_capabilities can = b->vtable->capabilities(b);
-    if (!b->vtable->read || can.hidden_width == 0) {
+    if (!in->backend->vtable->read || can.hidden_width == 0) {
         error_set(&p->err, S2A_UNSUPPORTED, "this backend has no hidden states");
         return NULL;
     }
-    s2a_status status =
-        segment_apart(in.text, json_string_length(text), in.question_start == SIZE_MAX ? 0 : in.question_start,
-                      p->s->cancel, &r.units, &r.count, &p->err);
-    if (status == S2A_OK)
-        status = select_refine(in.preset, in.text, &r.units, &r.count, &p->err);
-    in.units = r.units;
-    in.count = r.count;
-    if (status == S2A_OK && !(r.marks = calloc(r.count + 1, sizeof *r.marks)))
-        status = error_nomem(&p->err);
-    if (status == S2A_OK) {
-        select_mark(&in, r.marks);
-        status = reading_states(&in, r.marks, r.layers, r.layer_count, &r.states, &r.read, &r.usage, &p->err);
+    select_mark(in, r->marks);
+    if (reading_states(in, r->marks, r->layers, r->layer_count, &r->states, &r->read, &r->usage, &p->err) != S2A_OK)
+        return NULL;
+    char id[24];
+    size_t numbers = r->read * r->layer_count * 2 * can.hidden_width;
+    snprintf(id, sizeof id, "%016" PRIx64, can.weights_id);
+    return json_pack("{s:s,s:o,s:o,s:I,s:s,s:I,s:f}", "form", select_form(in) == HEAD_AGAIN ? "again" : "apart",
+                     "units", units_json(r, false), "states",
+                     base64((const unsigned char *)r->states, numbers * sizeof *r->states), "width",
+                     (json_int_t)can.hidden_width, "weights_id", id, "tokens", (json_int_t)r->usage.prompt_tokens,
+                     "ms", r->usage.ms);
+}
+
+static json_t *judged_json(probe *p, select_input *in, reading_line *r)
+{
+    if (!in->head) {
+        error_set(&p->err, S2A_UNSUPPORTED, "this model has no head");
+        return NULL;
     }
-    if (status == S2A_OK) {
-        char id[24];
-        size_t numbers = r.read * r.layer_count * 2 * can.hidden_width;
-        snprintf(id, sizeof id, "%016" PRIx64, can.weights_id);
-        out = json_pack("{s:s,s:o,s:o,s:I,s:s,s:I,s:f}", "form",
-                        select_form(&in) == HEAD_AGAIN ? "again" : "apart", "units", units_json(&r),
-                        "states", base64((const unsigned char *)r.states, numbers * sizeof *r.states),
-                        "width", (json_int_t)can.hidden_width, "weights_id", id, "tokens",
-                        (json_int_t)r.usage.prompt_tokens, "ms", r.usage.ms);
-    }
+    if (select_judge(in, r->marks, &r->usage, &p->err) != S2A_OK)
+        return NULL;
+    return json_pack("{s:o,s:I,s:f}", "units", units_json(r, true), "tokens", (json_int_t)r->usage.prompt_tokens, "ms",
+                     r->usage.ms);
+}
+
+static json_t *text_line(probe *p, const json_t *line)
+{
+    reading_line r = { .count = 0 };
+    select_input in;
+    const json_t *read = json_object_get(line, "read"), *judge = json_object_get(line, "judge");
+    json_t *out = NULL;
+    if (line_begin(p, line, judge ? judge : read, &in, &r))
+        out = judge ? judged_json(p, &in, &r) : states_json(p, line, &in, &r);
     free(r.units);
     free(r.marks);
     free(r.states);
@@ -171,7 +200,7 @@ static json_t *one_line(probe *p, const char *text, size_t len)
     const json_t *segment = json_object_get(line, "segment");
     json_t *out = NULL;
     if (line)
-        out = json_is_string(segment) ? segment_line(p, segment) : read_line(p, line);
+        out = json_is_string(segment) ? segment_line(p, segment) : text_line(p, line);
     json_decref(line);
     if (!out)
         out = json_pack("{s:s}", "error", p->err.message);

@@ -602,11 +602,10 @@ static s2a_status run_begin(run *r)
     if (status != S2A_OK)
         return status;
     const text *x = &r->result->input;
-    status = segment_apart(x->data, x->len, r->given_question.start, r->request->cancel, &r->units,
-                           &r->unit_count, r->err);
-    if (status == S2A_OK && mode == S2A_MODE_SELECT)
-        status = select_refine(q->preset, r->result->input.data, &r->units, &r->unit_count, r->err);
-    return status;
+    size_t question = r->given_question.start;
+    if (mode == S2A_MODE_SELECT)
+        return select_segment(q->preset, x->data, x->len, question, r->request->cancel, &r->units, &r->unit_count, r->err);
+    return segment_apart(x->data, x->len, question, r->request->cancel, &r->units, &r->unit_count, r->err);
 }
 
 static s2a_status run_end(run *r, s2a_status status, s2a_result **out)

@@ -50,6 +50,17 @@ static size_t row_width(const judge_head *h)
     return h->layer_count * 2 * h->width;
 }
 
+/* Rows and hidden units of a form, and where they begin in maps. */
+static size_t map_count(const judge_head *h, head_form form)
+{
+    return head_row_count(form) + h->unit_count[form];
+}
+
+static const float *maps_of(const judge_head *h, head_form form)
+{
+    return h->maps + (form == HEAD_APART ? map_count(h, HEAD_AGAIN) * row_width(h) : 0);
+}
+
 /* ---- numbers ------------------------------------------------------------------------------ */
 
 /* A program may have made the comma its decimal point; in a file it is none. */
@@ -141,6 +152,23 @@ static bool hexadecimal(const char *text, uint64_t *out)
     return n >= 1 && n <= 16 && !text[n];
 }
 
+static s2a_status units_read(reader *r, judge_head *h, head_form form)
+{
+    char line[256], *at = line;
+    for (; line_of(r, "unit", line, sizeof line); at = line) {
+        if (h->unit_count[form] == HEAD_UNITS_MAX)
+            return bad(r, "it has too many hidden units");
+        head_unit *u = &h->units[form][h->unit_count[form]++];
+        size_t count = head_row_count(form);
+        bool ok = named(&at, "offset", &u->offset) && named(&at, "scale", &u->scale) && named(&at, "mix", &u->mix[0]);
+        for (size_t i = 1; i < count && ok; i++)
+            ok = number(&at, &u->mix[i]);
+        if (!ok || *at)
+            return bad(r, "a hidden unit has not its numbers");
+    }
+    return S2A_OK;
+}
+
 static s2a_status lines_read(reader *r, judge_head *h)
 {
     char line[256], *at = line;
@@ -172,6 +200,10 @@ static s2a_status lines_read(reader *r, judge_head *h)
         if (!line_of(r, key, line, sizeof line) || !named(&at, "offset", &h->offset[i]) ||
             !named(&at, "scale", &h->scale[i]) || *at)
             return bad(r, "a row is missing, or not in its place");
+        if (i + 1 == HEAD_ROWS || rows[i + 1].form != rows[i].form)
+            status = units_read(r, h, rows[i].form);
+        if (status != S2A_OK)
+            return status;
     }
     return line_of(r, "", line, sizeof line) && !*line ? S2A_OK : bad(r, "no empty line before its numbers");
 }
@@ -185,7 +217,7 @@ s2a_status head_read(const char *where, const char *data, size_t len, judge_head
     point p = point_begin();
     s2a_status status = lines_read(&r, h);
     point_end(p);
-    size_t count = HEAD_ROWS * row_width(h);
+    size_t count = (map_count(h, HEAD_AGAIN) + map_count(h, HEAD_APART)) * row_width(h);
     if (status == S2A_OK && (size_t)(r.end - r.at) != 2 * count)
         status = bad(&r, "its numbers are cut off, or too many");
     if (status == S2A_OK && !(h->maps = calloc(count, sizeof *h->maps)))
@@ -204,14 +236,28 @@ s2a_status head_read(const char *where, const char *data, size_t len, judge_head
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
-/* The largest number of a row becomes 32767. */
-static double quantum(const judge_head *h, size_t row)
+/* The largest number of a map becomes 32767. */
+static double quantum(const judge_head *h, const float *map)
 {
-    const float *map = h->maps + row * row_width(h);
     double most = 0;
     for (size_t i = 0; i < row_width(h); i++)
         most = fmax(most, fabs((double)map[i]));
     return most > 0 ? most / 32767 : 1;
+}
+
+static void form_lines(const judge_head *h, head_form form, buf *out)
+{
+    const float *map = maps_of(h, form);
+    size_t first = head_first(form), count = head_row_count(form);
+    for (size_t i = first; i < first + count; i++, map += row_width(h))
+        buf_addf(out, "row %s offset %.9g scale %.9g\n", rows[i].name, h->offset[i], h->scale[i] * quantum(h, map));
+    for (size_t i = 0; i < h->unit_count[form]; i++, map += row_width(h)) {
+        const head_unit *u = &h->units[form][i];
+        buf_addf(out, "unit offset %.9g scale %.9g mix", u->offset, u->scale * quantum(h, map));
+        for (size_t k = 0; k < count; k++)
+            buf_addf(out, " %.9g", u->mix[k]);
+        buf_adds(out, "\n");
+    }
 }
 
 static void lines_write(const judge_head *h, buf *out)
@@ -224,9 +270,8 @@ static void lines_write(const judge_head *h, buf *out)
         buf_addf(out, " %u", h->layers[i]);
     buf_addf(out, "\nborder auto %.6g opinion %.6g relevance %.6g untrusted %.6g\n", h->borders.automatic,
              h->borders.opinion, h->borders.relevance, h->borders.untrusted);
-    for (size_t i = 0; i < HEAD_ROWS; i++)
-        buf_addf(out, "row %s offset %.9g scale %.9g\n", rows[i].name, h->offset[i],
-                 h->scale[i] * quantum(h, i));
+    form_lines(h, HEAD_AGAIN, out);
+    form_lines(h, HEAD_APART, out);
     buf_adds(out, "\n");
 }
 
@@ -235,9 +280,10 @@ void head_write(const judge_head *h, buf *out)
     point p = point_begin();
     lines_write(h, out);
     point_end(p);
-    for (size_t i = 0; i < HEAD_ROWS; i++) {
-        double unit = quantum(h, i);
+    size_t count = map_count(h, HEAD_AGAIN) + map_count(h, HEAD_APART);
+    for (size_t i = 0; i < count; i++) {
         const float *map = h->maps + i * row_width(h);
+        double unit = quantum(h, map);
         for (size_t k = 0; k < row_width(h); k++) {
             uint16_t v = (uint16_t)(int16_t)lround((double)map[k] / unit);
             char bytes[2] = { (char)(v & 0xff), (char)(v >> 8) };
@@ -326,18 +372,27 @@ void head_free(judge_head *h)
 
 backend_head head_of_form(const judge_head *h, head_form form)
 {
-    const float *maps = h->maps ? h->maps + head_first(form) * row_width(h) : NULL;
-    return (backend_head){ .layers = h->layers, .layer_count = h->layer_count, .rows = maps,
-                           .row_count = head_row_count(form), .id = h->id };
+    return (backend_head){ .layers = h->layers, .layer_count = h->layer_count, .rows = h->maps ? maps_of(h, form) : NULL,
+                           .row_count = map_count(h, form), .id = h->id };
 }
 
-bool head_odds(const judge_head *h, head_form form, double *told)
+bool head_odds(const judge_head *h, head_form form, const double *told, double *odds)
 {
     head_row first = head_first(form);
+    size_t count = head_row_count(form);
+    double sum[HEAD_FORM_ROWS_MAX];
     bool finite = true;
-    for (size_t i = 0; i < head_row_count(form); i++) {
-        told[i] = h->offset[first + i] + h->scale[first + i] * told[i];
-        finite &= isfinite(told[i]) != 0;
+    for (size_t i = 0; i < count; i++)
+        sum[i] = h->offset[first + i] + h->scale[first + i] * told[i];
+    for (size_t k = 0; k < h->unit_count[form]; k++) {
+        const head_unit *u = &h->units[form][k];
+        double z = u->offset + u->scale * told[count + k], out = z / (1 + exp(-z));
+        for (size_t i = 0; i < count; i++)
+            sum[i] += u->mix[i] * out;
+    }
+    for (size_t i = 0; i < count; i++) {
+        odds[i] = sum[i];
+        finite &= isfinite(sum[i]) != 0;
     }
     return finite;
 }

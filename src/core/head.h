@@ -9,10 +9,12 @@
  *     width N                               numbers of a hidden state
  *     layers L ...                          from 0, ascending
  *     border auto X opinion X relevance X untrusted X     what is scored below it goes
- *     row NAME offset X scale X             for each name of HEAD_ROWS_MAP, in their order
+ *     row NAME offset X scale X             for each name of HEAD_ROWS_MAP, in their order; behind the last
+ *     unit offset X scale X mix X ...         of a form its hidden units, if it has any, with a number for each row
  *     (an empty line)
- *     int16, little-endian: [row][layer][last, mean][width]
- * A log-odds is offset + scale * sum of number * state. */
+ *     int16, little-endian: [row or unit, as the lines are][layer][last, mean][width]
+ * A row's log-odds is the sum of offset + scale * (numbers * state) and of mix * silu(the same of a unit) for each
+ * hidden unit of its form; silu(z) = z / (1 + exp(-z)). */
 #ifndef S2A_HEAD_H
 #define S2A_HEAD_H
 
@@ -39,11 +41,17 @@ typedef enum head_row {
 } head_row;
 
 #define HEAD_LAYERS_MAX 4
-#define HEAD_FILE_BYTES ((size_t)4 << 20)
+#define HEAD_FORM_ROWS_MAX 3
+#define HEAD_UNITS_MAX 128 /* of a form */
+#define HEAD_FILE_BYTES ((size_t)16 << 20)
 
 typedef struct head_borders {
     double automatic, opinion, relevance, untrusted;
 } head_borders;
+
+typedef struct head_unit {
+    double offset, scale, mix[HEAD_FORM_ROWS_MAX];
+} head_unit;
 
 typedef struct judge_head {
     char model[128];
@@ -52,7 +60,9 @@ typedef struct judge_head {
     size_t layer_count, width;
     head_borders borders;
     double offset[HEAD_ROWS], scale[HEAD_ROWS];
-    float *maps; /* [row][layer][last, mean][width] */
+    size_t unit_count[HEAD_FORMS];
+    head_unit units[HEAD_FORMS][HEAD_UNITS_MAX];
+    float *maps; /* [form][rows, then hidden units][layer][last, mean][width] */
     uint64_t id;
 } judge_head;
 
@@ -78,10 +88,11 @@ void head_write(const judge_head *h, buf *out);
 s2a_status head_find(const backend *b, const char *path, judge_head **out, s2a_error *err);
 void head_free(judge_head *h);
 
-/* The rows of a form, as a backend wants them; borrowed. */
+/* The rows and hidden units of a form, all rows to a backend; borrowed. */
 backend_head head_of_form(const judge_head *h, head_form form);
-/* Of the rows of a form, in place: from what a backend told to log-odds. False when they are no numbers. */
-bool head_odds(const judge_head *h, head_form form, double *rows);
+/* Log-odds of the rows of a form, from what a backend told of rows and hidden units; odds may be told. False when they
+ * are no numbers. */
+bool head_odds(const judge_head *h, head_form form, const double *told, double *odds);
 /* Log-odds of being needed from those against either thing that a sentence may be instead: as if the three shared
  * one softmax. */
 double head_needed(double against_unrelated, double against_opinion);

@@ -286,16 +286,15 @@ static memo_key key_of(const select_input *in, const asking *a, head_form form)
 static s2a_status odds_take(const select_input *in, const window *w, head_form form, const double *rows,
                             select_unit *units, s2a_error *err)
 {
-    size_t count = head_row_count(form);
+    size_t count = head_of_form(in->head, form).row_count;
     for (size_t i = w->from; i < w->to; i++) {
         select_unit *u = &units[i];
         if (!reading_takes(&in->units[i], u))
             continue;
-        memcpy(u->odds, rows, count * sizeof *rows);
-        rows += count;
-        if (!head_odds(in->head, form, u->odds))
+        if (!head_odds(in->head, form, rows, u->odds))
             return error_set(err, S2A_BACKEND, "a hidden state of the model is no number; is the model "
                                                "file whole? --mode rewrite does without");
+        rows += count;
         u->judged = true;
     }
     return S2A_OK;

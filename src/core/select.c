@@ -85,6 +85,14 @@ s2a_status select_refine(s2a_preset preset, const char *text, segment_unit **uni
     return S2A_OK;
 }
 
+s2a_status select_segment(s2a_preset preset, const char *text, size_t len, size_t question_start,
+                          const s2a_cancel *cancel, segment_unit **units, size_t *count, s2a_error *err)
+{
+    size_t apart = question_start == SIZE_MAX ? 0 : question_start;
+    s2a_status status = segment_apart(text, len, apart, cancel, units, count, err);
+    return status == S2A_OK ? select_refine(preset, text, units, count, err) : status;
+}
+
 /* ---- what stays --------------------------------------------------------------------------- */
 
 /* Marks that stand in pairs around what somebody handed over. */

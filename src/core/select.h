@@ -11,8 +11,6 @@
 #include "core/memo.h"
 #include "core/segment.h"
 
-#define SELECT_ROWS 3 /* of the form that has most */
-
 typedef struct select_input {
     backend *backend;
     const judge_head *head;
@@ -36,7 +34,7 @@ typedef struct select_unit {
     bool question; /* of the question that was given apart: not judged */
     bool whole;    /* stays whatever is said of it */
     bool judged;
-    double odds[SELECT_ROWS]; /* of the rows of the form, in order */
+    double odds[HEAD_FORM_ROWS_MAX]; /* of the rows of the form, in order */
     bool asked;               /* says what is to be done, or how */
     double score;             /* log-odds of being kept; 0 where it is not judged */
     bool kept;
@@ -53,6 +51,11 @@ head_form select_form(const select_input *in);
  * *units is replaced. S2A_NOMEM, and *units is then as it was. */
 s2a_status select_refine(s2a_preset preset, const char *text, segment_unit **units, size_t *count,
                          s2a_error *err);
+
+/* The units of a text as the preset judges them. question_start: byte where a question that was given apart begins;
+ * 0 or SIZE_MAX = none. *units is the caller's, malloc'ed. S2A_NOMEM, S2A_CANCELLED. */
+s2a_status select_segment(s2a_preset preset, const char *text, size_t len, size_t question_start,
+                          const s2a_cancel *cancel, segment_unit **units, size_t *count, s2a_error *err);
 
 /* Fills out[in->count] but for what the model says: what the question is, and what stays: code, tables and
  * headings, what stands between quotation marks or tags that are open where a unit begins or ends, marks

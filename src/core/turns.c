@@ -108,9 +108,7 @@ static s2a_status add_earlier(turns *t, const s2a_request *request, s2a_preset p
             break;
         sum += m->len;
         turn next = { .message = i, .text = m->content, .len = m->len };
-        status = segment_text(next.text, next.len, request->cancel, &next.units, &next.count, err);
-        if (status == S2A_OK)
-            status = select_refine(preset, next.text, &next.units, &next.count, err);
+        status = select_segment(preset, next.text, next.len, 0, request->cancel, &next.units, &next.count, err);
         if (status == S2A_OK)
             status = add_turn(t, &next, request, false, err);
         else

@@ -23,7 +23,12 @@
 #define LAYERS 2
 #define ROW (LAYERS * 2 * WIDTH)
 
-static float maps[HEAD_ROWS * ROW];
+#define UNITS 3 /* hidden ones: two of the form again, one of apart */
+#define MAPS (HEAD_ROWS + UNITS)
+
+static float maps[MAPS * ROW];
+/* What each map is of: rows and, behind those of a form, its hidden units. */
+static const int map_row[MAPS] = { 0, 1, 2, -1, -1, 3, 4, -1 };
 
 static uint32_t random_next(uint32_t *seed)
 {
@@ -37,13 +42,31 @@ static judge_head head_made(uint32_t seed)
     judge_head h = { .model = "A model 1.5B", .weights_id = UINT64_C(0xfedcba9876543210), .layers = { 3, 17 },
                      .layer_count = LAYERS, .width = WIDTH,
                      .borders = { -1.25, 0.5, -1e6, 1e-3 }, .maps = maps };
+    h.unit_count[HEAD_AGAIN] = 2;
+    h.unit_count[HEAD_APART] = 1;
     for (size_t r = 0; r < HEAD_ROWS; r++) {
         h.offset[r] = (double)(random_next(&seed) % 1000) / 77 - 5;
         h.scale[r] = 0.25 * (double)(r + 1);
-        for (size_t i = 0; i < ROW; i++)
-            maps[r * ROW + i] = r == 2 ? 0 : (float)((double)(random_next(&seed) % 20001) - 10000) * (float)pow(10, (double)r - 3);
     }
+    for (size_t k = 0; k < UNITS; k++) {
+        head_unit *u = k < 2 ? &h.units[HEAD_AGAIN][k] : &h.units[HEAD_APART][0];
+        u->offset = (double)k - 1;
+        u->scale = 0.5 * (double)(k + 1);
+        for (size_t i = 0; i < (k < 2 ? 3u : 2u); i++)
+            u->mix[i] = (double)(random_next(&seed) % 1000) / 500 - 1;
+    }
+    for (size_t m = 0; m < MAPS; m++)
+        for (size_t i = 0; i < ROW; i++)
+            maps[m * ROW + i] = m == 2 ? 0 : (float)((double)(random_next(&seed) % 20001) - 10000) * (float)pow(10, (double)m - 5);
     return h;
+}
+
+/* What a map's numbers are multiplied with. */
+static double scale_of(const judge_head *h, size_t map)
+{
+    return map_row[map] >= 0 ? h->scale[map_row[map]]
+           : map < MAPS - 1  ? h->units[HEAD_AGAIN][map - 3].scale
+                             : h->units[HEAD_APART][0].scale;
 }
 
 static buf written(const judge_head *h)
@@ -79,16 +102,24 @@ static void test_round(void **state)
         assert_true(back->layers[0] == 3 && back->layers[1] == 17);
         assert_true(back->borders.automatic == -1.25 && back->borders.opinion == 0.5 &&
                     back->borders.relevance == -1e6 && back->borders.untrusted == 1e-3);
-        for (size_t r = 0; r < HEAD_ROWS; r++) {
+        for (size_t r = 0; r < HEAD_ROWS; r++)
+            assert_true(fabs(back->offset[r] - h.offset[r]) <= 1e-8 * fabs(h.offset[r]));
+        assert_true(back->unit_count[HEAD_AGAIN] == 2 && back->unit_count[HEAD_APART] == 1);
+        for (size_t k = 0; k < UNITS; k++) {
+            const head_unit *was = &h.units[k / 2][k % 2], *is = &back->units[k / 2][k % 2];
+            assert_true(fabs(was->offset - is->offset) <= 1e-8);
+            for (size_t i = 0; i < HEAD_FORM_ROWS_MAX; i++)
+                assert_true(fabs(was->mix[i] - is->mix[i]) <= 1e-8);
+        }
+        for (size_t m = 0; m < MAPS; m++) {
             double most = 0;
             for (size_t i = 0; i < ROW; i++)
-                most = fmax(most, fabs((double)maps[r * ROW + i]));
-            assert_true(fabs(back->offset[r] - h.offset[r]) <= 1e-8 * fabs(h.offset[r]));
+                most = fmax(most, fabs((double)maps[m * ROW + i]));
             for (size_t i = 0; i < ROW; i++) {
-                double was = h.scale[r] * (double)maps[r * ROW + i];
-                double is = back->scale[r] * (double)back->maps[r * ROW + i];
-                if (fabs(was - is) > h.scale[r] * most / 32767 * 0.5001)
-                    fail_msg("row %zu, number %zu: %g became %g", r, i, was, is);
+                double was = scale_of(&h, m) * (double)maps[m * ROW + i];
+                double is = scale_of(back, m) * (double)back->maps[m * ROW + i];
+                if (fabs(was - is) > scale_of(&h, m) * most / 32767 * 0.5001)
+                    fail_msg("map %zu, number %zu: %g became %g", m, i, was, is);
             }
         }
         head_free(back);
@@ -245,6 +276,13 @@ static const struct {
     { "scale 0.5\n\n", "scale 0.5\n", "no empty line" },
     { "scale 0.5\n\n", "scale 0.5\nrow more offset 1 scale 1\n\n", "no empty line" },
     { "scale 0.5\n\n", "scale 0.5", "a row is missing" },
+    { "scale 0.5\n\n", "scale 0.5\nunit offset 1 scale 1 mix 1 2\n\n", "its numbers are cut off" },
+    { "scale 0.5\n\n", "scale 0.5\nunit offset 1 scale 1 mix 1\n\n", "a hidden unit" },
+    { "scale 0.5\n\n", "scale 0.5\nunit offset 1 scale 1 mix 1 2 3\n\n", "a hidden unit" },
+    { "scale 0.5\n\n", "scale 0.5\nunit offset 1 scale 1\n\n", "a hidden unit" },
+    { "scale 0.5\n\n", "scale 0.5\nunit scale 1 mix 1 2\n\n", "a hidden unit" },
+    { "scale 0.5\n\n", "scale 0.5\nunit offset nan scale 1 mix 1 2\n\n", "a hidden unit" },
+    { "row again-opinion", "unit offset 1 scale 1 mix 1 2 3\nrow again-opinion", "a row is missing" },
 };
 
 static size_t file_of(const char *find, const char *with, size_t numbers, char out[2048])
@@ -315,6 +353,17 @@ static void test_limits(void **state)
     assert_int_equal(head_read("f", file, (size_t)n + HEAD_ROWS * 4 * 2 * 2, &h, NULL), S2A_OK);
     assert_true(h->layer_count == HEAD_LAYERS_MAX && h->layers[3] == 10000);
     head_free(h);
+    for (size_t units = HEAD_UNITS_MAX; units <= HEAD_UNITS_MAX + 1; units++) {
+        n = sprintf(file, "s2a-head 1\nmodel m\nweights ff\nwidth 1\nlayers 0\n%s", strstr(GOOD, "border"));
+        n--; /* the empty line */
+        for (size_t i = 0; i < units; i++)
+            n += sprintf(file + n, "unit offset 1 scale 1 mix 1 2\n");
+        file[n++] = '\n';
+        bool good = units <= HEAD_UNITS_MAX;
+        assert_int_equal(head_read("f", file, (size_t)n + (HEAD_ROWS + units) * 2 * 2, &h, NULL), good ? S2A_OK : S2A_INPUT);
+        assert_true(!good || (h->unit_count[HEAD_APART] == units && h->unit_count[HEAD_AGAIN] == 0));
+        head_free(h);
+    }
     free(file);
 }
 
@@ -402,7 +451,7 @@ static void test_scripted(void **state)
     judge_head *h = NULL;
     assert_int_equal(head_find(&f.base, NULL, &h, NULL), S2A_OK);
     double told[3] = { 1.5, -2, 0 };
-    assert_true(head_odds(h, HEAD_AGAIN, told) && told[0] == 1.5 && told[1] == -2 && told[2] == 0);
+    assert_true(head_odds(h, HEAD_AGAIN, told, told) && told[0] == 1.5 && told[1] == -2 && told[2] == 0);
     assert_true(h->borders.automatic == 0 && h->borders.untrusted == 0 && !head_of_form(h, HEAD_APART).rows);
     head_free(h);
     fake_reader_free(&f);
@@ -444,18 +493,25 @@ static void test_forms(void **state)
     h.id = 9;
     assert_int_equal(head_row_count(HEAD_AGAIN) + head_row_count(HEAD_APART), HEAD_ROWS);
     backend_head again = head_of_form(&h, HEAD_AGAIN), apart = head_of_form(&h, HEAD_APART);
-    assert_true(again.rows == maps && again.row_count == 3 && again.id == 9 && again.layers == h.layers);
-    assert_true(apart.rows == maps + 3 * ROW && apart.row_count == 2 && apart.layer_count == LAYERS);
-    double told[3] = { 1, 2, 3 };
-    assert_true(head_odds(&h, HEAD_APART, told));
-    assert_true(told[0] == h.offset[HEAD_ROW_SUPPORT] + h.scale[HEAD_ROW_SUPPORT]);
-    assert_true(told[1] == h.offset[HEAD_ROW_ORDER] + 2 * h.scale[HEAD_ROW_ORDER] && told[2] == 3);
+    assert_true(again.rows == maps && again.row_count == 5 && again.id == 9 && again.layers == h.layers);
+    assert_true(apart.rows == maps + 5 * ROW && apart.row_count == 3 && apart.layer_count == LAYERS);
+    double told[3] = { 1, 2, 3 }, odds[3] = { 0, 0, 7 };
+    const head_unit *u = &h.units[HEAD_APART][0];
+    double z = u->offset + 3 * u->scale, out = z / (1 + exp(-z));
+    assert_true(head_odds(&h, HEAD_APART, told, odds));
+    assert_true(fabs(odds[0] - (h.offset[HEAD_ROW_SUPPORT] + h.scale[HEAD_ROW_SUPPORT] + u->mix[0] * out)) < 1e-12);
+    assert_true(fabs(odds[1] - (h.offset[HEAD_ROW_ORDER] + 2 * h.scale[HEAD_ROW_ORDER] + u->mix[1] * out)) < 1e-12);
+    assert_true(odds[2] == 7 && told[2] == 3);
+    double large[5] = { 0, 0, 0, -1e300, 1e6 }; /* a hidden unit that is far below 0 tells nothing */
+    assert_true(head_odds(&h, HEAD_AGAIN, large, odds));
+    assert_true(fabs(odds[0] - h.offset[0] - h.units[HEAD_AGAIN][1].mix[0] * 1e6) < 1e-3);
     static const double none[] = { NAN, INFINITY, -INFINITY };
-    for (size_t i = 0; i < 3; i++) {
-        double odd[3] = { 0, 0, 0 };
-        odd[i] = none[i];
-        assert_false(head_odds(&h, HEAD_AGAIN, odd));
-    }
+    for (size_t i = 0; i < 3; i++)
+        for (size_t k = 0; k < 5; k++) {
+            double odd[5] = { 0 };
+            odd[k] = none[i];
+            assert_false(head_odds(&h, HEAD_AGAIN, odd, odd));
+        }
 }
 
 int main(void)
