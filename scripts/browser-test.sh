@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Tests web/index.html in a Chromium, against a fake server; against a real `s2a serve` where
+# Tests web/index.html in a Chromium, against a fake server, and what pages of other origins may ask of build/release/s2a
+# (S2A_BIN); the page against a real `s2a serve` where
 # S2A_URL has its address (http://127.0.0.1:8080/). Installs what is missing: Chromium and Node.js
 # by apt-get, as root or through sudo, and the packages of tests/browser in build/browser; where
 # Node.js is older than they need, also a newer one there, from npm.
@@ -50,4 +51,4 @@ install_system
 install_packages
 newer_node
 export S2A_CHROMIUM S2A_BROWSER_PACKAGES=$top/build/browser
-exec node --test --test-concurrency=1 --test-reporter=spec "$@" tests/browser/page.test.mjs
+exec node --test --test-concurrency=1 --test-reporter=spec "$@" tests/browser/*.test.mjs

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Teaches the heads of mode select from what read.py wrote, and says what they reach on kinds that were left out.
 
-    teach.py STATES[,STATES...] --layers 13 --model NAME --head OUT.head --table OUT.csv [--scores OUT.csv]
+    teach.py STATES[,STATES...] --layers 13,17 --hidden 64 --model NAME --head OUT.head --table OUT.csv [--scores OUT.csv]
 
-Each row of a head is a logistic regression on the states, last and mean, of the layers; each set of items has its own weight (the
-square root of its sentences), both sides of a row the same. For every figure a group of items is left out of the teaching and
+Each row of a head is a logistic regression on the states, last and mean, of the layers, or, with --hidden, the sum of one and a
+small net whose hidden units the rows of a form share; each set of items has its own weight (the square root of its sentences), both
+sides of a row the same. For every figure a group of items is left out of the teaching and
 judged: each public data set by itself (AgentDojo by
 suites), the kinds of our own corpus in six groups; of passages, a fifth of the items. From these held-out scores come the log-odds
 (Platt), the borders and the table. data/labelled/held is never taught.
@@ -32,18 +33,22 @@ def load(names):
     return states, rows, head
 
 
+def set_weights(y, sets):
+    w = np.ones(len(y))
+    for s in set(sets):
+        a = sets == s
+        w[a] = np.sqrt(a.sum()) / a.sum()
+    for side in (False, True):
+        w[y == side] *= len(y) / 2 / w[y == side].sum()
+    return w / w.mean()
+
+
 class Row:
     """One logistic regression: what is taught, and what it says of those who were not."""
 
     def __init__(self, x, y, sets):
-        w = np.ones(len(y))
-        for s in set(sets):
-            a = sets == s
-            w[a] = np.sqrt(a.sum()) / a.sum()
-        for side in (False, True):
-            w[y == side] *= len(y) / 2 / w[y == side].sum()
         self.mean, self.deviation = x.mean(0), x.std(0) + 1e-6
-        self.fit = LogisticRegression(C=COST, max_iter=80, tol=1e-3).fit((x - self.mean) / self.deviation, y, sample_weight=w / w.mean())
+        self.fit = LogisticRegression(C=COST, max_iter=80, tol=1e-3).fit((x - self.mean) / self.deviation, y, sample_weight=set_weights(y, sets))
 
     def weights(self):
         w = self.fit.coef_[0] / self.deviation
@@ -51,6 +56,75 @@ class Row:
 
     def __call__(self, x):
         return self.fit.decision_function((x - self.mean) / self.deviation)
+
+
+class Net:
+    """Rows that share hidden units: y and use are [sentence][row], use says which sentences teach a row. Adam, dropout of states
+    and of units; every seed gives a net, and their mean is taken, which is one net with the units of all."""
+    STEPS, BATCH, RATE, DROP, LINEAR, DENSE = 1000, 256, 1e-3, .3, 1e-2, 1e-3
+
+    def __init__(self, x, y, use, sets, hidden, seeds):
+        import jax
+        import jax.numpy as jnp
+        self.mean, self.deviation = x.mean(0), x.std(0) + 1e-6
+        weight = np.zeros(y.shape, np.float32)
+        for k in range(y.shape[1]):
+            weight[use[:, k], k] = set_weights(y[use[:, k], k], sets[use[:, k]])
+        target, mean, deviation = y.astype(np.float32), self.mean, self.deviation
+
+        def out(p, v, key=None):
+            z = (v - mean) / deviation
+            keep = lambda key, a: a if key is None else a * jax.random.bernoulli(key, 1 - self.DROP, a.shape) / (1 - self.DROP)
+            a, b = (None, None) if key is None else jax.random.split(key)
+            return z @ p['linear'] + p['offset'] + keep(b, jax.nn.silu(keep(a, z) @ p['units'] + p['bias'])) @ p['mix']
+
+        def loss(p, v, t, w, key):
+            o = out(p, v, key)
+            return ((jnp.logaddexp(0, jnp.where(t > 0, -o, o)) * w).mean() + self.LINEAR * (p['linear'] ** 2).sum()
+                    + self.DENSE * ((p['units'] ** 2).sum() + (p['mix'] ** 2).sum()))
+
+        @jax.jit
+        def step(p, one, two, v, t, w, n, key):
+            g = jax.grad(loss)(p, v, t, w, key)
+            one = jax.tree.map(lambda a, b: .9 * a + .1 * b, one, g)
+            two = jax.tree.map(lambda a, b: .99 * a + .01 * b * b, two, g)
+            rate = self.RATE * jnp.minimum(1, n / 50) * jnp.sqrt(1 - n / self.STEPS)
+            return jax.tree.map(lambda q, a, b: q - rate * (a / (1 - .9 ** n)) / (jnp.sqrt(b / (1 - .99 ** n)) + 1e-8), p, one, two), one, two
+
+        self.nets = []
+        for seed in range(seeds):
+            rng, key = np.random.default_rng(seed), jax.random.PRNGKey(seed)
+            a, b, key = jax.random.split(key, 3)
+            p = {'linear': jnp.zeros((x.shape[1], y.shape[1])), 'offset': jnp.zeros(y.shape[1]), 'bias': jnp.zeros(hidden),
+                 'units': jax.random.normal(a, (x.shape[1], hidden)) / x.shape[1] ** .5, 'mix': .3 * jax.random.normal(b, (hidden, y.shape[1])) / hidden ** .5}
+            one, two = jax.tree.map(jnp.zeros_like, p), jax.tree.map(jnp.zeros_like, p)
+            for n in range(1, self.STEPS + 1):
+                i = rng.integers(0, len(x), self.BATCH)
+                key, k = jax.random.split(key)
+                p, one, two = step(p, one, two, x[i], target[i], weight[i], float(n), k)
+            self.nets.append({k: np.asarray(v, np.float64) for k, v in p.items()})
+
+    def __call__(self, x):
+        z, total = (x - self.mean) / self.deviation, 0
+        for p in self.nets:
+            h = z @ p['units'] + p['bias']
+            total = total + z @ p['linear'] + p['offset'] + h / (1 + np.exp(-h)) @ p['mix']
+        return total / len(self.nets)
+
+    def rows(self):
+        """For each row its weights and constant."""
+        w = sum(p['linear'] for p in self.nets) / len(self.nets) / self.deviation[:, None]
+        b = sum(p['offset'] for p in self.nets) / len(self.nets) - self.mean @ w
+        return [(w[:, k], b[k]) for k in range(w.shape[1])]
+
+    def units(self):
+        """For each hidden unit its weights, its constant, and what the rows make of it."""
+        found = []
+        for p in self.nets:
+            w = p['units'] / self.deviation[:, None]
+            b = p['bias'] - self.mean @ w
+            found += [(w[:, u], b[u], p['mix'][u] / len(self.nets)) for u in range(w.shape[1])]
+        return found
 
 
 def platt(value, y):
@@ -75,6 +149,9 @@ def main():
     a.add_argument('--scores')
     a.add_argument('--reliability', help='CSV: of sentences with about that score, how many should be kept')
     a.add_argument('--pool', default='last,mean')
+    a.add_argument('--hidden', type=int, default=0, help='units of the form again')
+    a.add_argument('--hidden-apart', type=int, default=0, help='units of the form apart')
+    a.add_argument('--seeds', type=int, default=1)
     a = a.parse_args()
     states, rows, info = load(a.states.split(','))
     at = [info['layers'].index(int(l)) for l in a.layers.split(',')]
@@ -105,21 +182,40 @@ def main():
         return (form == of) & np.isin(label, [good, bad]), label == good
 
     names = ['again-unrelated', 'again-opinion', 'again-asked', 'apart-support', 'apart-order']
-    odds, maps, offsets = {}, [], []
-    for row in names:
-        use, y = side(row)
-        of = form == row.split('-')[0]
-        value = np.full(len(label), np.nan)
-        left = items_fold if row == 'apart-support' else group  # three sets of passages are one kind
-        for g in sorted(set(left[of])):
-            t = use & taught & (left != g)
-            value[of & (left == g)] = Row(x[t], y[t], set_[t])(x[of & (left == g)])
-        scale, offset = platt(value[use & taught], y[use & taught])
-        odds[row] = scale * value + offset
-        w, b = Row(x[use & taught], y[use & taught], set_[use & taught]).weights()
-        maps.append(scale * w)
-        offsets.append(scale * b + offset)
-        print('%-16s %6d taught, AUC left out %.4f' % (row, (use & taught).sum(), auc(value[use & taught & y], value[use & taught & ~y])), flush=True)
+    odds, maps, offsets, units = {}, [], [], []
+    for of, hidden in (('again', a.hidden), ('apart', a.hidden_apart)):
+        rows_of = [n for n in names if n.startswith(of)]
+        here = form == of
+        used, good = [np.stack(c, 1) for c in zip(*map(side, rows_of))]
+        used &= (taught & here)[:, None]
+        value = np.full(good.shape, np.nan)
+
+        def fit(use):
+            if hidden:
+                t = use.any(1)
+                return Net(x[t], good[t], use[t], set_[t], hidden, a.seeds)
+            return [Row(x[use[:, k]], good[use[:, k], k], set_[use[:, k]]) for k in range(len(rows_of))]
+
+        def judge(m, v):
+            return m(v) if hidden else np.stack([r(v) for r in m], 1)
+
+        # three sets of passages are one kind: of them items are left out
+        for left, ks in ((group, [k for k, n in enumerate(rows_of) if n != 'apart-support']), (items_fold, [k for k, n in enumerate(rows_of) if n == 'apart-support'])):
+            for g in sorted(set(left[here])) if ks else []:
+                at_g = here & (left == g)
+                value[np.ix_(at_g, ks)] = judge(fit(used & (left != g)[:, None]), x[at_g])[:, ks]
+        whole = fit(used)
+        scales = []
+        for k, row in enumerate(rows_of):
+            u, y = used[:, k], good[:, k]
+            scale, offset = platt(value[u, k], y[u])
+            odds[row] = scale * value[:, k] + offset
+            w, b = whole.rows()[k] if hidden else whole[k].weights()
+            maps.append(scale * w)
+            offsets.append(scale * b + offset)
+            scales.append(scale)
+            print('%-16s %6d taught, AUC left out %.4f' % (row, u.sum(), auc(value[u & y, k], value[u & ~y, k])), flush=True)
+        units.append([(w, b, mix * scales) for w, b, mix in whole.units()] if hidden else [])
 
     again, apart = form == 'again', form == 'apart'
     low = np.minimum(odds['again-unrelated'], odds['again-opinion'])
@@ -197,18 +293,23 @@ def main():
                     if b.sum() >= 20:
                         out.writerow([name, low_, high, b.sum(), '%.3f' % (1 / (1 + np.exp(-score[b]))).mean(), '%.3f' % (label[b] == 'needed').mean()])
     if a.head:
-        full = []
-        for w in maps:  # a head has both, last and mean
-            m = np.zeros((len(at), 2, width), np.float64)
-            m[:, [{'last': 0, 'mean': 1}[p] for p in pool]] = w.reshape(len(at), len(parts), width)
-            full.append(m.ravel())
         lines = ['s2a-head 1', 'model ' + a.model, 'weights ' + info['weights_id'], 'width %d' % width, 'layers ' + a.layers.replace(',', ' '),
                  'border auto %(auto)g opinion %(opinion)g relevance %(relevance)g untrusted %(untrusted)g' % borders]
         data = b''
-        for row, w, b in zip(names, full, offsets):
-            unit = np.abs(w).max() / 32767
-            lines.append('row %s offset %.9g scale %.9g' % (row, b, unit))
-            data += np.round(w / unit).astype('<i2').tobytes()
+
+        def numbers_of(w):  # a head has both, last and mean
+            nonlocal data
+            m = np.zeros((len(at), 2, width), np.float64)
+            m[:, [{'last': 0, 'mean': 1}[p] for p in pool]] = w.reshape(len(at), len(parts), width)
+            quantum = np.abs(m).max() / 32767
+            data += np.round(m / quantum).astype('<i2').tobytes()
+            return quantum
+
+        for of, first, count in ((0, 0, 3), (1, 3, 2)):
+            for row, w, b in list(zip(names, maps, offsets))[first:first + count]:
+                lines.append('row %s offset %.9g scale %.9g' % (row, b, numbers_of(w)))
+            for w, b, mix in units[of]:
+                lines.append('unit offset %.9g scale %.9g mix %s' % (b, numbers_of(w), ' '.join('%.9g' % m for m in mix)))
         open(a.head, 'wb').write(('\n'.join(lines) + '\n\n').encode() + data)
 
 
