@@ -1,12 +1,19 @@
 #!/usr/bin/env python3
 """serve-soak.py TOOL [SECONDS [CLIENTS]]: mixed load on `s2a serve` in front of a server that stalls,
-resets, lies and answers, with clients that read slowly and hang up. Every answer that is read to its
-end must be the right one; when all is over nothing may be in flight, and the tool must end with 0.
+resets, lies and answers, with clients that read slowly and hang up, bursts of ten times the connections
+that it takes, half a head, heads byte by byte, halves that close, resets, nonsense, a reader of its log that
+stops reading, SIGHUP and SIGSTOP. Every answer that is read to its end must be the right one; when all is
+over nothing may be in flight, descriptors must be as many as before and memory no more than a fifth above
+what it was after a quarter of the time, and the tool must end with 0 soon.
 Give a tool that was built with a sanitizer to find more."""
 import asyncio
 import json
 import random
+import os
 import re
+import signal
+import socket
+import struct
 import sys
 import urllib.request
 
@@ -118,7 +125,7 @@ async def read_body(reader, head, slow):
 def check(status, body, kind, number, stream):
     text = body.decode()
     if status != 200:
-        assert status in (429, 502, 504), (status, text)
+        assert status in (429, 502, 504) or "too many connections" in text, (status, text)
         count(f"{kind} {status}")
     elif kind == "path":
         assert text == f"/p/{number}", text
@@ -169,7 +176,120 @@ async def one(port):
 
 async def client(port, end):
     while asyncio.get_running_loop().time() < end:
-        await asyncio.wait_for(one(port), 30)
+        await asyncio.wait_for(one(port), 60)
+
+
+# ---- hostile clients -----------------------------------------------------------------------------
+
+CONNECTIONS = 200  # the tool's --max-connections
+HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+
+
+def reset(writer):
+    """Ends a connection by RST."""
+    writer.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def hostile(port):
+    kind = random.choice(("silent", "half a head", "slow head", "half-close", "reset", "nonsense", "half a body", "endless head", "no reader"))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        if kind == "silent":
+            await asyncio.sleep(random.random())
+        elif kind == "half a head":
+            writer.write(HEAD)
+            await asyncio.sleep(random.random())
+        elif kind == "slow head":
+            for byte in HEAD[:40]:
+                writer.write(bytes([byte]))
+                await asyncio.sleep(0.02)
+        elif kind == "half-close":
+            writer.write(b"GET /p/1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            writer.write_eof()
+            await asyncio.wait_for(reader.read(), 20)
+        elif kind == "reset":
+            writer.write(HEAD + b"Content-Length: 100\r\n\r\n{")
+            await asyncio.sleep(random.random() * 0.1)
+            reset(writer)
+        elif kind == "nonsense":
+            writer.write(os.urandom(random.randrange(1, 2000)))
+            await asyncio.wait_for(reader.read(), 20)
+        elif kind == "half a body":
+            writer.write(HEAD + b"Content-Length: 1000\r\n\r\n" + b"{" * random.randrange(999))
+            await asyncio.sleep(random.random())
+        elif kind == "endless head":
+            writer.write(HEAD + b"".join(b"X-%d: %s\r\n" % (i, b"a" * 100) for i in range(1000)))
+            await asyncio.wait_for(reader.read(), 20)
+        else:
+            for i in range(20):
+                writer.write(b"GET /p/%d HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % i)
+            await asyncio.sleep(random.random())
+        count("hostile: " + kind)
+    except ConnectionError:
+        count("hostile: " + kind)
+    except asyncio.TimeoutError:  # in a burst the kernel itself lets connections wait
+        count("hostile: no end within 20 s")
+    finally:
+        writer.close()
+
+
+async def hostile_client(port, end):
+    while asyncio.get_running_loop().time() < end:
+        try:
+            await hostile(port)
+        except OSError:
+            await asyncio.sleep(0.1)
+
+
+async def burst(port, end):
+    """Ten times the limit at once; after it the server answers."""
+    data = (b"", b"GET /health HTTP/1.1\r\n", b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    for n in range(10**6):
+        await asyncio.sleep(15)
+        if asyncio.get_running_loop().time() > end:
+            return
+        opened = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", port) for _ in range(10 * CONNECTIONS)), return_exceptions=True)
+        writers = [o[1] for o in opened if not isinstance(o, BaseException)]
+        for w in writers:
+            w.write(data[n % 3])
+        await asyncio.sleep(random.random())
+        for w in writers:
+            reset(w) if random.random() < 0.5 else w.close()
+        count("bursts")
+
+
+async def signals(server, end):
+    while asyncio.get_running_loop().time() < end:
+        await asyncio.sleep(random.random() * 6)
+        server.send_signal(signal.SIGHUP)
+        count("SIGHUP")
+        await asyncio.sleep(random.random() * 6)
+        server.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(0.3)
+        server.send_signal(signal.SIGCONT)
+        count("SIGSTOP")
+
+
+async def log_reader(server, end, lines):
+    """Reads its log for a second, and then for three seconds not; keeps what is no line of the access log."""
+    loop = asyncio.get_running_loop()
+    while True:
+        stop = loop.time() + 1
+        while loop.time() < stop or loop.time() > end:
+            line = await server.stderr.readline()
+            if not line:
+                return
+            if b"Sanitizer" in line or b"runtime error" in line or b"    #" in line:
+                lines.append(line.decode(errors="replace"))
+            count("log lines")
+        await asyncio.sleep(3)
+
+
+def held(server):
+    """KiB of memory, descriptors."""
+    status = open(f"/proc/{server.pid}/status").read()
+    return int(status.split("VmRSS:")[1].split()[0]), len(os.listdir(f"/proc/{server.pid}/fd"))
 
 
 def metric(port, name):
@@ -181,28 +301,41 @@ async def main():
     tool = sys.argv[1]
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 600
     clients = int(sys.argv[3]) if len(sys.argv) > 3 else 32
+    loop = asyncio.get_running_loop()
     listener = await asyncio.start_server(upstream, "127.0.0.1", 0, backlog=500)
     server = await asyncio.create_subprocess_exec(
-        tool, "serve", "--port", "0", "--quiet", "--select-model", "none", "--access-log", "off", "--upstream-timeout-ms",
-        "1000", "--upstream", f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1",
-        stdout=asyncio.subprocess.PIPE)
+        tool, "serve", "--port", "0", "--quiet", "--select-model", "none", "--access-log", "json", "--upstream-timeout-ms",
+        "1000", "--max-connections", str(CONNECTIONS), "--upstream",
+        f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     port = int((await server.stdout.readline()).decode().rsplit(":", 1)[1].split("/")[0])
-    end = asyncio.get_running_loop().time() + seconds
-    await asyncio.gather(*(client(port, end) for _ in range(clients)))
-    loop = asyncio.get_running_loop()
-    for _ in range(100):
+    begin, faults, early = held(server), [], []
+    end = loop.time() + seconds
+    loop.call_later(seconds / 4, lambda: early.append(held(server)))
+    log = asyncio.ensure_future(log_reader(server, end, faults))
+    await asyncio.gather(*(client(port, end) for _ in range(clients)), *(hostile_client(port, end) for _ in range(clients)),
+                         burst(port, end), signals(server, end))
+    for _ in range(300):
         left = await loop.run_in_executor(None, metric, port, "s2a_in_flight")
         if left == 1:  # the question itself
             break
         await asyncio.sleep(0.1)
     assert left == 1, f"{left - 1} requests are in flight"
     assert await loop.run_in_executor(None, metric, port, "s2a_workers_busy") == 0
-    status = open(f"/proc/{server.pid}/status").read()
-    print("memory:", status.split("VmRSS:")[1].split("\n")[0].strip())
+    dropped = await loop.run_in_executor(None, metric, port, "s2a_log_dropped_total")
+    for _ in range(100):  # what is kept for the next request is let go
+        late = held(server)
+        if late[1] <= begin[1] + 40:
+            break
+        await asyncio.sleep(0.3)
+    print(f"KiB of memory and descriptors: {begin} at first, {early[0]} after a quarter, {late} at the end; log lines dropped: {dropped}")
     server.terminate()
     code = await asyncio.wait_for(server.wait(), 60)
+    await log
     for what in sorted(counts):
         print(f"{counts[what]:8} {what}")
-    assert code == 0, f"the tool ended with {code}"
+    assert code == 0 and not faults, f"the tool ended with {code}\n" + "".join(faults)
+    assert late[1] <= begin[1] + 40, "descriptors are left open"
+    assert late[0] <= 1.2 * early[0][0] + 4096, "memory grows"
 
 asyncio.run(main())
