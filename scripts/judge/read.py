@@ -27,7 +27,7 @@ def label_of(pieces, start, end):
     label = max(share, key=share.get)
     if len(large) > 1:
         label = 'needed' if share.get('needed', 0) > .5 * total else 'mixed'
-    return label, asked > .5 * total
+    return label, asked > min(.5 * total, 25)  # a task and the text it is about are often one unit
 
 
 def main():
@@ -72,4 +72,5 @@ def main():
         json.dump({'model': a.model, 'weights_id': said['weights_id'], 'width': said['width'], 'layers': layers, 'tokens': tokens, 'rows': rows}, f, ensure_ascii=False)
 
 
-main()
+if __name__ == '__main__':
+    main()

@@ -23,14 +23,27 @@ DOCUMENTS = .96  # the same of documents without an order
 CLEAN = .99  # of clean prompts of kinds left out come back as they were: the border removes what it can beyond that
 
 
-def load(names):
-    states, rows, head = [], [], None
+def load(names, layers, pool):
+    """States of the layers, [sentence][layer, pool, width], not a number where a file has not the layer, rows, and what the first file
+    says of the model. Of an item that is in several files the first one counts."""
+    states, rows, head, seen = [], [], None, set()
     for name in names:
         info = json.load(open(name + '.json', encoding='utf-8'))
-        states.append(np.load(name + '.npy', mmap_mode='r')[:len(info['rows'])])
-        rows += info['rows']
+        width, found = info['width'], np.load(name + '.npy', mmap_mode='r')
+        take = [i for i, r in enumerate(info['rows']) if r[0] not in seen]
+        seen |= {r[0] for r in info['rows']}
+        part = np.full((len(take), len(layers), len(pool), width), np.nan, np.float32)
+        for l, layer in enumerate(layers):
+            if layer in info['layers']:
+                both = found[take, info['layers'].index(layer)].reshape(len(take), 2, width)
+                part[:, l] = both[:, [{'last': 0, 'mean': 1}[p] for p in pool]]
+        states.append(part.reshape(len(take), -1))
+        rows += [info['rows'][i] for i in take]
         head = head or info
-    return states, rows, head
+    x = np.concatenate(states)
+    # without all layers only passages are of use
+    use = [i for i, r in enumerate(rows) if r[9] in ('support', 'idle') or not np.isnan(x[i, -1])]
+    return x[use], [rows[i] for i in use], head
 
 
 def set_weights(y, sets):
@@ -47,15 +60,18 @@ class Row:
     """One logistic regression: what is taught, and what it says of those who were not."""
 
     def __init__(self, x, y, sets):
+        self.there = ~np.isnan(x).any(0)  # layers that all of them were read in
+        x = x[:, self.there]
         self.mean, self.deviation = x.mean(0), x.std(0) + 1e-6
         self.fit = LogisticRegression(C=COST, max_iter=80, tol=1e-3).fit((x - self.mean) / self.deviation, y, sample_weight=set_weights(y, sets))
 
     def weights(self):
-        w = self.fit.coef_[0] / self.deviation
-        return w, self.fit.intercept_[0] - (w * self.mean).sum()
+        w = np.zeros(len(self.there))
+        w[self.there] = self.fit.coef_[0] / self.deviation
+        return w, self.fit.intercept_[0] - (w[self.there] * self.mean).sum()
 
     def __call__(self, x):
-        return self.fit.decision_function((x - self.mean) / self.deviation)
+        return self.fit.decision_function((x[:, self.there] - self.mean) / self.deviation)
 
 
 class Net:
@@ -88,7 +104,7 @@ class Net:
             g = jax.grad(loss)(p, v, t, w, key)
             one = jax.tree.map(lambda a, b: .9 * a + .1 * b, one, g)
             two = jax.tree.map(lambda a, b: .99 * a + .01 * b * b, two, g)
-            rate = self.RATE * jnp.minimum(1, n / 50) * jnp.sqrt(1 - n / self.STEPS)
+            rate = self.RATE * jnp.minimum(1, n / 50) * jnp.sqrt(jnp.maximum(0, 1 - n / self.STEPS))
             return jax.tree.map(lambda q, a, b: q - rate * (a / (1 - .9 ** n)) / (jnp.sqrt(b / (1 - .99 ** n)) + 1e-8), p, one, two), one, two
 
         self.nets = []
@@ -150,19 +166,13 @@ def main():
     a.add_argument('--reliability', help='CSV: of sentences with about that score, how many should be kept')
     a.add_argument('--pool', default='last,mean')
     a.add_argument('--hidden', type=int, default=0, help='units of the form again')
-    a.add_argument('--hidden-apart', type=int, default=0, help='units of the form apart')
+    a.add_argument('--hidden-apart', type=int, default=0, help='units of the row apart-order')
     a.add_argument('--seeds', type=int, default=1)
     a = a.parse_args()
-    states, rows, info = load(a.states.split(','))
-    at = [info['layers'].index(int(l)) for l in a.layers.split(',')]
-    width = info['width']
+    at = [int(l) for l in a.layers.split(',')]
     pool = a.pool.split(',')
-    parts = [slice(0, width) if p == 'last' else slice(width, 2 * width) for p in pool]
-
-    def numbers(s):
-        return np.concatenate([np.asarray(s[:, l, p], np.float32) for l in at for p in parts], 1)
-
-    x = np.concatenate([numbers(s) for s in states])
+    x, rows, info = load(a.states.split(','), at, pool)
+    width = info['width']
     id_, set_, kind, lang, split, preset, form, start, end, label, asked = [np.array(c) for c in zip(*rows)]
     held = np.char.startswith(set_.astype(str), 'held')
     own = ~np.isin(set_, list(PUBLIC)) & ~held
@@ -190,14 +200,21 @@ def main():
         used &= (taught & here)[:, None]
         value = np.full(good.shape, np.nan)
 
+        # passages are few, and not all of them were read in all layers
+        shared = [k for k, n in enumerate(rows_of) if hidden and n != 'apart-support']
+
         def fit(use):
-            if hidden:
-                t = use.any(1)
-                return Net(x[t], good[t], use[t], set_[t], hidden, a.seeds)
-            return [Row(x[use[:, k]], good[use[:, k], k], set_[use[:, k]]) for k in range(len(rows_of))]
+            t = use[:, shared].any(1)
+            net = Net(x[t], good[t][:, shared], use[t][:, shared], set_[t], hidden, a.seeds) if shared else None
+            return net, {k: Row(x[use[:, k]], good[use[:, k], k], set_[use[:, k]]) for k in range(len(rows_of)) if k not in shared}
 
         def judge(m, v):
-            return m(v) if hidden else np.stack([r(v) for r in m], 1)
+            out = np.empty((len(v), len(rows_of)))
+            if shared:
+                out[:, shared] = m[0](v)
+            for k, row in m[1].items():
+                out[:, k] = row(v)
+            return out
 
         # three sets of passages are one kind: of them items are left out
         for left, ks in ((group, [k for k, n in enumerate(rows_of) if n != 'apart-support']), (items_fold, [k for k, n in enumerate(rows_of) if n == 'apart-support'])):
@@ -210,12 +227,13 @@ def main():
             u, y = used[:, k], good[:, k]
             scale, offset = platt(value[u, k], y[u])
             odds[row] = scale * value[:, k] + offset
-            w, b = whole.rows()[k] if hidden else whole[k].weights()
+            w, b = whole[0].rows()[shared.index(k)] if k in shared else whole[1][k].weights()
             maps.append(scale * w)
             offsets.append(scale * b + offset)
             scales.append(scale)
             print('%-16s %6d taught, AUC left out %.4f' % (row, u.sum(), auc(value[u & y, k], value[u & ~y, k])), flush=True)
-        units.append([(w, b, mix * scales) for w, b, mix in whole.units()] if hidden else [])
+        units.append([(w, b, [mix[shared.index(k)] * scales[k] if k in shared else 0 for k in range(len(rows_of))])
+                      for w, b, mix in (whole[0].units() if shared else [])])
 
     again, apart = form == 'again', form == 'apart'
     low = np.minimum(odds['again-unrelated'], odds['again-opinion'])
@@ -227,8 +245,8 @@ def main():
     def judged(score, spare, which, border):
         """(items, clean unchanged, needed kept, removed by label) of the items in which."""
         goes = (score < border) & ~spare
-        clean = [v for (k, f), v in items.items() if which[v[0]] and not np.isin(label[v], ['unrelated', 'opinion', 'order']).any()]
-        unchanged = np.mean([not goes[[i for i in v if label[i] == 'needed']].any() for v in clean]) if clean else float('nan')
+        clean = [v for (k, f), v in items.items() if which[v[0]] and np.isin(label[v], ['needed', 'either', 'support']).all()]
+        unchanged = np.mean([not goes[v].any() for v in clean]) if clean else float('nan')
         share = lambda l: goes[which & (label == l)].mean() if (which & (label == l)).any() else float('nan')
         return len({id_[i] for i in np.where(which)[0]}), len(clean), unchanged, 1 - share('needed'), share('unrelated'), share('opinion'), share('order')
 
@@ -299,8 +317,8 @@ def main():
 
         def numbers_of(w):  # a head has both, last and mean
             nonlocal data
-            m = np.zeros((len(at), 2, width), np.float64)
-            m[:, [{'last': 0, 'mean': 1}[p] for p in pool]] = w.reshape(len(at), len(parts), width)
+            m = np.zeros((len(at), 2, width))
+            m[:, [{'last': 0, 'mean': 1}[p] for p in pool]] = w.reshape(len(at), len(pool), width)
             quantum = np.abs(m).max() / 32767
             data += np.round(m / quantum).astype('<i2').tobytes()
             return quantum
