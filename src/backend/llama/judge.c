@@ -29,6 +29,7 @@ typedef struct judge {
     size_t first; /* ... and the first piece that ends behind them */
     size_t width;
     float *row;    /* a state */
+    float *means;  /* [layer][width]: of the piece at hand, so far */
     double *told;  /* one of the two is filled */
     float *states;
     bool failed; /* this model has not what was looked for */
@@ -65,26 +66,27 @@ static bool normalise(float *row, size_t width)
     return true;
 }
 
-/* Token number `token` is of piece p: what that adds to what is told of it. */
+/* Token number `token` is of piece p. With its last one the piece is whole, in this layer, and what the layer adds to
+ * what is told of it is taken: once a piece, for a head has many rows. */
 static void take(judge *j, size_t layer, size_t p, size_t token)
 {
-    double share = 1 / (double)(j->to[p] - j->from[p]);
-    bool last = token + 1 == j->to[p];
     size_t pair = 2 * j->width;
+    float *mean = j->means + layer * j->width, share = 1 / (float)(j->to[p] - j->from[p]);
+    if (token == j->from[p])
+        memset(mean, 0, j->width * sizeof *mean);
+    for (size_t i = 0; i < j->width; i++)
+        mean[i] += share * j->row[i];
+    if (token + 1 < j->to[p])
+        return;
     for (size_t r = 0; r < j->head->row_count && j->told; r++) {
         const float *map = j->head->rows + (r * j->head->layer_count + layer) * pair;
-        double *out = &j->told[p * j->head->row_count + r];
-        *out += share * dot(map + j->width, j->row, j->width);
-        if (last)
-            *out += dot(map, j->row, j->width);
+        j->told[p * j->head->row_count + r] += dot(map, j->row, j->width) + dot(map + j->width, mean, j->width);
     }
-    if (!j->states)
-        return;
-    float *out = j->states + (p * j->head->layer_count + layer) * pair;
-    for (size_t i = 0; i < j->width; i++)
-        out[j->width + i] += (float)share * j->row[i];
-    if (last)
+    if (j->states) {
+        float *out = j->states + (p * j->head->layer_count + layer) * pair;
         memcpy(out, j->row, j->width * sizeof *out);
+        memcpy(out + j->width, mean, j->width * sizeof *out);
+    }
 }
 
 /* l_out-LAYER is [width, tokens]: what the layer hands on of the tokens of this graph. */
@@ -333,9 +335,12 @@ static s2a_status tokens_make(call *c, const backend_message *messages, size_t c
 static s2a_status read_call(call *c, const reading *r, const backend_head *head, double *told,
                             float *states, s2a_error *err)
 {
-    s2a_status status = judge_enter(c, r->tokens.count, err);
-    if (status != S2A_OK)
+    float *means = calloc(head->layer_count * judge_hidden_width(c->e) + 1, sizeof *means);
+    s2a_status status = means ? judge_enter(c, r->tokens.count, err) : error_nomem(err);
+    if (status != S2A_OK) {
+        free(means);
         return status;
+    }
     judge *j = c->e->judge;
     memset(told ? (void *)told : (void *)states, 0,
            told ? r->wanted * head->row_count * sizeof *told
@@ -347,10 +352,12 @@ static s2a_status read_call(call *c, const reading *r, const backend_head *head,
     j->at = j->first = 0;
     j->told = told;
     j->states = states;
+    j->means = means;
     j->failed = false;
     status = tokens_read(c, &r->tokens, err);
     j->head = NULL;
     gate_leave(&c->e->judge_gate);
+    free(means);
     return status;
 }
 
