@@ -203,37 +203,39 @@ def main():
         # passages are few, and not all of them were read in all layers
         shared = [k for k, n in enumerate(rows_of) if hidden and n != 'apart-support']
 
-        def fit(use):
+        def fit_net(use):
             t = use[:, shared].any(1)
-            net = Net(x[t], good[t][:, shared], use[t][:, shared], set_[t], hidden, a.seeds) if shared else None
-            return net, {k: Row(x[use[:, k]], good[use[:, k], k], set_[use[:, k]]) for k in range(len(rows_of)) if k not in shared}
+            return Net(x[t], good[t][:, shared], use[t][:, shared], set_[t], hidden, a.seeds)
 
-        def judge(m, v):
-            out = np.empty((len(v), len(rows_of)))
-            if shared:
-                out[:, shared] = m[0](v)
-            for k, row in m[1].items():
-                out[:, k] = row(v)
-            return out
+        def fit_row(use, k):
+            return Row(x[use[:, k]], good[use[:, k], k], set_[use[:, k]])
 
-        # three sets of passages are one kind: of them items are left out
-        for left, ks in ((group, [k for k, n in enumerate(rows_of) if n != 'apart-support']), (items_fold, [k for k, n in enumerate(rows_of) if n == 'apart-support'])):
-            for g in sorted(set(left[here])) if ks else []:
+        def left_out(left, ks, fit):
+            """Values of rows ks, each group by what was taught without it."""
+            for g in sorted(set(left[here])):
                 at_g = here & (left == g)
-                value[np.ix_(at_g, ks)] = judge(fit(used & (left != g)[:, None]), x[at_g])[:, ks]
-        whole = fit(used)
+                value[np.ix_(at_g, ks)] = fit(used & (left != g)[:, None])(x[at_g]).reshape(-1, len(ks))
+
+        if shared:
+            left_out(group, shared, fit_net)
+        alone = [k for k in range(len(rows_of)) if k not in shared]
+        for k in alone:  # three sets of passages are one kind: of them items are left out
+            left_out(items_fold if rows_of[k] == 'apart-support' else group, [k], lambda use: fit_row(use, k))
+        net = fit_net(used) if shared else None
+        of_row = dict(zip(shared, net.rows())) if shared else {}
+        of_row.update((k, fit_row(used, k).weights()) for k in alone)
         scales = []
         for k, row in enumerate(rows_of):
             u, y = used[:, k], good[:, k]
             scale, offset = platt(value[u, k], y[u])
             odds[row] = scale * value[:, k] + offset
-            w, b = whole[0].rows()[shared.index(k)] if k in shared else whole[1][k].weights()
+            w, b = of_row[k]
             maps.append(scale * w)
             offsets.append(scale * b + offset)
             scales.append(scale)
             print('%-16s %6d taught, AUC left out %.4f' % (row, u.sum(), auc(value[u & y, k], value[u & ~y, k])), flush=True)
         units.append([(w, b, [mix[shared.index(k)] * scales[k] if k in shared else 0 for k in range(len(rows_of))])
-                      for w, b, mix in (whole[0].units() if shared else [])])
+                      for w, b, mix in (net.units() if shared else [])])
 
     again, apart = form == 'again', form == 'apart'
     low = np.minimum(odds['again-unrelated'], odds['again-opinion'])
