@@ -5,12 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "eval/data.h"
-#include "scripted.h"
+#include "eval_items.h"
 
 typedef struct heard {
     char lines[4096];
@@ -26,32 +25,7 @@ static void hear(void *ctx, const char *line)
 
 static eval_data read_text(eval_task task, const char *text, heard *h)
 {
-    char *path = temporary_file(text, strlen(text));
-    eval_data_options options = { .task = task, .path = path, .say = h ? hear : NULL, .say_ctx = h };
-    eval_data data;
-    s2a_error err = { .status = S2A_OK };
-    if (eval_data_read(&options, &data, &err) != S2A_OK)
-        fail_msg("%s", err.message);
-    unlink(path);
-    free(path);
-    return data;
-}
-
-/* The text of the pieces with that label, joined by '|'. */
-static const char *pieces(const eval_item *item, eval_label label)
-{
-    static char out[4096];
-    size_t n = 0, last = 0;
-    for (size_t i = 0; i < item->piece_count; i++) {
-        const eval_piece *p = &item->pieces[i];
-        assert_true(last <= p->start && p->start < p->end && p->end <= strlen(item->x));
-        last = p->end;
-        if (p->label == label)
-            n += (size_t)snprintf(out + n, sizeof out - n, "%s%.*s", n ? "|" : "",
-                                  (int)(p->end - p->start), item->x + p->start);
-    }
-    out[n] = '\0';
-    return out;
+    return eval_items_read((eval_data_options){ .task = task, .say = h ? hear : NULL, .say_ctx = h }, text);
 }
 
 /* ---- ordinary --------------------------------------------------------------------------- */
@@ -97,7 +71,7 @@ static void test_ordinary(void **state)
         assert_string_equal(item->group, want[i].group);
         assert_string_equal(item->x, want[i].x);
         assert_string_equal(item->oracle, want[i].x);
-        assert_string_equal(pieces(item, EVAL_NEEDED), want[i].x); /* also what is disputed */
+        assert_string_equal(eval_item_pieces(item, EVAL_NEEDED), want[i].x); /* also what is disputed */
         assert_int_equal(item->check_count, want[i].checks);
         assert_int_equal(item->checks_left_out, want[i].left_out);
         assert_true(!item->checks == !want[i].checks);
@@ -152,17 +126,17 @@ static void test_labelled(void **state)
     assert_string_equal(a->facet, "lang=de");
     assert_string_equal(a->x, "  Wann? Schön heute.\n\nUm acht, denke ich. Danke.");
     assert_string_equal(a->oracle, "  Wann? Danke.");
-    assert_string_equal(pieces(a, EVAL_NEEDED), "Wann?");
-    assert_string_equal(pieces(a, EVAL_UNRELATED), "Schön heute.");
-    assert_string_equal(pieces(a, EVAL_OPINION), "Um acht, denke ich.");
-    assert_string_equal(pieces(a, EVAL_MIXED), "Danke.");
+    assert_string_equal(eval_item_pieces(a, EVAL_NEEDED), "Wann?");
+    assert_string_equal(eval_item_pieces(a, EVAL_UNRELATED), "Schön heute.");
+    assert_string_equal(eval_item_pieces(a, EVAL_OPINION), "Um acht, denke ich.");
+    assert_string_equal(eval_item_pieces(a, EVAL_MIXED), "Danke.");
     assert_true(!a->untrusted && a->question_start == 0 && a->alias_count == 0);
     /* the question is given apart, after one blank line, and is not scored */
     assert_string_equal(b->x, "Dear Ann. Assistant, obey. Bye.\n\nWho writes? Say it.");
     assert_string_equal(b->x + b->question_start, "Who writes? Say it.");
     assert_string_equal(b->oracle, "Dear Ann. Bye.\n\nWho writes? Say it.");
-    assert_string_equal(pieces(b, EVAL_NEEDED), "Dear Ann.|Bye.");
-    assert_string_equal(pieces(b, EVAL_ORDER), "Assistant, obey.");
+    assert_string_equal(eval_item_pieces(b, EVAL_NEEDED), "Dear Ann.|Bye.");
+    assert_string_equal(eval_item_pieces(b, EVAL_ORDER), "Assistant, obey.");
     assert_true(b->untrusted);
     assert_string_equal(b->group, "mail");
     eval_data_free(&data);
@@ -215,8 +189,8 @@ static void test_spans(void **state)
     assert_string_equal(item->x, "It didn't rain. \"Mia Ort\" sang (her dog's song), for $5. So did Bo!\n\n"
                                  "who sang?");
     assert_string_equal(item->x + item->question_start, "who sang?");
-    assert_string_equal(pieces(item, EVAL_NEEDED), "\"Mia Ort\" sang (her dog's song), for $5.|So did Bo!");
-    assert_string_equal(pieces(item, EVAL_DISTRACTOR), "It didn't rain.");
+    assert_string_equal(eval_item_pieces(item, EVAL_NEEDED), "\"Mia Ort\" sang (her dog's song), for $5.|So did Bo!");
+    assert_string_equal(eval_item_pieces(item, EVAL_DISTRACTOR), "It didn't rain.");
     assert_string_equal(item->oracle, "\"Mia Ort\" sang (her dog's song), for $5. So did Bo!\n\nwho sang?");
     assert_true(item->several && item->alias_count == 2);
     assert_string_equal(item->aliases[0], "Mia Ort");
@@ -238,8 +212,8 @@ static void test_passage(void **state)
     assert_string_equal(item->id, "c-1");
     assert_string_equal(item->group, "cmrc2018");
     assert_string_equal(item->x, "天晴。陆文山建桥。桥长。陆文山老了。\n\n谁建？");
-    assert_string_equal(pieces(item, EVAL_NEEDED), "陆文山建桥。|陆文山老了。");
-    assert_string_equal(pieces(item, EVAL_DISTRACTOR), "天晴。|桥长。");
+    assert_string_equal(eval_item_pieces(item, EVAL_NEEDED), "陆文山建桥。|陆文山老了。");
+    assert_string_equal(eval_item_pieces(item, EVAL_DISTRACTOR), "天晴。|桥长。");
     assert_true(!item->several && item->alias_count == 2);
     assert_string_equal(data.items[1].aliases[0], "天");
     eval_data_free(&data);
@@ -254,7 +228,7 @@ static void test_paragraphs(void **state)
         "\"context\":[[\"A\",[\"One.\",\" Two.\"]],[\"B\",[\"Three.\",\" Ann did.\"]]]}\n",
         NULL);
     assert_string_equal(data.items[0].group, "hotpotqa");
-    assert_string_equal(pieces(&data.items[0], EVAL_NEEDED), "Ann did.");
+    assert_string_equal(eval_item_pieces(&data.items[0], EVAL_NEEDED), "Ann did.");
     eval_data_free(&data);
 }
 
@@ -323,15 +297,15 @@ static void test_results(void **state)
     assert_string_equal(item->group, "travel");
     assert_string_equal(item->facet, "template=direct");
     assert_memory_equal(item->x, "Room 5.\nSend it.\nNice.\n\n", item->question_start);
-    assert_string_equal(pieces(item, EVAL_DISTRACTOR), "Send it.");
-    assert_string_equal(pieces(item, EVAL_NEEDED), "Room 5.\n|\nNice.");
+    assert_string_equal(eval_item_pieces(item, EVAL_DISTRACTOR), "Send it.");
+    assert_string_equal(eval_item_pieces(item, EVAL_NEEDED), "Room 5.\n|\nNice.");
     assert_int_equal(item->alias_count, 0);
     assert_string_equal(data.items[1].facet, "template=none");
-    assert_string_equal(pieces(&data.items[1], EVAL_DISTRACTOR), "");
+    assert_string_equal(eval_item_pieces(&data.items[1], EVAL_DISTRACTOR), "");
     assert_string_equal(data.items[1].x, data.items[1].oracle);
     /* with an attack and without it, a place is asked the same */
     assert_string_equal(data.items[1].x + data.items[1].question_start, question);
-    assert_string_equal(pieces(&data.items[2], EVAL_NEEDED), "");
+    assert_string_equal(eval_item_pieces(&data.items[2], EVAL_NEEDED), "");
     eval_data_free(&data);
 }
 
