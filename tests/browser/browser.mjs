@@ -12,13 +12,16 @@ const axe = readFileSync(packages.resolve("axe-core/axe.min.js"), "utf8");
 export const real = process.env.S2A_URL || "";  // the address of a real `s2a serve`
 export const slow = real ? 300_000 : 10_000;    // a real model takes its time
 
+// A Chromium; args are options of its command line.
+export const launch = (...args) => chromium.launch({
+    executablePath: process.env.S2A_CHROMIUM || "/usr/bin/chromium",
+    // Its own sandbox does not work for root, who runs tests in containers.
+    args: [...args, ...(process.getuid() === 0 ? ["--no-sandbox"] : [])],
+});
+
 let browser;
 export async function openBrowser() {
-    browser = await chromium.launch({
-        executablePath: process.env.S2A_CHROMIUM || "/usr/bin/chromium",
-        // Its own sandbox does not work for root, who runs tests in containers.
-        args: process.getuid() === 0 ? ["--no-sandbox"] : [],
-    });
+    browser = await launch();
 }
 export const closeBrowser = () => browser.close();
 

@@ -4,13 +4,11 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { launch } from "./browser.mjs";
 
-const packages = createRequire(new URL(`file://${process.env.S2A_BROWSER_PACKAGES}/`));
-const { chromium } = packages("playwright-core");
 const s2a = process.env.S2A_BIN || new URL("../../build/release/s2a", import.meta.url).pathname;
 const strange = "rebound.example"; // Chromium is told that it is 127.0.0.1
 
@@ -19,10 +17,7 @@ let browser, folder;
 before(async () => {
     folder = mkdtempSync(join(tmpdir(), "s2a-origin-"));
     writeFileSync(join(folder, "replay.txt"), Array(50).fill("An answer.").join("\n%%\n") + "\n");
-    browser = await chromium.launch({
-        executablePath: process.env.S2A_CHROMIUM || "/usr/bin/chromium",
-        args: [`--host-resolver-rules=MAP ${strange} 127.0.0.1`, ...(process.getuid() === 0 ? ["--no-sandbox"] : [])],
-    });
+    browser = await launch(`--host-resolver-rules=MAP ${strange} 127.0.0.1`);
 });
 
 after(async () => {
