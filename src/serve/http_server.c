@@ -27,7 +27,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { TICK_MS = 250, WAKE = UINT32_MAX, LISTENER = UINT32_MAX - 1 };
+enum { TICK_MS = 250, GONE_MS = 10, WAKE = UINT32_MAX, LISTENER = UINT32_MAX - 1 };
 enum { ACCEPT_BATCH = 64, STOP_MS = 30000 };
 /* Threads of MHD. At each event one looks at all its suspended connections: fewer on more. */
 enum { THREADS = 4 };
@@ -291,9 +291,11 @@ static size_t connections_max(const http_server *server)
     return (size_t)server->options.max_connections + SERVE_CONNECTIONS_SPARE;
 }
 
-static void expire(http_server *server)
+/* Milliseconds until it has to be called again. */
+static int expire(http_server *server)
 {
     double now = clock_ms();
+    int again = TICK_MS;
     pthread_mutex_lock(&server->lock);
     if (server->connections < connections_max(server))
         listener_watch(server, false);
@@ -306,13 +308,17 @@ static void expire(http_server *server)
                 slot_leave(server, k);
             continue;
         }
-        /* A client that left in the middle of a request: MHD does not always see that. */
-        if (k->hung_up > 0 && now - k->hung_up > TICK_MS)
-            shutdown(k->socket, SHUT_RDWR);
-        else if (conn_is_due(server, k, now))
+        /* A client that left in the middle of a request: MHD does not always see that, and is told
+         * again. What it sent before can still be read, and answered. */
+        if (k->hung_up > 0) {
+            shutdown(k->socket, now - k->hung_up > TICK_MS ? SHUT_RDWR : SHUT_RD);
+            again = GONE_MS;
+        } else if (conn_is_due(server, k, now)) {
             conn_expire(server, k);
+        }
     }
     pthread_mutex_unlock(&server->lock);
+    return again;
 }
 
 /* The next connection, counted; -1 = none now. With the server's lock held. */
@@ -362,11 +368,12 @@ static void *watch_loop(void *ctx)
 {
     http_server *server = ctx;
     double expired = clock_ms();
+    int every = TICK_MS;
     while (!atomic_load(&server->stopping)) {
         struct epoll_event events[64];
         int wait = server->handler.on_tick(server->handler.ctx);
-        if ((http_server_connections(server) > 0 || server->full) && (wait < 0 || wait > TICK_MS))
-            wait = TICK_MS;
+        if ((http_server_connections(server) > 0 || server->full) && (wait < 0 || wait > every))
+            wait = every;
         int count = epoll_wait(server->epoll, events, 64, wait);
         for (int i = 0; i < count; i++) {
             if ((uint32_t)events[i].data.u64 == WAKE) {
@@ -377,11 +384,12 @@ static void *watch_loop(void *ctx)
                 take_connections(server);
             } else {
                 hang_up(server, events[i].data.u64);
+                every = GONE_MS;
             }
         }
-        if (clock_ms() - expired >= TICK_MS) {
+        if (clock_ms() - expired >= every) {
             expired = clock_ms();
-            expire(server);
+            every = expire(server);
         }
     }
     return NULL;
