@@ -23,8 +23,10 @@ check:
 	@scripts/bootstrap.sh --dev
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check.sh
 
-test: all
-	@ctest --preset release -L '^(unit|wire|cli)$$' -j2
+test:
+	@scripts/configure.sh release
+	@cmake --build --preset release
+	@ctest --preset release -L '^(unit|wire|cli|lab)$$' -j2
 
 install: all
 	@DESTDIR='$(DESTDIR)' cmake --install build/release --prefix '$(PREFIX)'

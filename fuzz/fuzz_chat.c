@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/segment.h"
+#include "base/utf8.h"
 #include "parts.h"
 #include "serve/chat.h"
 #include "serve/json_keep.h"

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "cli/input.h"
-#include "core/segment.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/limits.h"
+#include "base/limits.h"
 #include "core/prompt.h"
 #include "parts.h"
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "backend/backend.h"
-#include "core/segment.h"
+#include "base/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/ascii.h"
+#include "base/ascii.h"
+#include "base/utf8.h"
 #include "core/segment.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

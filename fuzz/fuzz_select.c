@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/ascii.h"
-#include "core/buf.h"
+#include "base/ascii.h"
+#include "base/buf.h"
 #include "core/select.h"
 #include "parts.h"
 

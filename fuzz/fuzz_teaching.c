@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/teaching_set.h"
-#include "core/segment.h"
+#include "base/utf8.h"
+#include "teach/teaching_set.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,7 +7,7 @@
 
 #include "../tests/support/fake_model.h"
 #include "backend/llama/chat_template.h"
-#include "backend/llama/utf8_stream.h"
+#include "base/utf8.h"
 #include "parts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

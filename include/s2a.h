@@ -359,6 +359,49 @@ S2A_API s2a_status s2a_attend(s2a_engine *engine, const s2a_request *request, s2
 S2A_API s2a_status s2a_answer(s2a_engine *engine, const s2a_request *request, s2a_result **out,
                               s2a_error *err);
 
+/* ---- teaching a judge ------------------------------------------------------------------- */
+
+/* What mode select learned of one model file: a head. */
+typedef struct s2a_calibration s2a_calibration;
+
+/* What a head reached on prompts of kinds that it was not taught with. Shares, 0 to 1; NaN where
+ * there were none. */
+typedef struct s2a_calibration_report {
+    double auc, needed_kept, unrelated_removed, opinion_removed, clean_unchanged; /* sentences */
+    double order_auc, order_removed, documents_unchanged; /* orders in untrusted text */
+    bool cuts, cuts_orders; /* told apart well enough: otherwise the head cuts none of them */
+    size_t prompts, units;  /* that were read, as were these tokens, in this time */
+    uint64_t tokens;
+    double ms;
+} s2a_calibration_report;
+
+/* done of count prompts are read, and reading ends in left_ms at the latest. With done = count the fits
+ * begin, which take a minute or two. Called on the thread that calibrates. */
+typedef void (*s2a_progress_fn)(void *ctx, size_t done, size_t count, double left_ms);
+
+/* Teaches the engine's model to judge, from labelled prompts: JSON lines as in data/labelled/README.md, or
+ * those built in where labelled is NULL. Ends within ten minutes on two cores. Whether the model can tell
+ * is in the report; a model that cannot is no error. cancel and progress may be NULL. Errors:
+ * S2A_UNSUPPORTED (the model hands on no hidden states), S2A_INPUT (bad labelled prompts, or too few kinds
+ * of them), S2A_CANCELLED, those of the backend, S2A_NOMEM. On failure *out is NULL. */
+S2A_API s2a_status s2a_calibrate(s2a_engine *engine, const char *labelled, size_t len,
+                                 const s2a_cancel *cancel, s2a_progress_fn progress, void *progress_ctx,
+                                 s2a_calibration **out, s2a_error *err);
+
+/* From and to the bytes of the file that s2a_engine_options.head names. where is what messages call them;
+ * *data is malloc'ed, and free() is for it. S2A_INPUT (not a head), S2A_NOMEM. What was read has an
+ * empty report. */
+S2A_API s2a_status s2a_calibration_read(const char *where, const char *data, size_t len,
+                                        s2a_calibration **out, s2a_error *err);
+S2A_API s2a_status s2a_calibration_write(const s2a_calibration *calibration, char **data, size_t *len,
+                                         s2a_error *err);
+
+S2A_API const char *s2a_calibration_model(const s2a_calibration *calibration);
+/* Log-odds below which a sentence goes; NaN for presets that judge nothing. */
+S2A_API double s2a_calibration_threshold(const s2a_calibration *calibration, s2a_preset preset);
+S2A_API s2a_calibration_report s2a_calibration_reached(const s2a_calibration *calibration);
+S2A_API void s2a_calibration_free(s2a_calibration *calibration);
+
 #ifdef __cplusplus
 }
 #endif

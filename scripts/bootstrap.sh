@@ -54,8 +54,6 @@ libicu-dev has_module icu-uc
 libarchive-dev has_module libarchive
 libmicrohttpd-dev has_module libmicrohttpd
 libssl-dev has_module libcrypto
-libsqlite3-dev has_module sqlite3
-libcairo2-dev has_module cairo
 liblinear-dev test -e /usr/include/linear.h
 END
     if ! has_llama && ! llama_is_cached && ! have npm; then
@@ -69,6 +67,8 @@ END
 g++ have g++
 clang have clang
 libcmocka-dev has_module cmocka
+libsqlite3-dev has_module sqlite3
+libcairo2-dev has_module cairo
 valgrind have valgrind
 gcovr have gcovr
 nodejs have node

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# configure.sh PRESET: configures build/PRESET with the tests, unless that is done already. What
+# configure.sh PRESET: configures build/PRESET with the tests and the laboratory, unless that is done already. What
 # changes later (sources, CMake files) is noticed by ninja.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tests=ON
 [[ $1 != fuzz ]] || tests=OFF
-if [[ ! -f build/$1/build.ninja ]] || ! grep -q "^S2A_TESTS:[A-Z]*=$tests\$" "build/$1/CMakeCache.txt"; then
-    cmake --preset "$1" -DS2A_TESTS=$tests
+if [[ ! -f build/$1/build.ninja ]] ||
+    (($(grep -cE "^S2A_(TESTS:[A-Z]*=$tests|LAB:BOOL=ON)\$" "build/$1/CMakeCache.txt") < 2)); then
+    cmake --preset "$1" -DS2A_TESTS=$tests -DS2A_LAB=ON
 fi

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs every unit test of the release build under valgrind: no error, no leak.
+# Runs every unit test, those of the laboratory too, of the release build under valgrind: no error, no leak.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/configure.sh release
 cmake --build --preset release
-mapfile -t tests < <(ctest --test-dir build/release -N -V -L '^unit$' |
-    sed -n 's/^[0-9]*: Test command: "\{0,1\}\([^"]*\)"\{0,1\}$/\1/p')
+mapfile -t tests < <(ctest --test-dir build/release -N -V -L '^(unit|lab)$' |
+    sed -n 's/^[0-9]*: Test command: "\{0,1\}\([^" ]*\/test_[^" ]*\)"\{0,1\}$/\1/p')
 ((${#tests[@]} > 0)) || {
     echo "valgrind.sh: no unit tests" >&2
     exit 1

@@ -21,7 +21,7 @@ typedef struct backend_params {
     uint32_t max_tokens;          /* 0 = as many as the context holds */
     const s2a_cancel *cancel;     /* may be NULL; see cancel_fired() */
     const char *request_id;       /* http: sent as X-Request-Id; NULL = none */
-    bool keep_result;             /* of step 1: a later request may have it (kept.h) */
+    bool keep_result;             /* of step 1: a later request may have it (backend_kept_open) */
 } backend_params;
 
 typedef enum backend_finish {
@@ -34,17 +34,6 @@ typedef struct backend_usage {
     s2a_usage tokens; /* ms is wall time of the call, waiting for a slot included */
     backend_finish finish;
 } backend_usage;
-
-/* Adds what one call took to what others took. */
-static inline void usage_add(s2a_usage *to, const s2a_usage *from)
-{
-    to->prompt_tokens += from->prompt_tokens;
-    to->cached_tokens += from->cached_tokens;
-    to->completion_tokens += from->completion_tokens;
-    to->drafted_tokens += from->drafted_tokens;
-    to->accepted_tokens += from->accepted_tokens;
-    to->ms += from->ms;
-}
 
 /* Text as it is generated, in whole UTF-8 characters (bytes that are not UTF-8 arrive as U+FFFD).
  * Non-zero stops the generation, which then ends with BACKEND_FINISH_CALLER. */
@@ -123,15 +112,27 @@ struct backend {
     const backend_vtable *vtable; /* first member of every backend's state */
 };
 
-/* True once s2a_cancel_fire was called; false for NULL. */
-bool cancel_fired(const s2a_cancel *cancel);
+/* Each opens what its name says from the fields of *options that s2a.h names for it. judge is the backend of
+ * options->select_engine, with which llama takes turns on this process's processors; NULL = none. */
+s2a_status backend_llama_open(const s2a_engine_options *options, const backend *judge, backend **out,
+                              s2a_error *err);
+s2a_status backend_http_open(const s2a_engine_options *options, const backend *judge, backend **out,
+                             s2a_error *err);
+s2a_status backend_script_open(const s2a_engine_options *options, const backend *judge, backend **out,
+                               s2a_error *err);
 
-/* Monotonic clock. */
-double clock_ms(void);
-
-/* Each opens what its name says from the fields of *options that s2a.h names for it. */
-s2a_status backend_llama_open(const s2a_engine_options *options, backend **out, s2a_error *err);
-s2a_status backend_http_open(const s2a_engine_options *options, backend **out, s2a_error *err);
-s2a_status backend_script_open(const s2a_engine_options *options, backend **out, s2a_error *err);
+/* A backend in front of another one that keeps the results of step 1 in files, so that a prompt that
+ * was looked at before is not looked at again, also by another process. What determines a result is
+ * its key: the model, the messages, the sampling, the branches.
+ *
+ * A file holds its whole key and is compared with it, so that a damaged or foreign one is found out
+ * and removed; nothing about the files is ever an error. They hold prompts: the directory should be
+ * the user's alone.
+ *
+ * Takes inner over, also on failure. identity names the model beyond what its backend calls it, such
+ * as a file with its size and time, or a URL. The oldest files go when they are more than max_bytes
+ * together. S2A_NOMEM. */
+s2a_status backend_kept_open(backend *inner, const char *dir, const char *identity, uint64_t max_bytes,
+                             backend **out, s2a_error *err);
 
 #endif

@@ -5,13 +5,15 @@
  * only as long as no text has been handed out, so a caller never sees a beginning twice. */
 #define _GNU_SOURCE /* asprintf */
 #include "backend/backend.h"
-#include "backend/http_text.h"
-#include "backend/sse.h"
-#include "core/buf.h"
-#include "core/error.h"
-#include "core/limits.h"
-#include "core/segment.h"
-#include "net/fetch.h"
+#include "base/buf.h"
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fetch.h"
+#include "base/http_text.h"
+#include "base/limits.h"
+#include "base/sse.h"
+#include "base/utf8.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -736,8 +738,10 @@ static uint32_t or_default(uint32_t given, uint32_t otherwise)
     return given ? given : otherwise;
 }
 
-s2a_status backend_http_open(const s2a_engine_options *options, backend **out, s2a_error *err)
+s2a_status backend_http_open(const s2a_engine_options *options, const backend *judge, backend **out,
+                             s2a_error *err)
 {
+    (void)judge;
     *out = NULL;
     http_backend *self = calloc(1, sizeof *self);
     if (!self)

@@ -1,9 +1,10 @@
-#include "backend/kept.h"
+#include "backend/backend.h"
 
-#include "core/buf.h"
-#include "core/error.h"
-#include "core/fnv.h"
-#include "core/limits.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fnv.h"
+#include "base/limits.h"
 
 #include <dirent.h>
 #include <errno.h>

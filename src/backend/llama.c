@@ -10,11 +10,13 @@
  * from a cached prefix, or beside other requests, is batched otherwise than a fresh one alone, so
  * equal requests give equal text unless two tokens are as good as tied. */
 #include "backend/backend.h"
-#include "core/buf.h"
-#include "core/engine.h"
-#include "core/error.h"
-#include "core/fnv.h"
-#include "core/limits.h"
+#include "base/buf.h"
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fnv.h"
+#include "base/limits.h"
+#include "base/utf8.h"
 #include "llama/chat_template.h"
 #include "llama/embedded.h"
 #include "llama/gguf_file.h"
@@ -303,11 +305,6 @@ static s2a_status open_context(embedded *e, const s2a_engine_options *options, l
         return error_nomem(err);
     e->own_gate_ready = gate_init(&e->own_gate);
     e->gate = &e->own_gate;
-    if (options->select_engine) {
-        const backend *b = options->select_engine->backend;
-        gate *shared = b->vtable->capabilities(b).gate;
-        e->gate = shared ? shared : e->gate;
-    }
     e->judge_gate_ready = gate_init(&e->judge_gate);
     return e->own_gate_ready && e->judge_gate_ready && scheduler_init(e) ? S2A_OK : error_nomem(err);
 }
@@ -507,7 +504,8 @@ static bool cache_open(embedded *e, const char *dir, const char *model_path)
     return e->cache_dir != NULL;
 }
 
-s2a_status backend_llama_open(const s2a_engine_options *options, backend **out, s2a_error *err)
+s2a_status backend_llama_open(const s2a_engine_options *options, const backend *judge, backend **out,
+                              s2a_error *err)
 {
     *out = NULL;
     if (!options->model || !*options->model)
@@ -542,6 +540,8 @@ s2a_status backend_llama_open(const s2a_engine_options *options, backend **out, 
         embedded_close(&e->base);
         return status;
     }
+    gate *shared = judge ? judge->vtable->capabilities(judge).gate : NULL;
+    e->gate = shared ? shared : e->gate;
     *out = &e->base;
     return S2A_OK;
 }

@@ -14,11 +14,13 @@
  * position; everything else is immutable. */
 #define _GNU_SOURCE /* memmem */
 #include "backend/backend.h"
-#include "core/ascii.h"
-#include "core/buf.h"
-#include "core/error.h"
-#include "core/limits.h"
-#include "core/segment.h"
+#include "base/ascii.h"
+#include "base/buf.h"
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -354,8 +356,10 @@ static const backend_vtable script_vtable = {
     .close = script_close,
 };
 
-s2a_status backend_script_open(const s2a_engine_options *options, backend **out, s2a_error *err)
+s2a_status backend_script_open(const s2a_engine_options *options, const backend *judge, backend **out,
+                               s2a_error *err)
 {
+    (void)judge;
     if (!options->model)
         return error_set(err, S2A_ARGUMENT, "backend script: no file; give its path as the model");
     script *s = calloc(1, sizeof *s);

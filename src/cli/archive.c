@@ -1,6 +1,6 @@
 #include "cli/archive.h"
 
-#include "core/error.h"
+#include "base/error.h"
 
 #include <archive.h>
 #include <archive_entry.h>

@@ -1,10 +1,10 @@
 #include "cli/calibration.h"
 
-#include "core/ascii.h"
-#include "core/buf.h"
-#include "core/error.h"
-#include "digest/sha256.h"
-#include "eval/outfile.h"
+#include "base/ascii.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/outfile.h"
+#include "base/sha256.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -57,24 +57,22 @@ s2a_status calibration_find(const char *model_path, char **path, s2a_error *err)
     return S2A_OK;
 }
 
-s2a_status calibration_save(const char *model_path, const judge_head *head, char **path, s2a_error *err)
+s2a_status calibration_save(const char *model_path, const s2a_calibration *calibration, char **path, s2a_error *err)
 {
-    buf bytes;
+    char *bytes = NULL;
+    size_t len = 0;
     s2a_status status = calibration_path(model_path, path, err);
     if (status != S2A_OK)
         return status;
-    buf_init(&bytes, HEAD_FILE_BYTES);
-    head_write(head, &bytes);
-    if (bytes.status != S2A_OK)
-        status = error_nomem(err);
+    status = s2a_calibration_write(calibration, &bytes, &len, err);
     char *slash = strrchr(*path, '/');
     *slash = '\0';
     if (status == S2A_OK)
         status = outfile_make_dir(*path, err);
     *slash = '/';
     if (status == S2A_OK)
-        status = outfile_write(*path, bytes.data, bytes.len, err);
-    buf_free(&bytes);
+        status = outfile_write(*path, bytes, len, err);
+    free(bytes);
     if (status != S2A_OK) {
         free(*path);
         *path = NULL;

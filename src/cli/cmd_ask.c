@@ -1,4 +1,5 @@
 /* s2a ask and s2a attend: one prompt, or with --jsonl many. */
+#include "base/error.h"
 #include "cli/commands.h"
 #include "cli/explain.h"
 #include "cli/help.h"
@@ -6,7 +7,6 @@
 #include "cli/result_json.h"
 #include "cli/session.h"
 #include "cli/signals.h"
-#include "core/error.h"
 
 #include <errno.h>
 #include <stdio.h>

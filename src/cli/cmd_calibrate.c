@@ -1,6 +1,7 @@
 /* s2a calibrate: reads labelled prompts with a model and teaches it a head for mode select, if its hidden states
  * tell what is needed from what is not. */
-#include "backend/backend.h"
+#include "base/error.h"
+#include "base/outfile.h"
 #include "cli/calibration.h"
 #include "cli/commands.h"
 #include "cli/files.h"
@@ -9,11 +10,6 @@
 #include "cli/session.h"
 #include "cli/signals.h"
 #include "cli/store.h"
-#include "cli/teach.h"
-#include "core/engine.h"
-#include "core/error.h"
-#include "core/reading.h"
-#include "eval/outfile.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -30,6 +26,8 @@ enum {
     OPTION_JSON,
     OPTION_OUT,
 };
+
+#define CALIBRATION_FILE_BYTES ((size_t)64 << 20)
 
 static const struct option longs[] = {
     { "model", required_argument, NULL, SETTING_BASE + SETTING_MODEL },
@@ -52,27 +50,11 @@ typedef struct calibrate_options {
     const char *out;
 } calibrate_options;
 
-/* How long prompts are read, and how large what was read may become: with the fits, which take a minute or two
- * of one core, a calibration ends within ten minutes. */
-#define READ_MS (6 * 60e3)
-#define STATES_BYTES ((size_t)640 << 20)
-#define UNIT_NODE_BYTES 16 /* of liblinear, a number */
-#define SHUFFLE_SEED 3
-#define DEPTH 0.5 /* of the layers: those above are not read */
-
 typedef struct calibrating {
     session *s;
     const calibrate_options *o;
-    teaching_set set;
-    teach_unit *units;
-    size_t unit_count, unit_cap, numbers; /* numbers: of a unit's state */
-    float **states;                       /* of each reading; owned */
-    size_t state_count, state_cap;
-    judge_head head;
-    teach_report report;
-    size_t prompts;
-    uint64_t tokens;
-    double ms;
+    s2a_calibration *made;
+    s2a_calibration_report report;
     char *written;
 } calibrating;
 
@@ -157,110 +139,6 @@ static s2a_status options_take(calibrate_options *o, int argc, char **argv, s2a_
     return status;
 }
 
-/* ---- reading ---------------------------------------------------------------------------- */
-
-static bool room(const calibrating *c, size_t more)
-{
-    return (c->unit_count + more) * c->numbers * (UNIT_NODE_BYTES + sizeof(float)) <= STATES_BYTES;
-}
-
-/* What was read of a prompt becomes units that are taught. */
-static s2a_status units_take(calibrating *c, const teaching_prompt *p, const select_input *in,
-                             const select_unit *marks, float *states, size_t read, s2a_error *err)
-{
-    void *units = c->units, *kept = c->states;
-    bool ok = array_reserve(&units, &c->unit_cap, c->unit_count + read, sizeof *c->units);
-    c->units = units;
-    ok = ok && array_reserve(&kept, &c->state_cap, c->state_count + 1, sizeof *c->states);
-    c->states = kept;
-    if (!ok) {
-        free(states);
-        return error_nomem(err);
-    }
-    c->states[c->state_count++] = states;
-    for (size_t i = 0, k = 0; i < in->count && k < read; i++) {
-        const segment_unit *u = &in->units[i];
-        if (!reading_takes(u, &marks[i]))
-            continue;
-        teach_unit *out = &c->units[c->unit_count++];
-        *out = (teach_unit){ .prompt = c->prompts, .kind = p->kind, .form = select_form(in),
-                             .state = states + k++ * c->numbers };
-        out->label = teaching_label_of(p, u->start, u->text_end, &out->asked);
-    }
-    c->prompts++;
-    return S2A_OK;
-}
-
-static s2a_status prompt_read(calibrating *c, const teaching_prompt *p, bool apart, s2a_error *err)
-{
-    segment_unit *units = NULL;
-    size_t count = 0, read = 0;
-    float *states = NULL;
-    s2a_usage used = { .ms = 0 };
-    select_input in = { .backend = c->s->engine->backend, .text = p->text, .cancel = c->s->cancel,
-                        .preset = p->untrusted ? S2A_PRESET_UNTRUSTED
-                                  : apart      ? S2A_PRESET_RELEVANCE
-                                               : S2A_PRESET_AUTO,
-                        .question_start = p->untrusted || apart ? p->context_len : SIZE_MAX };
-    s2a_status status = select_segment(in.preset, p->text, p->len, in.question_start, c->s->cancel, &units, &count, err);
-    in.units = units;
-    in.count = count;
-    select_unit *marks = status == S2A_OK ? calloc(count + 1, sizeof *marks) : NULL;
-    if (status == S2A_OK && !marks)
-        status = error_nomem(err);
-    if (status == S2A_OK) {
-        select_mark(&in, marks);
-        status = reading_states(&in, marks, c->head.layers, c->head.layer_count, &states, &read, &used, err);
-    }
-    if (status == S2A_OK)
-        status = units_take(c, p, &in, marks, states, read, err);
-    else if (status == S2A_LIMIT) /* longer than the model's context */
-        status = S2A_OK;
-    c->tokens += used.prompt_tokens;
-    free(marks);
-    free(units);
-    return status;
-}
-
-/* Where what is asked stands last, the prompt can be read as a text and a question too. */
-static size_t asked_from(const teaching_prompt *p)
-{
-    size_t i = p->piece_count;
-    while (i > 0 && p->pieces[i - 1].asked)
-        i--;
-    return i > 0 && i < p->piece_count ? p->pieces[i].start : 0;
-}
-
-static void progress_show(calibrating *c, size_t done, double started_ms)
-{
-    double spent = clock_ms() - started_ms, all = spent / fmax(1, (double)done) * (double)c->set.count;
-    char left[32] = "";
-    if (done > 20)
-        snprintf(left, sizeof left, ", %.0f s left", (fmin(all, READ_MS) - spent) / 1e3);
-    progress_draw(&c->s->progress, "reading labelled prompts: %zu%s", done, left);
-}
-
-static s2a_status read_all(calibrating *c, s2a_error *err)
-{
-    double started = clock_ms();
-    s2a_status status = S2A_OK;
-    for (size_t i = 0; i < c->set.count && status == S2A_OK; i++) {
-        teaching_prompt *p = &c->set.prompts[i];
-        if (clock_ms() - started > READ_MS || !room(c, p->piece_count * 2))
-            break;
-        progress_show(c, i, started);
-        status = prompt_read(c, p, false, err);
-        size_t question = p->untrusted || i % 4 ? 0 : asked_from(p);
-        if (status == S2A_OK && question > 0) {
-            p->context_len = question;
-            status = prompt_read(c, p, true, err);
-        }
-    }
-    c->ms = clock_ms() - started;
-    progress_clear(&c->s->progress);
-    return status;
-}
-
 /* ---- printing --------------------------------------------------------------------------- */
 
 /* json is taken over. */
@@ -281,32 +159,34 @@ static json_t *share_json(double share)
     return isfinite(share) ? json_real(round(share * 1e4) / 1e4) : json_null();
 }
 
-static json_t *borders_json(const judge_head *h)
+static json_t *borders_json(const s2a_calibration *c)
 {
-    return json_pack("{s:f,s:f,s:f,s:f}", "auto", h->borders.automatic, "opinion", h->borders.opinion,
-                     "relevance", h->borders.relevance, "untrusted", h->borders.untrusted);
+    return json_pack("{s:f,s:f,s:f,s:f}", "auto", s2a_calibration_threshold(c, S2A_PRESET_AUTO), "opinion",
+                     s2a_calibration_threshold(c, S2A_PRESET_OPINION), "relevance",
+                     s2a_calibration_threshold(c, S2A_PRESET_RELEVANCE), "untrusted",
+                     s2a_calibration_threshold(c, S2A_PRESET_UNTRUSTED));
 }
 
 static json_t *result_json_of(const calibrating *c)
 {
-    const teach_report *r = &c->report;
+    const s2a_calibration_report *r = &c->report;
     return json_pack("{s:s,s:s?,s:o,s:{s:b,s:b},s:{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o},s:I,s:I,s:I,s:f}", "model",
-                     c->head.model, "file", c->written, "borders", borders_json(&c->head), "separates",
+                     s2a_calibration_model(c->made), "file", c->written, "borders", borders_json(c->made), "separates",
                      "sentences", (int)r->cuts, "orders", (int)r->cuts_orders, "held_out", "auc",
                      share_json(r->auc), "needed_kept", share_json(r->needed_kept), "unrelated_removed",
                      share_json(r->unrelated_removed), "opinions_removed", share_json(r->opinion_removed),
                      "clean_unchanged", share_json(r->clean_unchanged), "order_auc", share_json(r->order_auc),
                      "orders_removed", share_json(r->order_removed), "documents_unchanged",
                      share_json(r->documents_unchanged), "prompts", (json_int_t)r->prompts, "units",
-                     (json_int_t)r->units, "tokens", (json_int_t)c->tokens, "ms", round(c->ms));
+                     (json_int_t)r->units, "tokens", (json_int_t)r->tokens, "ms", round(r->ms));
 }
 
 static void print_text(const calibrating *c)
 {
-    const teach_report *r = &c->report;
-    printf("model      %s\n", c->head.model);
-    printf("read       %zu prompts, %zu sentences, %" PRIu64 " tokens, %.1f s\n", r->prompts, r->units, c->tokens,
-           c->ms / 1e3);
+    const s2a_calibration_report *r = &c->report;
+    printf("model      %s\n", s2a_calibration_model(c->made));
+    printf("read       %zu prompts, %zu sentences, %" PRIu64 " tokens, %.1f s\n", r->prompts, r->units, r->tokens,
+           r->ms / 1e3);
     printf("Of kinds of prompts that it was not taught with:\n");
     printf("sentences  AUC %.3f; %.1f %% of the needed kept, %.0f %% of the unrelated and %.0f %% of the opinions "
            "removed, %.1f %% of the clean prompts unchanged%s\n",
@@ -321,13 +201,13 @@ static void print_text(const calibrating *c)
 
 /* ---- showing and forgetting ------------------------------------------------------------- */
 
-static s2a_status head_of_file(const char *path, judge_head **out, s2a_error *err)
+static s2a_status calibration_of_file(const char *path, s2a_calibration **out, s2a_error *err)
 {
     char *text = NULL;
     size_t len = 0;
-    s2a_status status = files_read(path, HEAD_FILE_BYTES, &text, &len, err);
+    s2a_status status = files_read(path, CALIBRATION_FILE_BYTES, &text, &len, err);
     if (status == S2A_OK)
-        status = head_read(path, text, len, out, err);
+        status = s2a_calibration_read(path, text, len, out, err);
     free(text);
     return status;
 }
@@ -335,10 +215,10 @@ static s2a_status head_of_file(const char *path, judge_head **out, s2a_error *er
 static s2a_status show(const calibrate_options *o, const char *model, s2a_error *err)
 {
     char *path = NULL;
-    judge_head *h = NULL;
+    s2a_calibration *h = NULL;
     s2a_status status = calibration_find(model, &path, err);
     if (status == S2A_OK && path)
-        status = head_of_file(path, &h, err);
+        status = calibration_of_file(path, &h, err);
     if (status == S2A_OK && o->base.json)
         status = print_json(json_pack("{s:s,s:s?,s:o}", "model", model, "file", path, "borders",
                                       h ? borders_json(h) : json_null()),
@@ -347,9 +227,10 @@ static s2a_status show(const calibrate_options *o, const char *model, s2a_error 
         printf("there is no calibration of %s; the built-in head is used, if it is a model that has one\n", model);
     else if (status == S2A_OK)
         printf("model      %s\nfile       %s\nborders    auto %g, opinion %g, relevance %g, untrusted %g\n",
-               h->model, path, h->borders.automatic, h->borders.opinion, h->borders.relevance,
-               h->borders.untrusted);
-    head_free(h);
+               s2a_calibration_model(h), path, s2a_calibration_threshold(h, S2A_PRESET_AUTO),
+               s2a_calibration_threshold(h, S2A_PRESET_OPINION), s2a_calibration_threshold(h, S2A_PRESET_RELEVANCE),
+               s2a_calibration_threshold(h, S2A_PRESET_UNTRUSTED));
+    s2a_calibration_free(h);
     free(path);
     return status;
 }
@@ -367,55 +248,41 @@ static s2a_status reset(const calibrate_options *o, const char *model, s2a_error
 
 /* ---- calibrating ------------------------------------------------------------------------ */
 
-static s2a_status head_begin(calibrating *c, s2a_error *err)
+static void progress_show(void *ctx, size_t done, size_t count, double left_ms)
 {
-    backend *b = c->s->engine->backend;
-    backend_capabilities can = b->vtable->capabilities(b);
-    if (!b->vtable->read || can.hidden_width == 0 || can.layers < 3)
-        return error_set(err, S2A_UNSUPPORTED, "this model hands on no hidden states; use another one, or mode "
-                                               "rewrite");
-    snprintf(c->head.model, sizeof c->head.model, "%.*s", (int)utf8_cut(can.model, 100), can.model);
-    for (char *at = c->head.model; *at; at++) /* it is a line of the file */
-        *at = (unsigned char)*at < ' ' ? ' ' : *at;
-    c->head.weights_id = can.weights_id;
-    c->head.width = can.hidden_width;
-    c->head.layers[0] = (uint32_t)(DEPTH * can.layers) - 1;
-    c->head.layer_count = 1;
-    c->numbers = 2 * can.hidden_width;
-    return S2A_OK;
+    calibrating *c = ctx;
+    char left[32] = "";
+    if (done == count) {
+        progress_start(&c->s->progress, "teaching");
+        return;
+    }
+    if (done > 20)
+        snprintf(left, sizeof left, ", %.0f s left", left_ms / 1e3);
+    progress_draw(&c->s->progress, "reading labelled prompts: %zu%s", done, left);
 }
 
 /* A model that cannot tell gets no file, and what it had stays. */
 static s2a_status save(calibrating *c, const char *model, s2a_error *err)
 {
-    buf bytes;
+    char *bytes = NULL;
+    size_t len = 0;
     if (!c->report.cuts && !c->report.cuts_orders)
         return S2A_OK;
-    s2a_status status = calibration_save(model, &c->head, &c->written, err);
-    buf_init(&bytes, HEAD_FILE_BYTES);
-    if (status == S2A_OK && c->o->out) {
-        head_write(&c->head, &bytes);
-        status = bytes.status == S2A_OK ? outfile_write(c->o->out, bytes.data, bytes.len, err)
-                                        : error_nomem(err);
-    }
-    buf_free(&bytes);
+    s2a_status status = calibration_save(model, c->made, &c->written, err);
+    if (status == S2A_OK && c->o->out)
+        status = s2a_calibration_write(c->made, &bytes, &len, err);
+    if (status == S2A_OK && c->o->out)
+        status = outfile_write(c->o->out, bytes, len, err);
+    free(bytes);
     return status;
 }
 
 static s2a_status calibrate(calibrating *c, const char *model, s2a_error *err)
 {
-    s2a_status status = head_begin(c, err);
+    s2a_status status = s2a_calibrate(c->s->engine, NULL, 0, c->s->cancel, progress_show, c, &c->made, err);
+    progress_clear(&c->s->progress);
     if (status == S2A_OK)
-        status = teaching_set_read("data/labelled", labelled_builtin, labelled_builtin_len, &c->set, err);
-    if (status == S2A_OK) {
-        teaching_set_shuffle(&c->set, SHUFFLE_SEED);
-        status = read_all(c, err);
-    }
-    if (status == S2A_OK) {
-        progress_start(&c->s->progress, "teaching");
-        status = teach_fit(c->units, c->unit_count, c->s->cancel, &c->head, &c->report, err);
-        progress_clear(&c->s->progress);
-    }
+        c->report = s2a_calibration_reached(c->made);
     if (status == S2A_OK && signals_caught()) /* nothing is to be written then */
         status = error_set(err, S2A_CANCELLED, "cancelled");
     if (status == S2A_OK)
@@ -424,13 +291,8 @@ static s2a_status calibrate(calibrating *c, const char *model, s2a_error *err)
         status = print_json(result_json_of(c), err);
     else if (status == S2A_OK && !c->o->base.quiet)
         print_text(c);
-    for (size_t i = 0; i < c->state_count; i++)
-        free(c->states[i]);
-    free(c->states);
-    free(c->units);
-    free(c->head.maps);
+    s2a_calibration_free(c->made);
     free(c->written);
-    teaching_set_free(&c->set);
     return status;
 }
 

@@ -1,11 +1,11 @@
 /* s2a models: what can be pulled, and what is here. */
+#include "base/error.h"
+#include "base/fetch.h"
 #include "cli/commands.h"
 #include "cli/getopt_exact.h"
 #include "cli/meter.h"
 #include "cli/store.h"
 #include "cli/term.h"
-#include "core/error.h"
-#include "net/fetch.h"
 
 #include <jansson.h>
 #include <stdio.h>

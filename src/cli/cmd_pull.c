@@ -1,11 +1,11 @@
 /* s2a pull: gets a model file into the store, and says where it is. */
+#include "base/error.h"
 #include "cli/commands.h"
 #include "cli/download.h"
 #include "cli/getopt_exact.h"
 #include "cli/signals.h"
 #include "cli/store.h"
 #include "cli/term.h"
-#include "core/error.h"
 
 #include <errno.h>
 #include <jansson.h>

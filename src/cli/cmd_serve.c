@@ -1,12 +1,12 @@
 /* s2a serve: the server of src/serve/ from the command line, and its signals. */
-#include "backend/backend.h" /* clock_ms */
+#include "base/clock.h"
+#include "base/error.h"
 #include "cli/commands.h"
 #include "cli/files.h"
 #include "cli/help.h"
 #include "cli/manifest.h"
 #include "cli/serve_options.h"
 #include "cli/session.h"
-#include "core/error.h"
 #include "serve/log_queue.h"
 
 #include <errno.h>

@@ -16,11 +16,8 @@ int cmd_attend(int argc, char **argv);
 int cmd_pull(int argc, char **argv);
 int cmd_models(int argc, char **argv);
 int cmd_calibrate(int argc, char **argv);
-int cmd_eval(int argc, char **argv);
-int cmd_bench(int argc, char **argv);
-/* A process of cmd_bench's; see bench/worker.h. Not for people. */
-int cmd_bench_worker(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
-int cmd_probe(int argc, char **argv);
+/* Becomes the command of that name of s2a-lab, which stands beside this program or in PATH. */
+int cmd_lab(int argc, char **argv);
 
 #endif

@@ -1,12 +1,12 @@
 #include "cli/download.h"
 
-#include "backend/backend.h"
+#include "base/cancel.h"
+#include "base/error.h"
+#include "base/fetch.h"
+#include "base/sha256.h"
 #include "cli/archive.h"
-#include "digest/sha256.h"
 #include "cli/store.h"
 #include "cli/wheels.h"
-#include "core/error.h"
-#include "net/fetch.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 #include "cli/explain.h"
 
-#include "core/ascii.h"
+#include "base/ascii.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #include "cli/files.h"
 
+#include "base/error.h"
 #include "cli/signals.h"
-#include "core/error.h"
 
 #include <errno.h>
 #include <fcntl.h>

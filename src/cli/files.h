@@ -2,7 +2,7 @@
 #ifndef S2A_CLI_FILES_H
 #define S2A_CLI_FILES_H
 
-#include "core/buf.h"
+#include "base/buf.h"
 
 /* The bytes of a byte order mark at the start: 3 or 0. */
 size_t files_bom(const char *text, size_t len);

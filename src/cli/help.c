@@ -1,5 +1,6 @@
 #include "cli/help.h"
 
+#include "cli/help_parts.h"
 #include "s2a.h"
 
 #include <stdio.h>
@@ -31,36 +32,9 @@ const char help_main[] =
     "  s2a pull\n"
     "  s2a ask \"I think it was Poe, but who wrote Leaves of Grass?\"\n";
 
-#define HELP_MODEL                                                                                \
-    "\nmodel:\n"                                                                                  \
-    "  -m, --model NAME|FILE  a model of `s2a models`, a GGUF file, or the name of a model on\n"  \
-    "                         the server of --url\n"                                              \
-    "      --url URL          an OpenAI-compatible server, such as http://127.0.0.1:8080/v1;\n"   \
-    "                         its key comes from S2A_API_KEY\n"                                   \
-    "      --backend NAME     llama (the default), http (implied by --url), or script: --model\n" \
-    "                         is then a text file that is replayed\n"                             \
-    "      --threads N        CPU threads (0: as many as measured to be best)\n"                  \
-    "      --ctx N            context length in tokens (0: the default)\n"                        \
-    "      --gpu-layers N     layers on the GPU (-1: as many as fit)\n"                           \
-    "      --draft on|off     rewrite: check several copied tokens at once (default on)\n"        \
-    "      --select-model NAME|FILE|none\n"                                                    \
-    "                         select: a model on this machine that judges in place of the one\n"  \
-    "                         that answers (before a server: 0.5b, if `s2a pull 0.5b` got it)\n"  \
-    "      --kernels on|off   code of our own for quantised weights, where the processor\n"      \
-    "                         has AVX-512 VNNI (default on)\n"                                    \
-    "      --kv-bits 8|16     of a number in the KV cache (16); 8 takes half the memory\n"        \
-    "      --timeout SECONDS  for one step; a fraction is allowed\n"
-
 #define HELP_CACHE                                                                               \
     "      --step1-cache MIB  keep results of step 1, prompts included, in the user's cache\n"   \
     "                         directory, up to this size; 0, the default: do not\n"
-
-#define HELP_SAMPLING                                                 \
-    "\nsampling:\n"                                                   \
-    "      --temperature X    0 to 5, 0 is greedy (default 0.6)\n"    \
-    "      --top-p X          more than 0, at most 1 (default 0.9)\n" \
-    "      --seed N           0 to 4294967295 (default 0)\n"          \
-    "      --max-tokens N     of the answer (default 1024)\n"
 
 #define HELP_PROMPT                                                                             \
     "\nprompt, one of:\n"                                                                       \
@@ -127,51 +101,6 @@ const char help_attend[] =
     "  s2a attend \"I think it was Poe, but who wrote Leaves of Grass?\"\n"
     "  s2a attend --json - < prompt.txt | jq .removed\n";
 
-const char help_eval[] =
-    "usage: s2a eval TASK [options]\n"
-    "       s2a eval report --out DIR [--store FILE]...\n"
-    "\n"
-    "Runs an experiment: the same items answered in several ways (arms).\n"
-    "\n"
-    "tasks: of the paper     qa, argument, math, math-hard, rag, clean\n"
-    "       what step 1 does ordinary (nothing is to go), prune (passages and questions),\n"
-    "                        injection (orders in untrusted text), labelled (data/labelled)\n"
-    "       docs/eval.md says what each reads and counts\n"
-    "\n"
-    "what is run:\n"
-    "      --data FILE        a published data file; without it, a small sample\n"
-    "      --arms LIST        some of plain, oracle, instructed, cot, rewrite, single,\n"
-    "                         keep-original, not-instructed, select, select-50, select-20\n"
-    "                         (default by task: docs/eval.md)\n"
-    "      --limit N          a fixed pseudo-random subset of N items\n"
-    "      --seeds N          each item N times, with --seed and those that follow (default 1)\n"
-    "      --k LIST           math: numbers of distractors (default 1,2,4,8)\n"
-    "      --bad-rows WHAT    skip (the default; each is reported) or refuse\n"
-    "      --judge-model NAME, --judge-url URL\n"
-    "                         argument: who rates the answers (default: the same model)\n"
-    "      --no-judge         argument: answers are not rated\n"
-    "      --no-answers       step 1 alone; prune and labelled do so in any case\n"
-    "      --concurrency N    items at a time (default 1)\n"
-    "\n"
-    "where it goes:\n"
-    "      --store FILE       results as they come, SQLite (default s2a-eval.sqlite); the same\n"
-    "                         command goes on where it was stopped\n"
-    "      --json             one object with figures and items; otherwise a table\n"
-    "      --out DIR          report: index.html, CSV, Markdown, SVG and PNG\n"
-    "      --command TEXT     report: how the results were made, shown at the top\n" HELP_MODEL
-    "      --prompts DIR      files that replace the built-in prompts\n" HELP_SAMPLING
-    "                         (here: 512)\n"
-    "\n"
-    "      --no-color         no colours\n"
-    "  -q, --quiet            no notes and no progress, only errors\n"
-    "  -v, --verbose          what the backend does\n"
-    "  -h, --help             this text\n"
-    "\n"
-    "examples:\n"
-    "  s2a eval qa --arms plain,oracle,rewrite --limit 30 --temperature 0\n"
-    "  s2a eval math --data gsm8k.jsonl --k 1,4 --store math.sqlite --json > math.json\n"
-    "  s2a eval report --store math.sqlite --out report\n";
-
 const char help_calibrate[] =
     "usage: s2a calibrate [options] [MODEL]\n"
     "\n"
@@ -201,50 +130,6 @@ const char help_calibrate[] =
     "examples:\n"
     "  s2a calibrate my-model.gguf\n"
     "  s2a calibrate --show 1.5b\n";
-
-const char help_bench[] =
-    "usage: s2a bench [options]\n"
-    "\n"
-    "Measures select and rewrite against two calls to llama-server with the paper's prompt, plain\n"
-    "and with its speculation, and against one plain call: same model file, prompts and threads,\n"
-    "in turns. Prints a verdict on each goal (docs/bench.md).\n"
-    "\n"
-    "what is run:\n"
-    "      --quick            a first reading, in less than 15 minutes\n"
-    "      --lengths LIST     tokens of the prompts (default 200,1000,4000,16000; with --quick\n"
-    "                         200,1000,4000); ratios are those of the first\n"
-    "      --concurrency LIST requests at once, at the first length (default 1,4,8; with --quick\n"
-    "                         1,8)\n"
-    "      --repeat N         runs of each (default 5; with --quick 3)\n"
-    "      --minutes X        begin nothing that would take longer (default: no limit; with\n"
-    "                         --quick 14)\n"
-    "      --max-tokens N     of the answers (default 64)\n"
-    "      --seed N           of the prompts (default 0); all generation is greedy\n"
-    "\n"
-    "with what:\n"
-    "  -m, --model NAME|FILE  a model of `s2a models`, or a GGUF file\n"
-    "      --server FILE      llama-server (default: the one that scripts/build-peer.sh makes)\n"
-    "      --no-server        measure without it\n"
-    "      --backend NAME     llama (the default), or script: --model is a text file that is\n"
-    "                         replayed\n"
-    "      --threads N        CPU threads (0: as many as there are cores)\n"
-    "      --kernels on|off   of this library's processes: code of our own for quantised weights,\n"
-    "                         where the processor has AVX-512 VNNI (default on)\n"
-    "      --ctx N            KV cells of each process (0: what the plan needs)\n"
-    "      --gpu-layers N     layers on the GPU (-1: as many as fit)\n"
-    "      --timeout SECONDS  for one step\n"
-    "\n"
-    "output:\n"
-    "      --json             one object: the figures, and under \"detail\" all that was measured\n"
-    "      --out DIR          CSV files, bench.json, verdict.txt, plots as SVG and PNG\n"
-    "  -q, --quiet            no notes and no progress, only errors\n"
-    "  -v, --verbose          a line for each run\n"
-    "  -h, --help             this text\n"
-    "\n"
-    "examples:\n"
-    "  s2a bench --quick\n"
-    "  s2a bench --out bench --json > bench.json\n"
-    "  s2a bench --lengths 200 --concurrency 1 --repeat 9 --no-server\n";
 
 const char help_serve[] =
     "usage: s2a serve [options]\n"

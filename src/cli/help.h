@@ -5,9 +5,7 @@
 extern const char help_main[];
 extern const char help_ask[];
 extern const char help_attend[];
-extern const char help_eval[];
 extern const char help_calibrate[];
-extern const char help_bench[];
 extern const char help_serve[];
 
 void help_version(void);

@@ -1,11 +1,11 @@
 #include "cli/input.h"
 
+#include "base/ascii.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/utf8.h"
 #include "cli/files.h"
-#include "core/ascii.h"
-#include "core/buf.h"
-#include "core/error.h"
-#include "core/limits.h"
-#include "core/segment.h"
 
 #include <stdlib.h>
 #include <string.h>

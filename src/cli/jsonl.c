@@ -3,16 +3,16 @@
  * all lines before it are written; a line is read when a thread is free for it, so that memory is
  * bounded by a line and a result a thread and, with --resume, by the ids of the results that are
  * there. */
-#include "backend/backend.h"
+#include "base/ascii.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/limits.h"
 #include "cli/commands.h"
 #include "cli/files.h"
 #include "cli/input.h"
 #include "cli/result_json.h"
 #include "cli/session.h"
 #include "cli/signals.h"
-#include "core/ascii.h"
-#include "core/error.h"
-#include "core/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>

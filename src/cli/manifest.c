@@ -1,8 +1,7 @@
 #include "cli/manifest.h"
 
+#include "base/error.h"
 #include "cli/files.h"
-#include "core/engine.h"
-#include "core/error.h"
 
 #include <errno.h>
 #include <jansson.h>

@@ -1,6 +1,7 @@
 #include "cli/meter.h"
 
-#include "backend/backend.h"
+#include "base/clock.h"
+
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,8 +1,9 @@
 #include "cli/options.h"
 
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/utf8.h"
 #include "cli/getopt_exact.h"
-#include "core/buf.h"
-#include "core/error.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 #include "cli/progress.h"
 
-#include "backend/backend.h"
+#include "base/clock.h"
+
 
 #include <inttypes.h>
 #include <stdarg.h>

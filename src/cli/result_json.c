@@ -1,7 +1,7 @@
 #include "cli/result_json.h"
 
-#include "core/ascii.h"
-#include "core/segment.h"
+#include "base/ascii.h"
+#include "base/utf8.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -21,16 +21,7 @@ static json_t *text_json(const char *text, size_t len)
         return string;
     buf fixed;
     buf_init(&fixed, SIZE_MAX / 2);
-    while (len > 0) {
-        size_t n = utf8_valid_prefix(text, len);
-        buf_add(&fixed, text, n);
-        if (n < len) {
-            buf_adds(&fixed, "\xEF\xBF\xBD");
-            n++;
-        }
-        text += n;
-        len -= n;
-    }
+    utf8_repair(&fixed, text, len);
     if (fixed.status == S2A_OK)
         string = json_stringn(fixed.data, fixed.len);
     buf_free(&fixed);

@@ -1,7 +1,8 @@
 #include "cli/serve_options.h"
 
+#include "base/error.h"
+#include "base/utf8.h"
 #include "cli/getopt_exact.h"
-#include "core/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 #include "cli/session.h"
 
+#include "base/error.h"
 #include "cli/calibration.h"
 #include "cli/commands.h"
 #include "cli/signals.h"
 #include "cli/store.h"
-#include "core/error.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,7 +1,8 @@
 #include "cli/settings.h"
 
-#include "core/buf.h"
-#include "core/error.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,10 +1,10 @@
 /* The configuration file: one flat JSON object. */
 #include "cli/settings.h"
 
+#include "base/ascii.h"
+#include "base/buf.h"
+#include "base/error.h"
 #include "cli/files.h"
-#include "core/ascii.h"
-#include "core/buf.h"
-#include "core/error.h"
 
 #include <errno.h>
 #include <jansson.h>

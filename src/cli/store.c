@@ -1,8 +1,9 @@
 #include "cli/store.h"
 
-#include "backend/backend.h"
-#include "core/buf.h"
-#include "core/error.h"
+#include "base/buf.h"
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 #ifndef S2A_CLI_TERM_H
 #define S2A_CLI_TERM_H
 
-#include "core/buf.h"
+#include "base/buf.h"
 
 typedef struct term {
     bool tty; /* control characters must not get through */

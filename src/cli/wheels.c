@@ -1,8 +1,10 @@
 #include "cli/wheels.h"
 
-#include "backend/backend.h"
-#include "core/buf.h"
-#include "core/error.h"
+#include "base/buf.h"
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/utf8.h"
 
 #include <dirent.h>
 #include <errno.h>

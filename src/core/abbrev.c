@@ -1,7 +1,7 @@
 #define _GNU_SOURCE /* memmem */
 #include "core/abbrev.h"
 
-#include "core/ascii.h"
+#include "base/ascii.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,11 +1,11 @@
 /* Words become numbers (vocab), numbers are matched (matcher), matches become spans. */
 #include "core/align.h"
 
-#include "backend/backend.h"
-#include "core/ascii.h"
-#include "core/buf.h"
-#include "core/error.h"
-#include "core/limits.h"
+#include "base/ascii.h"
+#include "base/buf.h"
+#include "base/cancel.h"
+#include "base/error.h"
+#include "base/limits.h"
 #include "core/vocab.h"
 
 #include <stdlib.h>

@@ -3,13 +3,14 @@
  *     rewrite:  input -> render -> generate -> parse -> compose -> align -> guard -> answer
  *     select:   input -> judge -> compose -> answer
  * and nothing calls back up. A run lives on its caller's stack; engines are shared. */
+#include "base/ascii.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/utf8.h"
 #include "core/align.h"
-#include "core/ascii.h"
-#include "core/buf.h"
 #include "core/engine.h"
-#include "core/error.h"
 #include "core/guard.h"
-#include "core/limits.h"
 #include "core/parse.h"
 #include "core/request.h"
 #include "core/result.h"

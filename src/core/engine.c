@@ -1,9 +1,8 @@
 #include "core/engine.h"
 
-#include "backend/kept.h"
-#include "core/buf.h"
-#include "core/error.h"
-#include "core/limits.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +37,7 @@ void s2a_engine_options_init(s2a_engine_options *options)
 
 static const struct {
     const char *name;
-    s2a_status (*open)(const s2a_engine_options *, backend **, s2a_error *);
+    s2a_status (*open)(const s2a_engine_options *, const backend *, backend **, s2a_error *);
 } backends[] = {
     { "llama", backend_llama_open },
     { "http", backend_http_open },
@@ -47,9 +46,10 @@ static const struct {
 
 static s2a_status backend_open(const s2a_engine_options *options, backend **out, s2a_error *err)
 {
+    const backend *judge = options->select_engine ? options->select_engine->backend : NULL;
     for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++)
         if (options->backend && !strcmp(options->backend, backends[i].name))
-            return backends[i].open(options, out, err);
+            return backends[i].open(options, judge, out, err);
     return error_set(err, S2A_ARGUMENT, "unknown backend \"%.40s\"; use llama, http or script",
                      options->backend ? options->backend : "(null)");
 }

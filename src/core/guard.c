@@ -1,11 +1,12 @@
 #define _GNU_SOURCE /* memmem */
 #include "core/guard.h"
 
-#include "backend/backend.h"
-#include "core/ascii.h"
-#include "core/buf.h"
-#include "core/error.h"
-#include "core/limits.h"
+#include "base/ascii.h"
+#include "base/buf.h"
+#include "base/cancel.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/utf8.h"
 #include "core/vocab.h"
 
 #include <stdio.h>

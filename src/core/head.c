@@ -1,7 +1,7 @@
 #include "core/head.h"
 
-#include "core/error.h"
-#include "core/fnv.h"
+#include "base/error.h"
+#include "base/fnv.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -19,7 +19,7 @@
 #define S2A_HEAD_H
 
 #include "backend/backend.h"
-#include "core/buf.h"
+#include "base/buf.h"
 
 /* Two ways to read: again, the prompt and then the prompt once more, whose sentences are judged; and apart,
  * a question and then the text. Each has rows of its own. Log-odds of being needed, against unrelated and

@@ -3,9 +3,9 @@
 #define _GNU_SOURCE /* memmem */
 #include "core/parse.h"
 
-#include "backend/backend.h"
-#include "core/ascii.h"
-#include "core/error.h"
+#include "base/ascii.h"
+#include "base/cancel.h"
+#include "base/error.h"
 #include "core/segment.h"
 
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 #include "core/prompt.h"
 
-#include "core/error.h"
-#include "core/limits.h"
-#include "core/segment.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #ifndef S2A_PROMPT_H
 #define S2A_PROMPT_H
 
-#include "core/buf.h"
+#include "base/buf.h"
 #include "s2a.h"
 
 /* Generated at build time from the files of prompts/; name is the file's path

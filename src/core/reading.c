@@ -1,10 +1,12 @@
 #include "core/reading.h"
 
-#include "core/ascii.h"
-#include "core/error.h"
-#include "core/limits.h"
-#include "core/window.h"
 #include "backend/backend.h"
+#include "base/ascii.h"
+#include "base/cancel.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/usage.h"
+#include "core/window.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 #include "core/request.h"
 
-#include "core/buf.h"
-#include "core/error.h"
-#include "core/limits.h"
-#include "core/segment.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/utf8.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,7 +2,6 @@
 #ifndef S2A_REQUEST_H
 #define S2A_REQUEST_H
 
-#include "backend/backend.h"
 #include "s2a.h"
 
 typedef enum request_form {

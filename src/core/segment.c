@@ -3,11 +3,11 @@
  * are opened once a process and cloned for each call. */
 #include "core/segment.h"
 
-#include "backend/backend.h"
+#include "base/ascii.h"
+#include "base/buf.h"
+#include "base/cancel.h"
+#include "base/error.h"
 #include "core/abbrev.h"
-#include "core/ascii.h"
-#include "core/buf.h"
-#include "core/error.h"
 
 #include <unicode/ubrk.h>
 #include <unicode/uchar.h>
@@ -124,30 +124,6 @@ static UChar32 after(const char *text, size_t len, size_t at)
 static bool is_space(UChar32 c)
 {
     return c >= 0 && u_isUWhiteSpace(c);
-}
-
-size_t utf8_valid_prefix(const char *text, size_t len)
-{
-    size_t at = 0;
-    while (at < len) {
-        /* Words of ASCII, which most texts are made of. */
-        uint64_t word;
-        if (len - at >= sizeof word) {
-            memcpy(&word, text + at, sizeof word);
-            if (!(word & 0x8080808080808080u)) {
-                at += sizeof word;
-                continue;
-            }
-        }
-        int32_t i = 0, window = len - at > 8 ? 8 : (int32_t)(len - at);
-        UChar32 c = 0;
-        const char *from = text + at;
-        U8_NEXT((const uint8_t *)from, i, window, c);
-        if (c < 0)
-            return at;
-        at += (size_t)i;
-    }
-    return len;
 }
 
 /* ---- the list of units ------------------------------------------------------------------ */

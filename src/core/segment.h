@@ -46,7 +46,4 @@ s2a_status segment_words(const char *text, size_t len, const s2a_cancel *cancel,
  * stop it: it is given this much at a time. */
 #define SEGMENT_WORD_BYTES ((size_t)64 << 10)
 
-/* The offset of the first byte that is not valid UTF-8, or len when all are. */
-size_t utf8_valid_prefix(const char *text, size_t len);
-
 #endif

@@ -1,8 +1,9 @@
 #include "core/select.h"
 
-#include "core/ascii.h"
-#include "core/error.h"
-#include "core/limits.h"
+#include "base/ascii.h"
+#include "base/cancel.h"
+#include "base/error.h"
+#include "base/limits.h"
 #include "core/reading.h"
 
 #include <math.h>

@@ -6,7 +6,7 @@
 #ifndef S2A_SELECT_H
 #define S2A_SELECT_H
 
-#include "core/buf.h"
+#include "base/buf.h"
 #include "core/head.h"
 #include "core/memo.h"
 #include "core/segment.h"

@@ -1,9 +1,10 @@
 #define _GNU_SOURCE /* memmem */
 #include "core/turns.h"
 
-#include "core/ascii.h"
-#include "core/error.h"
-#include "core/limits.h"
+#include "base/ascii.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/usage.h"
 #include "core/reading.h"
 #include "core/result.h"
 

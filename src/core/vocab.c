@@ -1,6 +1,6 @@
 #include "core/vocab.h"
 
-#include "core/fnv.h"
+#include "base/fnv.h"
 
 #include <stdlib.h>
 #include <string.h>

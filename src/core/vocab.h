@@ -2,7 +2,7 @@
 #ifndef S2A_VOCAB_H
 #define S2A_VOCAB_H
 
-#include "core/buf.h"
+#include "base/buf.h"
 
 typedef struct vocab {
     buf keys;          /* every distinct word */

@@ -1,7 +1,7 @@
 #include "core/window.h"
 
-#include "core/buf.h"
-#include "core/error.h"
+#include "base/buf.h"
+#include "base/error.h"
 
 #include <stdlib.h>
 

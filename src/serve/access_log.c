@@ -1,7 +1,7 @@
 #include "serve/access_log.h"
 
-#include "core/buf.h"
-#include "core/error.h"
+#include "base/buf.h"
+#include "base/error.h"
 #include "serve/log_queue.h"
 
 #include <stdio.h>

@@ -1,9 +1,10 @@
 #include "serve/chat.h"
 
-#include "core/ascii.h"
-#include "core/buf.h"
-#include "core/error.h"
-#include "core/limits.h"
+#include "base/ascii.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/utf8.h"
 #include "serve/json_keep.h"
 
 #include <math.h>

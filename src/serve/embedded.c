@@ -1,8 +1,9 @@
 /* Requests that the engine of this process answers. What it cannot do is refused by name: nothing
  * that changes an answer is passed over in silence. */
+#include "base/utf8.h"
 #include "serve/txn.h"
 
-#include "core/error.h"
+#include "base/error.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 #include "serve/engines.h"
 
-#include "core/buf.h"
-#include "core/error.h"
-#include "digest/sha256.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/sha256.h"
 #include "serve/serve_limits.h"
 
 #include <pthread.h>

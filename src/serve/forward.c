@@ -1,9 +1,9 @@
 /* Step 2 on the server behind: the request that came, with what step 1 gave in it. A stream goes on
  * as it comes, through the filter; a whole answer is gathered, and gets x' and the s2a object. */
+#include "base/clock.h"
 #include "serve/txn.h"
 
-#include "backend/backend.h" /* clock_ms */
-#include "backend/http_text.h"
+#include "base/http_text.h"
 #include "serve/target.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 #include "serve/headers.h"
 
-#include "core/ascii.h"
+#include "base/ascii.h"
 #include "serve/serve_limits.h"
 
 #include <stdio.h>

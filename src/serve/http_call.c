@@ -1,7 +1,7 @@
 /* A call: its life, and the answer on its way out. */
+#include "base/clock.h"
 #include "serve/http_internal.h"
 
-#include "backend/backend.h" /* clock_ms */
 #include "serve/serve_limits.h"
 
 #include <stdio.h>

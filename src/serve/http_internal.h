@@ -10,7 +10,7 @@
 #ifndef S2A_SERVE_HTTP_INTERNAL_H
 #define S2A_SERVE_HTTP_INTERNAL_H
 
-#include "core/buf.h"
+#include "base/buf.h"
 #include "serve/http_server.h"
 
 #include <microhttpd.h>
@@ -68,7 +68,8 @@ struct http_server {
     bool tls;
     int epoll, wake;
     int listener; /* -1 = closed; under lock once the watch runs */
-    bool full;    /* the listener is not asked; the watch's */
+    bool full;    /* the listener is not asked; the watch's, as is the next */
+    bool starved; /* for want of descriptors or memory: a tick asks again */
     pthread_t watch;
     bool watching;
     atomic_bool stopping, quiesced;

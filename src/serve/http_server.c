@@ -10,8 +10,8 @@
  * and refused here, and its limit is more than there can be descriptors. */
 #include "serve/http_server.h"
 
-#include "backend/backend.h" /* clock_ms */
-#include "core/error.h"
+#include "base/clock.h"
+#include "base/error.h"
 #include "serve/http_internal.h"
 #include "serve/serve_limits.h"
 
@@ -144,8 +144,9 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **ct
 
 /* ---- connections ------------------------------------------------------------------------ */
 
-/* Full means as many connections as are let in, or none that can be: not asked again until one ends
- * or a tick finds room. With the server's lock held. */
+/* Full means as many connections as are let in or told 503, and then it is not asked again until the
+ * next will be let in; or none that can be had (starved), and a tick tries again. With the server's
+ * lock held. */
 static void listener_watch(http_server *server, bool full)
 {
     struct epoll_event event = { .events = full ? 0 : EPOLLIN, .data.u64 = LISTENER };
@@ -297,7 +298,7 @@ static int expire(http_server *server)
     double now = clock_ms();
     int again = TICK_MS;
     pthread_mutex_lock(&server->lock);
-    if (server->connections < connections_max(server))
+    if (server->starved || server->connections < server->options.max_connections)
         listener_watch(server, false);
     for (size_t i = 0; i < server->slot_count; i++) {
         conn *k = server->slots[i];
@@ -328,13 +329,14 @@ static int connection_accept(http_server *server, struct sockaddr_storage *addre
     int s = full ? -1
                  : accept4(server->listener, (struct sockaddr *)address, size,
                            SOCK_CLOEXEC | SOCK_NONBLOCK);
-    full |= s < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
+    server->starved = !full && s < 0 &&
+                      (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
     if (s >= 0 && !slot_take(server, s)) {
         close(s);
         s = -1;
-        full = true;
+        server->starved = true;
     }
-    if (full)
+    if (full || server->starved)
         listener_watch(server, true);
     return s;
 }

@@ -1,10 +1,11 @@
 /* What is done with a request to a model: a reader reads its body, a worker runs step 1 and hands over
  * to step 2; what is only passed on never waits for a worker. The tick, on the server's own thread,
  * keeps streams alive meanwhile and looks after the budget. */
+#include "base/clock.h"
+#include "base/utf8.h"
 #include "serve/txn.h"
 
-#include "backend/backend.h" /* clock_ms */
-#include "core/error.h"
+#include "base/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 #include "serve/json_keep.h"
 
-#include "core/ascii.h"
-#include "core/buf.h"
-#include "core/error.h"
+#include "base/ascii.h"
+#include "base/buf.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <math.h>

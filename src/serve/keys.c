@@ -1,9 +1,9 @@
 #include "serve/keys.h"
 
-#include "core/ascii.h"
-#include "core/buf.h"
-#include "core/error.h"
-#include "digest/sha256.h"
+#include "base/ascii.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/sha256.h"
 #include "serve/serve_limits.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 #include "serve/log_queue.h"
 
-#include "core/error.h"
+#include "base/error.h"
 #include "serve/serve_limits.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 #ifndef S2A_SERVE_METRICS_H
 #define S2A_SERVE_METRICS_H
 
-#include "core/buf.h"
+#include "base/buf.h"
 
 #include <stdatomic.h>
 

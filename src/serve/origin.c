@@ -1,6 +1,6 @@
 #include "serve/origin.h"
 
-#include "core/ascii.h"
+#include "base/ascii.h"
 
 #include <arpa/inet.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #ifndef S2A_SERVE_REPLY_H
 #define S2A_SERVE_REPLY_H
 
-#include "core/buf.h"
+#include "base/buf.h"
 #include "serve/serve_step1.h"
 
 typedef struct reply {

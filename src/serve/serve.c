@@ -1,10 +1,10 @@
 /* Routes, keys, and the life of a request. The functions of the handler run on the server's
  * threads: what may take time goes to a worker, or is a flow. */
+#include "base/clock.h"
 #include "serve/txn.h"
 
-#include "backend/backend.h" /* clock_ms */
-#include "core/error.h"
-#include "net/fetch.h"
+#include "base/error.h"
+#include "base/fetch.h"
 #include "serve/target.h"
 
 #include <math.h>

@@ -3,7 +3,7 @@
 #ifndef S2A_SERVE_LIMITS_H
 #define S2A_SERVE_LIMITS_H
 
-#include "core/limits.h"
+#include "base/limits.h"
 
 #include <stddef.h>
 

@@ -1,8 +1,10 @@
 #include "serve/serve_step1.h"
 
-#include "backend/backend.h" /* clock_ms, usage_add */
-#include "core/ascii.h"
-#include "core/error.h"
+#include "base/ascii.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/usage.h"
+#include "base/utf8.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 #include "serve/sse_filter.h"
 
-#include "backend/http_text.h"
+#include "base/http_text.h"
+#include "base/limits.h"
 #include "serve/json_keep.h"
-#include "core/limits.h"
 
 #include <stdlib.h>
 #include <string.h>

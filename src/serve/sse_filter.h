@@ -6,7 +6,7 @@
 #ifndef S2A_SERVE_SSE_FILTER_H
 #define S2A_SERVE_SSE_FILTER_H
 
-#include "backend/sse.h"
+#include "base/sse.h"
 #include "serve/reply.h"
 
 typedef struct sse_filter {

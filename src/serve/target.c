@@ -1,8 +1,8 @@
 #include "serve/target.h"
 
-#include "core/ascii.h"
-#include "core/buf.h"
-#include "core/error.h"
+#include "base/ascii.h"
+#include "base/buf.h"
+#include "base/error.h"
 
 #include <stdlib.h>
 #include <string.h>

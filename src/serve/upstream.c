@@ -6,10 +6,10 @@
  * lane->lock guards the list of flows with wishes, flow->lock the body on its way up. */
 #include "serve/upstream.h"
 
-#include "backend/backend.h" /* clock_ms */
-#include "core/buf.h"
-#include "core/error.h"
-#include "net/fetch.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fetch.h"
 #include "serve/serve_limits.h"
 
 #include <curl/curl.h>

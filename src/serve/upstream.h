@@ -1,5 +1,5 @@
 /* Requests to the server behind: any number of them on one thread, over libcurl. upstream.c and
- * net/fetch.c are the only files that include curl.h. Bytes go through as they come, nothing is
+ * base/fetch.c are the only files that include curl.h. Bytes go through as they come, nothing is
  * gathered, and connections are kept for the next request.
  *
  * A flow is one request and its answer. Its callbacks run on the thread of all flows and must not

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "backend/llama/inspect.h"
+#include "base/clock.h"
 #include "live.h"
 
 #define HEAD_BYTES ((size_t)4 << 20) /* of the copy; the metadata is in them */

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "backend/llama/inspect.h"
+#include "base/clock.h"
 #include "live.h"
 
 #define THREADS 8u

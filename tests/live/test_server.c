@@ -22,9 +22,10 @@
 
 #include <cmocka.h>
 
-#include "core/buf.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/fetch.h"
 #include "live.h"
-#include "net/fetch.h"
 
 #define ALIAS "the-test-model"
 #define CTX_TOKENS 2048u /* of each of its slots */

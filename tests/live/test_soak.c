@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 #include "backend/llama/inspect.h"
+#include "base/clock.h"
 #include "bench/prompt.h"
 #include "eval/stats.h"
 #include "live.h"

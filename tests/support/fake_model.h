@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "backend/llama/chat_prompt.h"
-#include "core/ascii.h"
+#include "base/ascii.h"
 
 typedef struct fake_model {
     bool trims;     /* the template trims contents */

@@ -1,8 +1,8 @@
 #include "fake_reader.h"
 
-#include "core/ascii.h"
-#include "core/error.h"
-#include "core/fnv.h"
+#include "base/ascii.h"
+#include "base/error.h"
+#include "base/fnv.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
 #define TESTS_FAKE_READER_H
 
 #include "backend/backend.h"
-#include "core/buf.h"
+#include "base/buf.h"
 #include "core/engine.h"
 #include "core/head.h"
 

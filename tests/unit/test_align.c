@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "cases.h"
 #include "core/align.h"
-#include "core/buf.h"
 
 /* text with every span between open and close */
 static char *marked(const char *text, size_t len, const s2a_span *spans, size_t count,

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "core/limits.h"
+#include "base/limits.h"
 #include "fake_model.h"
 
 #define START "[<|im_start|>]"

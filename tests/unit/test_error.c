@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "core/error.h"
+#include "base/error.h"
 
 static void test_clean(void **state)
 {

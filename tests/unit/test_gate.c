@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "backend/backend.h"
 #include "backend/llama/gate.h"
+#include "base/clock.h"
 
 #define THREADS 6
 

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "base/cancel.h"
 #include "core/align.h"
 #include "core/guard.h"
 #include "core/parse.h"

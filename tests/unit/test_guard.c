@@ -9,10 +9,10 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
+#include "base/limits.h"
 #include "cases.h"
 #include "core/guard.h"
-#include "core/limits.h"
-#include "core/buf.h"
 
 static size_t count_words(const char *text)
 {

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "core/buf.h"
+#include "base/buf.h"
 #include "core/head.h"
 #include "fake_reader.h"
 #include "scripted.h"

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "backend/http_text.h"
-#include "core/error.h"
+#include "base/error.h"
+#include "base/http_text.h"
 
 /* ---- JSON ------------------------------------------------------------------------------- */
 

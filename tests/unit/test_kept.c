@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "backend/kept.h"
+#include "backend/backend.h"
 
 /* ---- a backend that counts what it is asked ------------------------------------------------- */
 

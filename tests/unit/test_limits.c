@@ -10,9 +10,10 @@
 
 #include <cmocka.h>
 
-#include "core/buf.h"
-#include "core/error.h"
-#include "core/limits.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/utf8.h"
 #include "core/prompt.h"
 #include "s2a.h"
 #include "scripted.h"

@@ -9,8 +9,8 @@
 #include <cmocka.h>
 
 #include "backend/llama/log_lines.h"
-#include "core/buf.h"
-#include "core/segment.h"
+#include "base/buf.h"
+#include "base/utf8.h"
 
 static void note(void *ctx, int level, const char *line)
 {

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "backend/backend.h" /* clock_ms */
+#include "base/clock.h"
 #include "serve/access_log.h"
 #include "serve/keys.h"
 #include "serve/log_queue.h"

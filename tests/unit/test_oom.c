@@ -11,15 +11,15 @@
 
 #include <cmocka.h>
 
-#include "cli/teach.h"
-#include "core/buf.h"
+#include "base/buf.h"
 #include "core/head.h"
 #include "core/reading.h"
 #include "core/select.h"
+#include "failing_alloc.h"
 #include "fake_reader.h"
 #include "s2a.h"
 #include "scripted.h"
-#include "failing_alloc.h"
+#include "teach/teach.h"
 
 #define X "I think it was “Poe” in 1,855. The poem is from 1855: `print`. Who wrote it?"
 #define RECORDS "Context: The poem is from 1855: `print`. See \"Poe\".\nQuestion/Query: Who wrote it?\n"
@@ -363,7 +363,7 @@ static void test_teach(void **state)
     }
     for (long n = 1;; n++) {
         judge_head h = { .layers = { 1 }, .layer_count = 1, .width = NUMBERS / 2 };
-        teach_report report;
+        s2a_calibration_report report;
         failed = false;
         fail_at = n;
         s2a_status status = teach_fit(units, COUNT, NULL, &h, &report, NULL);

@@ -10,10 +10,10 @@
 
 #include <cmocka.h>
 
+#include "failing_alloc.h"
 #include "serve/chat.h"
 #include "serve/keys.h"
 #include "serve/sse_filter.h"
-#include "failing_alloc.h"
 
 /* Runs it with the first, the second ... allocation failing until none does; it returns whether all
  * went well, which must be so exactly where none has failed. */

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "core/buf.h"
-#include "core/limits.h"
+#include "base/buf.h"
+#include "base/limits.h"
 #include "core/prompt.h"
 
 /* ---- rendering -------------------------------------------------------------------------- */

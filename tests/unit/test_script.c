@@ -10,7 +10,8 @@
 #include <cmocka.h>
 
 #include "backend/backend.h"
-#include "core/buf.h"
+#include "base/buf.h"
+#include "base/clock.h"
 #include "scripted.h"
 
 static s2a_status open_script(const char *records, size_t len, uint32_t timeout_ms, backend **out,
@@ -23,7 +24,7 @@ static s2a_status open_script(const char *records, size_t len, uint32_t timeout_
     options.request_timeout_ms = timeout_ms;
     options.ctx_tokens = 77;
     *out = NULL;
-    s2a_status status = backend_script_open(&options, out, err);
+    s2a_status status = backend_script_open(&options, NULL, out, err);
     unlink(path);
     free(path);
     return status;
@@ -333,12 +334,12 @@ static void test_bad_files(void **state)
     s2a_error err;
     s2a_engine_options options;
     s2a_engine_options_init(&options);
-    assert_int_equal(backend_script_open(&options, &b, &err), S2A_ARGUMENT);
+    assert_int_equal(backend_script_open(&options, NULL, &b, &err), S2A_ARGUMENT);
     options.model = "/nonexistent/replay";
-    assert_int_equal(backend_script_open(&options, &b, &err), S2A_MODEL);
+    assert_int_equal(backend_script_open(&options, NULL, &b, &err), S2A_MODEL);
     assert_non_null(strstr(err.message, "/nonexistent/replay: No such file"));
     options.model = "/tmp";
-    assert_int_equal(backend_script_open(&options, &b, &err), S2A_MODEL);
+    assert_int_equal(backend_script_open(&options, NULL, &b, &err), S2A_MODEL);
     assert_int_equal(open_script("", 0, 1, &b, &err), S2A_MODEL);
     assert_non_null(strstr(err.message, "holds no record"));
     assert_int_equal(open_script("ab\n%%\n\xe4\xb8", 8, 1, &b, &err), S2A_MODEL);

@@ -9,9 +9,10 @@
 
 #include <cmocka.h>
 
+#include "base/ascii.h"
+#include "base/buf.h"
+#include "base/utf8.h"
 #include "cases.h"
-#include "core/ascii.h"
-#include "core/buf.h"
 #include "core/segment.h"
 
 static const char *const kinds[] = {

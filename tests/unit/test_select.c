@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
+#include "base/ascii.h"
 #include "cases.h"
-#include "core/ascii.h"
 #include "core/select.h"
 #include "s2a.h"
 #include "scripted.h"

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "core/ascii.h"
+#include "base/ascii.h"
 #include "core/segment.h"
 #include "fake_reader.h"
 #include "s2a.h"

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
+#include "base/limits.h"
 #include "cases.h"
-#include "core/limits.h"
 #include "serve/chat.h"
 #include "serve/headers.h"
 #include "serve/keys.h"

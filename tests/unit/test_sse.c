@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "backend/sse.h"
+#include "base/sse.h"
 
 /* Adds "[TYPE|DATA]" for every event of the piece; NULs in data as "\0". */
 static sse_result feed(sse_parser *parser, const char *data, size_t len, buf *out)

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "cli/teach.h"
+#include "teach/teach.h"
 
 #define WIDTH 8
 #define NUMBERS (2 * WIDTH)
@@ -106,9 +106,9 @@ static judge_head new_head(void)
     return (judge_head){ .model = "made up", .layers = { 4 }, .layer_count = 1, .width = WIDTH };
 }
 
-static teach_report teach(judge_head *h)
+static s2a_calibration_report teach(judge_head *h)
 {
-    teach_report report;
+    s2a_calibration_report report;
     s2a_error err;
     *h = new_head();
     if (teach_fit(m->units, m->count, NULL, h, &report, &err) != S2A_OK)
@@ -133,7 +133,7 @@ static void test_separable(void **state)
     (void)state;
     judge_head h;
     make(600, 20, 20);
-    teach_report r = teach(&h);
+    s2a_calibration_report r = teach(&h);
     assert_true(r.auc == 1 && r.order_auc == 1 && r.cuts && r.cuts_orders);
     assert_true(r.needed_kept == 1 && r.unrelated_removed == 1 && r.opinion_removed == 1 && r.clean_unchanged == 1);
     assert_true(r.order_removed == 1 && r.documents_unchanged == 1);
@@ -169,7 +169,7 @@ static void test_asked(void **state)
             m->states[i][2] += 40 * 1e-3f;
         }
     }
-    teach_report r = teach(&h);
+    s2a_calibration_report r = teach(&h);
     assert_true(r.unrelated_removed > 0.85 && r.unrelated_removed < 0.95 && r.opinion_removed == 1);
     free(h.maps);
 }
@@ -179,7 +179,7 @@ static void test_noise(void **state)
     (void)state;
     judge_head h;
     make(600, 0, 0);
-    teach_report r = teach(&h);
+    s2a_calibration_report r = teach(&h);
     assert_true(fabs(r.auc - 0.5) < 0.1 && fabs(r.order_auc - 0.5) < 0.1);
     assert_true(!r.cuts && !r.cuts_orders);
     assert_true(h.borders.automatic == TEACH_HARMLESS && h.borders.opinion == TEACH_HARMLESS &&
@@ -197,7 +197,7 @@ static void test_one_form(void **state)
         judge_head h;
         m->count = 0;
         make(600, again ? 20 : 0, again ? 0 : 20);
-        teach_report r = teach(&h);
+        s2a_calibration_report r = teach(&h);
         assert_int_equal(r.cuts, again);
         assert_int_equal(r.cuts_orders, !again);
         assert_int_equal(h.borders.automatic > TEACH_HARMLESS, again);
@@ -212,7 +212,7 @@ static void test_border(void **state)
     (void)state;
     judge_head h;
     make(1000, 1.5, 1.5);
-    teach_report r = teach(&h);
+    s2a_calibration_report r = teach(&h);
     assert_true(r.auc > 0.93 && r.auc < 0.999 && r.cuts && r.cuts_orders);
     assert_true(r.clean_unchanged >= TEACH_UNCHANGED && r.documents_unchanged >= TEACH_UNCHANGED);
     assert_true(h.borders.automatic < 0 && h.borders.automatic > -8);
@@ -239,7 +239,7 @@ static void test_kinds(void **state)
             s[1] = (float)(1000 * normal());
         }
     }
-    teach_report r = teach(&h);
+    s2a_calibration_report r = teach(&h);
     assert_true(r.auc < 0.995 && r.auc > 0.95);
     assert_true(r.order_auc == 1);
     size_t wrong = 0;
@@ -258,7 +258,7 @@ static void test_one_kind(void **state)
     make(300, 20, 20);
     for (size_t i = 0; i < m->count; i++)
         m->units[i].kind = 3;
-    teach_report r = teach(&h);
+    s2a_calibration_report r = teach(&h);
     assert_true(isnan(r.auc) && isnan(r.order_auc) && !r.cuts && !r.cuts_orders);
     assert_true(h.borders.automatic == TEACH_HARMLESS && h.borders.untrusted == TEACH_HARMLESS);
     free(h.maps);
@@ -304,7 +304,7 @@ static void test_not_sure(void **state)
         teaching_label other = i % 8 < 4 ? TEACH_UNRELATED : form == HEAD_AGAIN ? TEACH_OPINION : TEACH_ORDER;
         add(i, (unsigned)(i / 4 % 10), form, i / 8 % 2 ? TEACH_NEEDED : other, i / 16 % 2);
     }
-    teach_report r = teach(&h);
+    s2a_calibration_report r = teach(&h);
     assert_true(!r.cuts && !r.cuts_orders);
     for (size_t i = 0; i < m->count; i++)
         for (size_t row = 0; row < HEAD_ROWS; row++)
@@ -320,7 +320,7 @@ static void test_twice(void **state)
     (void)state;
     judge_head a, b;
     make(300, 2, 2);
-    teach_report first = teach(&a), second = teach(&b);
+    s2a_calibration_report first = teach(&a), second = teach(&b);
     assert_memory_equal(&first, &second, sizeof first);
     assert_memory_equal(a.maps, b.maps, HEAD_ROWS * NUMBERS * sizeof *a.maps);
     assert_memory_equal(a.scale, b.scale, sizeof a.scale);
@@ -333,7 +333,7 @@ static void test_twice(void **state)
 static void check_fails(size_t count, const s2a_cancel *cancel, s2a_status want, const char *says)
 {
     judge_head h = new_head();
-    teach_report r;
+    s2a_calibration_report r;
     s2a_error err;
     assert_int_equal(teach_fit(m->units, count, cancel, &h, &r, &err), want);
     if (!strstr(err.message, says))

@@ -9,10 +9,10 @@
 
 #include <cmocka.h>
 
-#include "cli/teaching_set.h"
-#include "core/buf.h"
-#include "core/fnv.h"
-#include "core/segment.h"
+#include "base/buf.h"
+#include "base/fnv.h"
+#include "base/utf8.h"
+#include "teach/teaching_set.h"
 
 static teaching_set set_of(const char *text)
 {

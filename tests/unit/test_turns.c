@@ -10,10 +10,10 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
+#include "base/limits.h"
 #include "cases.h"
-#include "core/buf.h"
 #include "core/engine.h"
-#include "core/limits.h"
 #include "core/turns.h"
 #include "fake_reader.h"
 #include "s2a.h"

@@ -8,8 +8,7 @@
 
 #include <cmocka.h>
 
-#include "backend/llama/utf8_stream.h"
-#include "core/segment.h"
+#include "base/utf8.h"
 
 #define FFFD "\xef\xbf\xbd"
 

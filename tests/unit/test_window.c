@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "core/buf.h"
+#include "base/buf.h"
 #include "core/select.h"
 #include "core/window.h"
 #include "fake_reader.h"

@@ -2,7 +2,8 @@
 #define _GNU_SOURCE
 #include "fake_server.h"
 
-#include "backend/backend.h"
+#include "base/clock.h"
+
 
 #include <arpa/inet.h>
 #include <errno.h>

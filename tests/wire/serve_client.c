@@ -1,7 +1,8 @@
 #define _GNU_SOURCE
 #include "serve_client.h"
 
-#include "backend/backend.h"
+#include "base/clock.h"
+
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -9,10 +9,10 @@
  * Observations: those of wire_case.h, status (of the call), code, length, total, type, body,
  * pieces, heads (calls of on_head), bytes, stopped, retryable, retry_after_ms, error_body,
  * error_body_len, location, ms, gone_ms (since the call returned). */
-#include "backend/backend.h"
-#include "core/buf.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/fetch.h"
 #include "fake_server.h"
-#include "net/fetch.h"
 #include "tls_server.h"
 #include "wire_case.h"
 

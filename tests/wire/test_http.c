@@ -12,9 +12,10 @@
  * prompt_tokens, cached_tokens, completion_tokens, drafted_tokens, accepted_tokens, gone_ms (since
  * the request was cancelled, or stopped), sentN.KEY: what request N says in JSON; answer, mode,
  * rewritten, fallback and detail of call answer. */
-#include "core/buf.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/utf8.h"
 #include "core/engine.h"
-#include "core/segment.h"
 #include "fake_server.h"
 #include "tls_server.h"
 #include "wire_case.h"

@@ -1,8 +1,8 @@
 /* s2a serve and requests that are too much, too slow, or not what they seem: sent as raw bytes. */
+#include "base/clock.h"
 #include "serve_rig.h"
 
-#include "backend/backend.h"
-#include "digest/sha256.h"
+#include "base/sha256.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -1,7 +1,7 @@
 /* s2a serve in front of a server: what is not for step 1 goes through byte for byte. */
+#include "base/clock.h"
 #include "serve_rig.h"
 
-#include "backend/backend.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,9 +1,9 @@
 /* s2a serve with S2A asked for: on the replayed engine, and in front of a server. */
+#include "base/clock.h"
 #include "serve_rig.h"
 
-#include "backend/backend.h"
-#include "core/buf.h"
-#include "core/limits.h"
+#include "base/buf.h"
+#include "base/limits.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,9 +1,9 @@
 /* Single-threaded; a test that observes from other threads does so after they have ended. */
 #include "wire_case.h"
 
-#include "backend/backend.h"
-#include "core/buf.h"
-#include "core/segment.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/utf8.h"
 
 #include <glob.h>
 #include <setjmp.h>

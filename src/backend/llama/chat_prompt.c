@@ -1,10 +1,10 @@
 #include "chat_prompt.h"
 
+#include "base/ascii.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/utf8.h"
 #include "chat_template.h"
-#include "core/ascii.h"
-#include "core/error.h"
-#include "core/limits.h"
-#include "utf8_stream.h"
 
 #include <stdlib.h>
 #include <string.h>

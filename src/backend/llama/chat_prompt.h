@@ -6,7 +6,7 @@
 #define S2A_CHAT_PROMPT_H
 
 #include "backend/backend.h"
-#include "core/buf.h"
+#include "base/buf.h"
 
 typedef struct token_list {
     int32_t *items;

@@ -1,6 +1,6 @@
 #include "chat_template.h"
 
-#include "core/ascii.h"
+#include "base/ascii.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #ifndef S2A_CHAT_TEMPLATE_H
 #define S2A_CHAT_TEMPLATE_H
 
-#include "core/buf.h"
+#include "base/buf.h"
 
 /* ChatML models (Qwen2.5, SmolLM2) carry a system message of their own for conversations without
  * one, as the literal '<|im_start|>system\n...<|im_end|>' in the template, and were trained with

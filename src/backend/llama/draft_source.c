@@ -1,7 +1,7 @@
 /* What a copy is drafted from: the tokens of a prompt, and where in them units begin. */
 #include "backend/llama/embedded.h"
-#include "core/ascii.h"
-#include "core/limits.h"
+#include "base/ascii.h"
+#include "base/limits.h"
 
 #include <stdlib.h>
 #include <string.h>

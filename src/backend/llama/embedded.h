@@ -11,8 +11,8 @@
 #include "backend/llama/kv_slots.h"
 #include "backend/llama/log_lines.h"
 #include "backend/llama/tune.h"
-#include "backend/llama/utf8_stream.h"
-#include "core/buf.h"
+#include "base/buf.h"
+#include "base/utf8.h"
 
 #include <llama.h>
 #include <pthread.h>

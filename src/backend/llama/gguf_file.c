@@ -1,8 +1,8 @@
 #include "gguf_file.h"
 
-#include "core/buf.h"
-#include "core/error.h"
-#include "core/fnv.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/fnv.h"
 
 #include <errno.h>
 #include <inttypes.h>

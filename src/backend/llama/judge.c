@@ -5,7 +5,8 @@
  * does not fit. Whoever is in judge_gate has it, and computes when it is its turn: between two of its decodes
  * others write. */
 #include "backend/llama/embedded.h"
-#include "core/error.h"
+#include "base/clock.h"
+#include "base/error.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 #include "backend/llama/library.h"
 
 #include "backend/llama/embedded.h"
-#include "core/error.h"
+#include "base/error.h"
 
 #include <dirent.h>
 #include <dlfcn.h>

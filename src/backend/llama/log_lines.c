@@ -1,6 +1,7 @@
 #include "log_lines.h"
 
-#include "core/error.h"
+#include "base/error.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <string.h>

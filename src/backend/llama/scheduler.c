@@ -10,8 +10,10 @@
  * cache was full, goes on later as if it had brought a longer prompt. */
 #include "backend/llama/condition.h"
 #include "backend/llama/embedded.h"
-#include "core/error.h"
-#include "core/limits.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 

@@ -2,8 +2,8 @@
  * are, which is measured when a model is loaded for the first time on a machine. */
 #include "backend/llama/embedded.h"
 #include "backend/llama/tune.h"
-#include "backend/backend.h"
-#include "core/fnv.h"
+#include "base/clock.h"
+#include "base/fnv.h"
 
 #include <inttypes.h>
 #include <limits.h>

@@ -1,0 +1,465 @@
+/* s2a bench: how fast this is on this machine, against llama-server and one plain call. */
+#include "base/buf.h"
+#include "base/error.h"
+#include "bench/process.h"
+#include "bench/prompt.h"
+#include "bench/run.h"
+#include "bench/worker.h"
+#include "cli/commands.h"
+#include "cli/getopt_exact.h"
+#include "cli/session.h"
+#include "cli/signals.h"
+#include "cli/store.h"
+#include "lab.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_TOKENS_DEFAULT 64
+#define QUICK_MINUTES 14 /* the last run may take longer than it was guessed */
+#define BUILD_MS 3600000u
+
+enum {
+    SETTING_BASE = 256,
+    OPTION_QUICK = SETTING_BASE + SETTINGS_COUNT,
+    OPTION_LENGTHS,
+    OPTION_CONCURRENCY,
+    OPTION_REPEAT,
+    OPTION_MINUTES,
+    OPTION_SERVER,
+    OPTION_NO_SERVER,
+    OPTION_JSON,
+    OPTION_OUT,
+};
+
+static const struct option longs[] = {
+    { "model", required_argument, NULL, SETTING_BASE + SETTING_MODEL },
+    { "backend", required_argument, NULL, SETTING_BASE + SETTING_BACKEND },
+    { "threads", required_argument, NULL, SETTING_BASE + SETTING_THREADS },
+    { "kernels", required_argument, NULL, SETTING_BASE + SETTING_KERNELS },
+    { "ctx", required_argument, NULL, SETTING_BASE + SETTING_CTX },
+    { "gpu-layers", required_argument, NULL, SETTING_BASE + SETTING_GPU_LAYERS },
+    { "seed", required_argument, NULL, SETTING_BASE + SETTING_SEED },
+    { "max-tokens", required_argument, NULL, SETTING_BASE + SETTING_MAX_TOKENS },
+    { "timeout", required_argument, NULL, SETTING_BASE + SETTING_TIMEOUT },
+    { "quick", no_argument, NULL, OPTION_QUICK },
+    { "lengths", required_argument, NULL, OPTION_LENGTHS },
+    { "concurrency", required_argument, NULL, OPTION_CONCURRENCY },
+    { "repeat", required_argument, NULL, OPTION_REPEAT },
+    { "minutes", required_argument, NULL, OPTION_MINUTES },
+    { "server", required_argument, NULL, OPTION_SERVER },
+    { "no-server", no_argument, NULL, OPTION_NO_SERVER },
+    { "json", no_argument, NULL, OPTION_JSON },
+    { "out", required_argument, NULL, OPTION_OUT },
+    { "quiet", no_argument, NULL, 'q' },
+    { "verbose", no_argument, NULL, 'v' },
+    { "help", no_argument, NULL, 'h' },
+    { NULL, 0, NULL, 0 },
+};
+
+typedef struct bench_command {
+    options base; /* settings, json, quiet, verbose, help */
+    bench_options run;
+    const char *server, *out;
+    bool no_server, minutes_given;
+    term term;
+    progress progress;
+} bench_command;
+
+/* ---- options ---------------------------------------------------------------------------- */
+
+static int by_size(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Numbers between commas, none twice. */
+static s2a_status list_read(const char *where, const char *text, int64_t low, int64_t high,
+                            uint32_t *out, size_t *count, s2a_error *err)
+{
+    *count = 0;
+    for (const char *p = text; *p;) {
+        char part[24];
+        int64_t value = 0;
+        size_t n = strcspn(p, ",");
+        snprintf(part, sizeof part, "%.*s", n < sizeof part ? (int)n : (int)sizeof part - 1, p);
+        s2a_status status = settings_integer(where, part, low, high, &value, err);
+        if (status != S2A_OK)
+            return status;
+        for (size_t i = 0; i < *count; i++)
+            if (out[i] == value)
+                return error_set(err, S2A_ARGUMENT, "%s: %s is there twice", where, part);
+        if (*count == BENCH_LIST_MAX)
+            return error_set(err, S2A_ARGUMENT, "%s: more than %u values", where, BENCH_LIST_MAX);
+        out[(*count)++] = (uint32_t)value;
+        p += n + (p[n] == ',');
+    }
+    return *count > 0 ? S2A_OK : error_set(err, S2A_ARGUMENT, "%s: it is empty", where);
+}
+
+static s2a_status value_take(bench_command *c, int code, const char *value, s2a_error *err)
+{
+    int64_t n = 0;
+    s2a_status status = S2A_OK;
+    switch (code) {
+    case OPTION_LENGTHS:
+        return list_read("--lengths", value, BENCH_PROMPT_TOKENS_MIN, BENCH_PROMPT_TOKENS_MAX,
+                         c->run.lengths, &c->run.length_count, err);
+    case OPTION_CONCURRENCY:
+        return list_read("--concurrency", value, 1, BENCH_CONCURRENCY_MAX, c->run.concurrency,
+                         &c->run.concurrency_count, err);
+    case OPTION_REPEAT:
+        status = settings_integer("--repeat", value, 1, 1000, &n, err);
+        c->run.repetitions = (uint32_t)n;
+        return status;
+    case OPTION_MINUTES:
+        c->minutes_given = true;
+        return settings_number("--minutes", value, 0, true, 100000, &c->run.minutes, err);
+    case OPTION_SERVER:
+        c->server = value;
+        return S2A_OK;
+    case OPTION_OUT:
+        c->out = value;
+        return *value ? S2A_OK
+                      : error_set(err, S2A_ARGUMENT, "--out: it is empty; name a directory");
+    default:
+        return settings_apply_flag(&c->base.settings, (settings_id)(code - SETTING_BASE), value,
+                                   err);
+    }
+}
+
+static void bare_take(bench_command *c, int code)
+{
+    switch (code) {
+    case OPTION_QUICK:
+        c->run.quick = true;
+        break;
+    case OPTION_NO_SERVER:
+        c->no_server = true;
+        break;
+    case OPTION_JSON:
+        c->base.json = true;
+        break;
+    case 'q':
+        c->base.quiet = true;
+        break;
+    case 'v':
+        c->base.verbose = 1;
+        break;
+    case 'h':
+        c->base.help = true;
+        break;
+    }
+}
+
+static s2a_status flags_take(bench_command *c, int argc, char **argv, s2a_error *err)
+{
+    s2a_status status = S2A_OK;
+    opterr = 0;
+    optind = 1;
+    while (status == S2A_OK && !c->base.help) {
+        int code = getopt_exact(argc, argv, ":m:qvh", longs);
+        if (code == -1)
+            break;
+        if (code == '?' || code == ':')
+            status = error_set(err, S2A_ARGUMENT, "%.60s: %s; see s2a bench --help",
+                               argv[optind - 1],
+                               code == ':' ? "its value is missing" : "no such option");
+        else if (code == 'm')
+            status = value_take(c, SETTING_BASE + SETTING_MODEL, optarg, err);
+        else if (optarg)
+            status = value_take(c, code, optarg, err);
+        else
+            bare_take(c, code);
+    }
+    if (status == S2A_OK && !c->base.help && optind < argc)
+        status = error_set(err, S2A_ARGUMENT, "bench: \"%.40s\" is one word too many; it takes "
+                                              "options only",
+                           argv[optind]);
+    return status;
+}
+
+static void list_default(uint32_t *out, size_t *count, const uint32_t *values, size_t n)
+{
+    if (*count == 0)
+        memcpy(out, values, (*count = n) * sizeof *out);
+}
+
+static void defaults_fill(bench_command *c)
+{
+    static const uint32_t lengths[] = { 200, 1000, 4000, 16000 };
+    static const uint32_t at_once[] = { 1, 4, 8 }, quick_at_once[] = { 1, 8 };
+    bench_options *o = &c->run;
+    list_default(o->lengths, &o->length_count, lengths, o->quick ? 3 : 4);
+    list_default(o->concurrency, &o->concurrency_count, o->quick ? quick_at_once : at_once,
+                 o->quick ? 2 : 3);
+    qsort(o->concurrency, o->concurrency_count, sizeof *o->concurrency, by_size);
+    if (o->repetitions == 0)
+        o->repetitions = o->quick ? 3 : 5;
+    if (o->quick && !c->minutes_given)
+        o->minutes = QUICK_MINUTES;
+}
+
+static s2a_status options_take(bench_command *c, int argc, char **argv, s2a_error *err)
+{
+    settings *set = &c->base.settings;
+    s2a_status status = flags_take(c, argc, argv, err);
+    if (status != S2A_OK || c->base.help)
+        return status;
+    defaults_fill(c);
+    if (c->server && c->no_server)
+        return error_set(err, S2A_ARGUMENT, "--server and --no-server: give one of them");
+    status = settings_complete(set, err);
+    if (status == S2A_OK && !strcmp(set->backend, "http"))
+        status = error_set(err, S2A_ARGUMENT,
+                           "bench: it measures this machine, not a server; leave the URL out, or "
+                           "give --backend llama");
+    if (set->from[SETTING_MAX_TOKENS] == SETTINGS_DEFAULT)
+        set->max_tokens = MAX_TOKENS_DEFAULT;
+    return status;
+}
+
+/* ---- llama-server ----------------------------------------------------------------------- */
+
+static bool runs(const char *path)
+{
+    return access(path, X_OK) == 0;
+}
+
+/* scripts/build-peer.sh of the tree that this tool was built in, where it still stands there. */
+static bool build_script(const char *program, char *path, size_t size)
+{
+    for (const char *slash = strrchr(program, '/'); slash && slash > program;) {
+        int n = snprintf(path, size, "%.*s/scripts/build-peer.sh", (int)(slash - program), program);
+        if (n > 0 && (size_t)n < size && runs(path))
+            return true;
+        do
+            slash--;
+        while (slash > program && *slash != '/');
+    }
+    return false;
+}
+
+static bool built_server(char *path, size_t size)
+{
+    const char *cache = getenv("S2A_CACHE"), *xdg = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME");
+    int n = cache && *cache     ? snprintf(path, size, "%s", cache)
+            : xdg && *xdg == '/' ? snprintf(path, size, "%s/s2a", xdg)
+                                 : snprintf(path, size, "%s/.cache/s2a", home ? home : "");
+    if (n < 0 || (size_t)n >= size)
+        return false;
+    int more = snprintf(path + n, size - (size_t)n, "/peer/build/bin/llama-server");
+    return more > 0 && (size_t)more < size - (size_t)n && runs(path);
+}
+
+static s2a_status server_build(bench_command *c, const char *script, s2a_error *err)
+{
+    const char *const argv[] = { script, NULL };
+    bench_process p;
+    int code = 0;
+    if (!c->base.quiet)
+        term_say("note: building llama-server; this takes minutes, once (or give --no-server)");
+    s2a_status status = bench_process_start(argv, false, &p, err);
+    if (status != S2A_OK)
+        return status;
+    bool ended = bench_process_wait(&p, BUILD_MS, c->run.cancel, &code);
+    if (!ended && signals_caught())
+        status = error_set(err, S2A_CANCELLED, "cancelled");
+    else if (!ended || code != 0)
+        status = error_set(err, S2A_UNAVAILABLE, "%s: status %d", script, code);
+    bench_process_stop(&p);
+    return status;
+}
+
+/* Names the server, or says why there is none: that is no failure. */
+static s2a_status server_find(bench_command *c, char *path, size_t size, s2a_error *err)
+{
+    char script[PATH_MAX];
+    c->run.no_server = "llama-server was left out (--no-server)";
+    if (c->no_server)
+        return S2A_OK;
+    if (c->server) {
+        c->run.server = c->server;
+        return runs(c->server) ? S2A_OK
+                               : error_set(err, S2A_UNAVAILABLE,
+                                           "--server %s: %s; give the path of llama-server",
+                                           c->server, strerror(errno));
+    }
+    c->run.no_server = "the script backend has no llama-server; give --server";
+    if (!strcmp(c->base.settings.backend, "script"))
+        return S2A_OK;
+    c->run.no_server = "no llama-server; run scripts/build-peer.sh, or give --server";
+    s2a_status status = S2A_OK;
+    if (!built_server(path, size) && build_script(c->run.program, script, sizeof script)) {
+        s2a_error why;
+        status = server_build(c, script, &why);
+        if (status == S2A_CANCELLED)
+            return error_set(err, status, "cancelled");
+    }
+    if (built_server(path, size))
+        c->run.server = path;
+    else if (!c->base.quiet)
+        term_say("note: %s: the figures that need it are left out", c->run.no_server);
+    return S2A_OK;
+}
+
+/* ---- running ---------------------------------------------------------------------------- */
+
+static void on_line(void *ctx, const char *line)
+{
+    bench_command *c = ctx;
+    if (c->base.verbose && !c->base.quiet)
+        term_say("%s", line);
+    else
+        progress_draw(&c->progress, "%s", line);
+}
+
+static s2a_status show(const bench_command *c, const bench_report *report, s2a_error *err)
+{
+    s2a_status status = S2A_OK;
+    if (c->base.json) {
+        json_t *json = bench_report_json(report);
+        char *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(7)) : NULL;
+        json_decref(json);
+        if (text)
+            printf("%s\n", text);
+        else
+            status = error_nomem(err);
+        free(text);
+        return status;
+    }
+    buf text;
+    buf_init(&text, (size_t)16 << 20);
+    bench_report_text(report, &text);
+    if (text.status == S2A_OK)
+        term_write(&c->term, text.data, text.len);
+    else
+        status = error_nomem(err);
+    buf_free(&text);
+    return status;
+}
+
+/* What a run of hours gave until it was stopped is kept, where there is a place for it. */
+static void stopped(const bench_command *c, const bench_report *report)
+{
+    s2a_error err;
+    if (!c->out || report->samples.count == 0)
+        return;
+    if (bench_report_write_runs(report, c->out, &err) != S2A_OK)
+        term_say("%s", err.message);
+    else if (!c->base.quiet)
+        term_say("stopped; the %zu runs until then are in %s/runs.csv", report->samples.count,
+                 c->out);
+}
+
+static s2a_status measure(bench_command *c, bench_report *report, s2a_error *err)
+{
+    char program[PATH_MAX], server[PATH_MAX];
+    char *model = NULL;
+    const settings *set = &c->base.settings;
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (n <= 0)
+        return error_set(err, S2A_IO, "/proc/self/exe: %s; is /proc there?", strerror(errno));
+    program[n] = '\0';
+    c->run.program = program;
+    c->run.engine = (bench_engine){ .backend = set->backend, .model = set->model,
+                                    .ctx_tokens = set->ctx, .threads = set->threads,
+                                    .gpu_layers = set->gpu_layers, .kernels = set->kernels,
+                                    .timeout_ms = (uint32_t)ceil(set->timeout_s * 1e3) };
+    c->run.max_tokens = set->max_tokens;
+    c->run.seed = set->seed;
+    s2a_status status = S2A_OK;
+    if (c->out) /* a place that cannot be written to is found now, and not after hours */
+        status = bench_report_write_runs(report, c->out, err);
+    if (status == S2A_OK && !strcmp(set->backend, "llama")) {
+        status = store_resolve(set->model, &model, err);
+        c->run.engine.model = model;
+    }
+    if (status == S2A_OK)
+        status = server_find(c, server, sizeof server, err);
+    if (status == S2A_OK)
+        status = bench_run(&c->run, report, err);
+    progress_clear(&c->progress);
+    free(model);
+    return status;
+}
+
+static int run(bench_command *c)
+{
+    s2a_error err = { .status = S2A_OK };
+    bench_report *report = calloc(1, sizeof *report);
+    if (!report) {
+        term_say("out of memory");
+        return EXIT_FAILED;
+    }
+    c->run.say = on_line;
+    c->run.ctx = c;
+    s2a_status status = measure(c, report, &err);
+    if (status == S2A_CANCELLED && signals_caught())
+        stopped(c, report);
+    if (status == S2A_OK && c->out)
+        status = bench_report_write(report, c->out, &err);
+    if (status == S2A_OK)
+        status = show(c, report, &err);
+    int code = EXIT_DONE;
+    if (status == S2A_CANCELLED && signals_caught()) {
+        code = 128 + signals_caught();
+    } else if (status != S2A_OK) {
+        term_say("%s", err.message);
+        code = session_exit(status);
+    }
+    bench_report_free(report);
+    free(report);
+    return code;
+}
+
+int cmd_bench(int argc, char **argv)
+{
+    s2a_error err = { .status = S2A_OK };
+    bench_command *c = calloc(1, sizeof *c);
+    if (!c) {
+        term_say("out of memory");
+        return EXIT_FAILED;
+    }
+    settings_init(&c->base.settings);
+    s2a_status status = options_take(c, argc, argv, &err);
+    term_init(&c->term, true, c->base.quiet);
+    progress_init(&c->progress, &c->term);
+    int code = EXIT_DONE;
+    if (status != S2A_OK) {
+        term_say("%s", err.message);
+        code = status == S2A_NOMEM ? EXIT_FAILED : EXIT_USAGE;
+    } else if (c->base.help) {
+        fputs(help_bench, stdout);
+    } else {
+        s2a_cancel *cancel = s2a_cancel_new(); /* never freed: a signal may come until the end */
+        c->run.cancel = cancel;
+        if (!cancel || !signals_install(cancel)) {
+            term_say("%s", cancel ? strerror(errno) : "out of memory");
+            code = EXIT_FAILED;
+        } else {
+            signals_defer();
+            code = run(c);
+        }
+    }
+    settings_free(&c->base.settings);
+    free(c);
+    return code;
+}
+
+int cmd_bench_worker(int argc, char **argv)
+{
+    (void)argv;
+    if (argc > 1) {
+        term_say("bench-worker: a process of s2a bench's; it takes no options");
+        return EXIT_USAGE;
+    }
+    return bench_worker_main();
+}

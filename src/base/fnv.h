@@ -1,0 +1,24 @@
+/* FNV-1a of 64 bits: to find things by, never to trust alone. */
+#ifndef S2A_BASE_FNV_H
+#define S2A_BASE_FNV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FNV_START UINT64_C(14695981039346656037)
+
+static inline uint64_t fnv_mix(uint64_t h, uint64_t value)
+{
+    return (h ^ value) * UINT64_C(1099511628211);
+}
+
+/* Goes on from h, which is FNV_START or what an earlier call returned. */
+static inline uint64_t fnv_add(uint64_t h, const void *data, size_t len)
+{
+    const unsigned char *bytes = data;
+    for (size_t i = 0; i < len; i++)
+        h = fnv_mix(h, bytes[i]);
+    return h;
+}
+
+#endif

@@ -1,0 +1,23 @@
+/* Every limit in one place; each has a test at it and one past it (tests/unit/test_limits.c). */
+#ifndef S2A_BASE_LIMITS_H
+#define S2A_BASE_LIMITS_H
+
+#define LIMIT_INPUT_BYTES ((size_t)16 << 20)      /* a prompt, or one message */
+#define LIMIT_MESSAGES ((size_t)4096)             /* messages of one request */
+#define LIMIT_PROTECTED 1024                      /* texts and lines that a request protects */
+#define LIMIT_REQUEST_ID_BYTES 128                /* of X-Request-Id */
+#define LIMIT_OUTPUT_BYTES ((size_t)64 << 20)     /* what one generation may write */
+#define LIMIT_PROMPT_FILE_BYTES ((size_t)64 << 10)
+#define LIMIT_SCRIPT_FILE_BYTES ((size_t)16 << 20)
+#define LIMIT_HTTP_BODY_BYTES ((size_t)64 << 20)  /* a whole response, or error body */
+#define LIMIT_SSE_LINE_BYTES ((size_t)8 << 20)    /* one line of an event stream */
+#define LIMIT_JSON_LINE_BYTES ((size_t)32 << 20)  /* one line of --jsonl */
+#define LIMIT_KEPT_KEY_BYTES ((size_t)1 << 20)    /* what determines a result that is kept */
+#define LIMIT_JSON_DEPTH 256
+#define LIMIT_ALIGN_STEPS ((uint64_t)200000000)   /* work of one alignment, then coarse; and */
+#define LIMIT_ALIGN_WORD_STEPS ((uint64_t)250)     /* for each word of both texts */
+#define LIMIT_GUARD_BYTES ((uint64_t)2 << 30)     /* looked through for quotes and code, then refused */
+#define LIMIT_STEP1_GUESSED_TOKENS 4096u          /* of a context that a server does not name */
+#define LIMIT_STEP1_OVERHEAD_TOKENS 256u          /* labels and comments beside the copy */
+
+#endif

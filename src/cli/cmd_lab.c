@@ -1,0 +1,48 @@
+/* s2a eval, bench and probe: the laboratory is a program of its own. */
+#include "base/buf.h"
+#include "cli/commands.h"
+#include "cli/term.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LAB "s2a-lab"
+
+/* What is beside this program comes first: it is of the same version. */
+static void run(char **argv)
+{
+    char path[PATH_MAX + sizeof LAB];
+    ssize_t len = readlink("/proc/self/exe", path, PATH_MAX);
+    size_t dir = len > 0 ? (size_t)len : 0;
+    while (dir > 0 && path[dir - 1] != '/')
+        dir--;
+    if (dir > 0) {
+        memcpy(path + dir, LAB, sizeof LAB);
+        execv(path, argv);
+    }
+    if (dir == 0 || errno == ENOENT)
+        execvp(LAB, argv);
+}
+
+int cmd_lab(int argc, char **argv)
+{
+    char **words = calloc((size_t)argc + 2, sizeof *words), name[] = LAB;
+    if (!words) {
+        term_say("out of memory");
+        return EXIT_FAILED;
+    }
+    words[0] = name;
+    memcpy(words + 1, argv, (size_t)argc * sizeof *words);
+    run(words);
+    if (errno == ENOENT)
+        term_say("%s: this is in " LAB ", which is not here; build it with cmake -DS2A_LAB=ON and put it beside s2a",
+                 argv[0]);
+    else
+        term_say("%s: cannot run " LAB ": %s", argv[0], strerror(errno));
+    free(words);
+    return EXIT_FAILED;
+}
