@@ -13,6 +13,7 @@
 #define LIMIT_SSE_LINE_BYTES ((size_t)8 << 20)    /* one line of an event stream */
 #define LIMIT_JSON_LINE_BYTES ((size_t)32 << 20)  /* one line of --jsonl */
 #define LIMIT_KEPT_KEY_BYTES ((size_t)1 << 20)    /* what determines a result that is kept */
+#define LIMIT_PATH_BYTES ((size_t)64 << 10)
 #define LIMIT_JSON_DEPTH 256
 #define LIMIT_ALIGN_STEPS ((uint64_t)200000000)   /* work of one alignment, then coarse; and */
 #define LIMIT_ALIGN_WORD_STEPS ((uint64_t)250)     /* for each word of both texts */

@@ -251,7 +251,7 @@ static char *upstream_target(const serve *s, const char *target)
     buf b;
     buf_init(&b, SIZE_MAX / 2);
     bool api = !strncmp(target, "/v1", 3) && (target[3] == '/' || target[3] == '?' || !target[3]);
-    buf_adds(&b, api ? s->base_path : s->root_path);
+    buf_add(&b, s->base.path, api ? strlen(s->base.path) : base_url_root(&s->base));
     buf_adds(&b, api ? target + 3 : target);
     char *text = buf_take(&b, NULL);
     buf_free(&b);
@@ -293,7 +293,7 @@ bool txn_flow(txn *t, const char *target, const char *body, size_t body_len, boo
     char *path = upstream_target(s, target ? target : t->target);
     flow_request q = {
         .method = t->call->method,
-        .url = s->origin,
+        .url = s->base.origin,
         .target = path,
         .fields = fields,
         .field_count = fields_up(t, parsed, fields, SERVE_HEADERS),
@@ -603,30 +603,6 @@ static int on_tick(void *ctx)
 
 /* ---- starting and stopping -------------------------------------------------------------- */
 
-/* http://host:port/path as people paste it: with or without /v1, a slash, or the whole endpoint. */
-static s2a_status upstream_read(serve *s, s2a_error *err)
-{
-    static const char endpoint[] = "/chat/completions";
-    const char *url = s->o.upstream, *host = strstr(url, "://");
-    if (!host || (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0) ||
-        strpbrk(url, "?# @"))
-        return error_set(err, S2A_ARGUMENT,
-                         "--upstream: not a base URL: give it as http://127.0.0.1:8000/v1");
-    size_t len = strlen(url), end = sizeof endpoint - 1;
-    while (len > 0 && url[len - 1] == '/')
-        len--;
-    if (len > end && !memcmp(url + len - end, endpoint, end))
-        len -= end;
-    const char *slash = memchr(host + 3, '/', (size_t)(url + len - host) - 3);
-    size_t origin = slash ? (size_t)(slash - url) : len;
-    size_t path = len - origin;
-    bool v1 = path >= 3 && !memcmp(url + len - 3, "/v1", 3);
-    s->origin = strndup(url, origin);
-    s->base_path = path ? strndup(url + origin, path) : strdup("/v1");
-    s->root_path = strndup(url + origin, v1 ? path - 3 : path);
-    return s->origin && s->base_path && s->root_path ? S2A_OK : error_nomem(err);
-}
-
 /* Two descriptors a stream: as many as the system lets us have. */
 static void descriptors_raise(void)
 {
@@ -635,6 +611,13 @@ static void descriptors_raise(void)
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
+}
+
+static s2a_status upstream_read(serve *s, s2a_error *err)
+{
+    if (strchr(s->o.upstream, '@'))
+        return error_set(err, S2A_ARGUMENT, "--upstream: a name and password in it: give the key in S2A_API_KEY");
+    return base_url_read("--upstream", s->o.upstream, &s->base, err);
 }
 
 static s2a_status parts_start(serve *s, s2a_error *err)
@@ -756,8 +739,6 @@ void serve_stop(serve *s)
     keys_free(s->keys);
     access_log_close(s->log);
     pthread_mutex_destroy(&s->lock);
-    free(s->origin);
-    free(s->base_path);
-    free(s->root_path);
+    base_url_free(&s->base);
     free(s);
 }

@@ -3,6 +3,7 @@
 #ifndef S2A_SERVE_TXN_H
 #define S2A_SERVE_TXN_H
 
+#include "base/base_url.h"
 #include "serve/access_log.h"
 #include "serve/engines.h"
 #include "serve/headers.h"
@@ -21,10 +22,8 @@ typedef struct txn txn;
 
 struct serve {
     serve_options o;
-    char *origin;    /* of upstream: scheme, host and port */
-    char *base_path; /* what stands for /v1 there; "" or "/v1" ... */
-    char *root_path; /* what other paths are put after */
-    bool guarded;    /* whoever is on this machine may ask, and no web page may */
+    base_url base; /* of upstream: its path stands for /v1, and other paths go after its root */
+    bool guarded;  /* whoever is on this machine may ask, and no web page may */
     http_server *http;
     upstream *up;
     pool *readers; /* of bodies; they wait for nothing */
