@@ -166,7 +166,8 @@ json_t *result_json(const s2a_result *result, const json_t *id, const s2a_result
     return o;
 }
 
-void result_json_status(s2a_status status, char name[24])
+/* The status as it stands in error objects: "input" for S2A_INPUT. */
+static void result_json_status(s2a_status status, char name[24])
 {
     const char *full = s2a_status_name(status) + strlen("S2A_");
     size_t n = 0;

@@ -29,7 +29,8 @@ double head_needed(double against_unrelated, double against_opinion)
     return low - log1p(exp(-fabs(against_unrelated - against_opinion)));
 }
 
-head_row head_first(head_form form)
+/* The first row of a form. */
+static head_row head_first(head_form form)
 {
     head_row r = 0;
     while (rows[r].form != form)

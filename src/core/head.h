@@ -96,8 +96,7 @@ bool head_odds(const judge_head *h, head_form form, const double *told, double *
 /* Log-odds of being needed from those against either thing that a sentence may be instead: as if the three shared
  * one softmax. */
 double head_needed(double against_unrelated, double against_opinion);
-/* The first row of a form, and how many it has. */
-head_row head_first(head_form form);
+/* How many rows a form has. */
 size_t head_row_count(head_form form);
 
 #endif

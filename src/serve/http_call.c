@@ -90,7 +90,8 @@ void http_call_drop_body(http_call *pub)
     pub->body_len = 0;
 }
 
-void http_call_resume(call *c)
+/* With the call's lock held: it waits no longer, if it did. */
+static void http_call_resume(call *c)
 {
     if (!c->suspended || !c->connection)
         return;
@@ -114,15 +115,6 @@ bool http_call_begun(http_call *pub)
     bool begun = c->begun;
     pthread_mutex_unlock(&c->lock);
     return begun;
-}
-
-bool http_call_is_gone(http_call *pub)
-{
-    call *c = (call *)pub;
-    pthread_mutex_lock(&c->lock);
-    bool gone = c->gone;
-    pthread_mutex_unlock(&c->lock);
-    return gone;
 }
 
 void http_call_gone(call *c)

@@ -142,7 +142,7 @@ static void txn_finish(txn *t)
         log_line(t, o, ms, first_ms);
 }
 
-void txn_ref(txn *t)
+static void txn_ref(txn *t)
 {
     atomic_fetch_add(&t->refs, 1);
 }

@@ -81,7 +81,6 @@ struct txn {
     double done_ms;
 };
 
-void txn_ref(txn *t);
 void txn_unref(txn *t);
 
 /* An error of ours as JSON; the status of the answer. Nothing if an answer was begun. */

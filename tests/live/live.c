@@ -1,6 +1,6 @@
 #include "live.h"
 
-#include "backend/llama/inspect.h"
+#include "inspect.h"
 #include "base/utf8.h"
 #include "core/engine.h"
 

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "backend/llama/inspect.h"
+#include "inspect.h"
 #include "backend/llama/kv_slots.h"
 #include "base/clock.h"
 #include "base/utf8.h"

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "backend/llama/inspect.h"
+#include "inspect.h"
 #include "base/clock.h"
 #include "live.h"
 

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "backend/llama/inspect.h"
+#include "inspect.h"
 #include "base/clock.h"
 #include "live.h"
 

@@ -23,7 +23,7 @@
 
 #include <cmocka.h>
 
-#include "backend/llama/inspect.h"
+#include "inspect.h"
 #include "base/clock.h"
 #include "bench/prompt.h"
 #include "eval/stats.h"
