@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -64,7 +65,7 @@ static int write_all(int fd, const char *data, size_t len)
 s2a_status outfile_write(const char *path, const char *data, size_t len, s2a_error *err)
 {
     buf aside;
-    buf_init(&aside, SIZE_MAX / 2);
+    buf_init(&aside, LIMIT_NONE);
     buf_addf(&aside, "%s.%ld.part", path, (long)getpid());
     if (aside.status != S2A_OK) {
         buf_free(&aside);

@@ -1,6 +1,7 @@
 #include "cli/result_json.h"
 
 #include "base/ascii.h"
+#include "base/limits.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -20,7 +21,7 @@ static json_t *text_json(const char *text, size_t len)
     if (string || utf8_valid_prefix(text, len) == len)
         return string;
     buf fixed;
-    buf_init(&fixed, SIZE_MAX / 2);
+    buf_init(&fixed, LIMIT_NONE);
     utf8_repair(&fixed, text, len);
     if (fixed.status == S2A_OK)
         string = json_stringn(fixed.data, fixed.len);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/fnv.h"
+#include "base/limits.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -322,7 +323,7 @@ static bool fits(const judge_head *h, const backend_capabilities *can)
 static s2a_status from_file(const char *path, const backend_capabilities *can, judge_head **out, s2a_error *err)
 {
     buf data;
-    buf_init(&data, HEAD_FILE_BYTES);
+    buf_init(&data, LIMIT_HEAD_FILE_BYTES);
     s2a_status status = file_read(path, &data, err);
     if (status == S2A_OK)
         status = head_read(path, data.data ? data.data : "", data.len, out, err);

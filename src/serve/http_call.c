@@ -1,5 +1,6 @@
 /* A call: its life, and the answer on its way out. */
 #include "base/clock.h"
+#include "base/limits.h"
 #include "serve/http_internal.h"
 
 #include "serve/serve_limits.h"
@@ -23,7 +24,7 @@ call *http_call_new(http_server *server, const char *target)
     c->pub.start_ms = clock_ms();
     atomic_init(&c->refs, 1);
     buf_init(&c->body, server->options.max_body);
-    buf_init(&c->out, SIZE_MAX / 2);
+    buf_init(&c->out, LIMIT_NONE);
     c->pub.target = strdup(target);
     if (!c->pub.target || pthread_mutex_init(&c->lock, NULL) != 0) {
         free(c->pub.target);

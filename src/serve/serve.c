@@ -1,6 +1,7 @@
 /* Routes, keys, and the life of a request. The functions of the handler run on the server's
  * threads: what may take time goes to a worker, or is a flow. */
 #include "base/clock.h"
+#include "base/limits.h"
 #include "serve/txn.h"
 
 #include "base/error.h"
@@ -225,7 +226,7 @@ bool txn_stream_begin(txn *t)
 void txn_event(txn *t, json_t *value)
 {
     buf out;
-    buf_init(&out, SIZE_MAX / 2);
+    buf_init(&out, LIMIT_NONE);
     if (reply_event(&out, value))
         http_call_write(t->call, out.data, out.len);
     else
@@ -249,7 +250,7 @@ void txn_fail(txn *t, int status, const char *message, const char *code)
 static char *upstream_target(const serve *s, const char *target)
 {
     buf b;
-    buf_init(&b, SIZE_MAX / 2);
+    buf_init(&b, LIMIT_NONE);
     bool api = !strncmp(target, "/v1", 3) && (target[3] == '/' || target[3] == '?' || !target[3]);
     buf_adds(&b, api ? s->base_path : s->root_path);
     buf_adds(&b, api ? target + 3 : target);
@@ -417,7 +418,7 @@ static void metrics_reply(txn *t)
     metrics_gauges g = { http_server_connections(s->http), http_server_active(s->http),
                          atomic_load(&s->draining), access_log_dropped(s->log) };
     buf out;
-    buf_init(&out, SIZE_MAX / 2);
+    buf_init(&out, LIMIT_NONE);
     metrics_write(&s->metrics, &g, &out);
     if (out.status == S2A_OK)
         http_call_reply(t->call, 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len,
