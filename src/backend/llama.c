@@ -1,5 +1,4 @@
-/* The embedded engine: a GGUF model on this machine, by libllama. llama.h is included by
- * llama/embedded.h alone, for this file, llama/scheduler.c and llama/judge.c.
+/* The embedded engine: a GGUF model on this machine, by libllama.
  *
  * A model has one context, whose KV cache KV_SLOTS sequences share, and llama/scheduler.c runs the
  * generations in it, several in one batch. Prompts are rendered and tokenised outside of it: the

@@ -1,4 +1,4 @@
-/* What a model's hidden states say of a sentence: linear maps that were taught on labelled prompts (docs/judge.md),
+/* What a model's hidden states say of a sentence: linear maps that were taught on labelled prompts (docs/select.md),
  * and what log-odds go with a cut. A head belongs to one model file. Read-only once it is there, hence
  * thread-safe.
  *
@@ -43,7 +43,6 @@ typedef enum head_row {
 #define HEAD_LAYERS_MAX 4
 #define HEAD_FORM_ROWS_MAX 3
 #define HEAD_UNITS_MAX 128 /* of a form */
-#define HEAD_FILE_BYTES ((size_t)16 << 20)
 
 typedef struct head_borders {
     double automatic, opinion, relevance, untrusted;
