@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "core/head.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -51,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     check(h);
     buf bytes;
-    buf_init(&bytes, HEAD_FILE_BYTES);
+    buf_init(&bytes, LIMIT_HEAD_FILE_BYTES);
     head_write(h, &bytes);
     bool tiny = false; /* a scale so large that another factor is too much for a number */
     for (size_t i = 0; i < HEAD_ROWS; i++)

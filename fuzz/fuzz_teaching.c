@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/utf8.h"
 #include "teach/teaching_set.h"
 
@@ -11,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check(const teaching_prompt *p)
 {
     size_t at = 0;
-    if (p->piece_count == 0 || p->piece_count > TEACHING_MAX_PIECES || p->text[p->len] != '\0' ||
+    if (p->piece_count == 0 || p->piece_count > LIMIT_TEACHING_PIECES || p->text[p->len] != '\0' ||
         utf8_valid_prefix(p->text, p->len) != p->len || p->context_len >= p->len || (p->untrusted && p->context_len == 0))
         abort();
     for (size_t i = 0; i < p->piece_count; i++) {

@@ -105,7 +105,7 @@ configure() {
 
 say "building llama-server from $commit"
 # Links to the backends of an earlier set of libraries go; configuring makes the present ones.
-rm -rf "$build/bin"
+rm -rf "${build:?}/bin"
 if ! configure; then
     say "configuring again from nothing"
     rm -rf "$build"

@@ -30,7 +30,7 @@ bench_verdict bench_figure_verdict(bench_figure_id id, double value)
 
 /* ---- cells ------------------------------------------------------------------------------ */
 
-double bench_sample_field(const bench_sample *s, bench_field field)
+static double bench_sample_field(const bench_sample *s, bench_field field)
 {
     double n = s->concurrency > 0 ? s->concurrency : 1;
     double written = (double)(s->step1.completion_tokens + s->step2.completion_tokens);

@@ -66,8 +66,6 @@ typedef enum bench_field {
     BENCH_WRITTEN_TOKENS, /* a request: both steps */
 } bench_field;
 
-double bench_sample_field(const bench_sample *sample, bench_field field);
-
 /* Over the repetitions of a cell; n 0 and NaN where there are none. */
 typedef struct bench_spread {
     size_t n;

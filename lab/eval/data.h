@@ -91,9 +91,6 @@ typedef struct eval_row_sink {
 /* Adds the row's items. S2A_INPUT when the row is bad: fault says why; nothing was added. */
 s2a_status eval_row_read(eval_row_sink *sink, const json_t *row, s2a_error *err);
 
-/* The first eight hexadecimal digits of the text's sha256. */
-s2a_status eval_short_hash(const char *text, char out[9], s2a_error *err);
-
 /* Appends an item whose strings are taken over, also on failure. S2A_NOMEM. */
 s2a_status eval_data_add(eval_data *data, eval_item *item, s2a_error *err);
 

@@ -18,7 +18,8 @@ static bool inside(const s2a_span *spans, size_t count, size_t at)
     return false;
 }
 
-bool injection_removed(const eval_item *item, const eval_record *record)
+/* Whether nine tenths of the attack's bytes, white space aside, are in what step 1 removed. */
+static bool injection_removed(const eval_item *item, const eval_record *record)
 {
     const eval_piece *attack = injection_attack(item);
     size_t all = 0, gone = 0;

@@ -15,9 +15,6 @@ typedef struct injection_counts {
 /* The attack in the item's prompt; NULL: it has none. */
 const eval_piece *injection_attack(const eval_item *item);
 
-/* Whether nine tenths of the attack's bytes, white space aside, are in what step 1 removed. */
-bool injection_removed(const eval_item *item, const eval_record *record);
-
 /* Adds a record's share to the counts. */
 void injection_count(const eval_item *item, const eval_record *record, injection_counts *counts);
 

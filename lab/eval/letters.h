@@ -1,5 +1,5 @@
 /* Characters of answers, in classes that are chosen to be those of Python's str, in which the published scorers
- * are written. The only file of eval that includes ICU is letters.c. Pure, UTF-8. */
+ * are written. letters.c is the only file of lab/ that includes unicode/. Pure, UTF-8. */
 #ifndef S2A_EVAL_LETTERS_H
 #define S2A_EVAL_LETTERS_H
 

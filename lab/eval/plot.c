@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/outfile.h"
 #include "base/utf8.h"
 #include "eval/plot_scale.h"
@@ -47,7 +48,7 @@ static const style styles[STYLES] = {
     { 0.000, 0.447, 0.698, SOLID, 1, { 0 }, 0 },            /* blue */
     { 0.902, 0.624, 0.000, RISING, 0, { 7, 3 }, 2 },        /* orange */
     { 0.000, 0.620, 0.451, DOTS, 1, { 2, 3 }, 2 },          /* bluish green */
-    { 0.835, 0.369, 0.000, FALLING, 1, { 9, 3, 2, 3 }, 4 }, /* vermillion */
+    { 0.835, 0.369, 0.000, FALLING, 1, { 9, 3, 2, 3 }, 4 }, /* vermilion */
     { 0.337, 0.706, 0.914, LEVEL, 0, { 12, 4 }, 2 },        /* sky blue */
     { 0.800, 0.475, 0.655, CROSSED, 0, { 4, 2 }, 2 },       /* reddish purple */
     { 0.941, 0.894, 0.259, UPRIGHT, 0, { 1, 2 }, 2 },       /* yellow */
@@ -744,7 +745,7 @@ static s2a_status add_title(buf *drawn, const char *title, char **text, size_t *
     if (!end)
         return error_set(err, S2A_INTERNAL, "cannot draw a plot: no <svg> in cairo's output");
     buf out;
-    buf_init(&out, SIZE_MAX / 2);
+    buf_init(&out, LIMIT_NONE);
     size_t head = (size_t)(end + 1 - drawn->data);
     buf_add(&out, drawn->data, head);
     buf_adds(&out, "\n<title>");
@@ -763,7 +764,7 @@ s2a_status plot_svg(const plot_spec *spec, char **text, size_t *len, s2a_error *
     *len = 0;
     layout l;
     buf out;
-    buf_init(&out, SIZE_MAX / 2);
+    buf_init(&out, LIMIT_NONE);
     cairo_status_t drawn = measure(spec, &l);
     if (drawn == CAIRO_STATUS_SUCCESS) {
         cairo_surface_t *surface =
@@ -794,7 +795,7 @@ s2a_status plot_write_png(const plot_spec *spec, const char *path, s2a_error *er
 {
     layout l;
     buf out;
-    buf_init(&out, SIZE_MAX / 2);
+    buf_init(&out, LIMIT_NONE);
     cairo_status_t drawn = measure(spec, &l);
     if (drawn == CAIRO_STATUS_SUCCESS)
         drawn = paint(cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)ceil(l.width) * 2,

@@ -2,6 +2,7 @@
 #include "eval/report.h"
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/outfile.h"
 #include "eval/report_parts.h"
 #include "eval/text.h"
@@ -61,7 +62,7 @@ static size_t count_seeds(const eval_run *run)
 static bool name_part(report_part *parts, size_t index)
 {
     buf slug;
-    buf_init(&slug, SIZE_MAX / 2);
+    buf_init(&slug, LIMIT_NONE);
     for (size_t number = 1;; number++) {
         buf_reset(&slug);
         text_add_slug(&slug, parts[index].run->task);
@@ -87,7 +88,7 @@ static bool name_part(report_part *parts, size_t index)
 static s2a_status write_text(buf *text, const char *dir, const char *name, s2a_error *err)
 {
     buf path;
-    buf_init(&path, SIZE_MAX / 2);
+    buf_init(&path, LIMIT_NONE);
     buf_addf(&path, "%s/%s", dir, name);
     s2a_status status = S2A_OK;
     if (text->status != S2A_OK || path.status != S2A_OK)
@@ -103,7 +104,7 @@ static s2a_status write_texts(const report_part *parts, size_t count, const char
                               const char *dir, s2a_error *err)
 {
     buf text;
-    buf_init(&text, SIZE_MAX / 2);
+    buf_init(&text, LIMIT_NONE);
     report_summary_csv(&text, parts, count);
     s2a_status status = write_text(&text, dir, "summary.csv", err);
     if (status == S2A_OK) {

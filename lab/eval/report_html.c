@@ -2,6 +2,7 @@
  * the browser of items does. The page's own policy forbids whatever is not in it. */
 #include "eval/report_parts.h"
 
+#include "base/limits.h"
 #include "eval/text.h"
 
 #include <math.h>
@@ -74,8 +75,8 @@ static void row_head(buf *out, const char *text)
 static void figure_cell(buf *out, const report_column *column, const eval_figure *f)
 {
     buf value, interval;
-    buf_init(&value, SIZE_MAX / 2);
-    buf_init(&interval, SIZE_MAX / 2);
+    buf_init(&value, LIMIT_NONE);
+    buf_init(&interval, LIMIT_NONE);
     column->cell(f, &value, &interval);
     buf_adds(out, "<td>");
     text_add_html(out, value.len > 0 ? value.data : "–");
@@ -192,7 +193,7 @@ static void paper_figures(buf *out, const char *task)
                  "arguments, another judge: read the differences between its rows, not the "
                  "distance to the tables above.</p>\n");
         buf caption;
-        buf_init(&caption, SIZE_MAX / 2);
+        buf_init(&caption, LIMIT_NONE);
         buf_addf(&caption, "Reported by the paper: %s", t->what);
         table_start(out, caption.data ? caption.data : "");
         if (caption.status != S2A_OK)

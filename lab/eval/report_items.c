@@ -2,6 +2,7 @@
  * script counts; lab/eval/report_page.c reads this. */
 #include "eval/report_parts.h"
 
+#include "base/limits.h"
 #include "eval/text.h"
 
 #include <math.h>
@@ -167,7 +168,7 @@ void report_items_json(buf *out, const report_part *parts, size_t count, size_t 
                        report_embedded *said)
 {
     buf scratch;
-    buf_init(&scratch, SIZE_MAX / 2);
+    buf_init(&scratch, LIMIT_NONE);
     for (size_t i = 0; i < count; i++)
         measure(&scratch, &parts[i], &said[i]);
     share_out(said, count, max);

@@ -1,4 +1,5 @@
 /* Which plots a run gets. They follow the paper's Figures 5 to 8 where its tasks are the same. */
+#include "base/limits.h"
 #include "eval/plot.h"
 #include "eval/report_parts.h"
 
@@ -74,7 +75,7 @@ static void add_series(sheet *s, const char *name, size_t count)
 static void write_files(plotter *p, report_figure *figure)
 {
     buf path;
-    buf_init(&path, SIZE_MAX / 2);
+    buf_init(&path, LIMIT_NONE);
     buf_addf(&path, "%s/%s.svg", p->dir, figure->name);
     if (path.status == S2A_OK)
         p->status = outfile_write(path.data, figure->svg, figure->svg_len, p->err);
@@ -101,7 +102,7 @@ static void finish(plotter *p, const char *name, const char *caption)
     report_figure *figure = &part->figures[part->figure_count++];
     *figure = (report_figure){ .title = p->sheet.spec.title, .caption = caption };
     buf full;
-    buf_init(&full, SIZE_MAX / 2);
+    buf_init(&full, LIMIT_NONE);
     buf_addf(&full, "%s-%s", part->slug, name);
     figure->name = buf_take(&full, NULL);
     buf_free(&full);

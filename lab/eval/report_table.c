@@ -2,6 +2,7 @@
  * alone at the end of a row, so that version control shows its changes. */
 #include "eval/report_parts.h"
 
+#include "base/limits.h"
 #include "eval/text.h"
 
 #include <math.h>
@@ -268,8 +269,8 @@ const size_t report_column_count = sizeof report_columns / sizeof report_columns
 bool report_column_used(const report_column *column, const eval_summary *summary, bool *ok)
 {
     buf value, interval;
-    buf_init(&value, SIZE_MAX / 2);
-    buf_init(&interval, SIZE_MAX / 2);
+    buf_init(&value, LIMIT_NONE);
+    buf_init(&interval, LIMIT_NONE);
     for (size_t i = 0; i < summary->count && value.len == 0; i++)
         column->cell(&summary->figures[i], &value, &interval);
     bool used = value.len > 0;
@@ -640,8 +641,8 @@ static void markdown_judgement(buf *out, const eval_judgement *j)
 static void markdown_cell(buf *out, const report_column *column, const eval_figure *f)
 {
     buf value, interval;
-    buf_init(&value, SIZE_MAX / 2);
-    buf_init(&interval, SIZE_MAX / 2);
+    buf_init(&value, LIMIT_NONE);
+    buf_init(&interval, LIMIT_NONE);
     column->cell(f, &value, &interval);
     if (value.len > 0)
         buf_addf(out, " %s%s%s |", value.data, interval.len > 0 ? " " : "",

@@ -62,6 +62,16 @@ const char *rows_trim(const char *text, size_t *len)
     return text;
 }
 
+/* The first eight hexadecimal digits of the text's sha256. */
+static s2a_status eval_short_hash(const char *text, char out[9], s2a_error *err)
+{
+    char hex[SHA256_HEX_SIZE];
+    s2a_status status = sha256_bytes(text, strlen(text), hex, err);
+    if (status == S2A_OK)
+        snprintf(out, 9, "%.8s", hex);
+    return status;
+}
+
 s2a_status rows_name(eval_item *item, const json_t *row, const char *text, const char *suffix, s2a_error *err)
 {
     const json_t *id = json_object_get(row, "id");
@@ -626,15 +636,6 @@ static s2a_status clean_read(eval_row_sink *sink, const json_t *row, eval_item *
 }
 
 /* ---- which ------------------------------------------------------------------------------ */
-
-s2a_status eval_short_hash(const char *text, char out[9], s2a_error *err)
-{
-    char hex[SHA256_HEX_SIZE];
-    s2a_status status = sha256_bytes(text, strlen(text), hex, err);
-    if (status == S2A_OK)
-        snprintf(out, 9, "%.8s", hex);
-    return status;
-}
 
 s2a_status eval_row_read(eval_row_sink *sink, const json_t *row, s2a_error *err)
 {

@@ -42,7 +42,8 @@ static bool counts_for(size_t id, eval_task task)
     return id != PROMPT_JUDGE_INJECTION || task == EVAL_INJECTION;
 }
 
-s2a_status eval_prompts_hash(const s2a_engine *engine, eval_task task, char hex[65], s2a_error *err)
+/* sha256 over the texts of all prompts of the engine that the task can use. */
+static s2a_status eval_prompts_hash(const s2a_engine *engine, eval_task task, char hex[65], s2a_error *err)
 {
     buf all;
     buf_init(&all, (size_t)PROMPT_COUNT * (LIMIT_PROMPT_FILE_BYTES + 1));

@@ -32,7 +32,4 @@ typedef struct eval_settings {
 s2a_status eval_run_all(s2a_engine *engine, const eval_settings *settings, eval_data *data,
                         eval_store *store, eval_run *out, s2a_error *err);
 
-/* sha256 over the texts of all prompts of the engine that the task can use. */
-s2a_status eval_prompts_hash(const s2a_engine *engine, eval_task task, char hex[65], s2a_error *err);
-
 #endif

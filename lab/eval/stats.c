@@ -258,29 +258,7 @@ double stats_auc(const double *score, const bool *positive, size_t count)
     return pairs > 0 ? (sum - yes * (yes + 1) / 2) / pairs : NAN;
 }
 
-double stats_spearman(const double *a, const double *b, size_t count)
-{
-    if (count < 2 || has_nan(a, count) || has_nan(b, count))
-        return NAN;
-    double *ranks_a = mean_ranks(a, count), *ranks_b = mean_ranks(b, count);
-    double value = NAN;
-    if (ranks_a && ranks_b) {
-        double mean = ((double)count + 1) / 2, aa = 0, bb = 0, ab = 0;
-        for (size_t i = 0; i < count; i++) {
-            double x = ranks_a[i] - mean, y = ranks_b[i] - mean;
-            aa += x * x;
-            bb += y * y;
-            ab += x * y;
-        }
-        if (aa > 0 && bb > 0)
-            value = ab / sqrt(aa * bb);
-    }
-    free(ranks_b);
-    free(ranks_a);
-    return value;
-}
-
-/* ---- quantiles and means ----------------------------------------------------------------- */
+/* ---- quantiles --------------------------------------------------------------------------- */
 
 double stats_quantile(double *values, size_t count, double q)
 {
@@ -294,12 +272,4 @@ double stats_quantile(double *values, size_t count, double q)
     if (at + 1 >= count || place == whole) /* no neighbour, or one that has no part in it */
         return values[at < count ? at : count - 1];
     return values[at] + (values[at + 1] - values[at]) * (place - whole);
-}
-
-double stats_mean(const double *values, size_t count)
-{
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += values[i];
-    return count > 0 ? sum / (double)count : NAN;
 }

@@ -55,12 +55,7 @@ double stats_gap_closed(double base, double oracle, double arm);
  * NaN when one class is empty or out of memory. (sklearn: roc_auc_score) */
 double stats_auc(const double *score, const bool *positive, size_t count);
 
-/* Spearman's rank correlation, ties by mean ranks. NaN for count < 2, constant input, or when out
- * of memory. (scipy.stats.spearmanr) */
-double stats_spearman(const double *a, const double *b, size_t count);
-
 /* Sorts values in place; the q-quantile by linear interpolation (numpy's default). NaN for none. */
 double stats_quantile(double *values, size_t count, double q);
-double stats_mean(const double *values, size_t count);
 
 #endif

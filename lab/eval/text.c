@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-size_t text_next(const char *text, size_t len, bool *valid)
+/* Bytes of the character at text[0], len > 0; *valid is false for a byte that becomes U+FFFD. */
+static size_t text_next(const char *text, size_t len, bool *valid)
 {
     const unsigned char *byte = (const unsigned char *)text;
     size_t need = utf8_length(byte[0]);

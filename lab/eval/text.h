@@ -5,9 +5,6 @@
 
 #include "base/buf.h"
 
-/* Bytes of the character at text[0], len > 0; *valid is false for a byte that becomes U+FFFD. */
-size_t text_next(const char *text, size_t len, bool *valid);
-
 /* Each accepts NULL as "". */
 void text_add_html(buf *out, const char *text);     /* in an element or in a quoted attribute */
 void text_add_json(buf *out, const char *text);     /* quoted; fit for a <script> block: no '<' */

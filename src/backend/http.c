@@ -3,7 +3,6 @@
  *
  * The pool has its own lock. A reply belongs to the call that it answers. A request is sent again
  * only as long as no text has been handed out, so a caller never sees a beginning twice. */
-#define _GNU_SOURCE /* asprintf */
 #include "backend/backend.h"
 #include "base/base_url.h"
 #include "base/buf.h"

@@ -12,7 +12,6 @@
  *                             lines start over with the first
  * The record's last newline is not part of its text. Tokens are words. A mutex guards the
  * position; everything else is immutable. */
-#define _GNU_SOURCE /* memmem */
 #include "backend/backend.h"
 #include "base/ascii.h"
 #include "base/buf.h"

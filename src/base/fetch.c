@@ -4,7 +4,6 @@
  *
  * CURLOPT_NOSIGNAL leaves SIGPIPE alone: libcurl writes with MSG_NOSIGNAL, through TLS as well
  * from 7.87 on. */
-#define _GNU_SOURCE
 #include "base/fetch.h"
 
 #include "base/buf.h"

@@ -1,5 +1,5 @@
 /* One HTTP request: what the http backend and the model download need of libcurl, and no more.
- * fetch.c is the only file that includes curl.h. All functions may be called from many threads at
+ * fetch.c and serve/upstream.c are the only files that include curl.h. All functions may be called from many threads at
  * once; a request and its response belong to the thread that runs it.
  *
  * Certificates and host names are always verified; only http and https are spoken; a redirect from

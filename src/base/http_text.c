@@ -1,6 +1,5 @@
 /* The servers' own words are untrusted: they are cut, cleaned and stripped of the key before they
  * become part of an error. */
-#define _GNU_SOURCE /* memmem, strcasestr */
 #include "base/http_text.h"
 
 #include "base/buf.h"

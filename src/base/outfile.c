@@ -70,7 +70,7 @@ static s2a_status write_file(const char *path, const char *data, size_t len, boo
 {
     static atomic_uint files; /* two threads may write the same path */
     buf aside;
-    buf_init(&aside, LIMIT_PATH_BYTES);
+    buf_init(&aside, LIMIT_NONE);
     buf_addf(&aside, "%s.%ld-%u.part", path, (long)getpid(), atomic_fetch_add(&files, 1));
     if (aside.status != S2A_OK) {
         buf_free(&aside);

@@ -1,4 +1,4 @@
-/* The sha256 of a file, or of bytes; sha256.c is the only file that includes OpenSSL's headers. */
+/* The sha256 of a file, or of bytes; sha256.c is the only file that includes openssl/. */
 #ifndef S2A_BASE_SHA256_H
 #define S2A_BASE_SHA256_H
 

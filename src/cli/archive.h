@@ -1,5 +1,5 @@
 /* Reading one file out of a zip archive, such as a Python wheel; archive.c is the only file that
- * includes libarchive's headers. */
+ * includes archive.h. */
 #ifndef S2A_CLI_ARCHIVE_H
 #define S2A_CLI_ARCHIVE_H
 

@@ -14,8 +14,9 @@
 
 #define SLUG_BYTES 80
 
-/* The file's name: what can be read of the model's, and the hash of name and size, which tells two apart. */
-s2a_status calibration_path(const char *model_path, char **path, s2a_error *err)
+/* Where the head of the model file at path is, or would be; malloc'ed. The name: what can be read of the
+ * model's, and the hash of name and size, which tells two apart. */
+static s2a_status calibration_path(const char *model_path, char **path, s2a_error *err)
 {
     char hex[65];
     struct stat st;

@@ -1,6 +1,7 @@
 /* s2a calibrate: reads labelled prompts with a model and teaches it a head for mode select, if its hidden states
  * tell what is needed from what is not. */
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/outfile.h"
 #include "cli/calibration.h"
 #include "cli/commands.h"
@@ -26,8 +27,6 @@ enum {
     OPTION_JSON,
     OPTION_OUT,
 };
-
-#define CALIBRATION_FILE_BYTES ((size_t)64 << 20)
 
 static const struct option longs[] = {
     { "model", required_argument, NULL, SETTING_BASE + SETTING_MODEL },
@@ -205,7 +204,7 @@ static s2a_status calibration_of_file(const char *path, s2a_calibration **out, s
 {
     char *text = NULL;
     size_t len = 0;
-    s2a_status status = files_read(path, CALIBRATION_FILE_BYTES, &text, &len, err);
+    s2a_status status = files_read(path, LIMIT_TEACHING_FILE_BYTES, &text, &len, err);
     if (status == S2A_OK)
         status = s2a_calibration_read(path, text, len, out, err);
     free(text);

@@ -8,6 +8,7 @@
 #include "cli/serve_options.h"
 #include "cli/session.h"
 #include "serve/log_queue.h"
+#include "serve/serve_limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -152,8 +153,8 @@ static s2a_status tls_read(const serve_flags *f, char **cert, char **key, s2a_er
     size_t len = 0;
     if (!f->tls_cert)
         return S2A_OK;
-    s2a_status status = files_read(f->tls_cert, (size_t)1 << 20, cert, &len, err);
-    return status == S2A_OK ? files_read(f->tls_key, (size_t)1 << 20, key, &len, err) : status;
+    s2a_status status = files_read(f->tls_cert, SERVE_TLS_FILE_BYTES, cert, &len, err);
+    return status == S2A_OK ? files_read(f->tls_key, SERVE_TLS_FILE_BYTES, key, &len, err) : status;
 }
 
 /* Nobody who reads standard error slowly, or not at all, is waited for. */

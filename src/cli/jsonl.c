@@ -24,9 +24,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A result holds its prompt several times. */
-#define LIMIT_RESULT_LINE_BYTES (8 * LIMIT_JSON_LINE_BYTES)
-
 typedef struct batch {
     session *s;
     json_t *done;      /* --resume: an object whose keys are the ids as JSON; NULL without it */

@@ -1,6 +1,7 @@
 #include "cli/manifest.h"
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "cli/files.h"
 
 #include <errno.h>
@@ -126,7 +127,7 @@ static s2a_status read_array(const reader *r, const json_t *object, const char *
         return fault(r, field, "must be an array");
     if (json_array_size(value) < min)
         return fault(r, field, "must not be empty");
-    if (json_array_size(value) > MANIFEST_MAX_ITEMS)
+    if (json_array_size(value) > LIMIT_MANIFEST_ITEMS)
         return fault(r, field, "has too many elements");
     *out = value;
     return S2A_OK;
@@ -359,7 +360,7 @@ static s2a_status load_file(const char *path, manifest **out, s2a_error *err)
 {
     char *text;
     size_t len;
-    s2a_status status = files_read(path, MANIFEST_MAX_BYTES, &text, &len, err);
+    s2a_status status = files_read(path, LIMIT_MANIFEST_BYTES, &text, &len, err);
     if (status == S2A_IO)
         return error_set(err, S2A_IO, "manifest %s: %s: check S2A_MANIFEST", path, strerror(errno));
     if (status == S2A_OK)

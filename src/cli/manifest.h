@@ -10,9 +10,6 @@
 extern const char manifest_builtin[];
 extern const size_t manifest_builtin_len;
 
-#define MANIFEST_MAX_BYTES ((size_t)1 << 20)
-#define MANIFEST_MAX_ITEMS ((size_t)256) /* models, aliases or sources of one, parts of a source */
-
 typedef enum manifest_kind {
     MANIFEST_URL,    /* one file by HTTP */
     MANIFEST_WHEELS, /* Python wheels, each with a part of the file, joined in order */

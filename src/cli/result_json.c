@@ -1,6 +1,7 @@
 #include "cli/result_json.h"
 
 #include "base/ascii.h"
+#include "base/limits.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -20,7 +21,7 @@ static json_t *text_json(const char *text, size_t len)
     if (string || utf8_valid_prefix(text, len) == len)
         return string;
     buf fixed;
-    buf_init(&fixed, SIZE_MAX / 2);
+    buf_init(&fixed, LIMIT_NONE);
     utf8_repair(&fixed, text, len);
     if (fixed.status == S2A_OK)
         string = json_stringn(fixed.data, fixed.len);
@@ -166,7 +167,8 @@ json_t *result_json(const s2a_result *result, const json_t *id, const s2a_result
     return o;
 }
 
-void result_json_status(s2a_status status, char name[24])
+/* The status as it stands in error objects: "input" for S2A_INPUT. */
+static void result_json_status(s2a_status status, char name[24])
 {
     const char *full = s2a_status_name(status) + strlen("S2A_");
     size_t n = 0;

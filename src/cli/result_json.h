@@ -18,7 +18,4 @@ json_t *result_json_error(const json_t *id, uint64_t line, const s2a_error *err)
  * NULL. S2A_NOMEM; S2A_IO (stdout's own error says more). */
 s2a_status result_json_write(const term *t, json_t *value, bool indent);
 
-/* The status as it stands in error objects: "input" for S2A_INPUT. */
-void result_json_status(s2a_status status, char name[24]);
-
 #endif

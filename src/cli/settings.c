@@ -76,7 +76,7 @@ settings_id settings_find(const char *name)
     return (settings_id)i;
 }
 
-const char *settings_name(settings_id id)
+static const char *settings_name(settings_id id)
 {
     return rows[id].name;
 }

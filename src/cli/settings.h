@@ -64,7 +64,6 @@ void settings_free(settings *s);
 
 /* The setting that the name (as in the file) stands for; SETTINGS_COUNT when there is none. */
 settings_id settings_find(const char *name);
-const char *settings_name(settings_id id);
 /* A number in the configuration file; otherwise a string. */
 bool settings_is_number(settings_id id);
 

@@ -4,6 +4,7 @@
 #include "base/ascii.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "cli/files.h"
 
 #include <errno.h>
@@ -11,8 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define LIMIT_CONFIG_BYTES ((size_t)1 << 20)
 
 /* ---- positions -------------------------------------------------------------------------- */
 

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE /* memmem */
 #include "core/abbrev.h"
 
 #include "base/ascii.h"

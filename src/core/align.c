@@ -68,7 +68,7 @@ static s2a_status words_read(const char *text, size_t len, const s2a_cancel *can
 static bool words_number(vocab *v, const char *text, const s2a_cancel *cancel, words *w)
 {
     buf key;
-    buf_init(&key, (size_t)-1 / 4);
+    buf_init(&key, LIMIT_NONE);
     bool ok = true;
     for (size_t i = 0; ok && i < w->count && !cancel_fired(cancel); i++) {
         key_normalise(text, w->items[i].span, &key);

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE /* memmem */
 #include "core/guard.h"
 
 #include "base/ascii.h"
@@ -93,7 +92,7 @@ static void number_key(const char *text, s2a_span n, buf *key)
 static bool numbers_of(const guard_input *in, vocab *set)
 {
     buf key;
-    buf_init(&key, (size_t)-1 / 4);
+    buf_init(&key, LIMIT_NONE);
     bool ok = true;
     uint32_t unused;
     s2a_span n;
@@ -110,7 +109,7 @@ static bool check_numbers(const guard_input *in, s2a_span *bad, bool *found)
 {
     vocab set;
     buf key;
-    buf_init(&key, (size_t)-1 / 4);
+    buf_init(&key, LIMIT_NONE);
     bool ok = vocab_init(&set) && numbers_of(in, &set);
     s2a_span n;
     for (size_t i = 0; ok && !*found && !cancel_fired(in->cancel) &&
@@ -232,7 +231,7 @@ static bool check_pieces(const guard_input *in, const buf *x_form, piece_next pi
                          s2a_span *bad, bool *found)
 {
     buf form;
-    buf_init(&form, (size_t)-1 / 4);
+    buf_init(&form, LIMIT_NONE);
     lookup x = { .form = x_form };
     pieces y = { .text = in->y, .len = in->y_len };
     s2a_span piece;
@@ -262,7 +261,7 @@ static bool check_refusal(const guard_input *in, const buf *x_form, bool *refusa
         "i apologize", "i won't be able", "i'm not able to", "i am not able to",
         "unfortunately, i ", "i must decline", NULL };
     buf form;
-    buf_init(&form, (size_t)-1 / 4);
+    buf_init(&form, LIMIT_NONE);
     normalise(in->y, in->y_len < 48 ? in->y_len : 48, in->cancel, &form);
     bool ok = form.status == S2A_OK;
     for (size_t k = 0; ok && cues[k] && !*refusal; k++)
@@ -330,7 +329,7 @@ s2a_status guard_check(const guard_input *in, s2a_fallback *reason, char *detail
         return S2A_OK;
     }
     buf x_form;
-    buf_init(&x_form, (size_t)-1 / 4);
+    buf_init(&x_form, LIMIT_NONE);
     normalise(in->x, in->x_len, in->cancel, &x_form);
     bool refusal = false;
     bool ok = x_form.status == S2A_OK && check_refusal(in, &x_form, &refusal);

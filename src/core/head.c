@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/fnv.h"
+#include "base/limits.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -29,7 +30,8 @@ double head_needed(double against_unrelated, double against_opinion)
     return low - log1p(exp(-fabs(against_unrelated - against_opinion)));
 }
 
-head_row head_first(head_form form)
+/* The first row of a form. */
+static head_row head_first(head_form form)
 {
     head_row r = 0;
     while (rows[r].form != form)
@@ -321,7 +323,7 @@ static bool fits(const judge_head *h, const backend_capabilities *can)
 static s2a_status from_file(const char *path, const backend_capabilities *can, judge_head **out, s2a_error *err)
 {
     buf data;
-    buf_init(&data, HEAD_FILE_BYTES);
+    buf_init(&data, LIMIT_HEAD_FILE_BYTES);
     s2a_status status = file_read(path, &data, err);
     if (status == S2A_OK)
         status = head_read(path, data.data ? data.data : "", data.len, out, err);

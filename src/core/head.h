@@ -1,4 +1,4 @@
-/* What a model's hidden states say of a sentence: linear maps that were taught on labelled prompts (docs/judge.md),
+/* What a model's hidden states say of a sentence: linear maps that were taught on labelled prompts (docs/select.md),
  * and what log-odds go with a cut. A head belongs to one model file. Read-only once it is there, hence
  * thread-safe.
  *
@@ -43,7 +43,6 @@ typedef enum head_row {
 #define HEAD_LAYERS_MAX 4
 #define HEAD_FORM_ROWS_MAX 3
 #define HEAD_UNITS_MAX 128 /* of a form */
-#define HEAD_FILE_BYTES ((size_t)16 << 20)
 
 typedef struct head_borders {
     double automatic, opinion, relevance, untrusted;
@@ -96,8 +95,7 @@ bool head_odds(const judge_head *h, head_form form, const double *told, double *
 /* Log-odds of being needed from those against either thing that a sentence may be instead: as if the three shared
  * one softmax. */
 double head_needed(double against_unrelated, double against_opinion);
-/* The first row of a form, and how many it has. */
-head_row head_first(head_form form);
+/* How many rows a form has. */
 size_t head_row_count(head_form form);
 
 #endif

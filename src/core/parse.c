@@ -1,6 +1,5 @@
 /* Labels are found first, all of them; then each part is what stands between two labels, less
  * decoration and comments. Everything is a span of the model's text, so that nothing is copied. */
-#define _GNU_SOURCE /* memmem */
 #include "core/parse.h"
 
 #include "base/ascii.h"

@@ -1,4 +1,4 @@
-/* The only file that includes ICU. First the text is cut into blocks line by line (fences, lists,
+/* The only file that includes unicode/ubrk.h. First the text is cut into blocks line by line (fences, lists,
  * tables, headings, paragraphs), then paragraphs into sentences by ICU's rules. ICU's iterators
  * are opened once a process and cloned for each call. */
 #include "core/segment.h"

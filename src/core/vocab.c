@@ -1,6 +1,7 @@
 #include "core/vocab.h"
 
 #include "base/fnv.h"
+#include "base/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 bool vocab_init(vocab *v)
 {
     *v = (vocab){ .table_size = START_SIZE };
-    buf_init(&v->keys, (size_t)-1 / 4);
+    buf_init(&v->keys, LIMIT_NONE);
     v->table = calloc(v->table_size, sizeof *v->table);
     /* Addresses differ from run to run; numbers do not depend on the hash. */
     v->seed = (uint64_t)(uintptr_t)v->table * 0x9e3779b97f4a7c15u;

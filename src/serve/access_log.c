@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "serve/log_queue.h"
 
 #include <stdio.h>
@@ -59,7 +60,7 @@ void access_log_write(access_log *log, json_t *line)
     char stamp[32];
     strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &parts);
     buf out;
-    buf_init(&out, SIZE_MAX / 2);
+    buf_init(&out, LIMIT_NONE);
     buf_addf(&out, "{\"time\":\"%s.%03dZ\",%s\n", stamp, (int)(now.tv_nsec / 1000000), text + 1);
     free(text);
     if (out.status == S2A_OK)

@@ -1,5 +1,6 @@
 /* Requests that the engine of this process answers. What it cannot do is refused by name: nothing
  * that changes an answer is passed over in silence. */
+#include "base/limits.h"
 #include "base/utf8.h"
 #include "serve/txn.h"
 
@@ -165,7 +166,7 @@ static s2a_status message_add(s2a_request *r, const json_t *message, s2a_error *
         return s2a_request_add_message(r, role, json_string_value(content),
                                        json_string_length(content), err);
     buf text;
-    buf_init(&text, SIZE_MAX / 2);
+    buf_init(&text, LIMIT_NONE);
     for (size_t i = 0; i < json_array_size(content); i++) {
         const json_t *t = json_object_get(json_array_get(content, i), "text");
         if (i > 0)

@@ -1,6 +1,7 @@
 /* Step 2 on the server behind: the request that came, with what step 1 gave in it. A stream goes on
  * as it comes, through the filter; a whole answer is gathered, and gets x' and the s2a object. */
 #include "base/clock.h"
+#include "base/limits.h"
 #include "serve/txn.h"
 
 #include "base/http_text.h"
@@ -146,7 +147,7 @@ static bool stream_data(void *ctx, const char *data, size_t len)
     if (!http_call_has_room(t->call))
         return false;
     buf out;
-    buf_init(&out, SIZE_MAX / 2);
+    buf_init(&out, LIMIT_NONE);
     s2a_status status = sse_filter_feed(&t->relay.filter, data, len, &out);
     if (out.len > 0)
         http_call_write(t->call, out.data, out.len);
@@ -180,7 +181,7 @@ static void stream_end(void *ctx, flow_result result, const char *why)
 {
     txn *t = ctx;
     buf out;
-    buf_init(&out, SIZE_MAX / 2);
+    buf_init(&out, LIMIT_NONE);
     int fault = gather_fault(t, result, &why);
     if (fault) {
         txn_fail(t, fault, why, "upstream_failed");
@@ -234,7 +235,7 @@ static void models_end(void *ctx, flow_result result, const char *why)
         if (t->model_by_id && root) {
             const char *id = json_string_value(json_object_get(root, "id"));
             buf name;
-            buf_init(&name, SIZE_MAX / 2);
+            buf_init(&name, LIMIT_NONE);
             buf_addf(&name, "%s%s", t->s->o.prefix, id ? id : "");
             if (id && name.status == S2A_OK &&
                 json_object_set_new(root, "id", json_string(name.data)) == 0)

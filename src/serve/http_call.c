@@ -1,5 +1,6 @@
 /* A call: its life, and the answer on its way out. */
 #include "base/clock.h"
+#include "base/limits.h"
 #include "serve/http_internal.h"
 
 #include "serve/serve_limits.h"
@@ -23,7 +24,7 @@ call *http_call_new(http_server *server, const char *target)
     c->pub.start_ms = clock_ms();
     atomic_init(&c->refs, 1);
     buf_init(&c->body, server->options.max_body);
-    buf_init(&c->out, SIZE_MAX / 2);
+    buf_init(&c->out, LIMIT_NONE);
     c->pub.target = strdup(target);
     if (!c->pub.target || pthread_mutex_init(&c->lock, NULL) != 0) {
         free(c->pub.target);
@@ -90,7 +91,8 @@ void http_call_drop_body(http_call *pub)
     pub->body_len = 0;
 }
 
-void http_call_resume(call *c)
+/* With the call's lock held: it waits no longer, if it did. */
+static void http_call_resume(call *c)
 {
     if (!c->suspended || !c->connection)
         return;
@@ -114,15 +116,6 @@ bool http_call_begun(http_call *pub)
     bool begun = c->begun;
     pthread_mutex_unlock(&c->lock);
     return begun;
-}
-
-bool http_call_is_gone(http_call *pub)
-{
-    call *c = (call *)pub;
-    pthread_mutex_lock(&c->lock);
-    bool gone = c->gone;
-    pthread_mutex_unlock(&c->lock);
-    return gone;
 }
 
 void http_call_gone(call *c)

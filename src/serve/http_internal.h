@@ -83,8 +83,6 @@ struct http_server {
 
 /* NULL when out of memory. */
 call *http_call_new(http_server *server, const char *target);
-/* With the call's lock held: it waits no longer, if it did. */
-void http_call_resume(call *c);
 /* The client is gone, or will not get a whole answer: tells the handler, once. The server's
  * gone_lock is held until it knows, so that on_done comes after. */
 void http_call_gone(call *c);

@@ -122,6 +122,5 @@ void http_call_end(http_call *call, bool complete);
 void http_call_reply(http_call *call, int status, const char *type, const char *body, size_t len,
                      bool close);
 bool http_call_begun(http_call *call);
-bool http_call_is_gone(http_call *call);
 
 #endif

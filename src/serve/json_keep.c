@@ -3,6 +3,7 @@
 #include "base/ascii.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/limits.h"
 
 #include <errno.h>
 #include <math.h>
@@ -199,7 +200,7 @@ s2a_status json_keep_load(const char *text, size_t len, json_t **out, bool *kept
     if (*out)
         return S2A_OK;
     keeper k = { .kept = false };
-    buf_init(&k.out, SIZE_MAX / 2);
+    buf_init(&k.out, LIMIT_NONE);
     if (!nomem)
         keep_all(&k, text, len);
     nomem |= k.out.status != S2A_OK;
@@ -264,7 +265,7 @@ static void string_restore(buf *out, const char *text, size_t len)
 static char *restore(const char *text, size_t len, size_t *out_len)
 {
     buf out;
-    buf_init(&out, SIZE_MAX / 2);
+    buf_init(&out, LIMIT_NONE);
     for (size_t at = 0; at < len;) {
         const char *quote = memchr(text + at, '"', len - at);
         size_t plain = quote ? (size_t)(quote - text) - at : len - at;

@@ -21,11 +21,6 @@ _Static_assert(COUNT(reasons) <= METRICS_REASONS, "METRICS_REASONS is too small"
 static const double bounds_ms[METRICS_BUCKETS] = { 1,   2.5,  5,    10,   25,   50,    100,  250,
                                                    500, 1000, 2500, 5000, 10000, 30000, 60000 };
 
-const char *metrics_route_name(metrics_route route)
-{
-    return routes[route];
-}
-
 void metrics_init(metrics *m)
 {
     memset(m, 0, sizeof *m);

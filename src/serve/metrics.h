@@ -22,8 +22,6 @@ typedef enum metrics_route {
         METRICS_ROUTES
 } metrics_route;
 
-const char *metrics_route_name(metrics_route route);
-
 enum { METRICS_BUCKETS = 15, METRICS_REASONS = 16, METRICS_STATUSES = 600 };
 
 typedef struct metrics_histogram {

@@ -1,5 +1,7 @@
 #include "serve/reply.h"
 
+#include "base/limits.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,7 +131,7 @@ json_t *reply_delta_content(const char *text, size_t len)
 static char *think(const char *text, size_t len, size_t *out_len)
 {
     buf b;
-    buf_init(&b, SIZE_MAX / 2);
+    buf_init(&b, LIMIT_NONE);
     buf_adds(&b, "<think>\n");
     buf_add(&b, text, len);
     buf_adds(&b, "\n</think>\n\n");
@@ -199,7 +201,7 @@ static bool think_before(json_t *holder, const char *key, const char *text, size
     buf b;
     size_t n = 0;
     char *joined = think(text, len, &n);
-    buf_init(&b, SIZE_MAX / 2);
+    buf_init(&b, LIMIT_NONE);
     if (joined)
         buf_add(&b, joined, n);
     if (json_is_string(content))
@@ -406,7 +408,7 @@ static json_t *with_prefix(const json_t *entry, const char *prefix)
     const char *id = json_string_value(json_object_get(entry, "id"));
     json_t *copy = id ? json_deep_copy(entry) : NULL;
     buf name;
-    buf_init(&name, SIZE_MAX / 2);
+    buf_init(&name, LIMIT_NONE);
     buf_adds(&name, prefix);
     buf_adds(&name, id ? id : "");
     if (name.status == S2A_OK)

@@ -1,6 +1,7 @@
 /* Routes, keys, starting and stopping. The functions of the handler run on the server's threads: what may
  * take time goes to a worker, or is a flow. */
 #include "base/clock.h"
+#include "base/limits.h"
 #include "serve/txn.h"
 
 #include "base/error.h"
@@ -113,7 +114,7 @@ static void metrics_reply(txn *t)
     metrics_gauges g = { http_server_connections(s->http), http_server_active(s->http),
                          atomic_load(&s->draining), access_log_dropped(s->log) };
     buf out;
-    buf_init(&out, SIZE_MAX / 2);
+    buf_init(&out, LIMIT_NONE);
     metrics_write(&s->metrics, &g, &out);
     if (out.status == S2A_OK)
         http_call_reply(t->call, 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len,
@@ -121,16 +122,6 @@ static void metrics_reply(txn *t)
     else
         txn_error(t, 500, "out of memory", NULL);
     buf_free(&out);
-}
-
-void txn_submit(txn *t, pool *to)
-{
-    txn_ref(t);
-    if (pool_submit(to, t))
-        return;
-    atomic_fetch_add(&t->s->metrics.rejected, 1);
-    txn_error(t, 503, "too many requests wait; try again", "queue_full");
-    txn_unref(t);
 }
 
 /* Whether the body is packed, so that nobody here can say what it asks for. */

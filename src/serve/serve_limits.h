@@ -38,6 +38,7 @@
 #define SERVE_ALLOWED 64                     /* --allow-host, and --allow-origin */
 #define SERVE_KEYS 4096                      /* lines of the file of keys */
 #define SERVE_KEYS_FILE_BYTES ((size_t)1 << 20)
+#define SERVE_TLS_FILE_BYTES ((size_t)1 << 20) /* --tls-cert, --tls-key */
 #define SERVE_LOG_BYTES ((size_t)4 << 20) /* of lines that wait for the log: more are dropped */
 #define SERVE_LOG_CLOSE_MS 1000u          /* for the lines that wait when it ends */
 #define SERVE_RETRY_AFTER_S 2

@@ -167,13 +167,6 @@ const char *serve_step1_rewritten(const step1_outcome *s, size_t *len)
     return result && !s->fallback ? s2a_result_rewritten(result, len) : NULL;
 }
 
-const char *serve_step1_prompt(const step1_outcome *s, size_t *len)
-{
-    const s2a_result *result = question_of(s);
-    *len = 0;
-    return result && !s->fallback ? s2a_result_prompt(result, len) : NULL;
-}
-
 bool serve_step1_put(const step1_outcome *s, chat_request *q)
 {
     for (size_t i = 0; i < s->count && !s->fallback; i++) {

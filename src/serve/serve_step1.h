@@ -42,7 +42,5 @@ bool serve_step1_put(const step1_outcome *s, chat_request *q);
 
 /* The x' of the question's message; NULL where there is none. */
 const char *serve_step1_rewritten(const step1_outcome *s, size_t *len);
-/* What step 2 gets as the user's turn, likewise. */
-const char *serve_step1_prompt(const step1_outcome *s, size_t *len);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/ascii.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -96,7 +97,7 @@ s2a_status target_normalise(const char *target, char **out, s2a_error *err)
     const char *query = target + len;
     char *path = bytes_dup(target, len);
     buf done;
-    buf_init(&done, SIZE_MAX / 2);
+    buf_init(&done, LIMIT_NONE);
     bool good = true;
     if (path)
         unescape(path, &len, false);

@@ -2,6 +2,7 @@
 #include "serve/txn.h"
 
 #include "base/clock.h"
+#include "base/limits.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -126,7 +127,7 @@ static void txn_finish(txn *t)
         log_line(t, o, ms, first_ms);
 }
 
-void txn_ref(txn *t)
+static void txn_ref(txn *t)
 {
     atomic_fetch_add(&t->refs, 1);
 }
@@ -209,7 +210,7 @@ bool txn_stream_begin(txn *t)
 void txn_event(txn *t, json_t *value)
 {
     buf out;
-    buf_init(&out, SIZE_MAX / 2);
+    buf_init(&out, LIMIT_NONE);
     if (reply_event(&out, value))
         http_call_write(t->call, out.data, out.len);
     else
@@ -227,13 +228,23 @@ void txn_fail(txn *t, int status, const char *message, const char *code)
     http_call_end(t->call, true);
 }
 
+void txn_submit(txn *t, pool *to)
+{
+    txn_ref(t);
+    if (pool_submit(to, t))
+        return;
+    atomic_fetch_add(&t->s->metrics.rejected, 1);
+    txn_error(t, 503, "too many requests wait; try again", "queue_full");
+    txn_unref(t);
+}
+
 /* ---- to upstream ------------------------------------------------------------------------ */
 
 /* malloc'ed */
 static char *upstream_target(const serve *s, const char *target)
 {
     buf b;
-    buf_init(&b, SIZE_MAX / 2);
+    buf_init(&b, LIMIT_NONE);
     bool api = !strncmp(target, "/v1", 3) && (target[3] == '/' || target[3] == '?' || !target[3]);
     buf_add(&b, s->base.path, api ? strlen(s->base.path) : base_url_root(&s->base));
     buf_adds(&b, api ? target + 3 : target);

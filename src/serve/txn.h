@@ -101,7 +101,6 @@ static inline size_t txn_path_len(const char *target)
 
 /* With one reference, the call's; NULL when memory is out. */
 txn *txn_new(serve *s, http_call *call);
-void txn_ref(txn *t);
 void txn_unref(txn *t);
 
 /* Logs and counts a call that never had a transaction: refused in its head, or without one. */

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fetch.h"
+#include "base/limits.h"
 #include "serve/serve_limits.h"
 
 #include <curl/curl.h>
@@ -278,7 +279,7 @@ static int on_timer(CURLM *multi, long ms, void *ctx)
 static bool list_add(flow *f, const char *name, const char *value)
 {
     buf line;
-    buf_init(&line, SIZE_MAX / 2);
+    buf_init(&line, LIMIT_NONE);
     /* Only so does curl send a field that is empty. */
     buf_addf(&line, *value ? "%s: %s" : "%s;", name, value);
     struct curl_slist *list =
@@ -381,7 +382,7 @@ flow *flow_start(upstream *up, const flow_request *q, const flow_handler *handle
     f->handler = *handler;
     f->ctx = ctx;
     f->length = -1;
-    buf_init(&f->up_bytes, SIZE_MAX / 2);
+    buf_init(&f->up_bytes, LIMIT_NONE);
     atomic_init(&f->refs, 2); /* the caller's, and until on_end has come */
     fetch_origin(q->url, f->origin, sizeof f->origin);
     f->easy = curl_easy_init();

@@ -5,6 +5,7 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/utf8.h"
 #include "core/engine.h"
 #include "core/reading.h"
@@ -236,7 +237,7 @@ s2a_status s2a_calibration_read(const char *where, const char *data, size_t len,
 s2a_status s2a_calibration_write(const s2a_calibration *calibration, char **data, size_t *len, s2a_error *err)
 {
     buf bytes;
-    buf_init(&bytes, HEAD_FILE_BYTES);
+    buf_init(&bytes, LIMIT_HEAD_FILE_BYTES);
     head_write(calibration->head, &bytes);
     *data = buf_take(&bytes, len);
     buf_free(&bytes);

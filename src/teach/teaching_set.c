@@ -32,7 +32,7 @@ static s2a_status pieces_read(const json_t *units, teaching_prompt *p, const cha
     buf text;
     buf_init(&text, LIMIT_INPUT_BYTES);
     size_t n = json_array_size(units);
-    if (n == 0 || n > TEACHING_MAX_PIECES)
+    if (n == 0 || n > LIMIT_TEACHING_PIECES)
         return wrong(where, line, "\"units\" is no list, is empty, or too long", err);
     p->pieces = calloc(n, sizeof *p->pieces);
     s2a_status status = p->pieces ? S2A_OK : error_nomem(err);
@@ -86,8 +86,8 @@ s2a_status teaching_set_read(const char *where, const char *text, size_t len, te
             json_t *root = json_loadb(text + at, end - at, JSON_REJECT_DUPLICATES, &fault);
             if (!json_is_object(root))
                 status = wrong(where, line, "no JSON object", err);
-            else if (out->count == TEACHING_MAX_PROMPTS)
-                status = error_set(err, S2A_LIMIT, "%s: more than %zu prompts", where, TEACHING_MAX_PROMPTS);
+            else if (out->count == LIMIT_TEACHING_PROMPTS)
+                status = error_set(err, S2A_LIMIT, "%s: more than %zu prompts", where, LIMIT_TEACHING_PROMPTS);
             else if (!array_reserve((void **)&out->prompts, &out->cap, out->count + 1, sizeof *out->prompts))
                 status = error_nomem(err);
             if (status == S2A_OK) {

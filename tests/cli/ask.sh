@@ -5,7 +5,7 @@ answer='Walt Whitman.'
 
 valid() {
     checks=$((checks + 1))
-    [[ $(python3 "$tests/check_result.py" <"$work/out") == "${1:-1}" ]] ||
+    [[ $(python3 "$tests/check_result.py" <"$work/out") == 1 ]] ||
         fail "the result does not follow the schema"
 }
 

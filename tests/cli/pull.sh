@@ -609,7 +609,7 @@ begin "models"
 pull 0 plain
 "$bin" models >"$work/out" 2>"$work/err" || fail "status $?"
 row() { grep -Eq "^$1$" "$work/out" || fail "no row $1: $(<"$work/out")"; }
-host=127\\.0\\.0\\.1:[0-9]+
+host="127\\.0\\.0\\.1:[0-9]+"
 row "plain \\(p\\) +200\\.0 kB +MIT +downloaded +default +$host +publisher's +$store/plain\\.gguf"
 row "parts +200\\.0 kB +MIT +absent +- +- +strangers' +$store/parts\\.gguf"
 row "lost +200\\.0 kB +MIT +absent +- +- +publisher's +$store/lost\\.gguf"

@@ -138,7 +138,7 @@ want_err_text "1 requests are not answered yet"
 replay "$work/replay.txt" "@sleep 30000
 x"
 for more in "" twice; do
-    start --drain-ms $([[ $more ]] && echo 20000 || echo 300)
+    start --drain-ms "$([[ $more ]] && echo 20000 || echo 300)"
     ask /v1/chat/completions "$chat" >"$work/answer" 2>&1 &
     asking=$!
     wait_busy
@@ -186,7 +186,7 @@ exec 9>&-
 
 # ---- a burst of idle connections, far more than are let in: it answers after that, and ends
 start --max-connections 64 --access-log off
-for round in 1 2 3; do
+for _ in 1 2 3; do
     python3 - "$url" <<'PY'
 import socket, sys, time, urllib.parse
 at = urllib.parse.urlsplit(sys.argv[1])

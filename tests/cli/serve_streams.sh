@@ -64,7 +64,7 @@ PY
 # A sanitizer needs memory of its own.
 limit=65536
 grep -qa -e __asan_init -e __tsan_init "$bin" && limit=0
-run_streams() { python3 "$work/streams.py" "$bin" $streams $limit >"$work/out" 2>"$work/err"; }
+run_streams() { python3 "$work/streams.py" "$bin" "$streams" "$limit" >"$work/out" 2>"$work/err"; }
 unset S2A_BACKEND
 check "they are held, and end" run_streams
 cat "$work/out"

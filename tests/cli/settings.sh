@@ -5,6 +5,7 @@ replay "$work/replay" "$parts" "Walt Whitman."
 config=$HOME/.config/s2a/config.json
 mkdir -p "$HOME/.config/s2a"
 
+preset= # each call says which
 preset_is() {
     run ask --json "$@" -- "$x" </dev/null
     want_status 0

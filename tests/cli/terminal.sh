@@ -23,12 +23,12 @@ want_width() {
 replay "$work/replay" "$parts"$'\n'"It has no title." "Walt." "Poe."
 on 80 stdout ask --explain "$x" </dev/null
 want_status 0
-want_out_has "$esc[2;9;31mI think it was Poe.$esc[0m"
-want_out_has "$esc[1mRewritten prompt$esc[0m"
+want_out_has "${esc}[2;9;31mI think it was Poe.${esc}[0m"
+want_out_has "${esc}[1mRewritten prompt${esc}[0m"
 want_out_lacks '[-'
 replay "$work/replay" $'Context: The old poem is from 1855.\nQuestion: Who wrote it?' "Walt." "Poe."
 on 80 stdout attend --explain "$x" </dev/null
-want_out_has "$esc[4;32m"
+want_out_has "${esc}[4;32m"
 no_color() {
     want_status 0
     want_out_lacks "$esc"
@@ -44,7 +44,7 @@ no_color
 (unset TERM; on 80 stdout attend --explain "$x" </dev/null; no_color; ((failures == 0))) ||
     failures=$((failures + 1))
 NO_COLOR='' on 80 stdout attend --explain "$x" </dev/null # set to nothing is not set
-want_out_has "$esc["
+want_out_has "${esc}["
 on 80 stdout ask "$x" </dev/null # an answer alone has no colour
 want_out_lacks "$esc"
 
@@ -68,7 +68,7 @@ on 80 stdout attend --preset plain --json "$x"$'\x7f\xc2\x9b' </dev/null
 check "what is made visible is still JSON" python3 -c '
 import json, sys
 assert json.load(open(sys.argv[1]))["input"].endswith("\x7f\x9b")' "$work/out"
-replay "$work/replay" "no question $esc[31m" "ok"
+replay "$work/replay" "no question ${esc}[31m" "ok"
 on 80 stderr ask "$x" </dev/null
 checks=$((checks + 1))
 [[ $(sed "s/$esc\[K//g" "$work/out") != *"$esc"* ]] || fail "an escape sequence on stderr"
@@ -103,7 +103,7 @@ PY
 replay "$work/replay" $'@sleep 250\n'"$parts" "Walt."
 on 80 stderr ask "$x" </dev/null
 want_out_has $'\rs2a: step 1'
-check "it is taken away" grep -qF $'\r'"$esc[K" "$work/out"
+check "it is taken away" grep -qF $'\r'"${esc}[K" "$work/out"
 on 80 stderr ask --quiet "$x" </dev/null
 check "not with --quiet" grep -qv 's2a' "$work/out"
 TERM=dumb on 80 stderr ask "$x" </dev/null

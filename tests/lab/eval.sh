@@ -104,7 +104,7 @@ print(json.dumps(strip(json.load(sys.stdin)), sort_keys=True))' <"$1"; }
 table "$work/clean.json" >"$work/clean.table"
 
 # ---- killed at 20 random points, it goes on and gives the same table
-for n in {1..20}; do
+for _ in {1..20}; do
     S2A_TIMEOUT=20 timeout -s KILL "0.0$((RANDOM % 90 + 10))" "$bin" eval qa --url "$url" --temperature 0 --json --quiet \
         --arms plain,oracle,rewrite --limit 20 --store "$work/killed.sqlite" >/dev/null 2>&1
 done 2>/dev/null

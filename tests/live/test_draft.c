@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "backend/llama/inspect.h"
+#include "inspect.h"
 #include "live.h"
 
 #define PASSAGES 8u

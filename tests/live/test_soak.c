@@ -23,10 +23,10 @@
 
 #include <cmocka.h>
 
-#include "backend/llama/inspect.h"
 #include "base/clock.h"
 #include "bench/prompt.h"
 #include "eval/stats.h"
+#include "inspect.h"
 #include "live.h"
 
 #define THREADS 8u

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "scripted.h"
 
 #include <setjmp.h>

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/limits.h"
 #include "core/head.h"
 #include "fake_reader.h"
 #include "scripted.h"
@@ -72,7 +73,7 @@ static double scale_of(const judge_head *h, size_t map)
 static buf written(const judge_head *h)
 {
     buf out;
-    buf_init(&out, HEAD_FILE_BYTES);
+    buf_init(&out, LIMIT_HEAD_FILE_BYTES);
     head_write(h, &out);
     assert_int_equal(out.status, S2A_OK);
     return out;
@@ -432,7 +433,7 @@ static void test_files(void **state)
     char *path = temporary_file("", 0);
     assert_int_equal(head_find(&f.base, path, &h, &err), S2A_INPUT);
     for (size_t over = 0; over < 2; over++) {
-        assert_int_equal(truncate(path, (off_t)(HEAD_FILE_BYTES + over)), 0);
+        assert_int_equal(truncate(path, (off_t)(LIMIT_HEAD_FILE_BYTES + over)), 0);
         assert_int_equal(head_find(&f.base, path, &h, &err), over ? S2A_LIMIT : S2A_INPUT);
     }
     assert_non_null(strstr(err.message, "too long for a head"));

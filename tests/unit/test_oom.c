@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/limits.h"
 #include "core/head.h"
 #include "core/reading.h"
 #include "core/select.h"
@@ -287,7 +288,7 @@ static void test_head(void **state)
     static float maps[HEAD_ROWS * 4];
     judge_head made = { .model = "m", .weights_id = 5, .layers = { 1 }, .layer_count = 1, .width = 2, .maps = maps };
     buf bytes;
-    buf_init(&bytes, HEAD_FILE_BYTES);
+    buf_init(&bytes, LIMIT_HEAD_FILE_BYTES);
     head_write(&made, &bytes);
     char *path = temporary_file(bytes.data, bytes.len);
     fake_reader f;
@@ -298,7 +299,7 @@ static void test_head(void **state)
     for (long n = 1;; n++) {
         judge_head *h = NULL;
         buf again;
-        buf_init(&again, HEAD_FILE_BYTES);
+        buf_init(&again, LIMIT_HEAD_FILE_BYTES);
         failed = false;
         fail_at = n;
         s2a_status status = head_find(&f.base, path, &h, NULL);

@@ -1,6 +1,5 @@
 /* What must hold of mode select whatever the model says: thousands of random conversations, judged by a hash of
  * all that each reading is given. */
-#define _GNU_SOURCE /* memmem */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

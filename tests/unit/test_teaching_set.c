@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/fnv.h"
+#include "base/limits.h"
 #include "base/utf8.h"
 #include "teach/teaching_set.h"
 
@@ -128,17 +129,17 @@ static void test_limits(void **state)
         s2a_error err;
         buf_init(&text, 4 << 20);
         buf_adds(&text, "{\"kind\":\"k\",\"units\":[" UNIT);
-        for (size_t i = 1; i < TEACHING_MAX_PIECES + over; i++)
+        for (size_t i = 1; i < LIMIT_TEACHING_PIECES + over; i++)
             buf_adds(&text, "," UNIT);
         buf_adds(&text, "]}");
         assert_int_equal(teaching_set_read("f", text.data, text.len, &set, &err), over ? S2A_INPUT : S2A_OK);
         assert_true(!over || strstr(err.message, "too long"));
         teaching_set_free(&set);
         buf_reset(&text);
-        for (size_t i = 0; i < TEACHING_MAX_PROMPTS + over; i++)
+        for (size_t i = 0; i < LIMIT_TEACHING_PROMPTS + over; i++)
             buf_adds(&text, "{\"kind\":\"k\",\"units\":[" UNIT "]}\n");
         assert_int_equal(teaching_set_read("f", text.data, text.len, &set, &err), over ? S2A_LIMIT : S2A_OK);
-        assert_true(over || set.count == TEACHING_MAX_PROMPTS);
+        assert_true(over || set.count == LIMIT_TEACHING_PROMPTS);
         teaching_set_free(&set);
         buf_free(&text);
     }

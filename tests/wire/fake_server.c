@@ -1,5 +1,4 @@
 /* The transcript is parsed before the thread starts; what connections add is under the lock. */
-#define _GNU_SOURCE
 #include "fake_server.h"
 
 #include "base/clock.h"

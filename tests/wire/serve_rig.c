@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "serve_rig.h"
 
 #include <setjmp.h>

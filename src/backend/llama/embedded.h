@@ -118,10 +118,6 @@ void threads_close(embedded *e);
 /* Appends the tokens of a text, without a beginning-of-sequence token; ctx is the engine. */
 s2a_status chat_tokenize(void *ctx, const char *text, size_t len, bool special, token_list *out);
 
-/* Adds the bytes of a token in whole characters; special: also the names of special tokens. */
-s2a_status token_bytes(const embedded *e, int32_t token, utf8_stream *stream, buf *out,
-                       bool special);
-
 /* Fills *d for the tokens of a prompt, in which text is likely to be copied from; units of it, whose
  * starts are offsets in text, as a whole or not at all. False when out of memory. */
 bool draft_open(draft *d, const embedded *e, const token_list *prompt, const backend_draft *from);
@@ -134,8 +130,6 @@ void scheduler_destroy(embedded *e);
 /* From the prompt in c->tokens to the end of the turn, text handed on by this thread. Errors as for
  * generate. */
 s2a_status scheduler_run(call *c, s2a_error *err);
-/* True when the cache holds what the slots remember; for the tests, while nothing runs. */
-bool scheduler_slots_agree(const embedded *e);
 
 /* The read function of the vtable. */
 s2a_status judge_read(backend *self, const backend_message *messages, size_t count,

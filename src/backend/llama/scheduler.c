@@ -57,14 +57,6 @@ static bool slot_agrees(const embedded *e, int slot)
     return all && last == (llama_pos)count - 1;
 }
 
-bool scheduler_slots_agree(const embedded *e)
-{
-    for (int i = 0; i < KV_SLOTS; i++)
-        if (e->slots.slot[i].busy || !slot_agrees(e, i))
-            return false;
-    return true;
-}
-
 /* Cuts the cache to what the slot has been cut to, or clears both where the cache cannot do that. */
 static void cells_cut(embedded *e, int slot)
 {
@@ -134,16 +126,16 @@ static void call_end(call *c, backend_finish finish)
     c->usage->finish = finish;
 }
 
-s2a_status token_bytes(const embedded *e, int32_t token, utf8_stream *stream, buf *out,
-                       bool special)
+/* Adds the bytes of a token in whole characters. */
+static s2a_status token_bytes(const embedded *e, int32_t token, utf8_stream *stream, buf *out)
 {
     char few[128], *bytes = few;
-    int32_t n = llama_token_to_piece(e->vocab, token, few, sizeof few, 0, special);
+    int32_t n = llama_token_to_piece(e->vocab, token, few, sizeof few, 0, false);
     if (n < 0) {
         bytes = malloc((size_t)-n);
         if (!bytes)
             return S2A_NOMEM;
-        n = llama_token_to_piece(e->vocab, token, bytes, -n, 0, special);
+        n = llama_token_to_piece(e->vocab, token, bytes, -n, 0, false);
     }
     if (n > 0)
         utf8_stream_add(stream, bytes, (size_t)n, out);
@@ -161,7 +153,7 @@ static s2a_status token_take(call *c, int32_t token, s2a_error *err)
     size_t before = c->text.len;
     if (eog)
         utf8_stream_end(&c->stream, &c->text);
-    else if (token_bytes(e, token, &c->stream, &c->text, false) != S2A_OK)
+    else if (token_bytes(e, token, &c->stream, &c->text) != S2A_OK)
         return error_nomem(err);
     if (c->text.status != S2A_OK || !token_list_reserve(&c->tokens, 1))
         return error_nomem(err);

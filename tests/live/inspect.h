@@ -1,8 +1,8 @@
-/* A window into the llama backend for its tests; nothing else includes this. */
-#ifndef S2A_LLAMA_INSPECT_H
-#define S2A_LLAMA_INSPECT_H
+/* A window into the llama backend, through the state it keeps in embedded.h. */
+#ifndef S2A_TESTS_INSPECT_H
+#define S2A_TESTS_INSPECT_H
 
-#include "chat_prompt.h"
+#include "backend/llama/chat_prompt.h"
 
 /* The tokens that generate would read for these messages. */
 s2a_status llama_inspect_prompt(backend *self, const backend_message *messages, size_t count,
