@@ -1,5 +1,6 @@
 /* System 2 Attention, the paper on one screen: s2a_attend regenerates the prompt (step 1),
- * s2a_answer answers from what that gave (step 2). One run goes down the list
+ * s2a_answer_from answers from what that gave (step 2), s2a_answer does both. One run goes down the
+ * list
  *     rewrite:  input -> render -> generate -> parse -> compose -> align -> guard -> answer
  *     select:   input -> judge -> compose -> answer
  * and nothing calls back up. The two modes of step 1 stand in rewrite.c and select.c. */
@@ -174,36 +175,26 @@ static s2a_status prompt_prepare(run *r, s2a_error *err)
 }
 
 /* What the model is asked: the conversation, with what step 1 left of it. */
-static void step2_messages(const s2a_request *request, const s2a_result *result, size_t count,
-                           backend_message *out)
+static s2a_status step2_messages(const s2a_request *request, const s2a_result *result,
+                                 size_t count, backend_message *out, s2a_error *err)
 {
     for (size_t i = 0; i + 1 < count; i++)
         out[i] = (backend_message){ request->messages[i].role, request->messages[i].content,
                                     request->messages[i].len };
     for (size_t i = 0; i < result->turn_count; i++) {
         const result_turn *turn = &result->turns[i];
-        out[turn->index].content = turn->rewritten.data;
-        out[turn->index].len = turn->rewritten.len;
+        backend_message *message = turn->index + 1 < count ? &out[turn->index] : NULL;
+        if (!message || message->len != turn->input.len ||
+            memcmp(message->content, turn->input.data, message->len) != 0)
+            return error_set(err, S2A_ARGUMENT,
+                             "messages: %zu is not what step 1 saw there; give the request that "
+                             "step 1 had",
+                             turn->index);
+        message->content = turn->rewritten.data;
+        message->len = turn->rewritten.len;
     }
     out[count - 1] = (backend_message){ "user", result->prompt.data, result->prompt.len };
-}
-
-static s2a_status step2(run *r, s2a_error *err)
-{
-    const s2a_request *request = r->request;
-    s2a_result *result = r->result;
-    size_t count = request->form == REQUEST_MESSAGES ? request->message_count : 1;
-    backend_message *messages = calloc(count, sizeof *messages);
-    if (!messages)
-        return error_nomem(err);
-    step2_messages(request, result, count, messages);
-    run_generation what = { .step = 2, .messages = messages, .count = count,
-                            .max_tokens = request->max_tokens, .max_bytes = LIMIT_OUTPUT_BYTES };
-    backend_finish finish = BACKEND_FINISH_STOP;
-    s2a_status status = run_generate(r, &what, &result->answer, &finish, err);
-    result->answer_cut = finish == BACKEND_FINISH_LENGTH;
-    free(messages);
-    return status;
+    return S2A_OK;
 }
 
 /* ---- the functions ---------------------------------------------------------------------- */
@@ -267,6 +258,29 @@ s2a_status s2a_attend(s2a_engine *engine, const s2a_request *request, s2a_result
     return run_end(&r, status, out);
 }
 
+s2a_status s2a_answer_from(s2a_engine *engine, const s2a_request *request, s2a_result *result,
+                           s2a_error *err)
+{
+    run r = { .engine = engine, .request = request, .result = result };
+    size_t count = request->form == REQUEST_MESSAGES ? request->message_count : 1;
+    free(result->answer.data);
+    result->answer = (result_text){ .data = NULL };
+    result->answer_cut = false;
+    result->usage[1] = (s2a_usage){ .ms = 0 };
+    backend_message *messages = calloc(count, sizeof *messages);
+    if (!messages)
+        return error_nomem(err);
+    run_generation what = { .step = 2, .messages = messages, .count = count,
+                            .max_tokens = request->max_tokens, .max_bytes = LIMIT_OUTPUT_BYTES };
+    backend_finish finish = BACKEND_FINISH_STOP;
+    s2a_status status = step2_messages(request, result, count, messages, err);
+    if (status == S2A_OK)
+        status = run_generate(&r, &what, &result->answer, &finish, err);
+    result->answer_cut = status == S2A_OK && finish == BACKEND_FINISH_LENGTH;
+    free(messages);
+    return status;
+}
+
 s2a_status s2a_answer(s2a_engine *engine, const s2a_request *request, s2a_result **out,
                       s2a_error *err)
 {
@@ -277,6 +291,6 @@ s2a_status s2a_answer(s2a_engine *engine, const s2a_request *request, s2a_result
     if (status == S2A_OK)
         status = prompt_prepare(&r, err);
     if (status == S2A_OK)
-        status = step2(&r, err);
+        status = s2a_answer_from(engine, request, r.result, err);
     return run_end(&r, status, out);
 }
