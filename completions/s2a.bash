@@ -24,90 +24,44 @@ _s2a() {
         return
     fi
     case $command:$prev in
-    ask:--context | ask:--messages | ask:--resume | attend:--context | attend:--messages | \
-        attend:--resume | serve:--api-keys | serve:--tls-cert | serve:--tls-key | \
-        serve:--access-log | calibrate:--out | eval:--data | eval:--store | bench:--server)
-        _s2a_reply "$cur" '' -f
-        return
-        ;;
-    ask:--question | ask:--concurrency | ask:--threshold | ask:--keep | ask:--protect | \
-        ask:--protect-lines | ask:--url | ask:--threads | ask:--ctx | ask:--gpu-layers | \
-        ask:--step1-cache | ask:--timeout | ask:--temperature | ask:--top-p | ask:--seed | \
-        ask:--max-tokens | attend:--question | attend:--concurrency | attend:--threshold | \
-        attend:--keep | attend:--protect | attend:--protect-lines | attend:--url | \
-        attend:--threads | attend:--ctx | attend:--gpu-layers | attend:--step1-cache | \
-        attend:--timeout | attend:--temperature | attend:--top-p | attend:--seed | \
-        attend:--max-tokens | serve:--upstream | serve:--host | serve:--port | serve:--prefix | \
-        serve:--step1-budget-ms | serve:--threads | serve:--ctx | serve:--gpu-layers | \
-        serve:--timeout | serve:--temperature | serve:--top-p | serve:--seed | \
-        serve:--max-tokens | serve:--allow-host | serve:--allow-origin | serve:--max-body | \
-        serve:--max-connections | serve:--workers | serve:--queue | serve:--head-timeout-ms | \
-        serve:--body-timeout-ms | serve:--upstream-timeout-ms | serve:--drain-ms | \
-        calibrate:--threads | calibrate:--ctx | calibrate:--gpu-layers | eval:--limit | \
-        eval:--seeds | eval:--k | eval:--judge-url | eval:--concurrency | eval:--command | \
-        eval:--max-tokens | eval:--url | eval:--threads | eval:--ctx | eval:--gpu-layers | \
-        eval:--timeout | eval:--temperature | eval:--top-p | eval:--seed | bench:--lengths | \
-        bench:--concurrency | bench:--repeat | bench:--minutes | bench:--max-tokens | \
-        bench:--seed | bench:--threads | bench:--ctx | bench:--gpu-layers | bench:--timeout)
-        :
-        return
-        ;;
-    ask:--mode | attend:--mode | serve:--mode)
-        _s2a_reply "$cur" 'select rewrite'
-        return
-        ;;
-    ask:--preset | attend:--preset | serve:--preset)
-        _s2a_reply "$cur" 'auto opinion relevance single keep-original not-instructed plain instructed instructed-math untrusted'
-        return
-        ;;
-    ask:--model | ask:-m | attend:--model | attend:-m | serve:--model | serve:-m | \
-        calibrate:--model | calibrate:-m | eval:--judge-model | eval:--model | eval:-m | \
-        bench:--model | bench:-m)
-        _s2a_reply "$cur" "$(_s2a_models)" -f
-        return
-        ;;
+    *:--context | *:--messages | *:--resume | *:--api-keys | *:--tls-cert | *:--tls-key | \
+        *:--access-log | calibrate:--out | *:--data | *:--store | *:--server)
+        _s2a_reply "$cur" '' -f; return ;;
+    *:--question | *:--concurrency | *:--threshold | *:--keep | *:--protect | \
+        *:--protect-lines | *:--url | *:--threads | *:--ctx | *:--gpu-layers | *:--step1-cache | \
+        *:--timeout | *:--temperature | *:--top-p | *:--seed | *:--max-tokens | *:--upstream | \
+        *:--host | *:--port | *:--prefix | *:--step1-budget-ms | *:--allow-host | \
+        *:--allow-origin | *:--max-body | *:--max-connections | *:--workers | *:--queue | \
+        *:--head-timeout-ms | *:--body-timeout-ms | *:--upstream-timeout-ms | *:--drain-ms | \
+        *:--limit | *:--seeds | *:--k | *:--judge-url | *:--command | *:--lengths | *:--repeat | \
+        *:--minutes)
+        return ;;
+    *:--mode)
+        _s2a_reply "$cur" 'select rewrite'; return ;;
+    *:--preset)
+        _s2a_reply "$cur" 'auto opinion relevance single keep-original not-instructed plain instructed instructed-math untrusted'; return ;;
+    *:--model | *:-m | *:--judge-model)
+        _s2a_reply "$cur" "$(_s2a_models)" -f; return ;;
     ask:--backend | attend:--backend | eval:--backend)
-        _s2a_reply "$cur" 'llama http script'
-        return
-        ;;
-    ask:--prompts | attend:--prompts | serve:--prompts | eval:--out | eval:--prompts | \
-        bench:--out)
-        _s2a_reply "$cur" '' -d
-        return
-        ;;
-    ask:--draft | ask:--kernels | attend:--draft | attend:--kernels | serve:--kernels | \
-        eval:--draft | eval:--kernels | bench:--kernels)
-        _s2a_reply "$cur" 'on off'
-        return
-        ;;
-    ask:--select-model | attend:--select-model | serve:--select-model | eval:--select-model)
-        _s2a_reply "$cur" "$(_s2a_models --select-model)" -f
-        return
-        ;;
-    ask:--kv-bits | attend:--kv-bits | serve:--kv-bits | eval:--kv-bits)
-        _s2a_reply "$cur" '8 16'
-        return
-        ;;
-    serve:--show)
-        _s2a_reply "$cur" 'none reasoning_content reasoning both think'
-        return
-        ;;
+        _s2a_reply "$cur" 'llama http script'; return ;;
     serve:--backend | bench:--backend)
-        _s2a_reply "$cur" 'llama script'
-        return
-        ;;
-    pull:--source)
-        _s2a_reply "$cur" 'url wheels any'
-        return
-        ;;
-    eval:--arms)
-        _s2a_reply "$cur" 'plain oracle instructed cot rewrite single keep-original not-instructed select select-50 select-20'
-        return
-        ;;
-    eval:--bad-rows)
-        _s2a_reply "$cur" 'skip refuse'
-        return
-        ;;
+        _s2a_reply "$cur" 'llama script'; return ;;
+    *:--prompts | eval:--out | bench:--out)
+        _s2a_reply "$cur" '' -d; return ;;
+    *:--draft | *:--kernels)
+        _s2a_reply "$cur" 'on off'; return ;;
+    *:--select-model)
+        _s2a_reply "$cur" "$(_s2a_models --select-model)" -f; return ;;
+    *:--kv-bits)
+        _s2a_reply "$cur" '8 16'; return ;;
+    serve:--show)
+        _s2a_reply "$cur" 'none reasoning_content reasoning both think'; return ;;
+    *:--source)
+        _s2a_reply "$cur" 'url wheels any'; return ;;
+    *:--arms)
+        _s2a_reply "$cur" 'plain oracle instructed cot rewrite single keep-original not-instructed select select-50 select-20'; return ;;
+    *:--bad-rows)
+        _s2a_reply "$cur" 'skip refuse'; return ;;
     esac
     case $command in
     ask)
@@ -116,16 +70,14 @@ _s2a() {
             --threshold --keep --protect --protect-lines --model --url --backend --prompts --threads
             --ctx --gpu-layers --draft --select-model --kernels --kv-bits --step1-cache --timeout
             --temperature --top-p --seed --max-tokens --explain --compare --json --strict --no-color
-            --quiet --verbose --help --version'
-        ;;
+            --quiet --verbose --help --version' ;;
     attend)
         words='
             --context --question --messages --jsonl --resume --concurrency --mode --preset
             --threshold --keep --protect --protect-lines --model --url --backend --prompts --threads
             --ctx --gpu-layers --draft --select-model --kernels --kv-bits --step1-cache --timeout
             --temperature --top-p --seed --max-tokens --explain --json --strict --no-color --quiet
-            --verbose --help --version'
-        ;;
+            --verbose --help --version' ;;
     serve)
         words='
             --upstream --host --port --mode --preset --prefix --show --step1-budget-ms --strict
@@ -134,54 +86,43 @@ _s2a() {
             --forward-authorization --allow-host --allow-origin --tls-cert --tls-key --max-body
             --max-connections --workers --queue --head-timeout-ms --body-timeout-ms
             --upstream-timeout-ms --drain-ms --access-log --log-prompts --quiet --verbose --help
-            --version'
-        ;;
+            --version' ;;
     pull)
         words='
-            --source --verify --force --json --quiet --help'
-        ;;
+            --source --verify --force --json --quiet --help' ;;
     models)
         words='
-            --json --help'
-        ;;
+            --json --help' ;;
     calibrate)
         words='
             --model --threads --ctx --gpu-layers --show --reset --out --json --quiet --verbose
-            --help'
-        ;;
+            --help' ;;
     eval)
         words='
             --data --arms --limit --seeds --k --bad-rows --judge-model --judge-url --no-judge
             --no-answers --concurrency --store --json --out --command --max-tokens --model --url
             --backend --prompts --threads --ctx --gpu-layers --draft --select-model --kernels
-            --kv-bits --timeout --temperature --top-p --seed --no-color --quiet --verbose --help'
-        ;;
+            --kv-bits --timeout --temperature --top-p --seed --no-color --quiet --verbose --help' ;;
     bench)
         words='
             --quick --lengths --concurrency --repeat --minutes --max-tokens --seed --server
             --no-server --threads --ctx --json --out --verbose --model --backend --gpu-layers
-            --kernels --timeout --quiet --help'
-        ;;
+            --kernels --timeout --quiet --help' ;;
     help) words='ask attend serve pull models calibrate eval bench' ;;
     esac
     case $command:$cur in
     *:-*) ;;
     ask:*)
-        words=
-        ;;
+        words= ;;
     attend:*)
-        words=
-        ;;
+        words= ;;
     pull:*)
-        words=$(_s2a_models)
-        ;;
+        words=$(_s2a_models) ;;
     calibrate:*)
         _s2a_reply "$cur" "$(_s2a_models)" -f
-        return
-        ;;
+        return ;;
     eval:*)
-        words='qa argument math math-hard rag clean injection ordinary prune labelled report'
-        ;;
+        words='qa argument math math-hard rag clean injection ordinary prune labelled report' ;;
     esac
     _s2a_reply "$cur" "$words"
 }

@@ -23,11 +23,13 @@
 #include <unistd.h>
 
 #define QUICK_MINUTES 14 /* the last run may take longer than it was guessed */
+_Static_assert(OPTION_LIST_MAX <= BENCH_LIST_MAX, "--lengths");
 #define BUILD_MS 3600000u
 
 typedef struct bench_command {
     options base; /* settings, json, quiet, verbose, help */
     bench_options run;
+    option_numbers lengths, concurrency; /* empty: not given */
     const char *server, *out;
     bool no_server;
     term term;
@@ -42,53 +44,15 @@ static int by_size(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Numbers between commas, none twice. */
-static s2a_status list_read(const char *where, const char *text, int64_t low, int64_t high,
-                            uint32_t *out, size_t *count, s2a_error *err)
-{
-    *count = 0;
-    for (const char *p = text; *p;) {
-        char part[24];
-        int64_t value = 0;
-        size_t n = strcspn(p, ",");
-        snprintf(part, sizeof part, "%.*s", n < sizeof part ? (int)n : (int)sizeof part - 1, p);
-        s2a_status status = settings_integer(where, part, low, high, &value, err);
-        if (status != S2A_OK)
-            return status;
-        for (size_t i = 0; i < *count; i++)
-            if (out[i] == value)
-                return error_set(err, S2A_ARGUMENT, "%s: %s is there twice", where, part);
-        if (*count == BENCH_LIST_MAX)
-            return error_set(err, S2A_ARGUMENT, "%s: more than %u values", where, BENCH_LIST_MAX);
-        out[(*count)++] = (uint32_t)value;
-        p += n + (p[n] == ',');
-    }
-    return *count > 0 ? S2A_OK : error_set(err, S2A_ARGUMENT, "%s: it is empty", where);
-}
-
-static s2a_status lengths_read(void *at, const char *where, const char *text, s2a_error *err)
-{
-    bench_options *o = at;
-    return list_read(where, text, BENCH_PROMPT_TOKENS_MIN, BENCH_PROMPT_TOKENS_MAX, o->lengths,
-                     &o->length_count, err);
-}
-
-static s2a_status concurrency_read(void *at, const char *where, const char *text, s2a_error *err)
-{
-    bench_options *o = at;
-    return list_read(where, text, 1, BENCH_CONCURRENCY_MAX, o->concurrency, &o->concurrency_count,
-                     err);
-}
-
 static const option_row rows[] = {
     { "quick", 0, IN_BENCH, "measurement", NULL, OPTION_IN(FLAG, bench_command, run.quick),
       .help = "a first reading, in less than 15 minutes" },
-    { "lengths", 0, IN_BENCH, "measurement", "LIST", OPTION_IN(OWN, bench_command, run),
-      .take = lengths_read,
+    { "lengths", 0, IN_BENCH, "measurement", "LIST", OPTION_IN(LIST, bench_command, lengths),
+      .low = BENCH_PROMPT_TOKENS_MIN, .high = BENCH_PROMPT_TOKENS_MAX,
       .help = "tokens of the prompts, by commas (default 200,1000,4000,16000; with --quick "
               "200,1000,4000); ratios are those of the first" },
-    { "concurrency", 0, IN_BENCH, "measurement", "LIST", OPTION_IN(OWN, bench_command, run),
-      .take = concurrency_read,
+    { "concurrency", 0, IN_BENCH, "measurement", "LIST",
+      OPTION_IN(LIST, bench_command, concurrency), .low = 1, .high = BENCH_CONCURRENCY_MAX,
       .help = "requests at once, at the first length (default 1,4,8; with --quick 1,8)" },
     { "repeat", 0, IN_BENCH, "measurement", "N",
       OPTION_IN(INTEGER, bench_command, run.repetitions), .low = 1, .high = 1000,
@@ -104,7 +68,8 @@ static const option_row rows[] = {
       .high = 4294967295.0, .fallback = "0",
       .help = "seed of the prompts; all generation is greedy" },
     { "server", 0, IN_BENCH, "measurement", "FILE", OPTION_IN(TEXT, bench_command, server),
-      .help = "the llama-server to compare with (default: the one that scripts/build-peer.sh makes)" },
+      .help = "the llama-server to compare with (default: the one that scripts/build-peer.sh "
+              "makes)" },
     { "no-server", 0, IN_BENCH, "measurement", NULL, OPTION_IN(FLAG, bench_command, no_server),
       .help = "measure without llama-server", .more = "Figures that need it are then null." },
     { "threads", 0, IN_BENCH, "model", "N", OPTION_SETTING("threads", INTEGER, threads),
@@ -124,9 +89,9 @@ const option_command command_bench = {
     .bit = IN_BENCH,
     .summary = "measure it against llama-server",
     .usage = "s2a bench [options]",
-    .about = "Measures select and rewrite against two calls to llama-server with the paper's prompt, plain\n"
-             "and with its speculation, and against one plain call: same model file, prompts and threads,\n"
-             "in turns. Prints a verdict on each goal (docs/bench.md).",
+    .about = "Measures select and rewrite against two calls to llama-server with the paper's prompt,\n"
+             "plain and with its speculation, and against one plain call: same model file, prompts\n"
+             "and threads, in turns. Prints a verdict on each goal (docs/bench.md).",
     .end = "examples:\n"
            "  s2a bench --quick\n"
            "  s2a bench --out bench --json > bench.json\n"
@@ -135,10 +100,11 @@ const option_command command_bench = {
     .row_count = sizeof rows / sizeof rows[0],
 };
 
-static void list_default(uint32_t *out, size_t *count, const uint32_t *values, size_t n)
+static size_t list_or(const option_numbers *given, uint32_t *out, const uint32_t *values, size_t n)
 {
-    if (*count == 0)
-        memcpy(out, values, (*count = n) * sizeof *out);
+    n = given->count ? given->count : n;
+    memcpy(out, given->count ? given->values : values, n * sizeof *out);
+    return n;
 }
 
 static void defaults_fill(bench_command *c)
@@ -146,9 +112,9 @@ static void defaults_fill(bench_command *c)
     static const uint32_t lengths[] = { 200, 1000, 4000, 16000 };
     static const uint32_t at_once[] = { 1, 4, 8 }, quick_at_once[] = { 1, 8 };
     bench_options *o = &c->run;
-    list_default(o->lengths, &o->length_count, lengths, o->quick ? 3 : 4);
-    list_default(o->concurrency, &o->concurrency_count, o->quick ? quick_at_once : at_once,
-                 o->quick ? 2 : 3);
+    o->length_count = list_or(&c->lengths, o->lengths, lengths, o->quick ? 3 : 4);
+    o->concurrency_count = list_or(&c->concurrency, o->concurrency,
+                                   o->quick ? quick_at_once : at_once, o->quick ? 2 : 3);
     qsort(o->concurrency, o->concurrency_count, sizeof *o->concurrency, by_size);
     if (o->repetitions == 0)
         o->repetitions = o->quick ? 3 : 5;
@@ -164,7 +130,8 @@ static s2a_status options_take(bench_command *c, int argc, char **argv, s2a_erro
         return status;
     if (optind < argc)
         return error_set(err, S2A_ARGUMENT,
-                         "bench: \"%.40s\" is one word too many; it takes options only", argv[optind]);
+                         "bench: \"%.40s\" is one word too many; it takes options only",
+                         argv[optind]);
     defaults_fill(c);
     if (c->server && c->no_server)
         return error_set(err, S2A_ARGUMENT, "--server and --no-server: give one of them");

@@ -24,11 +24,13 @@
 
 #define STORE_DEFAULT "s2a-eval.sqlite"
 #define BOOTSTRAP_ROUNDS 2000
+_Static_assert(OPTION_LIST_MAX <= EVAL_K_MAX, "--k");
 
 typedef struct eval_options {
     options base; /* settings, json, quiet, verbose, help */
     const char *what; /* a task's name, or "report" */
     eval_data_options data;
+    option_numbers k;
     eval_settings run;
     const char *stores[32];
     size_t store_count;
@@ -64,29 +66,6 @@ static s2a_status arms_read(void *at, const char *where, const char *text, s2a_e
     return o->run.arm_count > 0 ? S2A_OK : error_set(err, S2A_ARGUMENT, "%s: it is empty", where);
 }
 
-static s2a_status k_read(void *at, const char *where, const char *text, s2a_error *err)
-{
-    eval_options *o = at;
-    o->data.k_count = 0;
-    for (const char *p = text; *p;) {
-        char part[16];
-        size_t n = strcspn(p, ",");
-        int64_t k = 0;
-        snprintf(part, sizeof part, "%.*s", n < sizeof part ? (int)n : (int)sizeof part - 1, p);
-        s2a_status status = settings_integer(where, part, 1, 64, &k, err);
-        if (status != S2A_OK)
-            return status;
-        for (size_t i = 0; i < o->data.k_count; i++)
-            if (o->data.k[i] == k)
-                return error_set(err, S2A_ARGUMENT, "%s: %d is there twice", where, (int)k);
-        if (o->data.k_count == EVAL_K_MAX)
-            return error_set(err, S2A_ARGUMENT, "%s: more than %d values", where, EVAL_K_MAX);
-        o->data.k[o->data.k_count++] = (int)k;
-        p += n + (p[n] == ',');
-    }
-    return o->data.k_count > 0 ? S2A_OK : error_set(err, S2A_ARGUMENT, "%s: it is empty", where);
-}
-
 static s2a_status store_read(void *at, const char *where, const char *text, s2a_error *err)
 {
     eval_options *o = at;
@@ -109,8 +88,8 @@ static const option_row rows[] = {
     { "seeds", 0, IN_EVAL, "experiment", "N", OPTION_IN(INTEGER, eval_options, run.seeds),
       .low = 1, .high = 1000, .fallback = "1",
       .help = "each item N times, with --seed and those that follow" },
-    { "k", 0, IN_EVAL, "experiment", "LIST", OPTION_IN(OWN, eval_options, base), .take = k_read,
-      .fallback = "1,2,4,8", .help = "math: numbers of distractors, by commas" },
+    { "k", 0, IN_EVAL, "experiment", "LIST", OPTION_IN(LIST, eval_options, k), .low = 1,
+      .high = 64, .fallback = "1,2,4,8", .help = "math: numbers of distractors, by commas" },
     { "bad-rows", 0, IN_EVAL, "experiment", NULL, OPTION_IN(CHOICE, eval_options, bad_rows),
       .choices = "skip|refuse", .fallback = "skip",
       .help = "leave bad rows out, each of which is reported, or end with an error" },
@@ -193,6 +172,9 @@ static s2a_status options_take(eval_options *o, int argc, char **argv, s2a_error
     s2a_status status = args_read(&command_eval, o, argc, argv, err);
     if (status != S2A_OK || o->base.help)
         return status;
+    for (size_t i = 0; i < o->k.count; i++)
+        o->data.k[i] = (int)o->k.values[i];
+    o->data.k_count = o->k.count;
     o->data.refuse = !strcmp(o->bad_rows, "refuse");
     status = words_take(o, argc, argv, err);
     if (status == S2A_OK)

@@ -78,34 +78,40 @@ _s2a() {{
     case $command:$prev in
 """
 BASH_REPLIES = {"files": "_s2a_reply \"$cur\" '' -f", "dirs": "_s2a_reply \"$cur\" '' -d",
-                "models": '_s2a_reply "$cur" "$(_s2a_models)" -f', "any": ":",
+                "models": '_s2a_reply "$cur" "$(_s2a_models)" -f', "any": "",
                 "judges": '_s2a_reply "$cur" "$(_s2a_models --select-model)" -f'}
 
 
 def bash(commands, names):
     replies = {}
-    for c in commands:
-        for row in c["options"]:
-            what = action(row)
-            reply = BASH_REPLIES.get(what) or f"_s2a_reply \"$cur\" '{words_of(row)}'" if what else ""
-            for name in ["--" + row["name"]] + ["-" + row["letter"]] * bool(row["letter"]):
-                replies.setdefault(reply, []).append(f"{c['name']}:{name}")
+    for name in dict.fromkeys(r["name"] for c in commands for r in c["options"]):
+        rows = {c["name"]: r for c in commands for r in c["options"] if r["name"] == name}
+        kinds = {(action(r), r["choices"]) for r in rows.values()}
+        for command, row in rows.items():
+            what, pattern = action(row), "*" if len(kinds) == 1 else command
+            if not what:
+                continue
+            reply = BASH_REPLIES.get(what)
+            reply = f"_s2a_reply \"$cur\" '{words_of(row)}'" if reply is None else reply
+            patterns = replies.setdefault(reply + "; " * bool(reply), {})
+            patterns[f"{pattern}:--{name}"] = True
+            if row["letter"]:
+                patterns[f"{pattern}:-{row['letter']}"] = True
     out = BASH_HEAD.replace("@NAMES@", names)
     for reply, patterns in replies.items():
-        if reply:
-            text = wrapped(" | ".join(patterns), "        ", 96).replace("\n", " \\\n")
-            out += "    " + text.strip() + f")\n        {reply}\n        return\n        ;;\n"
+        text = wrapped(" | ".join(patterns), "        ", 96).replace("\n", " \\\n")
+        out += "    " + text.strip() + f")\n        {reply}return ;;\n"
     out += "    esac\n    case $command in\n"
     for c in commands:
         out += f"    {c['name']})\n        words='\n"
-        out += wrapped(" ".join("--" + r["name"] for r in c["options"]), " " * 12) + "'\n        ;;\n"
+        out += wrapped(" ".join("--" + r["name"] for r in c["options"]), " " * 12) + "' ;;\n"
     out += "    help) words='" + names + "' ;;\n    esac\n    case $command:$cur in\n    *:-*) ;;\n"
     for c in commands:
         reply = {None: None, "TEXT": "words=", "MODEL": "words=$(_s2a_models)",
                  "MODEL|FILE": BASH_REPLIES["models"] + "\n        return"}.get(
                      c["argument"], f"words='{(c['argument'] or '').replace('|', ' ')}'")
         if reply is not None:
-            out += f"    {c['name']}:*)\n        {reply}\n        ;;\n"
+            out += f"    {c['name']}:*)\n        {reply} ;;\n"
     return out + "    esac\n    _s2a_reply \"$cur\" \"$words\"\n}\n\ncomplete -F _s2a s2a\n"
 
 
@@ -164,9 +170,14 @@ def zsh(commands, names):
         out += f"            '{c['name']}:{zsh_text(c['summary'])}'\n"
     out += ("            'help:help on a command'\n        )\n        _describe command commands\n"
             "        return\n    fi\n    local command=$words[2]\n    shift words\n    ((CURRENT--))\n"
-            "    case $command in\n")
+            "    local -a prompted\n    prompted=(\n")
+    rows = {c["name"]: [zsh_row(r) for r in c["options"]] for c in commands}
+    prompted = [row for row in rows["ask"] if row in rows["attend"]]
+    out += "".join(f"        {row}\n" for row in prompted) + "    )\n    case $command in\n"
     for c in commands:
-        parts = [zsh_row(r) for r in c["options"]]
+        parts = rows[c["name"]]
+        if c["argument"] == "TEXT":
+            parts = ["$prompted"] + [row for row in parts if row not in prompted]
         argument = c["argument"]
         if argument == "TEXT":
             parts.append("'*:text:'")
@@ -294,10 +305,11 @@ def schema(settings):
             p["maximum"] = number(s["high"])
         if s["default"]:
             p["default"] = s["default"] if s["kind"] == "text" else number(float(s["default"]))
-    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "urn:s2a:config",
+    text = json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "urn:s2a:config",
                        "title": "config.json, the configuration file of s2a", "$comment": NOTE,
-                       "type": "object", "additionalProperties": False, "properties": properties},
-                      indent=2) + "\n"
+                       "type": "object", "additionalProperties": False, "properties": "@"}, indent=2)
+    lines = [f"    {json.dumps(key)}: {json.dumps(p)}" for key, p in properties.items()]
+    return text.replace('"@"', "{\n" + ",\n".join(lines) + "\n  }") + "\n"
 
 
 def number(value):

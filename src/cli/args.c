@@ -25,8 +25,8 @@ static s2a_status take_choice(const option_row *row, const char *where, const ch
             end += sprintf(end, "%s", strchr(p + 1, '|') ? ", " : " or ");
     }
     *end = '\0';
-    return error_set(err, S2A_ARGUMENT, "%s: \"%.*s\"; use %s", where, (int)utf8_cut(text, 40), text,
-                     list);
+    return error_set(err, S2A_ARGUMENT, "%s: \"%.*s\"; use %s", where, (int)utf8_cut(text, 40),
+                     text, list);
 }
 
 static s2a_status take_text(const option_row *row, const char **at, const char *where,
@@ -36,8 +36,7 @@ static s2a_status take_text(const option_row *row, const char **at, const char *
         return error_set(err, S2A_ARGUMENT, "%s: it is empty; give a value", where);
     if (row->kind == OPTION_ONCE && *at)
         return error_set(err, S2A_ARGUMENT, "%s: given twice; give it once", where);
-    s2a_status status =
-        row->kind == OPTION_CHOICE ? take_choice(row, where, text, err) : S2A_OK;
+    s2a_status status = row->kind == OPTION_CHOICE ? take_choice(row, where, text, err) : S2A_OK;
     if (status == S2A_OK)
         *at = text;
     return status;
@@ -52,8 +51,8 @@ static s2a_status take_switch(bool *at, const char *where, const char *text, s2a
     return S2A_OK;
 }
 
-static s2a_status take_integer(const option_row *row, void *at, const char *where,
-                               const char *text, s2a_error *err)
+static s2a_status take_integer(const option_row *row, void *at, const char *where, const char *text,
+                               s2a_error *err)
 {
     int64_t value = 0;
     s2a_status status =
@@ -65,6 +64,30 @@ static s2a_status take_integer(const option_row *row, void *at, const char *wher
     const void *from = row->size == 2 ? (void *)&two : row->size == 4 ? (void *)&four : &value;
     memcpy(at, from, row->size);
     return S2A_OK;
+}
+
+static s2a_status take_list(const option_row *row, option_numbers *list, const char *where,
+                            const char *text, s2a_error *err)
+{
+    list->count = 0;
+    while (*text) {
+        char part[24];
+        int64_t value = 0;
+        size_t n = strcspn(text, ",");
+        snprintf(part, sizeof part, "%.*s", (int)(n < sizeof part ? n : sizeof part - 1), text);
+        s2a_status status =
+            settings_integer(where, part, (int64_t)row->low, (int64_t)row->high, &value, err);
+        if (status != S2A_OK)
+            return status;
+        for (size_t i = 0; i < list->count; i++)
+            if (list->values[i] == value)
+                return error_set(err, S2A_ARGUMENT, "%s: %s is there twice", where, part);
+        if (list->count == OPTION_LIST_MAX)
+            return error_set(err, S2A_ARGUMENT, "%s: more than %d values", where, OPTION_LIST_MAX);
+        list->values[list->count++] = (uint32_t)value;
+        text += n + (text[n] == ',');
+    }
+    return list->count > 0 ? S2A_OK : error_set(err, S2A_ARGUMENT, "%s: it is empty", where);
 }
 
 s2a_status args_take(const option_row *row, void *base, const char *where, const char *text,
@@ -89,6 +112,8 @@ s2a_status args_take(const option_row *row, void *base, const char *where, const
         return take_integer(row, at, where, text, err);
     case OPTION_REAL:
         return settings_number(where, text, row->low, row->above, row->high, at, err);
+    case OPTION_LIST:
+        return take_list(row, at, where, text, err);
     case OPTION_OWN:
         return row->take(at, where, text, err);
     }
@@ -155,7 +180,8 @@ static void environment_take(reader *r)
 {
     for (size_t i = 0; i < r->count; i++) {
         const option_row *row = r->rows[i];
-        const char *text = row->env ? getenv(row->env) : NULL, **at = (void *)((char *)r->o + row->at);
+        const char *text = row->env ? getenv(row->env) : NULL,
+                   **at = (void *)((char *)r->o + row->at);
         if (text && *text && !*at)
             *at = text;
     }
@@ -186,17 +212,17 @@ static s2a_status option_wrong(const reader *r, int code, const char *word)
         return error_set(r->err, S2A_ARGUMENT, "%s: its value is missing; see s2a %s --help", given,
                          command);
     if (!strncmp(given, "--api-key", 9) || !strncmp(given, "--api_key", 9))
-        return error_set(r->err, S2A_ARGUMENT, "%s: no such option; put %s the environment, S2A_API_KEY",
-                         given,
-                         r->command->bit == IN_SERVE
-                             ? "the keys of clients into a file for --api-keys, and that of upstream into"
-                             : "the key into");
+        return error_set(
+            r->err, S2A_ARGUMENT, "%s: no such option; put %s the environment, S2A_API_KEY", given,
+            r->command->bit == IN_SERVE
+                ? "the keys of clients into a file for --api-keys, and that of upstream into"
+                : "the key into");
     if (optopt >= LONG_BASE || (optopt > 0 && strchr(r->shorts, optopt)))
         return error_set(r->err, S2A_ARGUMENT, "%s: takes no value; leave it out", given);
-    return error_set(r->err, S2A_ARGUMENT, "%s: no such option; see s2a %s --help%s", given, command,
-                     r->command->bit & (IN_ASK | IN_ATTEND)
-                         ? ", and write -- before a text that begins with -"
-                         : "");
+    return error_set(
+        r->err, S2A_ARGUMENT, "%s: no such option; see s2a %s --help%s", given, command,
+        r->command->bit & (IN_ASK | IN_ATTEND) ? ", and write -- before a text that begins with -"
+                                               : "");
 }
 
 static const option_row *row_of(const reader *r, int code)

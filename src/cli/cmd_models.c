@@ -165,8 +165,8 @@ int cmd_models(int argc, char **argv)
         return EXIT_DONE;
     }
     if (status == S2A_OK && optind < argc)
-        status = error_set(&err, S2A_ARGUMENT, "models: takes no argument: %s: see `s2a models --help`",
-                           argv[optind]);
+        status = error_set(&err, S2A_ARGUMENT,
+                           "models: takes no argument: %s: see `s2a models --help`", argv[optind]);
     if (status != S2A_OK) {
         term_say("%s", err.message);
         return EXIT_USAGE;

@@ -190,7 +190,8 @@ int cmd_serve(int argc, char **argv)
     } else if (f.base.version) {
         help_version();
     } else {
-        session_engine_options(&f.base, NULL, &f.serve.engine_options); /* of step 1 before a server */
+        /* of step 1 in front of a server */
+        session_engine_options(&f.base, NULL, &f.serve.engine_options);
         if (log_queue_open(NULL, &said, NULL) == S2A_OK) {
             sink.ctx = said;
             term_say_through(&sink);

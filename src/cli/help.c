@@ -121,8 +121,9 @@ const option_command command_ask = {
     .argument = "TEXT",
     .summary = "answer a prompt in two steps",
     .usage = "s2a ask [options] [TEXT | -]",
-    .about = "Rewrites the prompt without what should not count, and answers what is left. TEXT is the\n"
-             "prompt, one argument; - or no TEXT: standard input.",
+    .about =
+        "Rewrites the prompt without what should not count, and answers what is left. TEXT is the\n"
+        "prompt, one argument; - or no TEXT: standard input.",
     .end = PROMPT_END
     "\nexamples:\n"
     "  s2a ask \"I think it was Poe, but who wrote Leaves of Grass?\"\n"
@@ -138,12 +139,12 @@ const option_command command_attend = {
     .argument = "TEXT",
     .summary = "only rewrite it",
     .usage = "s2a attend [options] [TEXT | -]",
-    .about = "Rewrites the prompt without what should not count, and prints that. TEXT is the prompt, one\n"
+    .about = "Rewrites the prompt without what should not count, and prints that. TEXT is the "
+             "prompt, one\n"
              "argument; - or no TEXT: standard input.",
-    .end = PROMPT_END
-    "\nexamples:\n"
-    "  s2a attend \"I think it was Poe, but who wrote Leaves of Grass?\"\n"
-    "  s2a attend --json - < prompt.txt | jq .removed\n",
+    .end = PROMPT_END "\nexamples:\n"
+                      "  s2a attend \"I think it was Poe, but who wrote Leaves of Grass?\"\n"
+                      "  s2a attend --json - < prompt.txt | jq .removed\n",
 };
 
 const option_command command_serve = {
@@ -151,14 +152,16 @@ const option_command command_serve = {
     .bit = IN_SERVE,
     .summary = "an OpenAI-compatible server",
     .usage = "s2a serve [options]",
-    .about = "An OpenAI-compatible server. A client asks for System 2 Attention by writing s2a- before\n"
-             "the model's name. It answers with the embedded model, or stands in front of a server. A\n"
-             "request may say otherwise about step 1 and sampling.",
-    .end = "SIGHUP reads the keys again; SIGTERM ends it once all is answered, a second one at once.\n"
-           "\nexamples:\n"
-           "  s2a serve &\n"
-           "  s2a serve --upstream http://127.0.0.1:8000/v1 --port 8081\n"
-           "  curl http://127.0.0.1:8080/v1/models\n",
+    .about =
+        "An OpenAI-compatible server. A client asks for System 2 Attention by writing s2a- before\n"
+        "the model's name. It answers with the embedded model, or stands in front of a server. A\n"
+        "request may say otherwise about step 1 and sampling.",
+    .end =
+        "SIGHUP reads the keys again; SIGTERM ends it once all is answered, a second one at once.\n"
+        "\nexamples:\n"
+        "  s2a serve &\n"
+        "  s2a serve --upstream http://127.0.0.1:8000/v1 --port 8081\n"
+        "  curl http://127.0.0.1:8080/v1/models\n",
 };
 
 const option_command command_pull = {
@@ -167,10 +170,12 @@ const option_command command_pull = {
     .argument = "MODEL",
     .summary = "download a model",
     .usage = "s2a pull [options] [MODEL]",
-    .about = "Downloads a model and checks its size and sha256; without MODEL, the default one. Prints the\n"
-             "path of the file. An interrupted download goes on where it was. `s2a models` lists the\n"
-             "models; they are kept in $S2A_MODELS, else $XDG_DATA_HOME/s2a/models, else\n"
-             "~/.local/share/s2a/models.",
+    .about =
+        "Downloads a model and checks its size and sha256; without MODEL, the default one. Prints "
+        "the\n"
+        "path of the file. An interrupted download goes on where it was. `s2a models` lists the\n"
+        "models; they are kept in $S2A_MODELS, else $XDG_DATA_HOME/s2a/models, else\n"
+        "~/.local/share/s2a/models.",
     .end = "exit status: 0 done, 1 failed or interrupted, 2 usage, 3 no such model\n",
 };
 
@@ -179,9 +184,12 @@ const option_command command_models = {
     .bit = IN_MODELS,
     .summary = "list the models",
     .usage = "s2a models [--json]",
-    .about = "Lists the models that `s2a pull` knows, and which of them are here. The short name in brackets\n"
-             "does wherever a model is named. FROM is where the file that is here came from, SHA256 whose\n"
-             "file it was found to be: the publisher's, or, where there are only packages of strangers,\n"
+    .about = "Lists the models that `s2a pull` knows, and which of them are here. The short name "
+             "in brackets\n"
+             "does wherever a model is named. FROM is where the file that is here came from, "
+             "SHA256 whose\n"
+             "file it was found to be: the publisher's, or, where there are only packages of "
+             "strangers,\n"
              "theirs. JSON has all short names and the sha256.",
     .end = "",
 };
@@ -192,13 +200,19 @@ const option_command command_calibrate = {
     .argument = "MODEL|FILE",
     .summary = "teach a model to judge sentences",
     .usage = "s2a calibrate [options] [MODEL]",
-    .about = "Teaches a model to judge sentences for mode select: reads labelled prompts that come with the\n"
-             "tool, for six minutes at most, and fits linear maps of its hidden states (a head) to the labels.\n"
-             "Says what they reached on kinds of prompts that they were not taught with, and writes nothing\n"
-             "where the model cannot tell. ask, attend, serve and eval use the head from then on; it is a file\n"
-             "of the model's own in $XDG_DATA_HOME/s2a/calibration, else ~/.local/share/s2a/calibration. MODEL\n"
+    .about = "Teaches a model to judge sentences for mode select: reads labelled prompts that come "
+             "with the\n"
+             "tool, for six minutes at most, and fits linear maps of its hidden states (a head) to "
+             "the labels.\n"
+             "Says what they reached on kinds of prompts that they were not taught with, and "
+             "writes nothing\n"
+             "where the model cannot tell. ask, attend, serve and eval use the head from then on; "
+             "it is a file\n"
+             "of the model's own in $XDG_DATA_HOME/s2a/calibration, else "
+             "~/.local/share/s2a/calibration. MODEL\n"
              "is a name from `s2a models` or a GGUF file; --model says the same.",
-    .end = "exit status: 0 done, 1 failed, or the model cannot tell needed sentences from others, 2 usage,\n"
+    .end = "exit status: 0 done, 1 failed, or the model cannot tell needed sentences from others, "
+           "2 usage,\n"
            "3 no such model\n"
            "\nexamples:\n"
            "  s2a calibrate my-model.gguf\n"

@@ -11,8 +11,8 @@
 static const char *const kind_names[] = {
     [OPTION_FLAG] = "flag",       [OPTION_LEVEL] = "flag",  [OPTION_TEXT] = "text",
     [OPTION_NAME] = "text",       [OPTION_ONCE] = "text",   [OPTION_CHOICE] = "text",
-    [OPTION_SWITCH] = "text",     [OPTION_OWN] = "text",    [OPTION_INTEGER] = "integer",
-    [OPTION_REAL] = "number",
+    [OPTION_SWITCH] = "text",     [OPTION_OWN] = "text",    [OPTION_LIST] = "text",
+    [OPTION_INTEGER] = "integer", [OPTION_REAL] = "number",
 };
 
 static json_t *row_json(const option_row *row)

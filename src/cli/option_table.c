@@ -28,15 +28,15 @@ const option_row option_rows[] = {
               "that is what is rewritten. In mode select the user's earlier ones are judged too, "
               "each by what was said before it; all others stay as they are." },
     { "jsonl", 0, PROMPTED, "prompt", NULL, OPTION_IN(FLAG, options, jsonl),
-      .help = "read one JSON object a line from standard input and print one result a line: "
-              "{\"id\":...,\"text\":...}, or \"context\" and \"question\", or \"messages\" in place of "
-              "\"text\"; also \"protect\": [TEXT,...] and \"protect_lines\": [[A,B],...]",
+      .help =
+          "read one JSON object a line from standard input and print one result a line: "
+          "{\"id\":...,\"text\":...}, or \"context\" and \"question\", or \"messages\" in place of "
+          "\"text\"; also \"protect\": [TEXT,...] and \"protect_lines\": [[A,B],...]",
       .more = "See JSON LINES." },
     { "resume", 0, PROMPTED, "prompt", "FILE", OPTION_IN(ONCE, options, resume),
       .help = "with --jsonl: leave out the ids that have a result in FILE" },
-    { "concurrency", 0, PROMPTED, "prompt", "N", OPTION_IN(INTEGER, options, concurrency),
-      .low = 1, .high = CONCURRENCY_MAX,
-      .help = "with --jsonl: answer N requests at a time (default 1)" },
+    { "concurrency", 0, PROMPTED, "prompt", "N", OPTION_IN(INTEGER, options, concurrency), .low = 1,
+      .high = CONCURRENCY_MAX, .help = "with --jsonl: answer N requests at a time (default 1)" },
 
     { "upstream", 0, IN_SERVE, "address", "URL", OPTION_IN(NAME, settings, url), .key = "url",
       .help = "stand in front of this server, such as http://127.0.0.1:8000/v1; its key comes from "
@@ -60,14 +60,16 @@ const option_row option_rows[] = {
               "--select-model. Rewrite is the paper's mode." },
     { "preset", 0, PROMPTED | IN_SERVE, "step 1", "NAME", OPTION_SETTING("preset", OWN, preset),
       .take = settings_take_preset, .choices = presets + 1, .fallback = "auto",
-      .help = "what step 1 looks for; untrusted cuts orders to the assistant from a context; plain, "
-              "instructed and instructed-math have no step 1",
-      .more = "Opinion removes the user's opinions, relevance what does not matter to the question; "
-              "auto looks for both in mode select, and is opinion in mode rewrite. Untrusted works "
-              "in mode select alone, on a context and a question that are given apart; it lowers "
-              "the risk of prompt injection and is no guarantee. Single, keep-original and "
-              "not-instructed are the paper's variants; plain, instructed and instructed-math are "
-              "its baselines." },
+      .help =
+          "what step 1 looks for; untrusted cuts orders to the assistant from a context; plain, "
+          "instructed and instructed-math have no step 1",
+      .more =
+          "Opinion removes the user's opinions, relevance what does not matter to the question; "
+          "auto looks for both in mode select, and is opinion in mode rewrite. Untrusted works "
+          "in mode select alone, on a context and a question that are given apart; it lowers "
+          "the risk of prompt injection and is no guarantee. Single, keep-original and "
+          "not-instructed are the paper's variants; plain, instructed and instructed-math are "
+          "its baselines." },
     { "threshold", 0, PROMPTED, "step 1", "X", OPTION_IN(REAL, options, threshold), .low = -1e6,
       .high = 1e6,
       .help = "select: keep a sentence if its log-odds of being needed are at least X; the default "
@@ -98,8 +100,7 @@ const option_row option_rows[] = {
     { "strict", 0, IN_SERVE, "step 1", NULL, OPTION_IN(FLAG, serve_flags, serve.strict),
       .help = "answer with an error, status 502, when step 1 was not used" },
 
-    { "model", 'm', PROMPTED | IN_EVAL, "model", "NAME|FILE",
-      OPTION_SETTING("model", NAME, model),
+    { "model", 'm', PROMPTED | IN_EVAL, "model", "NAME|FILE", OPTION_SETTING("model", NAME, model),
       .help = "a model of `s2a models`, a GGUF file, or with --url the name of a model on that "
               "server",
       .more = "Without it, the default model, or the server's first." },
@@ -109,14 +110,12 @@ const option_row option_rows[] = {
       .help = "an OpenAI-compatible server, such as http://127.0.0.1:8080/v1; its key comes from "
               "S2A_API_KEY",
       .more = "The key may stand in the configuration file, too, but never on the command line." },
-    { "backend", 0, PROMPTED | IN_EVAL, "model", NULL,
-      OPTION_SETTING("backend", OWN, backend), .take = settings_take_backend,
-      .choices = "llama|http|script",
-      .fallback = "llama",
+    { "backend", 0, PROMPTED | IN_EVAL, "model", NULL, OPTION_SETTING("backend", OWN, backend),
+      .take = settings_take_backend, .choices = "llama|http|script", .fallback = "llama",
       .help = "where the model runs: llama on this machine, http on a server (implied by --url); "
               "script replays the text file that --model names" },
-    { "backend", 0, IN_SERVE | IN_BENCH, "model", NULL,
-      OPTION_SETTING("backend", OWN, backend), .choices = "llama|script", .fallback = "llama",
+    { "backend", 0, IN_SERVE | IN_BENCH, "model", NULL, OPTION_SETTING("backend", OWN, backend),
+      .choices = "llama|script", .fallback = "llama",
       .help = "where the model runs: llama on this machine; script replays the text file that "
               "--model names" },
     { "prompts", 0, ANSWERS, "model", "DIR", OPTION_SETTING("prompts", NAME, prompts),
@@ -137,12 +136,13 @@ const option_row option_rows[] = {
       .more = "That is done where it is faster; the text is the same." },
     { "select-model", 0, ANSWERS, "model", "NAME|FILE|none",
       OPTION_SETTING("select_model", NAME, select_model),
-      .help = "select: a model on this machine judges in place of the one that answers; in front of "
-              "a server the default is 0.5b, if `s2a pull 0.5b` got it",
+      .help =
+          "select: a model on this machine judges in place of the one that answers; in front of "
+          "a server the default is 0.5b, if `s2a pull 0.5b` got it",
       .more = "The server is then sent the prompt once, without what should not count. None turns "
               "that off." },
-    { "kernels", 0, ANSWERS | IN_BENCH, "model", NULL,
-      OPTION_SETTING("kernels", SWITCH, kernels), .choices = "on|off", .fallback = "on",
+    { "kernels", 0, ANSWERS | IN_BENCH, "model", NULL, OPTION_SETTING("kernels", SWITCH, kernels),
+      .choices = "on|off", .fallback = "on",
       .help = "multiply by quantised weights with code of our own, where the processor has AVX-512 "
               "VNNI",
       .more = "It serves Q4_K, Q5_0, Q6_K and Q8_0; prompts are read more than twice as fast." },
@@ -154,18 +154,19 @@ const option_row option_rows[] = {
       OPTION_SETTING("step1_cache", INTEGER, step1_cache), .high = 65536, .fallback = "0",
       .help = "keep results of step 1, prompts included, in the user's cache directory, up to this "
               "size; 0: keep nothing",
-      .more = "The same prompt costs nothing the next time. The directory is "
-              "$XDG_CACHE_HOME/s2a/step1 or ~/.cache/s2a/step1; the oldest files go first, and only "
-              "their owner may read them." },
+      .more =
+          "The same prompt costs nothing the next time. The directory is "
+          "$XDG_CACHE_HOME/s2a/step1 or ~/.cache/s2a/step1; the oldest files go first, and only "
+          "their owner may read them." },
     { "timeout", 0, ANSWERS | IN_BENCH, "model", "SECONDS",
       OPTION_SETTING("timeout", REAL, timeout_s), .above = true, .high = 4000000,
       .help = "give up a step after so many seconds; a fraction is allowed" },
     { "api-key", 0, 0, "", "TEXT", OPTION_SETTING("api_key", NAME, api_key),
       .help = "the key of the server" },
 
-    { "temperature", 0, ANSWERS, "sampling", "X",
-      OPTION_SETTING("temperature", REAL, temperature), .high = 5, .fallback = "0.6",
-      .help = "sampling temperature, 0 to 5; 0 is greedy", .more = "The default is the paper's." },
+    { "temperature", 0, ANSWERS, "sampling", "X", OPTION_SETTING("temperature", REAL, temperature),
+      .high = 5, .fallback = "0.6", .help = "sampling temperature, 0 to 5; 0 is greedy",
+      .more = "The default is the paper's." },
     { "top-p", 0, ANSWERS, "sampling", "X", OPTION_SETTING("top_p", REAL, top_p), .above = true,
       .high = 1, .fallback = "0.9", .help = "nucleus sampling: more than 0, at most 1",
       .more = "The default is the paper's." },
@@ -201,8 +202,8 @@ const option_row option_rows[] = {
     { "compare", 0, IN_ATTEND, "output", NULL, OPTION_IN(FLAG, options, compare) }, /* is refused */
     { "json", 0, PROMPTED, "output", NULL, OPTION_IN(FLAG, options, json),
       .help = "print the whole result as JSON", .more = "See RESULT." },
-    { "json", 0, IN_PULL | IN_MODELS | IN_CALIBRATE, "output", NULL,
-      OPTION_IN(FLAG, options, json), .help = "print the result as JSON" },
+    { "json", 0, IN_PULL | IN_MODELS | IN_CALIBRATE, "output", NULL, OPTION_IN(FLAG, options, json),
+      .help = "print the result as JSON" },
     { "strict", 0, PROMPTED, "output", NULL, OPTION_IN(FLAG, options, strict),
       .help = "exit with status 4 when step 1 was not used" },
     { "no-color", 0, PROMPTED | IN_EVAL, "output", NULL, OPTION_IN(FLAG, options, no_color),
@@ -222,7 +223,8 @@ const option_row option_rows[] = {
               "answered. On other addresses it switches that check on. At most 64." },
     { "allow-origin", 0, IN_SERVE, "access and limits", "ORIGIN",
       OPTION_IN(OWN, serve_flags, origins), .take = serve_take_origin, .many = true,
-      .help = "let web pages of this origin, such as http://localhost:3000, ask and read the answers",
+      .help =
+          "let web pages of this origin, such as http://localhost:3000, ask and read the answers",
       .more = "On a loopback address without keys no others may. At most 64." },
     { "tls-cert", 0, IN_SERVE, "access and limits", "FILE", OPTION_IN(TEXT, serve_flags, tls_cert),
       .help = "PEM certificate; with --tls-key" },
@@ -237,8 +239,8 @@ const option_row option_rows[] = {
     { "workers", 0, IN_SERVE, "access and limits", "N",
       OPTION_IN(INTEGER, serve_flags, serve.workers), .low = 1, .high = 1024, .fallback = "16",
       .help = "requests in step 1 at a time" },
-    { "queue", 0, IN_SERVE, "access and limits", "N",
-      OPTION_IN(INTEGER, serve_flags, serve.queue), .low = 1, .high = 100000, .fallback = "256",
+    { "queue", 0, IN_SERVE, "access and limits", "N", OPTION_IN(INTEGER, serve_flags, serve.queue),
+      .low = 1, .high = 100000, .fallback = "256",
       .help = "requests that wait for a worker; more get status 503" },
     { "head-timeout-ms", 0, IN_SERVE, "access and limits", "N",
       OPTION_IN(INTEGER, serve_flags, serve.head_ms), .low = 100, .high = DAY_MS,
@@ -250,19 +252,18 @@ const option_row option_rows[] = {
       OPTION_IN(INTEGER, serve_flags, serve.upstream_idle_ms), .low = 1000, .high = DAY_MS,
       .fallback = "600000", .help = "give up a server that sends nothing for so long: status 504" },
     { "drain-ms", 0, IN_SERVE, "access and limits", "N", OPTION_IN(INTEGER, serve_flags, drain_ms),
-      .high = DAY_MS, .fallback = "30000",
-      .help = "let requests go on for so long after SIGTERM" },
+      .high = DAY_MS, .fallback = "30000", .help = "let requests go on for so long after SIGTERM" },
 
-    { "access-log", 0, IN_SERVE, "logging", "FILE",
-      OPTION_IN(TEXT, serve_flags, serve.access_log), .fallback = "-",
+    { "access-log", 0, IN_SERVE, "logging", "FILE", OPTION_IN(TEXT, serve_flags, serve.access_log),
+      .fallback = "-",
       .help = "write a line of JSON for each request; - is standard error, off is none" },
-    { "log-prompts", 0, IN_SERVE, "logging", NULL,
-      OPTION_IN(FLAG, serve_flags, serve.log_prompts), .help = "log the prompts, too" },
+    { "log-prompts", 0, IN_SERVE, "logging", NULL, OPTION_IN(FLAG, serve_flags, serve.log_prompts),
+      .help = "log the prompts, too" },
 
     { "quiet", 'q', ~(unsigned)IN_MODELS, "general", NULL, OPTION_IN(FLAG, options, quiet),
       .help = "no notes and no progress, only errors" },
-    { "verbose", 'v', ANSWERS | IN_CALIBRATE, "general", NULL,
-      OPTION_IN(LEVEL, options, verbose), .help = "what the backend does; twice: all it does" },
+    { "verbose", 'v', ANSWERS | IN_CALIBRATE, "general", NULL, OPTION_IN(LEVEL, options, verbose),
+      .help = "what the backend does; twice: all it does" },
     { "help", 'h', ~0u, "general", NULL, OPTION_IN(FLAG, options, help), .help = "this text" },
     { "version", 'V', PROMPTED | IN_SERVE, "general", NULL, OPTION_IN(FLAG, options, version),
       .help = "print the version" },
@@ -303,7 +304,10 @@ const option_row *option_of_key(const char *key)
 
 void option_variable(const option_row *row, char out[64])
 {
-    snprintf(out, 64, "%s%s", row->key ? "S2A_" : "", row->key ? row->key : row->env ? row->env : "");
+    snprintf(out, 64, "%s%s", row->key ? "S2A_" : "",
+             row->key   ? row->key
+             : row->env ? row->env
+                        : "");
     for (char *c = out; *c; c++)
         *c = (char)toupper((unsigned char)*c);
 }

@@ -8,6 +8,7 @@
 
 enum {
     OPTION_ROWS_MAX = 128, /* of one table, and of one command */
+    OPTION_LIST_MAX = 16,
 
     /* Commands; a row names those that have the option. */
     IN_ASK = 1,
@@ -30,8 +31,14 @@ typedef enum option_kind {
     OPTION_SWITCH,  /* bool: on or off */
     OPTION_INTEGER, /* an integer of 2, 4 or 8 bytes */
     OPTION_REAL,    /* double */
+    OPTION_LIST,    /* option_numbers: integers between commas, none twice */
     OPTION_OWN,     /* what take makes of it */
 } option_kind;
+
+typedef struct option_numbers {
+    uint32_t values[OPTION_LIST_MAX];
+    size_t count;
+} option_numbers;
 
 typedef struct option_row {
     const char *name;    /* without "--"; several rows have one name where commands differ in it */
@@ -52,8 +59,7 @@ typedef struct option_row {
     const char *fallback; /* the default, which is applied before all else */
     const char *key;      /* in the configuration file; the variable is then S2A_KEY */
     const char *env;      /* the variable of a row without a key: OPTION_TEXT */
-    const char *help;     /* begins with what it does; no full stop. Choices and the default
-                           * are added. NULL: read, and not listed anywhere */
+    const char *help;     /* no full stop; choices and the default are added. NULL: it is not listed */
     const char *more;     /* sentences that the manual adds */
 } option_row;
 
@@ -69,8 +75,9 @@ extern const size_t option_row_count;
 typedef struct option_command {
     const char *name;
     unsigned bit;
-    const char *argument; /* what its words are: "TEXT", "MODEL", "MODEL|FILE", choices; NULL = none */
-    const char *summary;  /* a line */
+    const char
+        *argument; /* what its words are: "TEXT", "MODEL", "MODEL|FILE", choices; NULL = none */
+    const char *summary;             /* a line */
     const char *usage, *about, *end; /* --help: before the options and after them; end may be "" */
     const option_row *rows;          /* of its own, listed before the common ones */
     size_t row_count;

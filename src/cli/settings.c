@@ -126,8 +126,8 @@ s2a_status settings_apply(settings *s, const char *key, const char *text, settin
     settings spare = { .mode = S2A_MODE_DEFAULT };
     const option_row *row = option_of_key(key);
     if (!row)
-        return error_set(err, S2A_ARGUMENT, "%s: no such setting; see the list in s2a(1), or remove it",
-                         where);
+        return error_set(err, S2A_ARGUMENT,
+                         "%s: no such setting; see the list in s2a(1), or remove it", where);
     s2a_status status = args_take(row, &spare, where, text, err);
     settings_source *from = &s->from[row - option_rows];
     if (status != S2A_OK || source < *from)

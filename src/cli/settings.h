@@ -1,5 +1,5 @@
-/* Settings that may come from a flag, from the environment (S2A_KEY) or from the configuration file,
- * in this order of precedence: the rows of option_table.h that have a key. One thread. */
+/* Settings: the rows of option_table.h that have a key. A value comes from a flag, from the environment
+ * (S2A_KEY) or from the configuration file, in this order of precedence. One thread. */
 #ifndef S2A_CLI_SETTINGS_H
 #define S2A_CLI_SETTINGS_H
 
@@ -15,7 +15,7 @@ typedef enum settings_source {
 
 typedef struct settings {
     char *model, *url, *prompts, *api_key, *select_model; /* owned; NULL = not given */
-    const char *backend;                   /* "llama", "http" or "script" */
+    const char *backend;                                  /* "llama", "http" or "script" */
     s2a_mode mode;
     s2a_preset preset;
     uint32_t threads, ctx, seed, max_tokens;
@@ -24,7 +24,7 @@ typedef struct settings {
     int32_t gpu_layers;
     bool draft, kernels;
     double temperature, top_p;
-    double timeout_s; /* 0 = the library's own limits */
+    double timeout_s;                      /* 0 = the library's own limits */
     settings_source from[OPTION_ROWS_MAX]; /* of the row of each key */
 } settings;
 
