@@ -13,7 +13,7 @@
 #define PRESET_OR(id, name) "|" name
 static const char presets[] = S2A_PRESET_MAP(PRESET_OR);
 
-/* There is no row for a key on purpose: everyone on the machine can read a command line. */
+/* A key is no option, on purpose: everyone on the machine can read a command line. */
 const option_row option_rows[] = {
     { "context", 0, PROMPTED, "prompt", "FILE", OPTION_IN(OWN, options, settings),
       .take = options_take_context, .many = true,
