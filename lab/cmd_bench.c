@@ -5,14 +5,16 @@
 #include "bench/prompt.h"
 #include "bench/run.h"
 #include "bench/worker.h"
+#include "cli/args.h"
 #include "cli/commands.h"
-#include "cli/getopt_exact.h"
+#include "cli/help.h"
 #include "cli/session.h"
 #include "cli/signals.h"
 #include "cli/store.h"
 #include "lab.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -20,53 +22,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_TOKENS_DEFAULT 64
 #define QUICK_MINUTES 14 /* the last run may take longer than it was guessed */
+_Static_assert(OPTION_LIST_MAX <= BENCH_LIST_MAX, "--lengths");
 #define BUILD_MS 3600000u
-
-enum {
-    SETTING_BASE = 256,
-    OPTION_QUICK = SETTING_BASE + SETTINGS_COUNT,
-    OPTION_LENGTHS,
-    OPTION_CONCURRENCY,
-    OPTION_REPEAT,
-    OPTION_MINUTES,
-    OPTION_SERVER,
-    OPTION_NO_SERVER,
-    OPTION_JSON,
-    OPTION_OUT,
-};
-
-static const struct option longs[] = {
-    { "model", required_argument, NULL, SETTING_BASE + SETTING_MODEL },
-    { "backend", required_argument, NULL, SETTING_BASE + SETTING_BACKEND },
-    { "threads", required_argument, NULL, SETTING_BASE + SETTING_THREADS },
-    { "kernels", required_argument, NULL, SETTING_BASE + SETTING_KERNELS },
-    { "ctx", required_argument, NULL, SETTING_BASE + SETTING_CTX },
-    { "gpu-layers", required_argument, NULL, SETTING_BASE + SETTING_GPU_LAYERS },
-    { "seed", required_argument, NULL, SETTING_BASE + SETTING_SEED },
-    { "max-tokens", required_argument, NULL, SETTING_BASE + SETTING_MAX_TOKENS },
-    { "timeout", required_argument, NULL, SETTING_BASE + SETTING_TIMEOUT },
-    { "quick", no_argument, NULL, OPTION_QUICK },
-    { "lengths", required_argument, NULL, OPTION_LENGTHS },
-    { "concurrency", required_argument, NULL, OPTION_CONCURRENCY },
-    { "repeat", required_argument, NULL, OPTION_REPEAT },
-    { "minutes", required_argument, NULL, OPTION_MINUTES },
-    { "server", required_argument, NULL, OPTION_SERVER },
-    { "no-server", no_argument, NULL, OPTION_NO_SERVER },
-    { "json", no_argument, NULL, OPTION_JSON },
-    { "out", required_argument, NULL, OPTION_OUT },
-    { "quiet", no_argument, NULL, 'q' },
-    { "verbose", no_argument, NULL, 'v' },
-    { "help", no_argument, NULL, 'h' },
-    { NULL, 0, NULL, 0 },
-};
 
 typedef struct bench_command {
     options base; /* settings, json, quiet, verbose, help */
     bench_options run;
+    option_numbers lengths, concurrency; /* empty: not given */
     const char *server, *out;
-    bool no_server, minutes_given;
+    bool no_server;
     term term;
     progress progress;
 } bench_command;
@@ -79,116 +44,67 @@ static int by_size(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Numbers between commas, none twice. */
-static s2a_status list_read(const char *where, const char *text, int64_t low, int64_t high,
-                            uint32_t *out, size_t *count, s2a_error *err)
-{
-    *count = 0;
-    for (const char *p = text; *p;) {
-        char part[24];
-        int64_t value = 0;
-        size_t n = strcspn(p, ",");
-        snprintf(part, sizeof part, "%.*s", n < sizeof part ? (int)n : (int)sizeof part - 1, p);
-        s2a_status status = settings_integer(where, part, low, high, &value, err);
-        if (status != S2A_OK)
-            return status;
-        for (size_t i = 0; i < *count; i++)
-            if (out[i] == value)
-                return error_set(err, S2A_ARGUMENT, "%s: %s is there twice", where, part);
-        if (*count == BENCH_LIST_MAX)
-            return error_set(err, S2A_ARGUMENT, "%s: more than %u values", where, BENCH_LIST_MAX);
-        out[(*count)++] = (uint32_t)value;
-        p += n + (p[n] == ',');
-    }
-    return *count > 0 ? S2A_OK : error_set(err, S2A_ARGUMENT, "%s: it is empty", where);
-}
+static const option_row rows[] = {
+    { "quick", 0, IN_BENCH, "measurement", NULL, OPTION_IN(FLAG, bench_command, run.quick),
+      .help = "a first reading, in less than 15 minutes" },
+    { "lengths", 0, IN_BENCH, "measurement", "LIST", OPTION_IN(LIST, bench_command, lengths),
+      .low = BENCH_PROMPT_TOKENS_MIN, .high = BENCH_PROMPT_TOKENS_MAX,
+      .help = "tokens of the prompts, by commas (default 200,1000,4000,16000; with --quick "
+              "200,1000,4000); ratios are those of the first" },
+    { "concurrency", 0, IN_BENCH, "measurement", "LIST",
+      OPTION_IN(LIST, bench_command, concurrency), .low = 1, .high = BENCH_CONCURRENCY_MAX,
+      .help = "requests at once, at the first length (default 1,4,8; with --quick 1,8)" },
+    { "repeat", 0, IN_BENCH, "measurement", "N",
+      OPTION_IN(INTEGER, bench_command, run.repetitions), .low = 1, .high = 1000,
+      .help = "runs of each (default 5; with --quick 3)" },
+    { "minutes", 0, IN_BENCH, "measurement", "X", OPTION_IN(REAL, bench_command, run.minutes),
+      .above = true, .high = 100000,
+      .help = "stop starting new runs after X minutes (default: no limit; with --quick 14)",
+      .more = "A run that would take longer, judged by those before, is not started." },
+    { "max-tokens", 0, IN_BENCH, "measurement", "N",
+      OPTION_SETTING("max_tokens", INTEGER, max_tokens), .low = 1, .high = 16777216,
+      .fallback = "64", .help = "end an answer after N tokens" },
+    { "seed", 0, IN_BENCH, "measurement", "N", OPTION_SETTING("seed", INTEGER, seed),
+      .high = 4294967295.0, .fallback = "0",
+      .help = "seed of the prompts; all generation is greedy" },
+    { "server", 0, IN_BENCH, "measurement", "FILE", OPTION_IN(TEXT, bench_command, server),
+      .help = "the llama-server to compare with (default: the one that scripts/build-peer.sh "
+              "makes)" },
+    { "no-server", 0, IN_BENCH, "measurement", NULL, OPTION_IN(FLAG, bench_command, no_server),
+      .help = "measure without llama-server", .more = "Figures that need it are then null." },
+    { "threads", 0, IN_BENCH, "model", "N", OPTION_SETTING("threads", INTEGER, threads),
+      .high = 1024, .fallback = "0", .help = "CPU threads; 0: as many as there are cores" },
+    { "ctx", 0, IN_BENCH, "model", "N", OPTION_SETTING("ctx", INTEGER, ctx), .high = 16777216,
+      .fallback = "0", .help = "KV cells of each process; 0: what the plan needs" },
+    { "json", 0, IN_BENCH, "output", NULL, OPTION_IN(FLAG, bench_command, base.json),
+      .help = "print one object: the figures, and under \"detail\" all that was measured" },
+    { "out", 0, IN_BENCH, "output", "DIR", OPTION_IN(NAME, bench_command, out),
+      .help = "the directory of CSV files, bench.json, verdict.txt, plots as SVG and PNG" },
+    { "verbose", 'v', IN_BENCH, "output", NULL, OPTION_IN(LEVEL, bench_command, base.verbose),
+      .help = "a line for each run" },
+};
 
-static s2a_status value_take(bench_command *c, int code, const char *value, s2a_error *err)
-{
-    int64_t n = 0;
-    s2a_status status = S2A_OK;
-    switch (code) {
-    case OPTION_LENGTHS:
-        return list_read("--lengths", value, BENCH_PROMPT_TOKENS_MIN, BENCH_PROMPT_TOKENS_MAX,
-                         c->run.lengths, &c->run.length_count, err);
-    case OPTION_CONCURRENCY:
-        return list_read("--concurrency", value, 1, BENCH_CONCURRENCY_MAX, c->run.concurrency,
-                         &c->run.concurrency_count, err);
-    case OPTION_REPEAT:
-        status = settings_integer("--repeat", value, 1, 1000, &n, err);
-        c->run.repetitions = (uint32_t)n;
-        return status;
-    case OPTION_MINUTES:
-        c->minutes_given = true;
-        return settings_number("--minutes", value, 0, true, 100000, &c->run.minutes, err);
-    case OPTION_SERVER:
-        c->server = value;
-        return S2A_OK;
-    case OPTION_OUT:
-        c->out = value;
-        return *value ? S2A_OK
-                      : error_set(err, S2A_ARGUMENT, "--out: it is empty; name a directory");
-    default:
-        return settings_apply_flag(&c->base.settings, (settings_id)(code - SETTING_BASE), value,
-                                   err);
-    }
-}
+const option_command command_bench = {
+    .name = "bench",
+    .bit = IN_BENCH,
+    .summary = "measure it against llama-server",
+    .usage = "s2a bench [options]",
+    .about = "Measures select and rewrite against two calls to llama-server with the paper's prompt,\n"
+             "plain and with its speculation, and against one plain call: same model file, prompts\n"
+             "and threads, in turns. Prints a verdict on each goal (docs/bench.md).",
+    .end = "examples:\n"
+           "  s2a bench --quick\n"
+           "  s2a bench --out bench --json > bench.json\n"
+           "  s2a bench --lengths 200 --concurrency 1 --repeat 9 --no-server\n",
+    .rows = rows,
+    .row_count = sizeof rows / sizeof rows[0],
+};
 
-static void bare_take(bench_command *c, int code)
+static size_t list_or(const option_numbers *given, uint32_t *out, const uint32_t *values, size_t n)
 {
-    switch (code) {
-    case OPTION_QUICK:
-        c->run.quick = true;
-        break;
-    case OPTION_NO_SERVER:
-        c->no_server = true;
-        break;
-    case OPTION_JSON:
-        c->base.json = true;
-        break;
-    case 'q':
-        c->base.quiet = true;
-        break;
-    case 'v':
-        c->base.verbose = 1;
-        break;
-    case 'h':
-        c->base.help = true;
-        break;
-    }
-}
-
-static s2a_status flags_take(bench_command *c, int argc, char **argv, s2a_error *err)
-{
-    s2a_status status = S2A_OK;
-    opterr = 0;
-    optind = 1;
-    while (status == S2A_OK && !c->base.help) {
-        int code = getopt_exact(argc, argv, ":m:qvh", longs);
-        if (code == -1)
-            break;
-        if (code == '?' || code == ':')
-            status = error_set(err, S2A_ARGUMENT, "%.60s: %s; see s2a bench --help",
-                               argv[optind - 1],
-                               code == ':' ? "its value is missing" : "no such option");
-        else if (code == 'm')
-            status = value_take(c, SETTING_BASE + SETTING_MODEL, optarg, err);
-        else if (optarg)
-            status = value_take(c, code, optarg, err);
-        else
-            bare_take(c, code);
-    }
-    if (status == S2A_OK && !c->base.help && optind < argc)
-        status = error_set(err, S2A_ARGUMENT, "bench: \"%.40s\" is one word too many; it takes "
-                                              "options only",
-                           argv[optind]);
-    return status;
-}
-
-static void list_default(uint32_t *out, size_t *count, const uint32_t *values, size_t n)
-{
-    if (*count == 0)
-        memcpy(out, values, (*count = n) * sizeof *out);
+    n = given->count ? given->count : n;
+    memcpy(out, given->count ? given->values : values, n * sizeof *out);
+    return n;
 }
 
 static void defaults_fill(bench_command *c)
@@ -196,22 +112,26 @@ static void defaults_fill(bench_command *c)
     static const uint32_t lengths[] = { 200, 1000, 4000, 16000 };
     static const uint32_t at_once[] = { 1, 4, 8 }, quick_at_once[] = { 1, 8 };
     bench_options *o = &c->run;
-    list_default(o->lengths, &o->length_count, lengths, o->quick ? 3 : 4);
-    list_default(o->concurrency, &o->concurrency_count, o->quick ? quick_at_once : at_once,
-                 o->quick ? 2 : 3);
+    o->length_count = list_or(&c->lengths, o->lengths, lengths, o->quick ? 3 : 4);
+    o->concurrency_count = list_or(&c->concurrency, o->concurrency,
+                                   o->quick ? quick_at_once : at_once, o->quick ? 2 : 3);
     qsort(o->concurrency, o->concurrency_count, sizeof *o->concurrency, by_size);
     if (o->repetitions == 0)
         o->repetitions = o->quick ? 3 : 5;
-    if (o->quick && !c->minutes_given)
+    if (o->quick && o->minutes <= 0)
         o->minutes = QUICK_MINUTES;
 }
 
 static s2a_status options_take(bench_command *c, int argc, char **argv, s2a_error *err)
 {
     settings *set = &c->base.settings;
-    s2a_status status = flags_take(c, argc, argv, err);
+    s2a_status status = args_read(&command_bench, c, argc, argv, err);
     if (status != S2A_OK || c->base.help)
         return status;
+    if (optind < argc)
+        return error_set(err, S2A_ARGUMENT,
+                         "bench: \"%.40s\" is one word too many; it takes options only",
+                         argv[optind]);
     defaults_fill(c);
     if (c->server && c->no_server)
         return error_set(err, S2A_ARGUMENT, "--server and --no-server: give one of them");
@@ -220,8 +140,6 @@ static s2a_status options_take(bench_command *c, int argc, char **argv, s2a_erro
         status = error_set(err, S2A_ARGUMENT,
                            "bench: it measures this machine, not a server; leave the URL out, or "
                            "give --backend llama");
-    if (set->from[SETTING_MAX_TOKENS] == SETTINGS_DEFAULT)
-        set->max_tokens = MAX_TOKENS_DEFAULT;
     return status;
 }
 
@@ -428,7 +346,6 @@ int cmd_bench(int argc, char **argv)
         term_say("out of memory");
         return EXIT_FAILED;
     }
-    settings_init(&c->base.settings);
     s2a_status status = options_take(c, argc, argv, &err);
     term_init(&c->term, true, c->base.quiet);
     progress_init(&c->progress, &c->term);
@@ -437,7 +354,7 @@ int cmd_bench(int argc, char **argv)
         term_say("%s", err.message);
         code = status == S2A_NOMEM ? EXIT_FAILED : EXIT_USAGE;
     } else if (c->base.help) {
-        fputs(help_bench, stdout);
+        help_print(&command_bench);
     } else {
         s2a_cancel *cancel = s2a_cancel_new(); /* never freed: a signal may come until the end */
         c->run.cancel = cancel;

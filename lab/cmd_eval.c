@@ -3,8 +3,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/sha256.h"
+#include "cli/args.h"
 #include "cli/commands.h"
-#include "cli/getopt_exact.h"
+#include "cli/help.h"
 #include "cli/session.h"
 #include "cli/signals.h"
 #include "cli/store.h"
@@ -14,6 +15,7 @@
 #include "lab.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -21,83 +23,26 @@
 #include <string.h>
 
 #define STORE_DEFAULT "s2a-eval.sqlite"
-#define MAX_TOKENS_DEFAULT 512
 #define BOOTSTRAP_ROUNDS 2000
-
-enum {
-    SETTING_BASE = 256,
-    OPTION_DATA = SETTING_BASE + SETTINGS_COUNT,
-    OPTION_ARMS,
-    OPTION_LIMIT,
-    OPTION_STORE,
-    OPTION_SEEDS,
-    OPTION_CONCURRENCY,
-    OPTION_K,
-    OPTION_BAD_ROWS,
-    OPTION_JUDGE_MODEL,
-    OPTION_JUDGE_URL,
-    OPTION_NO_JUDGE,
-    OPTION_NO_ANSWERS,
-    OPTION_JSON,
-    OPTION_OUT,
-    OPTION_COMMAND,
-    OPTION_NO_COLOR,
-};
-
-static const struct option longs[] = {
-    { "model", required_argument, NULL, SETTING_BASE + SETTING_MODEL },
-    { "backend", required_argument, NULL, SETTING_BASE + SETTING_BACKEND },
-    { "url", required_argument, NULL, SETTING_BASE + SETTING_URL },
-    { "prompts", required_argument, NULL, SETTING_BASE + SETTING_PROMPTS },
-    { "threads", required_argument, NULL, SETTING_BASE + SETTING_THREADS },
-    { "ctx", required_argument, NULL, SETTING_BASE + SETTING_CTX },
-    { "gpu-layers", required_argument, NULL, SETTING_BASE + SETTING_GPU_LAYERS },
-    { "draft", required_argument, NULL, SETTING_BASE + SETTING_DRAFT },
-    { "select-model", required_argument, NULL, SETTING_BASE + SETTING_SELECT_MODEL },
-    { "kernels", required_argument, NULL, SETTING_BASE + SETTING_KERNELS },
-    { "kv-bits", required_argument, NULL, SETTING_BASE + SETTING_KV_BITS },
-    { "temperature", required_argument, NULL, SETTING_BASE + SETTING_TEMPERATURE },
-    { "top-p", required_argument, NULL, SETTING_BASE + SETTING_TOP_P },
-    { "seed", required_argument, NULL, SETTING_BASE + SETTING_SEED },
-    { "max-tokens", required_argument, NULL, SETTING_BASE + SETTING_MAX_TOKENS },
-    { "timeout", required_argument, NULL, SETTING_BASE + SETTING_TIMEOUT },
-    { "data", required_argument, NULL, OPTION_DATA },
-    { "arms", required_argument, NULL, OPTION_ARMS },
-    { "limit", required_argument, NULL, OPTION_LIMIT },
-    { "store", required_argument, NULL, OPTION_STORE },
-    { "seeds", required_argument, NULL, OPTION_SEEDS },
-    { "concurrency", required_argument, NULL, OPTION_CONCURRENCY },
-    { "k", required_argument, NULL, OPTION_K },
-    { "bad-rows", required_argument, NULL, OPTION_BAD_ROWS },
-    { "judge-model", required_argument, NULL, OPTION_JUDGE_MODEL },
-    { "judge-url", required_argument, NULL, OPTION_JUDGE_URL },
-    { "no-judge", no_argument, NULL, OPTION_NO_JUDGE },
-    { "no-answers", no_argument, NULL, OPTION_NO_ANSWERS },
-    { "json", no_argument, NULL, OPTION_JSON },
-    { "out", required_argument, NULL, OPTION_OUT },
-    { "command", required_argument, NULL, OPTION_COMMAND },
-    { "no-color", no_argument, NULL, OPTION_NO_COLOR },
-    { "quiet", no_argument, NULL, 'q' },
-    { "verbose", no_argument, NULL, 'v' },
-    { "help", no_argument, NULL, 'h' },
-    { NULL, 0, NULL, 0 },
-};
+_Static_assert(OPTION_LIST_MAX <= EVAL_K_MAX, "--k");
 
 typedef struct eval_options {
     options base; /* settings, json, quiet, verbose, help */
     const char *what; /* a task's name, or "report" */
     eval_data_options data;
+    option_numbers k;
     eval_settings run;
     const char *stores[32];
     size_t store_count;
-    const char *judge_model, *judge_url, *out, *command;
+    const char *bad_rows, *judge_model, *judge_url, *out, *command;
     bool no_judge;
 } eval_options;
 
 /* ---- options ---------------------------------------------------------------------------- */
 
-static s2a_status arms_read(eval_options *o, const char *text, s2a_error *err)
+static s2a_status arms_read(void *at, const char *where, const char *text, s2a_error *err)
 {
+    eval_options *o = at;
     o->run.arm_count = 0;
     for (const char *p = text; *p;) {
         size_t n = strcspn(p, ",");
@@ -110,7 +55,7 @@ static s2a_status arms_read(eval_options *o, const char *text, s2a_error *err)
             buf_init(&known, 400);
             for (size_t i = 0; i < arm_count; i++)
                 buf_addf(&known, "%s%s", i ? ", " : "", arms[i].name);
-            error_set(err, S2A_ARGUMENT, "--arms: \"%.*s\" %s; give some of %s", (int)n, p,
+            error_set(err, S2A_ARGUMENT, "%s: \"%.*s\" %s; give some of %s", where, (int)n, p,
                       a ? "is there twice" : "is no arm", known.data ? known.data : "");
             buf_free(&known);
             return S2A_ARGUMENT;
@@ -118,116 +63,83 @@ static s2a_status arms_read(eval_options *o, const char *text, s2a_error *err)
         o->run.arms[o->run.arm_count++] = a;
         p += n + (p[n] == ',');
     }
-    return o->run.arm_count > 0 ? S2A_OK : error_set(err, S2A_ARGUMENT, "--arms: it is empty");
+    return o->run.arm_count > 0 ? S2A_OK : error_set(err, S2A_ARGUMENT, "%s: it is empty", where);
 }
 
-static s2a_status k_read(eval_options *o, const char *text, s2a_error *err)
+static s2a_status store_read(void *at, const char *where, const char *text, s2a_error *err)
 {
-    o->data.k_count = 0;
-    for (const char *p = text; *p;) {
-        char part[16];
-        size_t n = strcspn(p, ",");
-        int64_t k = 0;
-        snprintf(part, sizeof part, "%.*s", n < sizeof part ? (int)n : (int)sizeof part - 1, p);
-        s2a_status status = settings_integer("--k", part, 1, 64, &k, err);
-        if (status != S2A_OK)
-            return status;
-        for (size_t i = 0; i < o->data.k_count; i++)
-            if (o->data.k[i] == k)
-                return error_set(err, S2A_ARGUMENT, "--k: %d is there twice", (int)k);
-        if (o->data.k_count == EVAL_K_MAX)
-            return error_set(err, S2A_ARGUMENT, "--k: more than %d values", EVAL_K_MAX);
-        o->data.k[o->data.k_count++] = (int)k;
-        p += n + (p[n] == ',');
-    }
-    return o->data.k_count > 0 ? S2A_OK : error_set(err, S2A_ARGUMENT, "--k: it is empty");
+    eval_options *o = at;
+    if (o->store_count == sizeof o->stores / sizeof o->stores[0])
+        return error_set(err, S2A_ARGUMENT, "%s: given too often", where);
+    o->stores[o->store_count++] = text;
+    return S2A_OK;
 }
 
-static s2a_status count_read(const char *where, const char *text, int64_t low, int64_t high,
-                             uint32_t *out, s2a_error *err)
-{
-    int64_t value = 0;
-    s2a_status status = settings_integer(where, text, low, high, &value, err);
-    if (status == S2A_OK)
-        *out = (uint32_t)value;
-    return status;
-}
+static const option_row rows[] = {
+    { "data", 0, IN_EVAL, "experiment", "FILE", OPTION_IN(TEXT, eval_options, data.path),
+      .help = "a published data file, JSON lines or one array; without it, a small sample" },
+    { "arms", 0, IN_EVAL, "experiment", "LIST", OPTION_IN(OWN, eval_options, base),
+      .take = arms_read,
+      .choices = "plain|oracle|instructed|cot|rewrite|single|keep-original|not-instructed|select|"
+                 "select-50|select-20",
+      .help = "the ways to answer, by commas; the default depends on the task (docs/eval.md)" },
+    { "limit", 0, IN_EVAL, "experiment", "N", OPTION_IN(INTEGER, eval_options, data.limit),
+      .low = 1, .high = 100000000, .help = "a fixed pseudo-random subset of N items" },
+    { "seeds", 0, IN_EVAL, "experiment", "N", OPTION_IN(INTEGER, eval_options, run.seeds),
+      .low = 1, .high = 1000, .fallback = "1",
+      .help = "each item N times, with --seed and those that follow" },
+    { "k", 0, IN_EVAL, "experiment", "LIST", OPTION_IN(LIST, eval_options, k), .low = 1,
+      .high = 64, .fallback = "1,2,4,8", .help = "math: numbers of distractors, by commas" },
+    { "bad-rows", 0, IN_EVAL, "experiment", NULL, OPTION_IN(CHOICE, eval_options, bad_rows),
+      .choices = "skip|refuse", .fallback = "skip",
+      .help = "leave bad rows out, each of which is reported, or end with an error" },
+    { "judge-model", 0, IN_EVAL, "experiment", "NAME|FILE",
+      OPTION_IN(TEXT, eval_options, judge_model),
+      .help = "argument, injection: the model that rates the answers; otherwise the model itself" },
+    { "judge-url", 0, IN_EVAL, "experiment", "URL", OPTION_IN(TEXT, eval_options, judge_url),
+      .help = "argument, injection: the server whose model rates the answers" },
+    { "no-judge", 0, IN_EVAL, "experiment", NULL, OPTION_IN(FLAG, eval_options, no_judge),
+      .help = "argument, injection: do not rate the answers" },
+    { "no-answers", 0, IN_EVAL, "experiment", NULL, OPTION_IN(FLAG, eval_options, run.no_answers),
+      .help = "step 1 alone; prune and labelled do so in any case" },
+    { "concurrency", 0, IN_EVAL, "experiment", "N",
+      OPTION_IN(INTEGER, eval_options, run.concurrency), .low = 1, .high = 1024, .fallback = "1",
+      .help = "items at a time" },
+    { "store", 0, IN_EVAL, "results", "FILE", OPTION_IN(OWN, eval_options, base),
+      .take = store_read,
+      .help = "the SQLite file that results go to as they come (default " STORE_DEFAULT "); the same "
+              "command goes on where it was stopped; report reads several" },
+    { "json", 0, IN_EVAL, "results", NULL, OPTION_IN(FLAG, eval_options, base.json),
+      .help = "print one object with figures and items in place of the table" },
+    { "out", 0, IN_EVAL, "results", "DIR", OPTION_IN(TEXT, eval_options, out),
+      .help = "report: the directory of index.html, CSV, Markdown, SVG and PNG" },
+    { "command", 0, IN_EVAL, "results", "TEXT", OPTION_IN(TEXT, eval_options, command),
+      .help = "report: how the results were made, shown at the top" },
+    { "max-tokens", 0, IN_EVAL, "sampling", "N",
+      OPTION_SETTING("max_tokens", INTEGER, max_tokens), .low = 1, .high = 16777216,
+      .fallback = "512", .help = "end an answer after N tokens" },
+};
 
-static s2a_status value_take(eval_options *o, int code, const char *value, s2a_error *err)
-{
-    uint32_t n = 0;
-    s2a_status status = S2A_OK;
-    switch (code) {
-    case OPTION_DATA:
-        o->data.path = value;
-        break;
-    case OPTION_ARMS:
-        return arms_read(o, value, err);
-    case OPTION_LIMIT:
-        status = count_read("--limit", value, 1, 100000000, &n, err);
-        o->data.limit = n;
-        break;
-    case OPTION_STORE:
-        if (o->store_count == sizeof o->stores / sizeof o->stores[0])
-            return error_set(err, S2A_ARGUMENT, "--store: given too often");
-        o->stores[o->store_count++] = value;
-        break;
-    case OPTION_SEEDS:
-        return count_read("--seeds", value, 1, 1000, &o->run.seeds, err);
-    case OPTION_CONCURRENCY:
-        return count_read("--concurrency", value, 1, 1024, &o->run.concurrency, err);
-    case OPTION_K:
-        return k_read(o, value, err);
-    case OPTION_BAD_ROWS:
-        o->data.refuse = !strcmp(value, "refuse");
-        if (!o->data.refuse && strcmp(value, "skip") != 0)
-            return error_set(err, S2A_ARGUMENT, "--bad-rows: \"%.40s\"; give skip or refuse", value);
-        break;
-    case OPTION_JUDGE_MODEL:
-        o->judge_model = value;
-        break;
-    case OPTION_JUDGE_URL:
-        o->judge_url = value;
-        break;
-    case OPTION_OUT:
-        o->out = value;
-        break;
-    case OPTION_COMMAND:
-        o->command = value;
-        break;
-    default:
-        return settings_apply_flag(&o->base.settings, (settings_id)(code - SETTING_BASE), value,
-                                   err);
-    }
-    return status;
-}
-
-static void bare_take(eval_options *o, int code)
-{
-    switch (code) {
-    case OPTION_JSON:
-        o->base.json = true;
-        break;
-    case OPTION_NO_JUDGE:
-        o->no_judge = true;
-        break;
-    case OPTION_NO_ANSWERS:
-        o->run.no_answers = true;
-        break;
-    case OPTION_NO_COLOR:
-        o->base.no_color = true;
-        break;
-    case 'q':
-        o->base.quiet = true;
-        break;
-    case 'v':
-        o->base.verbose += o->base.verbose < 2;
-        break;
-    case 'h':
-        o->base.help = true;
-        break;
-    }
-}
+const option_command command_eval = {
+    .name = "eval",
+    .bit = IN_EVAL,
+    .argument = "qa|argument|math|math-hard|rag|clean|injection|ordinary|prune|labelled|report",
+    .summary = "run the experiments of the paper",
+    .usage = "s2a eval TASK [options]\n"
+             "       s2a eval report --out DIR [--store FILE]...",
+    .about = "Runs an experiment: the same items answered in several ways (arms).\n"
+             "\n"
+             "tasks: of the paper     qa, argument, math, math-hard, rag, clean\n"
+             "       what step 1 does ordinary (nothing is to go), prune (passages and questions),\n"
+             "                        injection (orders in untrusted text), labelled (data/labelled)\n"
+             "       docs/eval.md says what each reads and counts",
+    .end = "examples:\n"
+           "  s2a eval qa --arms plain,oracle,rewrite --limit 30 --temperature 0\n"
+           "  s2a eval math --data gsm8k.jsonl --k 1,4 --store math.sqlite --json > math.json\n"
+           "  s2a eval report --store math.sqlite --out report\n",
+    .rows = rows,
+    .row_count = sizeof rows / sizeof rows[0],
+};
 
 static s2a_status words_take(eval_options *o, int argc, char **argv, s2a_error *err)
 {
@@ -252,33 +164,18 @@ static s2a_status words_take(eval_options *o, int argc, char **argv, s2a_error *
     if (o->store_count > 1)
         return error_set(err, S2A_ARGUMENT, "--store: given twice; only eval report reads several");
     o->run.task = o->data.task;
-    return o->run.arm_count > 0 ? S2A_OK : arms_read(o, eval_task_arms(o->run.task), err);
+    return o->run.arm_count > 0 ? S2A_OK : arms_read(o, "--arms", eval_task_arms(o->run.task), err);
 }
 
 static s2a_status options_take(eval_options *o, int argc, char **argv, s2a_error *err)
 {
-    s2a_status status = S2A_OK;
-    o->run.seeds = o->run.concurrency = 1;
-    memcpy(o->data.k, (int[]){ 1, 2, 4, 8 }, 4 * sizeof o->data.k[0]);
-    o->data.k_count = 4;
-    opterr = 0;
-    optind = 1;
-    while (status == S2A_OK && !o->base.help) {
-        int code = getopt_exact(argc, argv, ":m:qvh", longs);
-        if (code == -1)
-            break;
-        if (code == '?' || code == ':')
-            status = error_set(err, S2A_ARGUMENT, "%.60s: %s; see s2a eval --help", argv[optind - 1],
-                               code == ':' ? "its value is missing" : "no such option");
-        else if (code == 'm')
-            status = value_take(o, SETTING_BASE + SETTING_MODEL, optarg, err);
-        else if (optarg)
-            status = value_take(o, code, optarg, err);
-        else
-            bare_take(o, code);
-    }
+    s2a_status status = args_read(&command_eval, o, argc, argv, err);
     if (status != S2A_OK || o->base.help)
         return status;
+    for (size_t i = 0; i < o->k.count; i++)
+        o->data.k[i] = (int)o->k.values[i];
+    o->data.k_count = o->k.count;
+    o->data.refuse = !strcmp(o->bad_rows, "refuse");
     status = words_take(o, argc, argv, err);
     if (status == S2A_OK)
         status = settings_from_environment(&o->base.settings, err);
@@ -286,8 +183,6 @@ static s2a_status options_take(eval_options *o, int argc, char **argv, s2a_error
         status = settings_from_file(&o->base.settings, err);
     if (status == S2A_OK && strcmp(o->what, "report") != 0)
         status = settings_settle(&o->base.settings, err);
-    if (o->base.settings.from[SETTING_MAX_TOKENS] == SETTINGS_DEFAULT)
-        o->base.settings.max_tokens = MAX_TOKENS_DEFAULT;
     return status;
 }
 
@@ -524,10 +419,10 @@ static s2a_status judge_open(eval_options *o, session *s, options *judge_options
     judge_options->quiet = o->base.quiet;
     s2a_status status = S2A_OK;
     if (o->judge_model)
-        status = settings_apply(&judge_options->settings, SETTING_MODEL, o->judge_model,
+        status = settings_apply(&judge_options->settings, "model", o->judge_model,
                                 SETTINGS_FLAG, "--judge-model", err);
     if (status == S2A_OK && o->judge_url)
-        status = settings_apply(&judge_options->settings, SETTING_URL, o->judge_url, SETTINGS_FLAG,
+        status = settings_apply(&judge_options->settings, "url", o->judge_url, SETTINGS_FLAG,
                                 "--judge-url", err);
     if (status == S2A_OK)
         status = settings_settle(&judge_options->settings, err);
@@ -678,7 +573,6 @@ int cmd_eval(int argc, char **argv)
 {
     eval_options o = { 0 };
     s2a_error err = { .status = S2A_OK };
-    settings_init(&o.base.settings);
     s2a_status status = options_take(&o, argc, argv, &err);
     session s = { .o = &o.base };
     term_init(&s.term, o.base.no_color, o.base.quiet);
@@ -688,7 +582,7 @@ int cmd_eval(int argc, char **argv)
         term_say("%s", err.message);
         code = status == S2A_NOMEM ? EXIT_FAILED : EXIT_USAGE;
     } else if (o.base.help) {
-        fputs(help_eval, stdout);
+        help_print(&command_eval);
     } else if (!strcmp(o.what, "report")) {
         code = run_report(&o);
     } else {

@@ -3,6 +3,8 @@
 #ifndef S2A_LAB_H
 #define S2A_LAB_H
 
+#include "cli/option_table.h"
+
 /* Commands, as those of cli/commands.h. */
 int cmd_eval(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
@@ -10,9 +12,9 @@ int cmd_bench(int argc, char **argv);
 int cmd_bench_worker(int argc, char **argv);
 int cmd_probe(int argc, char **argv);
 
-/* What --help prints. */
+extern const option_command command_eval, command_bench;
+
+/* What s2a-lab --help prints. */
 extern const char help_lab[];
-extern const char help_eval[];
-extern const char help_bench[];
 
 #endif

@@ -126,7 +126,7 @@ static int run(int argc, char **argv, bool answer)
         term_say("%s", err.message);
         code = status == S2A_NOMEM ? EXIT_FAILED : EXIT_USAGE;
     } else if (o.help) {
-        fputs(answer ? help_ask : help_attend, stdout);
+        help_print(answer ? &command_ask : &command_attend);
     } else if (o.version) {
         help_version();
     } else {

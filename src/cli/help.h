@@ -1,13 +1,15 @@
-/* What --help and --version print. */
+/* The tool's commands, and what --help and --version print. */
 #ifndef S2A_CLI_HELP_H
 #define S2A_CLI_HELP_H
 
-extern const char help_main[];
-extern const char help_ask[];
-extern const char help_attend[];
-extern const char help_calibrate[];
-extern const char help_serve[];
+#include "cli/option_table.h"
 
+extern const option_command command_ask, command_attend, command_serve, command_pull,
+    command_models, command_calibrate;
+
+extern const char help_main[];
+
+void help_print(const option_command *command);
 void help_version(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* The command line of `s2a ask` and `s2a attend`. One thread. */
+/* What the commands were told, and the command line of `s2a ask` and `s2a attend`. One thread. */
 #ifndef S2A_CLI_OPTIONS_H
 #define S2A_CLI_OPTIONS_H
 
@@ -30,6 +30,20 @@ typedef struct options {
     int verbose; /* 0, 1, 2 */
     bool help, version;
 } options;
+
+/* Of the other commands, which begin with what all have: settings, json, quiet, verbose, help. */
+typedef struct pull_options {
+    options base;
+    const char *name;   /* NULL = the default model */
+    const char *source; /* "url", "wheels" or "any" */
+    bool verify, force;
+} pull_options;
+
+typedef struct calibrate_options {
+    options base;
+    bool show, reset;
+    const char *out;
+} calibrate_options;
 
 /* Reads argv, the environment and the configuration file. With help or version set nothing else was
  * looked at. S2A_ARGUMENT and all else that is wrong with how the tool was called; S2A_NOMEM.

@@ -5,11 +5,16 @@
 #include "cli/options.h"
 #include "serve/serve.h"
 
+typedef struct serve_names {
+    const char *names[SERVE_ALLOWED];
+    size_t count;
+} serve_names;
+
 typedef struct serve_flags {
     options base; /* settings, strict, quiet, verbose, help, version */
     serve_options serve;
     const char *tls_cert, *tls_key; /* paths */
-    const char *hosts[SERVE_ALLOWED], *origins[SERVE_ALLOWED]; /* of serve's lists */
+    serve_names hosts, origins; /* of serve's lists */
     uint32_t drain_ms;
 } serve_flags;
 

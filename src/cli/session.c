@@ -39,10 +39,9 @@ static uint32_t milliseconds(double seconds)
     return ms < 1 ? 1 : (uint32_t)ms;
 }
 
-static void engine_options(const options *o, const char *path, s2a_engine_options *e)
+void session_engine_options(const options *o, const char *path, s2a_engine_options *e)
 {
     const settings *s = &o->settings;
-    s2a_engine_options_init(e);
     e->backend = s->backend;
     e->model = path ? path : s->model;
     e->url = s->url;
@@ -118,7 +117,8 @@ static s2a_status engine_open(const session *s, const options *o, s2a_engine **o
     char *path = NULL, *head = NULL, *tune = NULL, *step1 = NULL;
     s2a_engine_options e;
     s2a_status status = model_find(s, o, &path, &head, err);
-    engine_options(o, path, &e);
+    s2a_engine_options_init(&e);
+    session_engine_options(o, path, &e);
     e.log_ctx = (void *)s->o;
     e.head = head;
     e.select_engine = s->selector;

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/utf8.h"
+#include "cli/args.h"
 
 #include <errno.h>
 #include <math.h>
@@ -10,52 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum kind {
-    KIND_TEXT,    /* char *, not empty */
-    KIND_BACKEND, /* one of the names below */
-    KIND_MODE,
-    KIND_PRESET,
-    KIND_COUNT,  /* uint32_t */
-    KIND_SIGNED, /* int32_t */
-    KIND_NUMBER, /* double, low included */
-    KIND_SHARE,  /* double, low excluded */
-    KIND_SWITCH, /* bool: on or off */
-} kind;
-
-typedef struct row {
-    const char *name;
-    kind kind;
-    size_t offset;
-    double low, high;
-} row;
-
-static const row rows[] = {
-#define SETTINGS_ROW(id, name, kind, member, low, high) \
-    { name, KIND_##kind, offsetof(settings, member), low, high },
-    SETTINGS_MAP(SETTINGS_ROW)
-#undef SETTINGS_ROW
-};
-
-static const char *const backends[] = { "llama", "http", "script" };
-
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
-
 void settings_init(settings *s)
 {
-    s2a_engine_options engine;
-    s2a_engine_options_init(&engine);
-    *s = (settings){
-        .backend = backends[0],
-        .mode = S2A_MODE_DEFAULT,
-        .preset = S2A_PRESET_AUTO,
-        .max_tokens = 1024,
-        .gpu_layers = engine.gpu_layers,
-        .draft = engine.draft,
-        .kernels = engine.kernels,
-        .kv_bits = engine.kv_bits,
-        .temperature = 0.6, /* the paper's sampling, as s2a_request_new has it */
-        .top_p = 0.9,
-    };
+    *s = (settings){ .mode = S2A_MODE_DEFAULT };
+    for (size_t i = 0; i < option_row_count; i++) {
+        const option_row *row = &option_rows[i];
+        if (row->key && row->fallback && row == option_of_key(row->key))
+            args_take(row, s, row->name, row->fallback, NULL);
+    }
 }
 
 void settings_free(settings *s)
@@ -66,25 +29,6 @@ void settings_free(settings *s)
     free(s->api_key);
     free(s->select_model);
     s->model = s->url = s->prompts = s->api_key = s->select_model = NULL;
-}
-
-settings_id settings_find(const char *name)
-{
-    size_t i = 0;
-    while (i < COUNT(rows) && strcmp(rows[i].name, name) != 0)
-        i++;
-    return (settings_id)i;
-}
-
-static const char *settings_name(settings_id id)
-{
-    return rows[id].name;
-}
-
-bool settings_is_number(settings_id id)
-{
-    kind k = rows[id].kind;
-    return k == KIND_COUNT || k == KIND_SIGNED || k == KIND_NUMBER || k == KIND_SHARE;
 }
 
 /* ---- numbers ---------------------------------------------------------------------------- */
@@ -131,23 +75,12 @@ s2a_status settings_number(const char *where, const char *text, double low, bool
 
 /* ---- names ------------------------------------------------------------------------------ */
 
-static s2a_status preset_unknown(const char *where, const char *text, s2a_error *err)
+s2a_status settings_take_backend(void *at, const char *where, const char *text, s2a_error *err)
 {
-    static const char names[] = ""
-#define PRESET_NAME(id, name) name ", "
-        S2A_PRESET_MAP(PRESET_NAME)
-#undef PRESET_NAME
-        ;
-    return error_set(err, S2A_ARGUMENT, "%s: no preset \"%.*s\"; use one of %.*s", where,
-                     (int)utf8_cut(text, 40), text, (int)(sizeof names - 3), names);
-}
-
-static s2a_status backend_from(const char *where, const char *text, const char **out,
-                               s2a_error *err)
-{
-    for (size_t i = 0; i < COUNT(backends); i++) {
-        if (!strcmp(text, backends[i])) {
-            *out = backends[i];
+    static const char *const names[] = { "llama", "http", "script" };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (!strcmp(text, names[i])) {
+            *(const char **)at = names[i]; /* text may go */
             return S2A_OK;
         }
     }
@@ -155,141 +88,80 @@ static s2a_status backend_from(const char *where, const char *text, const char *
                      (int)utf8_cut(text, 40), text);
 }
 
-static s2a_status mode_from(const char *where, const char *text, s2a_mode *out, s2a_error *err)
+s2a_status settings_take_preset(void *at, const char *where, const char *text, s2a_error *err)
 {
-    if (!s2a_mode_from_name(text, out) || *out > S2A_MODE_SELECT)
+    static const char names[] = ""
+#define PRESET_NAME(id, name) name ", "
+        S2A_PRESET_MAP(PRESET_NAME)
+#undef PRESET_NAME
+        ;
+    if (s2a_preset_from_name(text, at))
+        return S2A_OK;
+    return error_set(err, S2A_ARGUMENT, "%s: no preset \"%.*s\"; use one of %.*s", where,
+                     (int)utf8_cut(text, 40), text, (int)(sizeof names - 3), names);
+}
+
+s2a_status settings_take_mode(void *at, const char *where, const char *text, s2a_error *err)
+{
+    s2a_mode mode;
+    if (!s2a_mode_from_name(text, &mode) || mode > S2A_MODE_SELECT)
         return error_set(err, S2A_ARGUMENT,
                          "%s: no mode \"%.*s\"; use select or rewrite (for no step 1: --preset "
                          "plain)",
                          where, (int)utf8_cut(text, 40), text);
-    return S2A_OK;
-}
-
-static s2a_status switch_from(const char *where, const char *text, bool *out, s2a_error *err)
-{
-    *out = !strcmp(text, "on");
-    if (!*out && strcmp(text, "off") != 0)
-        return error_set(err, S2A_ARGUMENT, "%s: \"%.*s\" is neither on nor off", where,
-                         (int)utf8_cut(text, 40), text);
+    *(s2a_mode *)at = mode;
     return S2A_OK;
 }
 
 /* ---- one value -------------------------------------------------------------------------- */
 
-typedef union value {
-    const char *name;
-    s2a_mode mode;
-    s2a_preset preset;
-    bool on;
-    int64_t integer;
-    double number;
-} value;
-
-static s2a_status value_read(const row *r, const char *text, const char *where, value *v,
-                             s2a_error *err)
+static bool is_owned(const option_row *row)
 {
-    switch (r->kind) {
-    case KIND_TEXT:
-        if (!*text)
-            return error_set(err, S2A_ARGUMENT, "%s: it is empty; give a value", where);
-        return S2A_OK;
-    case KIND_BACKEND:
-        return backend_from(where, text, &v->name, err);
-    case KIND_MODE:
-        return mode_from(where, text, &v->mode, err);
-    case KIND_PRESET:
-        return s2a_preset_from_name(text, &v->preset) ? S2A_OK : preset_unknown(where, text, err);
-    case KIND_COUNT:
-    case KIND_SIGNED:
-        return settings_integer(where, text, (int64_t)r->low, (int64_t)r->high, &v->integer, err);
-    case KIND_NUMBER:
-    case KIND_SHARE:
-        return settings_number(where, text, r->low, r->kind == KIND_SHARE, r->high, &v->number,
-                               err);
-    case KIND_SWITCH:
-        return switch_from(where, text, &v->on, err);
-    }
-    return error_set(err, S2A_INTERNAL, "%s: setting of no kind", where);
+    return row->kind == OPTION_NAME;
 }
 
-static s2a_status value_store(settings *s, const row *r, const char *text, const value *v,
-                              s2a_error *err)
+s2a_status settings_apply(settings *s, const char *key, const char *text, settings_source source,
+                          const char *where, s2a_error *err)
 {
-    void *member = (char *)s + r->offset;
-    switch (r->kind) {
-    case KIND_TEXT: {
-        char **slot = member, *copy = bytes_dup(text, strlen(text));
-        if (!copy)
-            return error_nomem(err);
+    settings spare = { .mode = S2A_MODE_DEFAULT };
+    const option_row *row = option_of_key(key);
+    if (!row)
+        return error_set(err, S2A_ARGUMENT,
+                         "%s: no such setting; see the list in s2a(1), or remove it", where);
+    s2a_status status = args_take(row, &spare, where, text, err);
+    settings_source *from = &s->from[row - option_rows];
+    if (status != S2A_OK || source < *from)
+        return status;
+    char **slot = (char **)((char *)s + row->at), *copy = NULL;
+    if (is_owned(row) && !(copy = bytes_dup(text, strlen(text))))
+        return error_nomem(err);
+    if (is_owned(row)) {
         free(*slot);
         *slot = copy;
-        break;
+    } else {
+        memcpy((char *)s + row->at, (char *)&spare + row->at, row->size);
     }
-    case KIND_BACKEND:
-        *(const char **)member = v->name;
-        break;
-    case KIND_MODE:
-        *(s2a_mode *)member = v->mode;
-        break;
-    case KIND_PRESET:
-        *(s2a_preset *)member = v->preset;
-        break;
-    case KIND_COUNT:
-        *(uint32_t *)member = (uint32_t)v->integer;
-        break;
-    case KIND_SIGNED:
-        *(int32_t *)member = (int32_t)v->integer;
-        break;
-    case KIND_NUMBER:
-    case KIND_SHARE:
-        *(double *)member = v->number;
-        break;
-    case KIND_SWITCH:
-        *(bool *)member = v->on;
-        break;
-    }
+    *from = source;
     return S2A_OK;
 }
 
-s2a_status settings_apply(settings *s, settings_id id, const char *text, settings_source source,
-                          const char *where, s2a_error *err)
+settings_source settings_source_of(const settings *s, const char *key)
 {
-    value v = { .name = NULL };
-    s2a_status status = value_read(&rows[id], text, where, &v, err);
-    if (status != S2A_OK || source < s->from[id])
-        return status;
-    status = value_store(s, &rows[id], text, &v, err);
-    if (status == S2A_OK)
-        s->from[id] = source;
-    return status;
-}
-
-s2a_status settings_apply_flag(settings *s, settings_id id, const char *text, s2a_error *err)
-{
-    char where[32];
-    snprintf(where, sizeof where, "--%s", settings_name(id));
-    for (char *c = where; *c; c++)
-        *c = *c == '_' ? '-' : *c;
-    return settings_apply(s, id, text, SETTINGS_FLAG, where, err);
+    return s->from[option_of_key(key) - option_rows];
 }
 
 s2a_status settings_from_environment(settings *s, s2a_error *err)
 {
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        char name[32] = "S2A_";
-        size_t n = strlen(name);
-        for (const char *p = rows[i].name; *p && n + 1 < sizeof name; p++)
-            name[n++] = (char)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);
-        name[n] = '\0';
-        const char *text = getenv(name);
-        if (!text || !*text)
-            continue;
-        s2a_status status =
-            settings_apply(s, (settings_id)i, text, SETTINGS_ENVIRONMENT, name, err);
-        if (status != S2A_OK)
-            return status;
+    s2a_status status = S2A_OK;
+    for (size_t i = 0; i < option_row_count && status == S2A_OK; i++) {
+        char name[64];
+        const option_row *row = &option_rows[i];
+        option_variable(row, name);
+        const char *text = row->key && row == option_of_key(row->key) ? getenv(name) : NULL;
+        if (text && *text)
+            status = settings_apply(s, row->key, text, SETTINGS_ENVIRONMENT, name, err);
     }
-    return S2A_OK;
+    return status;
 }
 
 s2a_status settings_settle(settings *s, s2a_error *err)
@@ -297,10 +169,10 @@ s2a_status settings_settle(settings *s, s2a_error *err)
     bool http = !strcmp(s->backend, "http");
     if (s->url && !http) {
         /* A URL implies http, unless a backend was named by a stronger source. */
-        if (s->from[SETTING_URL] > s->from[SETTING_BACKEND]) {
+        if (settings_source_of(s, "url") > settings_source_of(s, "backend")) {
             s->backend = "http";
             http = true;
-        } else if (s->from[SETTING_URL] == SETTINGS_FLAG) {
+        } else if (settings_source_of(s, "url") == SETTINGS_FLAG) {
             return error_set(err, S2A_ARGUMENT,
                              "--url: backend %s has no URL; use --backend http, or leave --url out",
                              s->backend);

@@ -67,10 +67,10 @@ static void place(buf *out, const char *path, const char *text, size_t offset, c
 /* ---- values ----------------------------------------------------------------------------- */
 
 /* Numbers are JSON numbers, the others strings. False when the value is neither. */
-static bool value_text(settings_id id, const json_t *value, char number[64], const char **text)
+static bool value_text(bool is_number, const json_t *value, char number[64], const char **text)
 {
     *text = number;
-    if (!settings_is_number(id)) {
+    if (!is_number) {
         *text = json_string_value(value);
         return *text != NULL;
     }
@@ -84,16 +84,14 @@ static bool value_text(settings_id id, const json_t *value, char number[64], con
 static s2a_status setting_from(settings *s, const char *name, const json_t *value,
                                const char *where, s2a_error *err)
 {
-    settings_id id = settings_find(name);
-    if (id == SETTINGS_COUNT)
-        return error_set(err, S2A_ARGUMENT,
-                         "%s: no such setting; see the list in s2a(1), or remove it", where);
+    const option_row *row = option_of_key(name);
+    bool is_number = row && (row->kind == OPTION_INTEGER || row->kind == OPTION_REAL);
     char number[64];
     const char *text = NULL;
-    if (!value_text(id, value, number, &text))
+    if (row && !value_text(is_number, value, number, &text))
         return error_set(err, S2A_ARGUMENT, "%s: the value must be a %s; correct it", where,
-                         settings_is_number(id) ? "number" : "string");
-    return settings_apply(s, id, text, SETTINGS_FILE, where, err);
+                         is_number ? "number" : "string");
+    return settings_apply(s, name, text, SETTINGS_FILE, where, err);
 }
 
 s2a_status settings_from_json(settings *s, const char *path, const char *text, size_t len,

@@ -42,6 +42,13 @@ done
 # ---- options
 refused 2 '--frob: no such option' ask --frob x
 refused 2 '-é: no such option' ask -é x
+for command in serve pull models calibrate eval bench; do
+    refused 2 "--frob: no such option; see s2a $command --help" "$command" --frob
+    refused 2 "--json: takes no value; leave it out" "${command/serve/calibrate}" --json=yes
+done
+refused 2 '--source: "maybe"; use url, wheels or any' pull --source maybe
+refused 2 '--source: its value is missing; see s2a pull --help' pull --source
+refused 2 'put the keys of clients into a file for --api-keys' serve --api-key geheim
 refused 2 '--seed: its value is missing' ask x --seed
 refused 2 '-m: its value is missing' ask x -m
 refused 2 '--json: takes no value' ask --json=yes x

