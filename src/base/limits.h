@@ -1,4 +1,5 @@
-/* Every limit in one place; each has a test at it and one past it (tests/unit/test_limits.c). */
+/* The limits of the library and the tool; serve/serve_limits.h has those of the server. Most have
+ * a test at the limit and one past it, in tests/unit/test_limits.c or in the test of their file. */
 #ifndef S2A_BASE_LIMITS_H
 #define S2A_BASE_LIMITS_H
 
@@ -12,12 +13,12 @@
 #define LIMIT_HTTP_BODY_BYTES ((size_t)64 << 20)  /* a whole response, or error body */
 #define LIMIT_SSE_LINE_BYTES ((size_t)8 << 20)    /* one line of an event stream */
 #define LIMIT_JSON_LINE_BYTES ((size_t)32 << 20)  /* one line of --jsonl */
-#define LIMIT_KEPT_KEY_BYTES ((size_t)1 << 20)    /* what determines a result that is kept */
+#define LIMIT_KEPT_KEY_BYTES ((size_t)1 << 20)    /* the key of a cached result of step 1 */
 #define LIMIT_JSON_DEPTH 256
-#define LIMIT_ALIGN_STEPS ((uint64_t)200000000)   /* work of one alignment, then coarse; and */
-#define LIMIT_ALIGN_WORD_STEPS ((uint64_t)250)     /* for each word of both texts */
-#define LIMIT_GUARD_BYTES ((uint64_t)2 << 30)     /* looked through for quotes and code, then refused */
-#define LIMIT_STEP1_GUESSED_TOKENS 4096u          /* of a context that a server does not name */
-#define LIMIT_STEP1_OVERHEAD_TOKENS 256u          /* labels and comments beside the copy */
+#define LIMIT_ALIGN_STEPS ((uint64_t)200000000)   /* work of one alignment; past it, coarse */
+#define LIMIT_ALIGN_WORD_STEPS ((uint64_t)250)    /* the same, for each word of both texts */
+#define LIMIT_GUARD_BYTES ((uint64_t)2 << 30)     /* searched for quotes, code; then new */
+#define LIMIT_STEP1_GUESSED_TOKENS 4096u          /* step 1, if the server's context is unknown */
+#define LIMIT_STEP1_OVERHEAD_TOKENS 256u          /* labels and comments in addition to the copy */
 
 #endif

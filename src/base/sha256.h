@@ -1,4 +1,4 @@
-/* The sha256 of a file, or of bytes; sha256.c is the only file that includes OpenSSL's headers. */
+/* The sha256 of a file or of bytes; sha256.c is the only file that includes OpenSSL's headers. */
 #ifndef S2A_BASE_SHA256_H
 #define S2A_BASE_SHA256_H
 
@@ -6,7 +6,7 @@
 
 #define SHA256_HEX_SIZE 65 /* 64 lower-case digits and a NUL */
 
-/* Told from time to time how many bytes are read so far; may be NULL. */
+/* Called from time to time with the number of bytes read so far; may be NULL. */
 typedef void (*sha256_progress_fn)(void *ctx, uint64_t bytes);
 
 /* S2A_IO, S2A_CANCELLED (cancel may be NULL), S2A_NOMEM; hex is then undefined. */
