@@ -1,5 +1,5 @@
 /* The labelled prompts for s2a_calibrate: our own from data/labelled/, embedded at build time, or
- * the caller's. Each line is a prompt, sentence by sentence; data/labelled/README.md has the format.
+ * the caller's. Each line is a prompt, sentence by sentence; see data/labelled/README.md.
  * A set is read-only after teaching_set_read and teaching_set_shuffle. */
 #ifndef S2A_TEACH_TEACHING_SET_H
 #define S2A_TEACH_TEACHING_SET_H
