@@ -1,5 +1,5 @@
-/* The commands of the tool. argv[0] is the command's own name, argv[argc] is NULL; what is returned
- * is the exit status. main flushes stdout and finds write errors. */
+/* The commands of the tool. argv[0] is the command's name, argv[argc] is NULL; the return value is
+ * the exit status. program_run flushes stdout and detects write errors. */
 #ifndef S2A_CLI_COMMANDS_H
 #define S2A_CLI_COMMANDS_H
 
@@ -17,7 +17,7 @@ int cmd_pull(int argc, char **argv);
 int cmd_models(int argc, char **argv);
 int cmd_calibrate(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
-/* Becomes the command of that name of s2a-lab, which stands beside this program or in PATH. */
+/* Executes the command of that name in s2a-lab, which is beside this program or in PATH. */
 int cmd_lab(int argc, char **argv);
 
 #endif
