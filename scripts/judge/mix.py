@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The labelled mix that the judge is taught and measured with: one item a line, in a fixed order.
 
-    mix.py OUT.jsonl [--data DIR] [--seed 3]        DIR: the public data sets (docs/judge.md says which); without it the corpus of data/labelled alone
+    mix.py OUT.jsonl [--data DIR] [--seed 3]        DIR: the public data sets (README.md says which); without it the corpus of data/labelled alone
 
 An item: {"id", "set", "kind", "lang", "split": "train" | "test", "preset", "context": bytes of the context given apart or null,
           "x": the prompt, "pieces": [[start, end, label, asked]]}, offsets in bytes of x. Labels are those of data/labelled/README.md, and:
