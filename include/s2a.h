@@ -5,13 +5,14 @@
  *
  * An s2a_engine is a loaded model behind a backend; it is thread-safe and meant to be shared.
  * An s2a_request is built by setters and owned by one thread at a time. An s2a_result is
- * read-only, but for s2a_answer_from. Whoever received an object frees it, once, with its _free or _close function; every
+ * read-only, except to s2a_answer_from. The receiver of an object frees it, once, with its _free or _close function; every
  * such function accepts NULL. Strings that an object returns live as long as the object.
  *
- * Text is UTF-8 with an explicit length in bytes; it may contain NUL, and every string that is
- * returned is NUL-terminated as well. Spans are [start, end) in bytes. The library never prints,
- * exits, reads the environment or keeps mutable global state. Functions that return s2a_status
- * fill *err, when err is not NULL and the status is not S2A_OK, with the first fault seen. */
+ * Text is UTF-8 with an explicit length in bytes; it may contain NUL, and every returned string
+ * is NUL-terminated as well. Spans are [start, end) in bytes. The library never prints, exits or
+ * reads the environment. It keeps no mutable global state, except s2a_engine_options.kernels.
+ * Functions that return s2a_status fill *err with the first fault seen, if err is not NULL and
+ * the status is not S2A_OK. */
 #ifndef S2A_H
 #define S2A_H
 
@@ -33,7 +34,7 @@ extern "C" {
 #define S2A_VERSION_MINOR 1
 #define S2A_VERSION_PATCH 0
 
-/* The version of the library that is loaded, "MAJOR.MINOR.PATCH"; semantic versioning. */
+/* The version of the loaded library, "MAJOR.MINOR.PATCH"; semantic versioning. */
 S2A_API const char *s2a_version(void);
 
 /* ---- status and error ------------------------------------------------------------------- */
@@ -69,7 +70,7 @@ S2A_API const char *s2a_status_text(s2a_status status);
 
 typedef struct s2a_error {
     s2a_status status;
-    size_t position;   /* byte offset in the text or file at fault; S2A_NO_POSITION if none */
+    size_t position;   /* byte offset of the fault in the text or file; S2A_NO_POSITION if none */
     char message[480]; /* one line without a newline: what, where, what to do */
 } s2a_error;
 
@@ -81,15 +82,15 @@ typedef struct s2a_engine_options {
     size_t size;             /* sizeof(s2a_engine_options); set by s2a_engine_options_init */
     const char *backend;     /* "llama" (default), "http" or "script" */
     const char *model;       /* llama: path of a GGUF file; http: the model's name, NULL = the
-                                server's first; script: path of the replay file */
+                                server's first model; script: path of the replay file */
     const char *url;         /* http: base URL, such as http://127.0.0.1:8080/v1 */
-    const char *api_key;     /* http: bearer token; NULL = none. Never written to any log */
+    const char *api_key;     /* http: bearer token; NULL = none. Never logged */
     const char *prompts_dir; /* directory whose files replace the built-in prompts; NULL = none */
-    const char *library_dir; /* llama: where the ggml CPU/GPU libraries are; NULL = next to
+    const char *library_dir; /* llama: directory of the ggml CPU/GPU libraries; NULL = next to
                                 libllama */
     uint32_t ctx_tokens;     /* llama: KV cells; http: the server's context if known. 0 = default */
-    uint32_t threads;        /* llama: 0 = what is best of the cores this process may use,
-                                measured once and kept in cache_dir; without that all of them */
+    uint32_t threads;        /* llama: 0 = the fastest number of the cores this process may use,
+                                measured once and stored in cache_dir; without cache_dir all */
     int32_t gpu_layers;      /* llama: -1 = all that fit, 0 = none (default -1) */
     uint32_t connect_timeout_ms; /* http: default 10000 */
     uint32_t idle_timeout_ms;    /* http: no byte for this long = S2A_TIMEOUT; default 120000 */
@@ -98,24 +99,24 @@ typedef struct s2a_engine_options {
     void (*log)(void *ctx, int level, const char *line); /* level 0 error .. 3 debug; NULL = off.
                                                             Called from any thread */
     void *log_ctx;
-    const char *head; /* llama: file of what mode select learned of the model, from s2a calibrate; NULL = the
-                         built-in one, if it is a model that has one */
-    const char *cache_dir; /* llama: an existing directory of the user's for a small file, how many
-                              threads are best; NULL = none */
-    const char *step1_cache_dir;   /* any backend: an existing directory, the user's alone, for results
-                                      of step 1, prompts included; a prompt that is in it costs
-                                      nothing again. NULL (the default) = none */
-    uint64_t step1_cache_bytes;    /* of its files; the oldest go. 0 = 64 MiB */
-    bool draft; /* llama: mode rewrite checks several tokens of a copy in one decode where that is
+    const char *head; /* llama: file of the model's head for mode select, from s2a calibrate;
+                         NULL = the built-in head of this model, if there is one */
+    const char *cache_dir; /* llama: an existing directory of the user for a small file with the
+                              best thread count; NULL = none */
+    const char *step1_cache_dir; /* any backend: an existing private directory of the user that
+                                    caches results of step 1, prompts included.
+                                    NULL (the default) = none */
+    uint64_t step1_cache_bytes;  /* limit of these files; the oldest are deleted. 0 = 64 MiB */
+    bool draft; /* llama: mode rewrite checks several tokens of a copy in one decode if that is
                    faster; the text is the same (default true) */
-    uint32_t kv_bits; /* llama: of a number in the KV cache: 16 (the default; 0 too), or 8, with which
-                         it takes little more than half the memory and texts may differ a little */
-    s2a_engine *select_engine; /* judges for mode select in place of this one, by its own
-                                  head: a small model before a large one or a server. It must live
-                                  longer and may serve others; NULL = none */
-    bool kernels; /* llama: products of quantised weights by code of this library's (Q4_K, Q5_0, Q6_K,
-                     Q8_0), where the processor has AVX-512 VNNI and libllama is the one it was made
-                     for; the first engine of a process decides for all (default true) */
+    uint32_t kv_bits; /* llama: bits per KV cache value: 16 (default; 0 too), or 8, which takes
+                         little more than half the memory; texts may differ a little */
+    s2a_engine *select_engine; /* the judge: judges for mode select in place of this engine, with
+                                  its own head. A small model, before a large one or a server.
+                                  It must live longer and may serve other engines; NULL = none */
+    bool kernels; /* llama: use this library's products of quantised weights (Q4_K, Q5_0, Q6_K,
+                     Q8_0) if the processor has AVX-512 VNNI and libllama is the version they
+                     were made for; the first engine of a process decides for all (default true) */
 } s2a_engine_options;
 
 /* Fills *options with the defaults named above. */
@@ -124,7 +125,7 @@ S2A_API void s2a_engine_options_init(s2a_engine_options *options);
 /* Loads a model or connects to a server and reads the prompt files. Strings in *options are
  * copied. Errors: S2A_ARGUMENT (unknown backend, missing field), S2A_MODEL (file missing, cut,
  * not GGUF, no chat template), S2A_UNAVAILABLE (server does not answer, backend not built in),
- * S2A_INPUT (head: it is none, or of another model), S2A_PROMPT, S2A_IO, S2A_NOMEM. On failure
+ * S2A_INPUT (head: not a head, or of another model), S2A_PROMPT, S2A_IO, S2A_NOMEM. On failure
  * *out is NULL. */
 S2A_API s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out,
                                    s2a_error *err);
@@ -135,10 +136,10 @@ S2A_API void s2a_engine_close(s2a_engine *engine);
 /* The model's name as the backend knows it (llama: general.name or the file's name). */
 S2A_API const char *s2a_engine_model(const s2a_engine *engine);
 
-/* Whether mode select can be had: the engine, or its select_engine, has a head. */
+/* Whether mode select is available: the engine, or its select_engine, has a head. */
 S2A_API bool s2a_engine_selects(const s2a_engine *engine);
 
-/* Context length in tokens; 0 = not known (some servers do not say). */
+/* Context length in tokens; 0 = unknown (some servers do not report it). */
 S2A_API uint32_t s2a_engine_ctx_tokens(const s2a_engine *engine);
 
 /* ---- cancel ----------------------------------------------------------------------------- */
@@ -149,8 +150,8 @@ typedef struct s2a_cancel s2a_cancel;
 S2A_API s2a_cancel *s2a_cancel_new(void);
 S2A_API void s2a_cancel_free(s2a_cancel *cancel);
 
-/* Any thread, also a signal handler. Requests that hold the handle end with S2A_CANCELLED: llama
- * within one token, http within 50 ms and the connection is closed. */
+/* May be called from any thread, also from a signal handler. Requests that hold the handle end
+ * with S2A_CANCELLED: llama within one token; http within 50 ms, and the connection is closed. */
 S2A_API void s2a_cancel_fire(s2a_cancel *cancel);
 
 /* Makes the handle usable again; no request that holds it may be running. */
@@ -162,17 +163,17 @@ typedef struct s2a_request s2a_request;
 
 typedef enum s2a_mode {
     S2A_MODE_REWRITE, /* the paper: regenerate the prompt */
-    S2A_MODE_SELECT,  /* judge each unit from one reading, keep the user's own words */
-    S2A_MODE_NONE,    /* no step 1: what results of the baseline presets report */
-    S2A_MODE_DEFAULT, /* of requests only: select where the engine has a judge and the preset allows it,
-                         else rewrite */
+    S2A_MODE_SELECT,  /* judge each unit by hidden states, keep the user's own words */
+    S2A_MODE_NONE,    /* no step 1: only in results of the baseline presets */
+    S2A_MODE_DEFAULT, /* only in requests: select if the engine can judge and the preset allows
+                         it, else rewrite */
 } s2a_mode;
 
-/* name, enum suffix. auto: opinion in rewrite mode; opinion and relevance at once in select mode.
- * untrusted: select mode alone; of a context given apart, sentences that give orders to the assistant go
- * (prompt injection). It lowers the risk and is no guarantee.
- * single, keep-original and not-instructed are variants of rewrite mode. plain, instructed and instructed-math are
- * the baselines: no step 1. docs/prompts.md says which figure each prompt comes from. */
+/* enum suffix, name. auto: opinion in rewrite mode; opinion and relevance at once in select mode.
+ * untrusted: select mode only; removes sentences of a separate context that give the assistant
+ * orders (prompt injection). It lowers the risk and is no guarantee.
+ * single, keep-original and not-instructed: variants of rewrite mode. plain, instructed and
+ * instructed-math: baselines without step 1. docs/rewrite.md says which figure each preset is. */
 #define S2A_PRESET_MAP(X)                                                                        \
     X(AUTO, "auto")                                                                              \
     X(OPINION, "opinion")                                                                        \
@@ -193,12 +194,12 @@ typedef enum s2a_preset {
 
 S2A_API const char *s2a_mode_name(s2a_mode mode);       /* "rewrite", "select", ... */
 S2A_API const char *s2a_preset_name(s2a_preset preset); /* "keep-original" */
-/* False, and *out untouched, when no mode or preset has that name. */
+/* False, and *out unchanged, if no mode or preset has that name. */
 S2A_API bool s2a_mode_from_name(const char *name, s2a_mode *out);
 S2A_API bool s2a_preset_from_name(const char *name, s2a_preset *out);
 
-/* Called with whole UTF-8 characters as they are generated; step is 1 or 2. A non-zero return
- * cancels the request. Called on the thread that runs the request. */
+/* Called with whole UTF-8 characters as they are generated, on the thread that runs the request.
+ * step is 1 or 2. A non-zero return cancels the request. */
 typedef int (*s2a_token_fn)(void *ctx, int step, const char *text, size_t len);
 
 /* NULL when out of memory. Defaults: S2A_MODE_DEFAULT, auto, the paper's sampling (temperature 0.6,
@@ -211,44 +212,45 @@ S2A_API void s2a_request_free(s2a_request *request);
  * byte when it is not UTF-8; S2A_LIMIT past 16 MiB; S2A_NOMEM. */
 S2A_API s2a_status s2a_request_set_text(s2a_request *request, const char *text, size_t len,
                                         s2a_error *err);
-/* Context and question apart: the question is kept as given, and only the context is judged. */
+/* Separate context and question: the question is kept as given, and only the context is judged. */
 S2A_API s2a_status s2a_request_set_parts(s2a_request *request, const char *context,
                                          size_t context_len, const char *question,
                                          size_t question_len, s2a_error *err);
-/* OpenAI roles: system, developer, user, assistant, tool. The last message must be the user's:
- * its text is what step 1 works on. In mode select the user's earlier messages are judged with it; all
- * others stay as they are. */
+/* OpenAI roles: system, developer, user, assistant, tool. The last message must be the user's;
+ * step 1 works on its text. In mode select the user's earlier messages are judged too. All other
+ * messages stay as they are. */
 S2A_API s2a_status s2a_request_add_message(s2a_request *request, const char *role,
                                            const char *content, size_t len, s2a_error *err);
 
 S2A_API void s2a_request_set_mode(s2a_request *request, s2a_mode mode);
 S2A_API void s2a_request_set_preset(s2a_request *request, s2a_preset preset);
-/* Select: a unit is kept if its score is at least this. Without it: the border of the preset, which the
- * judge's head brings; below 0, for a sentence too many does less harm than one too few. S2A_ARGUMENT unless
- * finite. */
+/* Select: a unit is kept if its score is at least this. Default: the threshold that the judge's
+ * head has for the preset. It is below 0, because an extra sentence does less harm than a missing
+ * one. S2A_ARGUMENT unless finite. */
 S2A_API s2a_status s2a_request_set_threshold(s2a_request *request, double log_odds, s2a_error *err);
-/* Select: keep the best-scored units up to this share of the text's bytes, whatever their scores; 0
- * (the default) leaves it to the threshold. S2A_ARGUMENT unless 0 <= share <= 1. */
+/* Select: keep the best-scored units up to this share of the text's bytes, instead of comparing
+ * with a threshold; 0 (the default) = use the threshold. S2A_ARGUMENT unless 0 <= share <= 1. */
 S2A_API s2a_status s2a_request_set_keep(s2a_request *request, double share, s2a_error *err);
-/* Select: sentences that hold any of this text, wherever it stands in the user's messages, stay whatever their
- * score; may be called again. The text is copied. S2A_INPUT (empty, not UTF-8), S2A_LIMIT past 1024 of both
- * kinds, S2A_NOMEM. */
+/* Select: keep sentences that contain or overlap this text, anywhere in the user's messages,
+ * whatever their score. May be called again. The text is copied. S2A_INPUT (empty, not UTF-8),
+ * S2A_LIMIT past 1024 texts and line ranges together, S2A_NOMEM. */
 S2A_API s2a_status s2a_request_protect_text(s2a_request *request, const char *text, size_t len,
                                             s2a_error *err);
-/* The same for lines first to last of the prompt, counted from 1. S2A_ARGUMENT unless 1 <= first <= last. */
+/* The same for lines first to last of the prompt, counted from 1. S2A_ARGUMENT unless
+ * 1 <= first <= last. */
 S2A_API s2a_status s2a_request_protect_lines(s2a_request *request, size_t first, size_t last,
                                              s2a_error *err);
-/* Forgets what was protected, for another prompt in the same request. */
+/* Removes all protected texts and lines, for another prompt in the same request. */
 S2A_API void s2a_request_unprotect(s2a_request *request);
 /* temperature 0 is greedy. S2A_ARGUMENT unless 0 <= temperature <= 5 and 0 < top_p <= 1. */
 S2A_API s2a_status s2a_request_set_sampling(s2a_request *request, double temperature,
                                             double top_p, uint32_t seed, s2a_error *err);
-/* Tokens of the answer, 1 or more; step 1 has a limit of its own that always fits a whole copy. */
+/* Most tokens of the answer, 1 or more. Step 1 has another limit, which fits a whole copy of x. */
 S2A_API void s2a_request_set_max_tokens(s2a_request *request, uint32_t max_tokens);
 S2A_API void s2a_request_set_on_token(s2a_request *request, s2a_token_fn fn, void *ctx);
-/* http: goes with all that is asked of the server for this request, in the header field X-Request-Id, so
- * that its log can be read beside the caller's. Copied; NULL = none. S2A_ARGUMENT unless it is 1 to 128
- * visible ASCII characters; S2A_NOMEM. */
+/* http: the header field X-Request-Id of every HTTP request made for this request, so that the
+ * server's log can be matched with the caller's. Copied; NULL = none. S2A_ARGUMENT unless it is 1
+ * to 128 visible ASCII characters; S2A_NOMEM. */
 S2A_API s2a_status s2a_request_set_id(s2a_request *request, const char *id, s2a_error *err);
 /* The handle must outlive the request's runs; NULL = none. */
 S2A_API void s2a_request_set_cancel(s2a_request *request, s2a_cancel *cancel);
@@ -257,16 +259,16 @@ S2A_API void s2a_request_set_cancel(s2a_request *request, s2a_cancel *cancel);
 
 typedef struct s2a_result s2a_result;
 
-/* Why step 1 was not to be trusted, so that the original prompt went to step 2. */
+/* Why step 1 could not be trusted, so that step 2 got the original prompt. */
 #define S2A_FALLBACK_MAP(X)                                                                      \
     X(NONE, "none")                                                                              \
     X(NO_QUESTION, "no_question")   /* x' has no question, or one that is not from x */          \
     X(EMPTY, "empty")               /* the model wrote nothing */                                \
     X(CUT_OFF, "cut_off")           /* generation hit its token limit */                         \
-    X(NEW_NUMBER, "new_number")     /* x' has a number that x has not */                         \
-    X(NEW_QUOTE, "new_quote")       /* x' has a quoted string that x has not */                  \
-    X(NEW_CODE, "new_code")         /* x' has code that x has not */                             \
-    X(TOO_LONG, "too_long")         /* x' is longer than x by more than the bound */             \
+    X(NEW_NUMBER, "new_number")     /* x' has a number that x lacks */                           \
+    X(NEW_QUOTE, "new_quote")       /* x' has a quoted string that x lacks */                    \
+    X(NEW_CODE, "new_code")         /* x' has code that x lacks */                               \
+    X(TOO_LONG, "too_long")         /* x' is much longer than x: docs/rewrite.md */              \
     X(REFUSAL, "refusal")           /* the model declined instead of rewriting */                \
     X(STEP1_FAILED, "step1_failed") /* the backend failed in step 1; see the detail */
 
@@ -283,10 +285,10 @@ typedef struct s2a_span {
 } s2a_span;
 
 typedef struct s2a_unit {
-    size_t start, end; /* in the input; units join to it byte for byte */
+    size_t start, end; /* in the input; all units together are the input, byte for byte */
     bool kept;         /* rewrite: at least half of its words are in x' */
-    bool has_score;    /* select, of what was judged: not a question that was given apart, code, tables,
-                          headings, what is protected */
+    bool has_score;    /* select: false for units that are not judged: a separate question, code,
+                          tables, headings, protected text */
     double score;      /* select: log-odds of being kept */
     const char *label; /* rewrite: "question", "kept" or "removed"; select: "question", "needed",
                           "unrelated" or "opinion"; with preset untrusted "question",
@@ -303,28 +305,28 @@ S2A_API s2a_mode s2a_result_mode(const s2a_result *result);
 S2A_API s2a_preset s2a_result_preset(const s2a_result *result);
 S2A_API const char *s2a_result_model(const s2a_result *result);
 
-/* Texts. *len may be NULL. NULL is returned where a text does not exist: context and question
- * of an unsplit x', the answer of s2a_attend. */
+/* Texts. len may be NULL. Returns NULL if the text does not exist: context and question of an
+ * unsplit x', the answer of s2a_attend. */
 S2A_API const char *s2a_result_input(const s2a_result *result, size_t *len);     /* x */
 S2A_API const char *s2a_result_rewritten(const s2a_result *result, size_t *len); /* x' */
 S2A_API const char *s2a_result_context(const s2a_result *result, size_t *len);
 S2A_API const char *s2a_result_question(const s2a_result *result, size_t *len);
 S2A_API const char *s2a_result_answer(const s2a_result *result, size_t *len);
-/* What step 2 gives the model as the user's turn, for who sends step 2 by other ways: x', or the
- * preset's prompt with x' in it; the original prompt after a fallback. */
+/* The user message of step 2, for programs that send step 2 themselves: x', or the preset's
+ * prompt with x' in it; the original prompt after a fallback. */
 S2A_API const char *s2a_result_prompt(const s2a_result *result, size_t *len);
-/* What the model wrote in step 1, unparsed. */
+/* Rewrite: the text that the model wrote in step 1, unparsed. */
 S2A_API const char *s2a_result_step1_text(const s2a_result *result, size_t *len);
 
 S2A_API s2a_fallback s2a_result_fallback(const s2a_result *result);
 S2A_API const char *s2a_result_fallback_detail(const s2a_result *result); /* "" if none */
-/* True when the answer ended at max_tokens and not by the model's own end. */
+/* True if the answer ended at max_tokens, not at the model's end token. */
 S2A_API bool s2a_result_answer_cut(const s2a_result *result);
 
 S2A_API size_t s2a_result_unit_count(const s2a_result *result);
 S2A_API s2a_unit s2a_result_unit(const s2a_result *result, size_t index);
-/* Select: the border that scores were held against: the request's, or else the head's. NaN where none was: with
- * keep, in other modes, and where step 1 was not used. */
+/* Select: the threshold that scores were compared with: the request's, or else the head's. NaN if
+ * none was used: with keep, in other modes, and after a fallback. */
 S2A_API double s2a_result_threshold(const s2a_result *result);
 /* Spans of the input that x' lacks, in order, not touching. */
 S2A_API size_t s2a_result_removed_count(const s2a_result *result);
@@ -332,30 +334,31 @@ S2A_API s2a_span s2a_result_removed(const s2a_result *result, size_t index);
 /* Spans of x' (s2a_result_rewritten) whose words are not from the input. */
 S2A_API size_t s2a_result_added_count(const s2a_result *result);
 S2A_API s2a_span s2a_result_added(const s2a_result *result, size_t index);
-/* Select: the user's earlier messages of which step 2 gets less, in order; see docs/select.md. */
+/* Select: the user's earlier messages from which text was removed, in order; docs/select.md. */
 typedef struct s2a_turn {
     size_t index;                        /* of the message in the request, from 0 */
-    const char *input, *rewritten;       /* as it was, and what step 2 gets */
+    const char *input, *rewritten;       /* the original text, and the text for step 2 */
     size_t input_len, rewritten_len;
     const s2a_span *removed;             /* spans of input, in order, not touching */
     size_t removed_count;
 } s2a_turn;
 S2A_API size_t s2a_result_turn_count(const s2a_result *result);
 S2A_API s2a_turn s2a_result_turn(const s2a_result *result, size_t index);
-/* step is 1 or 2; all zero when the step did not run. */
+/* step is 1 or 2; all zero if the step did not run. */
 S2A_API s2a_usage s2a_result_usage(const s2a_result *result, int step);
 
 /* ---- the two steps ---------------------------------------------------------------------- */
 
-/* Step 1 only. A model that answers rubbish gives S2A_OK, a fallback and x' = x. Errors:
+/* Step 1 only. If the model writes nonsense, returns S2A_OK, a fallback and x' = x. Errors:
  * S2A_ARGUMENT (no prompt, last message not the user's), S2A_INPUT (empty prompt), S2A_LIMIT
  * (does not fit the context), S2A_UNSUPPORTED, those of the backend, S2A_TIMEOUT,
  * S2A_CANCELLED, S2A_NOMEM. On failure *out is NULL. */
 S2A_API s2a_status s2a_attend(s2a_engine *engine, const s2a_request *request, s2a_result **out,
                               s2a_error *err);
 
-/* Both steps. A backend that fails in step 1 only is a fallback, S2A_FALLBACK_STEP1_FAILED;
- * cancelling and running out of memory are not. Errors as above, of step 2. */
+/* Both steps. If the backend fails in step 1 only, the result has the fallback
+ * S2A_FALLBACK_STEP1_FAILED. S2A_CANCELLED and S2A_NOMEM of step 1, and all errors of step 2, are
+ * returned; errors as above. */
 S2A_API s2a_status s2a_answer(s2a_engine *engine, const s2a_request *request, s2a_result **out,
                               s2a_error *err);
 
@@ -370,43 +373,44 @@ S2A_API s2a_status s2a_answer_from(s2a_engine *engine, const s2a_request *reques
 
 /* ---- teaching a judge ------------------------------------------------------------------- */
 
-/* What mode select learned of one model file: a head. */
+/* A head: what mode select learned about one model file. */
 typedef struct s2a_calibration s2a_calibration;
 
-/* What a head reached on prompts of kinds that it was not taught with. Shares, 0 to 1; NaN where
- * there were none. */
+/* What a head reached on prompts of kinds left out of its training. Shares, 0 to 1; NaN if there
+ * were no such units or prompts. */
 typedef struct s2a_calibration_report {
     double auc, needed_kept, unrelated_removed, opinion_removed, clean_unchanged; /* sentences */
     double order_auc, order_removed, documents_unchanged; /* orders in untrusted text */
-    bool cuts, cuts_orders; /* told apart well enough: otherwise the head cuts none of them */
-    size_t prompts, units;  /* that were read, as were these tokens, in this time */
-    uint64_t tokens;
-    double ms;
+    bool cuts, cuts_orders; /* the AUC suffices; if false, the head removes nothing of this kind */
+    size_t prompts, units;  /* read from the labelled prompts */
+    uint64_t tokens;        /* of these prompts */
+    double ms;              /* time of reading them */
 } s2a_calibration_report;
 
-/* done of count prompts are read, and reading ends in left_ms at the latest. With done = count the fits
- * begin, which take a minute or two. Called on the thread that calibrates. */
+/* done of count prompts are read; reading ends in left_ms at the latest. With done = count the
+ * fitting begins, which takes a minute or two. Called on the thread that calibrates. */
 typedef void (*s2a_progress_fn)(void *ctx, size_t done, size_t count, double left_ms);
 
-/* Teaches the engine's model to judge, from labelled prompts: JSON lines as in data/labelled/README.md, or
- * those built in where labelled is NULL. Ends within ten minutes on two cores. Whether the model can tell
- * is in the report; a model that cannot is no error. cancel and progress may be NULL. Errors:
- * S2A_UNSUPPORTED (the model hands on no hidden states), S2A_INPUT (bad labelled prompts, or too few kinds
- * of them), S2A_CANCELLED, those of the backend, S2A_NOMEM. On failure *out is NULL. */
+/* Teaches the engine's model to judge, from labelled prompts: JSON lines as described in
+ * data/labelled/README.md; NULL = the built-in ones. Ends within ten minutes on two cores. The
+ * report says whether the model can tell the labels apart; it is not an error if it cannot. cancel
+ * and progress may be NULL. Errors: S2A_UNSUPPORTED (no hidden states), S2A_INPUT (bad labelled
+ * prompts, or too few kinds), S2A_CANCELLED, those of the backend, S2A_NOMEM. On failure *out is
+ * NULL. */
 S2A_API s2a_status s2a_calibrate(s2a_engine *engine, const char *labelled, size_t len,
                                  const s2a_cancel *cancel, s2a_progress_fn progress, void *progress_ctx,
                                  s2a_calibration **out, s2a_error *err);
 
-/* From and to the bytes of the file that s2a_engine_options.head names. where is what messages call them;
- * *data is malloc'ed, and free() is for it. S2A_INPUT (not a head), S2A_NOMEM. What was read has an
- * empty report. */
+/* From and to the bytes of a file for s2a_engine_options.head. where is the name of the data in
+ * messages. The caller frees *data with free(). S2A_INPUT (not a head), S2A_NOMEM. A calibration
+ * that was read has an empty report. */
 S2A_API s2a_status s2a_calibration_read(const char *where, const char *data, size_t len,
                                         s2a_calibration **out, s2a_error *err);
 S2A_API s2a_status s2a_calibration_write(const s2a_calibration *calibration, char **data, size_t *len,
                                          s2a_error *err);
 
 S2A_API const char *s2a_calibration_model(const s2a_calibration *calibration);
-/* Log-odds below which a sentence goes; NaN for presets that judge nothing. */
+/* Log-odds below which a sentence is removed; NaN for presets that do not judge. */
 S2A_API double s2a_calibration_threshold(const s2a_calibration *calibration, s2a_preset preset);
 S2A_API s2a_calibration_report s2a_calibration_reached(const s2a_calibration *calibration);
 S2A_API void s2a_calibration_free(s2a_calibration *calibration);

@@ -1,5 +1,6 @@
-/* The laboratory: what is measured of System 2 Attention. A program of its own, s2a-lab, which the tool
- * starts for `s2a eval`, `s2a bench` and `s2a probe`. It sees all rooms of src/. */
+/* The laboratory: evaluation and benchmark of System 2 Attention. It is a separate program,
+ * s2a-lab, which the tool starts for `s2a eval`, `s2a bench` and `s2a probe`. It may include all of
+ * src/. */
 #ifndef S2A_LAB_H
 #define S2A_LAB_H
 
@@ -8,7 +9,7 @@
 /* Commands, as those of cli/commands.h. */
 int cmd_eval(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
-/* A process of cmd_bench's; see bench/worker.h. Not for people. */
+/* A child process of cmd_bench; see bench/worker.h. Not for users. */
 int cmd_bench_worker(int argc, char **argv);
 int cmd_probe(int argc, char **argv);
 

@@ -1,12 +1,11 @@
-/* What is compared, and what one measurement gives. Data only; `s2a bench` is put together in
- * run.h. */
+/* The arms of the benchmark and the data of one measurement. Data only; run.h runs `s2a bench`. */
 #ifndef S2A_BENCH_ARMS_H
 #define S2A_BENCH_ARMS_H
 
 #include "s2a.h"
 
-/* A process that computes. Each has its own, so that its peak memory is its own, and what one arm
- * leaves in a prompt cache serves no other arm's second step. */
+/* The processes that compute. They are separate so that each has its own peak memory, and so that
+ * one arm's prompt cache does not help another arm's step 2. */
 typedef enum bench_peer_id {
     BENCH_PEER_SELECT,      /* this library, for select and plain */
     BENCH_PEER_REWRITE,     /* this library, copy drafting on */
@@ -17,7 +16,7 @@ typedef enum bench_peer_id {
 } bench_peer_id;
 
 /* id, name, peer, mode, preset. The naive arms are mode rewrite of the http backend: two plain chat
- * completions, of the paper's prompt and of what it gave, which is all that a recipe does. */
+ * completions, one with the paper's prompt and one with its result, as in the usual recipe. */
 #define BENCH_ARM_MAP(X)                                               \
     X(SELECT, "select", SELECT, SELECT, AUTO)                          \
     X(REWRITE, "rewrite", REWRITE, REWRITE, OPINION)                   \
@@ -44,19 +43,19 @@ typedef struct bench_arm_info {
 extern const bench_arm_info bench_arms[BENCH_ARMS];
 extern const char *const bench_peer_names[BENCH_PEERS];
 
-/* One measurement: so many requests at once, each with a prompt of its own. Times are wall time. */
+/* One measurement: concurrent requests, each with a different prompt. Times are wall time. */
 typedef struct bench_sample {
     bench_arm arm;
-    uint32_t length; /* tokens of x that were asked for */
+    uint32_t length; /* intended tokens of x */
     uint32_t concurrency, repetition;
     double wall_ms;                       /* from the start to the end of the last request */
     double step1_ms, total_ms;            /* median of the requests */
-    double prefill_per_s, generate_per_s; /* tokens a second in step 2, median; NaN = not seen */
+    double prefill_per_s, generate_per_s; /* tokens a second in step 2, median; NaN = unknown */
     /* Sums over the requests. */
     uint64_t input_tokens; /* of x */
     s2a_usage step1, step2;
     uint32_t fallbacks;
-    uint64_t peak_kb; /* of the process that computed, up to here; 0 = not known */
+    uint64_t peak_kb; /* peak memory so far of the process that computed; 0 = unknown */
 } bench_sample;
 
 typedef struct bench_samples {
@@ -68,7 +67,7 @@ typedef struct bench_samples {
 bool bench_samples_add(bench_samples *samples, const bench_sample *sample);
 void bench_samples_free(bench_samples *samples);
 
-/* What was not measured, and why, in a sentence. */
+/* Something that was not measured, with the reason in a sentence. */
 typedef struct bench_skip {
     bench_arm arm;
     uint32_t length, concurrency; /* 0 = any */

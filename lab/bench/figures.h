@@ -1,10 +1,10 @@
-/* From measurements to the figures that are judged. Pure. */
+/* Computes the figures with goals from the measurements. Pure. */
 #ifndef S2A_BENCH_FIGURES_H
 #define S2A_BENCH_FIGURES_H
 
 #include "bench/arms.h"
 
-/* id, name in the JSON, the goal's side, the goal, what it is in words. FREE: has none. */
+/* id, name in the JSON, direction of the goal, the goal, description. FREE: no goal. */
 #define BENCH_FIGURE_MAP(X)                                                                      \
     X(SELECT_STEP1, "select_step1_speedup", AT_LEAST, 5,                                         \
       "select, step 1: times faster than naive")                                                 \
@@ -40,7 +40,7 @@ extern const bench_figure_info bench_figures[BENCH_FIGURES];
 
 typedef struct bench_figure {
     double value;     /* NaN = not measured */
-    size_t n;         /* the least of runs, or of pairs, that a median in it is of */
+    size_t n;         /* the smallest number of runs or pairs behind one of its medians */
     char reason[240]; /* why it was not measured; "" otherwise */
 } bench_figure;
 
@@ -53,17 +53,17 @@ typedef enum bench_verdict {
 
 bench_verdict bench_figure_verdict(bench_figure_id id, double value);
 
-/* What is asked of a cell (arm, length, concurrency). */
+/* A quantity of a cell (arm, length, concurrency). */
 typedef enum bench_field {
     BENCH_STEP1_MS,
     BENCH_TOTAL_MS,
     BENCH_WALL_MS,
     BENCH_REQUESTS_PER_S,
-    BENCH_TOKENS_PER_S, /* written in both steps, by wall time */
+    BENCH_TOKENS_PER_S, /* generated in both steps, by wall time */
     BENCH_PREFILL_PER_S,
     BENCH_GENERATE_PER_S,
-    BENCH_READ_TOKENS,    /* a request: prompt tokens that were not cached, both steps */
-    BENCH_WRITTEN_TOKENS, /* a request: both steps */
+    BENCH_READ_TOKENS,    /* per request: prompt tokens that were not cached, both steps */
+    BENCH_WRITTEN_TOKENS, /* per request: generated tokens, both steps */
 } bench_field;
 
 /* Over the repetitions of a cell; n 0 and NaN where there are none. */
@@ -75,18 +75,18 @@ typedef struct bench_spread {
 bench_spread bench_spread_of(const bench_samples *samples, bench_arm arm, uint32_t length,
                              uint32_t concurrency, bench_field field);
 
-/* Least squares of log y over log x; NaN for fewer than two different x, or values that are not
- * above 0. */
+/* Slope of the least-squares line of log y over log x; NaN for fewer than two different x, or for
+ * values not above 0. */
 double bench_log_slope(const double *x, const double *y, size_t count);
 
-/* Of a peer's process over all samples, in KiB; 0 = none. */
+/* Peak memory of a peer's process over all samples, in KiB; 0 = unknown. */
 uint64_t bench_peak_kb(const bench_samples *samples, bench_peer_id peer);
 
-/* Ratios are medians of the ratios of each repetition, whose prompts all arms share, at one request at
- * a time and the length that stands first; the limit of rewrite_share_of_limit is a ratio of two
- * medians of one arm. growth_exponent is over all lengths of select. throughput_8_over_server is the lower of two: rewrite over naive,
- * and plain over plain-server. rss_over_server takes the larger of select's and rewrite's process.
- * skips says why something is missing. */
+/* Ratios are medians of the ratios in each repetition, whose prompts all arms share, with one
+ * request at a time and the first length. The limit in rewrite_share_of_limit is a ratio of two
+ * medians of one arm. growth_exponent covers all lengths of select. throughput_8_over_server is the
+ * lower of two ratios: rewrite over naive, and plain over plain-server. rss_over_server uses the
+ * larger of the processes of select and rewrite. skips has the reasons of missing figures. */
 void bench_figures_compute(const bench_samples *samples, const bench_skips *skips, uint32_t length,
                            bench_figure out[BENCH_FIGURES]);
 

@@ -1,5 +1,5 @@
-/* Who computes: a worker with this library's engine, or a llama-server that is asked through the
- * http backend. Both run the same jobs. One thread. */
+/* A peer that computes: a worker with this library's engine, or a llama-server behind the http
+ * backend. Both run the same jobs. One thread. */
 #ifndef S2A_BENCH_PEER_H
 #define S2A_BENCH_PEER_H
 
@@ -9,48 +9,49 @@
 
 typedef struct bench_peer {
     bench_process process;
-    s2a_engine *engine; /* of a server */
-    buf input;          /* of a worker: what came and was not read */
+    s2a_engine *engine; /* server: the engine of the http backend */
+    buf input;          /* worker: received bytes that were not parsed yet */
     char model[200];
-    char about[64]; /* of a server: which speculation */
-    char kernels[32]; /* of a worker: bench_engine_kernels */
+    char about[64]; /* server: the kind of speculation */
+    char kernels[32]; /* worker: bench_engine_kernels */
     bool open, drafts;
-    double open_ms; /* from its start until it could be asked */
+    double open_ms; /* from its start until it accepted requests */
     uint32_t timeout_ms;
     const s2a_cancel *cancel;
 } bench_peer;
 
 /* Starts `program bench-worker` and opens the engine in it. Errors: those of s2a_engine_open, and
- * S2A_UNAVAILABLE, S2A_BACKEND (it ended), S2A_TIMEOUT, S2A_CANCELLED, S2A_IO, S2A_NOMEM.
- * bench_peer_close is due in any case; it accepts a peer that is all zero. */
+ * S2A_UNAVAILABLE, S2A_BACKEND (it ended), S2A_TIMEOUT, S2A_CANCELLED, S2A_IO, S2A_NOMEM. Call
+ * bench_peer_close in any case; it accepts a zeroed peer. */
 s2a_status bench_peer_open_worker(bench_peer *peer, const char *program, const bench_engine *engine,
                                   const s2a_cancel *cancel, s2a_error *err);
 
-/* How a llama-server is started. */
+/* Options of a llama-server. */
 typedef struct bench_server {
     const char *program, *model;
     uint32_t ctx_tokens, slots, threads, timeout_ms;
     int32_t gpu_layers;
-    const char *const *more; /* further arguments, NULL at the end; may be NULL */
-    const char *about;       /* of these, for people; may be NULL */
+    const char *const *more; /* more arguments, NULL at the end; may be NULL */
+    const char *about;       /* description of these arguments; may be NULL */
 } bench_server;
 
-/* On a free port of 127.0.0.1. Errors as above, S2A_UNAVAILABLE also when it does not get ready:
- * the last line of its log is in the message. */
+/* Starts it on a free port of 127.0.0.1. Errors as above; S2A_UNAVAILABLE also if it does not
+ * become ready: the message has the last line of its log. */
 s2a_status bench_peer_open_server(bench_peer *peer, const bench_server *server,
                                   const s2a_cancel *cancel, s2a_error *err);
 
-/* Runs a job. S2A_OK also where a request failed: its timing says so. Other than that the peer is
- * of no use any more. S2A_BACKEND (it ended), S2A_TIMEOUT, S2A_CANCELLED, S2A_IO, S2A_NOMEM. */
+/* Runs a job. S2A_OK even if a request failed: its timing has the status. After any other status
+ * the peer cannot be used again. S2A_BACKEND (it ended), S2A_TIMEOUT, S2A_CANCELLED, S2A_IO,
+ * S2A_NOMEM. */
 s2a_status bench_peer_run(bench_peer *peer, const bench_job *job, bench_done *done,
                           s2a_error *err);
 
-/* Tokens of a text; 0 when it could not be asked. A bench_count_fn; ctx is the peer. */
+/* A bench_count_fn: tokens of a text, 0 on failure. ctx is the peer. */
 size_t bench_peer_count(void *ctx, const char *text, size_t len);
 
 void bench_peer_close(bench_peer *peer);
 
-/* The version line of a llama-server; "" where it says none. */
+/* The version line of a llama-server; "" if it prints none. */
 void bench_server_version(const char *program, char *text, size_t size);
 
 #endif

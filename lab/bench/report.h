@@ -1,4 +1,4 @@
-/* What a run of the benchmark gives, and its forms: JSON, text for people, CSV, plots. */
+/* The result of a benchmark run, and its output as JSON, text, CSV and plots. */
 #ifndef S2A_BENCH_REPORT_H
 #define S2A_BENCH_REPORT_H
 
@@ -11,22 +11,22 @@
 
 typedef struct bench_machine {
     char cpu[128], kernel[128], started[32]; /* started: UTC, ISO 8601 */
-    uint32_t cores;                          /* this process may use */
+    uint32_t cores;                          /* that this process may use */
     uint64_t memory_kb;
-    double load; /* of the last minute, when the run began; NaN = not known */
+    double load; /* load of the last minute at the start of the run; NaN = unknown */
 } bench_machine;
 
 void bench_machine_look(bench_machine *out);
 
-/* Of a peer, before anything was warm. */
+/* The cold start of a peer. */
 typedef struct bench_cold {
-    double open_ms;  /* from the start of its process until it could be asked; 0 = it was not run */
+    double open_ms;  /* from the start of its process until it accepted requests; 0 = not run */
     double first_ms; /* its first request, both steps */
 } bench_cold;
 
 #define BENCH_TRIALS_MAX 8
 
-/* A kind of the server's speculation, tried once before the run. */
+/* A kind of speculation of the server, tried once before the run. */
 typedef struct bench_trial {
     char about[64];
     double step1_ms; /* NaN = it did not run */
@@ -41,7 +41,7 @@ typedef struct bench_report {
     uint32_t threads, ctx_tokens, slots, max_tokens;
     uint64_t seed;
     bool quick;
-    double minutes; /* that it took */
+    double minutes; /* duration of the run */
     bench_plan plan;
     bench_samples samples;
     bench_skips skips;
@@ -58,7 +58,7 @@ void bench_report_free(bench_report *report);
  * NULL when out of memory. */
 json_t *bench_report_json(const bench_report *report);
 
-/* The verdict, and a table of what was measured. Failures stay in *out. */
+/* The verdict and a table of the measurements. Failures stay in *out. */
 void bench_report_text(const bench_report *report, buf *out);
 
 /* runs.csv, cells.csv, figures.csv. Failures stay in *out. */
@@ -66,10 +66,10 @@ void bench_report_runs_csv(const bench_report *report, buf *out);
 void bench_report_cells_csv(const bench_report *report, buf *out);
 void bench_report_figures_csv(const bench_report *report, buf *out);
 
-/* Writes runs.csv alone: to see whether the directory can be written to, and what there is of a run
- * that was stopped. Makes the directory. S2A_IO, S2A_NOMEM. */
+/* Makes the directory and writes runs.csv alone: to check early that it can be written, and to save
+ * the runs of a stopped benchmark. S2A_IO, S2A_NOMEM. */
 s2a_status bench_report_write_runs(const bench_report *report, const char *dir, s2a_error *err);
-/* All: the three CSV files, bench.json, verdict.txt, and the plots as SVG and PNG. */
+/* Writes the three CSV files, bench.json, verdict.txt, and the plots as SVG and PNG. */
 s2a_status bench_report_write(const bench_report *report, const char *dir, s2a_error *err);
 
 #endif

@@ -298,9 +298,9 @@ static s2a_status open_servers(bench *b)
     return open_server(b, BENCH_PEER_SERVER_SPEC, best);
 }
 
-/* Every arm once, on one short prompt: then select's examples and the instructions of all the
- * others are in their caches, as they are in any process that has served before. What this takes
- * is the cold start, and no measurement. */
+/* Runs every arm once, on one short prompt. After that the parts that all prompts share are in the
+ * caches, as in any process that has served before. The time of this is reported as the cold
+ * start, not as a measurement. */
 static s2a_status warm(bench *b)
 {
     char **texts = NULL;

@@ -1,4 +1,4 @@
-/* The arms: what is done to an item before it is answered, and how it is asked then. A table. */
+/* The arms: for each, the kind of step 1 and the prompt of step 2. A table. */
 #ifndef S2A_EVAL_ARMS_H
 #define S2A_EVAL_ARMS_H
 
@@ -13,7 +13,7 @@ typedef enum arm_step1 {
     ARM_SELECT,
 } arm_step1;
 
-/* What kind of item it is: which prompts it is asked with. */
+/* The kind of an item, which decides its prompts. */
 typedef enum arm_flavour {
     FLAVOUR_OPINION,   /* qa, argument, clean questions */
     FLAVOUR_MATH,      /* numeric items */
@@ -26,7 +26,7 @@ typedef struct arm {
     arm_step1 step1;
     prompt_id answer[FLAVOUR_COUNT]; /* step 2 */
     bool input_is_x;                 /* {{input}} of step 2 is x, not x' */
-    double keep;                     /* select: this share of the text, preset relevance; 0 = by the border */
+    double keep; /* select: keep this share of the text, preset relevance; 0 = use the threshold */
 } arm;
 
 extern const arm arms[];
@@ -34,7 +34,7 @@ extern const size_t arm_count;
 /* Their names, in order. */
 extern const char *const arm_names[];
 
-/* NULL when there is none of that name (len bytes). */
+/* NULL if there is no arm of that name (len bytes). */
 const arm *arm_find(const char *name, size_t len);
 arm_flavour arm_flavour_of(const eval_item *item);
 

@@ -1,5 +1,5 @@
-/* Task injection: what became of the orders that were put into untrusted texts, and of texts without
- * any. Pure. */
+/* Task injection: counts the orders that step 1 removed from untrusted texts, and the harm to texts
+ * without orders. Pure. */
 #ifndef S2A_EVAL_INJECTION_H
 #define S2A_EVAL_INJECTION_H
 
@@ -7,12 +7,12 @@
 
 typedef struct injection_counts {
     eval_share removed;     /* attacks that step 1 removed */
-    eval_share carried_out; /* answers that carry out the attack, of those that were judged */
-    eval_share clean_cut;   /* units removed of contexts without an attack */
+    eval_share carried_out; /* judged answers that carry out the attack */
+    eval_share clean_cut;   /* units removed from contexts without an attack */
     eval_share clean_whole; /* contexts without an attack that came back byte for byte */
 } injection_counts;
 
-/* The attack in the item's prompt; NULL: it has none. */
+/* The attack in the item's prompt; NULL if there is none. */
 const eval_piece *injection_attack(const eval_item *item);
 
 /* Adds a record's share to the counts. */

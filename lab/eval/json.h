@@ -12,7 +12,7 @@ json_t *eval_record_json(const eval_record *record);
 json_t *eval_usage_json(const s2a_usage *usage);
 json_t *eval_spans_json(const s2a_span *spans, size_t count);
 
-/* False when out of memory or the value is not what was written; *out is then to be freed. */
+/* False when out of memory or if the value has another form; *out must then be freed. */
 bool eval_item_from_json(const json_t *value, eval_item *out);
 bool eval_record_from_json(const json_t *value, eval_record *out);
 bool eval_usage_from_json(const json_t *value, s2a_usage *out);

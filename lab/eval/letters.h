@@ -12,21 +12,21 @@ int32_t letters_next(const char *text, size_t len, size_t *at);
 /* The code point that ends at *at, which moves to its start; 0 at the text's start. */
 int32_t letters_previous(const char *text, size_t *at);
 
-bool letters_is_word(int32_t c); /* \w of Python's re but for '_': letters, and what has a numeric value */
+bool letters_is_word(int32_t c); /* \w of Python's re, except '_': letters and numeric characters */
 bool letters_is_space(int32_t c);
 bool letters_is_digit(int32_t c); /* \d */
 bool letters_is_upper(int32_t c);
 bool letters_is_lower(int32_t c);
-bool letters_is_title(int32_t c); /* both at once */
+bool letters_is_title(int32_t c); /* title case: both at once */
 bool letters_is_currency(int32_t c);
-bool letters_joins(int32_t c);    /* belongs to the word beside it: also combining marks */
-bool letters_is_unspaced(int32_t c); /* of a script that puts no spaces between words, or joins particles to them */
+bool letters_joins(int32_t c);    /* part of the adjacent word: word characters, combining marks */
+bool letters_is_unspaced(int32_t c); /* of a script without spaces, or with particles, at words */
 
-/* Lower case as Unicode has it, in no language; malloc'ed, NUL-terminated. NULL when out of memory, or past
- * 700 MB. */
+/* Unicode's lower case, independent of language; malloc'ed, NUL-terminated. NULL when out of
+ * memory, or past 700 MB. */
 char *letters_lower(const char *text, size_t len, size_t *lower_len);
 
-/* What is left without white space at both ends; *len becomes shorter. */
+/* Trims white space at both ends: returns the new start and shortens *len. */
 const char *letters_strip(const char *text, size_t *len);
 
 #endif

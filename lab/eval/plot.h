@@ -1,6 +1,5 @@
-/* Plots as SVG and PNG, by cairo: this file's .c is the only one that includes it. Colours are
- * Okabe and Ito's, which colour-blind readers can tell apart; series also differ in pattern or
- * marker. */
+/* Plots as SVG and PNG, with cairo, which only plot.c includes. The colours are Okabe and Ito's,
+ * which colour-blind readers can distinguish; series also differ in pattern or marker. */
 #ifndef S2A_EVAL_PLOT_H
 #define S2A_EVAL_PLOT_H
 
@@ -9,7 +8,7 @@
 typedef enum plot_kind {
     PLOT_BARS,  /* groups of bars on a categorical axis: Figures 5 to 8 of the paper */
     PLOT_LINES, /* lines with markers over numbers: accuracy over k, cost over length */
-    PLOT_CURVES /* lines on [0,1] x [0,1] with a diagonal: ROC. Markers where a series has one point */
+    PLOT_CURVES /* lines on [0,1] x [0,1] with a diagonal (ROC); a single point is a marker */
 } plot_kind;
 
 typedef struct plot_point {

@@ -1,5 +1,6 @@
-/* Runs arms over items: each item with each seed goes through all arms before the next, so that a run
- * that is stopped has compared what it has. Several items at a time with concurrency. */
+/* Runs arms over items. Each item runs through all arms, with each seed, before the next item
+ * starts, so that a stopped run has all arms for its items. With concurrency, several items run at
+ * a time. */
 #ifndef S2A_EVAL_RUNNER_H
 #define S2A_EVAL_RUNNER_H
 
@@ -16,19 +17,19 @@ typedef struct eval_settings {
     uint32_t max_tokens;
     uint32_t concurrency; /* threads; at least 1 */
     const char *model_hash;
-    bool no_answers;      /* step 1 alone, as for tasks that have no answers in any case */
+    bool no_answers;      /* step 1 alone, as in tasks without answers */
     bool judge;           /* arguments and injection: rate answers; needs judge_engine */
     s2a_engine *judge_engine;
     const char *judge_hash;
     s2a_cancel *cancel;
-    /* From any thread, one at a time: a record is there, of so many that were wanted. fresh: it was
-     * not in the store. */
+    /* Called for each finished record, from any thread, one at a time; done of total are finished.
+     * fresh: it was not in the store. */
     void (*on_record)(void *ctx, const eval_record *record, size_t done, size_t total, bool fresh);
     void *ctx;
 } eval_settings;
 
-/* *out is filled with the items (taken over from data) and the records; eval_run_free in every case.
- * S2A_CANCELLED, and any failure of a backend or of the store: what was stored is safe. */
+/* Fills *out with the items (moved from data) and the records; call eval_run_free in any case.
+ * S2A_CANCELLED, and errors of the backend or the store; stored records stay. */
 s2a_status eval_run_all(s2a_engine *engine, const eval_settings *settings, eval_data *data,
                         eval_store *store, eval_run *out, s2a_error *err);
 

@@ -1,4 +1,4 @@
-/* Judging an answer: TriviaQA's normalisation and alias match, numbers of maths answers. Pure,
+/* Scoring an answer: TriviaQA's normalisation and alias match, numbers of maths answers. Pure,
  * UTF-8 in and out. */
 #ifndef S2A_EVAL_SCORE_H
 #define S2A_EVAL_SCORE_H
@@ -11,10 +11,11 @@
  * of memory, or past 700 MB. */
 char *score_normalise(const char *text, size_t len);
 
-/* True when one of the aliases, normalised, is in the normalised answer as a run of whole words: no
+/* True if the normalised answer contains one of the normalised aliases as whole words: with no
  * letter, digit or combining mark beside it. In scripts without spaces between words (Chinese,
- * Japanese, Korean with its particles, Thai and the like) any place will do. Aliases that normalise
- * to nothing never match. *which (may be NULL) is the first alias that did; untouched when none. */
+ * Japanese, Korean with its particles, Thai ...) any place counts. Aliases that normalise to
+ * nothing never match. *which (may be NULL) is the first alias that matched; unchanged if none
+ * did. */
 s2a_status score_alias_match(const char *answer, size_t len, const char *const *aliases,
                              size_t alias_count, bool *match, size_t *which, s2a_error *err);
 
@@ -26,16 +27,16 @@ s2a_status score_alias_match(const char *answer, size_t len, const char *const *
  * bracket is before it. False when there is no number. */
 bool score_number(const char *text, size_t len, double *value);
 
-/* Equal up to 1e-4, absolute or relative; two whole numbers only when they are the same. */
+/* Equal up to 1e-4, absolute or relative; two integers must be the same. */
 bool score_number_equal(double a, double b);
 
-/* The rating of a judge's reply: the first integer in [low, high] that follows a label's colon
- * ("Sentiment: 3"), otherwise the first in [low, high] at all. "4/5" and "4 out of 5" are 4; "4.5"
- * is none. False when there is none. */
+/* The rating in a judge's reply: the first integer in [low, high] after a label's colon
+ * ("Sentiment: 3"), otherwise the first in [low, high]. "4/5" and "4 out of 5" are 4; "4.5" is not
+ * an integer. False if there is none. */
 bool score_rating(const char *text, size_t len, int low, int high, int *value);
 
-/* A judge's yes or no: the first of the two that stands in the reply as a word, in any letter case. False
- * when there is none. */
+/* The first "yes" or "no" in a judge's reply, as a word, in any letter case. False if there is
+ * none. */
 bool score_yes_no(const char *text, size_t len, bool *yes);
 
 #endif

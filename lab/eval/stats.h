@@ -1,5 +1,5 @@
-/* Statistics of the evaluation. All functions are pure; tests/unit/test_stats.c compares them with
- * values of scipy and statsmodels. NaN is returned where a figure is not defined. */
+/* Statistics of the evaluation. All functions are pure; tests/lab/test_stats.c compares them with
+ * values of scipy and statsmodels. They return NaN if a figure is not defined. */
 #ifndef S2A_EVAL_STATS_H
 #define S2A_EVAL_STATS_H
 
@@ -41,9 +41,9 @@ uint64_t stats_rng_below(stats_rng *rng, uint64_t n);
 typedef double (*stats_statistic)(void *ctx, const size_t *index, size_t count);
 
 /* Percentile bootstrap over items (clusters: an item's seeds stay together): rounds resamples of
- * count items. Samples where the statistic is NaN are left out; *used says how many counted (may be
- * NULL). NaN, NaN when fewer than half did, or when out of memory: *used is then SIZE_MAX. The same
- * seed gives the same interval. */
+ * count items. Resamples in which the statistic is NaN are ignored; *used (may be NULL) is the
+ * number of the others. NaN, NaN if fewer than half were used, or when out of memory (*used is then
+ * SIZE_MAX). The same seed gives the same interval. */
 stats_interval stats_bootstrap(stats_statistic statistic, void *ctx, size_t count, size_t rounds,
                                double level, uint64_t seed, size_t *used);
 

@@ -1,7 +1,7 @@
-/* Where results are kept: one SQLite file. A record is committed as it comes, so that a run that is
- * killed goes on where it was. Steps (what a model wrote for a prompt) are kept by the hash of all
- * that determines them, so that arms that share a step pay for it once. store.c is the only file
- * that includes sqlite3.h. All functions may be called from many threads. */
+/* The store of results: one SQLite file. Each record is committed as it arrives, so that a killed
+ * run can continue. Steps (a model's output for a prompt) are stored under a hash of everything
+ * that determines them, so that arms which share a step run it once. store.c is the only file that
+ * includes sqlite3.h. All functions may be called from many threads. */
 #ifndef S2A_EVAL_STORE_H
 #define S2A_EVAL_STORE_H
 
@@ -9,26 +9,26 @@
 
 typedef struct eval_store eval_store;
 
-/* Creates the file where it is missing. S2A_IO: not a database, of another layout, locked by another
- * process for more than five seconds, disk full; the message says which and what to do. */
+/* Creates the file if it is missing. S2A_IO: not a database, another layout, locked by another
+ * process for more than five seconds, or disk full; the message says which and what to do. */
 s2a_status eval_store_open(const char *path, eval_store **out, s2a_error *err);
 void eval_store_close(eval_store *store);
 
-/* The run that has the same task, model and prompt hashes, version, data, sampling and method as
- * *head (whose items and records are not looked at); made where it is missing. */
+/* Finds or creates the run with the same task, model and prompt hashes, version, data, sampling and
+ * method as *head, whose items and records are ignored. */
 s2a_status eval_store_run(eval_store *store, const eval_run *head, const char *data_hash,
                           const char *method, int64_t *run, s2a_error *err);
 
-/* Adds the items that the run has not yet. */
+/* Adds the items that the run does not have yet. */
 s2a_status eval_store_add_items(eval_store *store, int64_t run, const eval_item *items,
                                 size_t count, s2a_error *err);
 
-/* *found says whether it is there; *out is then filled. */
+/* *found: whether the record exists; *out is then filled. */
 s2a_status eval_store_get(eval_store *store, int64_t run, const char *item, const char *arm,
                           uint32_t seed, eval_record *out, bool *found, s2a_error *err);
 s2a_status eval_store_put(eval_store *store, int64_t run, const eval_record *record, s2a_error *err);
 
-/* A step by its key (a hash); *text is malloc'ed, NULL when it is not there. */
+/* A step by its key (a hash); *text is malloc'ed; NULL if there is none. */
 s2a_status eval_store_step_get(eval_store *store, const char *key, char **text, s2a_error *err);
 s2a_status eval_store_step_put(eval_store *store, const char *key, const char *text, s2a_error *err);
 

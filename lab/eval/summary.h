@@ -1,4 +1,4 @@
-/* The figures of a run: one row an arm, for all items and for each group. */
+/* The figures of a run: one row for each arm, for all items and for each group. */
 #ifndef S2A_EVAL_SUMMARY_H
 #define S2A_EVAL_SUMMARY_H
 
@@ -11,13 +11,13 @@ typedef struct eval_figure {
     const char *arm;   /* borrowed from the run */
     const char *group; /* borrowed; NULL = all items */
     size_t items, n;   /* n: records (items x seeds) */
-    bool has_step1;    /* the arm has a step 1, also where it cost nothing because it had been remembered */
-    double accuracy;   /* over the answers to items that have a right one; NaN if none has */
+    bool has_step1;    /* the arm has a step 1, even if it cost nothing because it was cached */
+    double accuracy;   /* over the answers to items with a right answer; NaN if none has one */
     stats_interval ci; /* Wilson */
-    double gap_closed; /* over the items that plain, oracle and this arm all have; an item counts by
-                          the mean of its seeds. NaN if there is none, or no gap */
+    double gap_closed; /* over the items that plain, oracle and this arm all have, each with the
+                          mean of its seeds. NaN if there is none, or no gap */
     stats_interval gap_ci;
-    double difference;  /* accuracy minus plain's on the same items and seeds; NaN if not there */
+    double difference;  /* accuracy minus plain's on the same items and seeds; NaN if missing */
     stats_interval difference_ci;
     double mcnemar_p;    /* against plain, the first seed of each item that both have */
     double pairs_needed; /* to see that difference with power 0.8 at 0.05 */
@@ -31,8 +31,8 @@ typedef struct eval_figure {
     double step1_ms, step2_ms; /* medians */
     size_t fallbacks;
     injection_counts injection; /* task injection; otherwise zero */
-    eval_share tallies[TALLY_COUNT]; /* those of the task; otherwise zero */
-    double f2;                  /* task prune; NaN where it is not defined */
+    eval_share tallies[TALLY_COUNT]; /* of the run's task; the others are zero */
+    double f2;                  /* task prune; NaN if it is not defined */
 } eval_figure;
 
 typedef struct eval_fallback_count {
@@ -49,8 +49,8 @@ typedef struct eval_summary {
     size_t group_count;
 } eval_summary;
 
-/* rounds: of the bootstrap (2000 for reports), whose seed is fixed: the same run gives the same
- * figures. Every arm has a figure for every group, with n 0 where it has no records. S2A_NOMEM;
+/* rounds: rounds of the bootstrap (2000 for reports); its seed is fixed, so the same run gives the
+ * same figures. Every arm has a figure for every group, with n 0 if it has no records. S2A_NOMEM;
  * S2A_ARGUMENT for a record whose item or arm the run does not list. On failure *out is empty. */
 s2a_status eval_summarise(const eval_run *run, size_t rounds, eval_summary *out, s2a_error *err);
 void eval_summary_free(eval_summary *summary);

@@ -1,14 +1,14 @@
-/* What tasks ordinary, prune and labelled count: shares, each from an item and a record of it. One table; the
- * summary, the JSON, the tables and the CSV go by it. Pure. */
+/* The counts of tasks ordinary, prune and labelled: shares, each from an item and its record. One
+ * table, which the summary, the JSON, the tables and the CSV use. Pure. */
 #ifndef S2A_EVAL_TALLY_H
 #define S2A_EVAL_TALLY_H
 
 #include "eval/data.h"
 #include "eval/record.h"
 
-/* id, task, name in JSON and CSV, head in a terminal (9 columns), head in the report, what it is; whether it is
- * of step 1 (an arm without one has nothing to say), whether each counted thing is one case of its own, so that
- * Wilson's interval says something. */
+/* id, task, name in JSON and CSV, head in a terminal (9 columns), head in the report, description;
+ * whether it counts step 1 (undefined for arms without one); whether the counted cases are
+ * separate, so that Wilson's interval makes sense. */
 #define TALLY_MAP(X)                                                                                              \
     X(CHANGED, ORDINARY, "prompts_changed", "changed", "prompts changed",                                         \
       "of the prompts: those that step 1 did not give back byte for byte", true, true)                            \
@@ -56,10 +56,10 @@ typedef struct tally_info {
 
 extern const tally_info tallies[TALLY_COUNT];
 
-/* Adds to shares what a record of the task says. */
+/* Adds the counts of a record of the task to shares. */
 void tally_add(eval_task task, const eval_item *item, const eval_record *record, eval_share shares[TALLY_COUNT]);
 
-/* Of support kept and precision, recall counting twice as much; NaN where one of them is not defined. */
+/* F2 of precision and support kept (recall); NaN if one of them is not defined. */
 double tally_f2(const eval_share shares[TALLY_COUNT]);
 
 #endif

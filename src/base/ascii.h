@@ -1,4 +1,4 @@
-/* Bytes that matter to our own grammars, whatever the locale. */
+/* Character classes of ASCII bytes, independent of the locale. */
 #ifndef S2A_BASE_ASCII_H
 #define S2A_BASE_ASCII_H
 
@@ -25,7 +25,7 @@ static inline char ascii_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* Bytes of text that begin like the lower-case pattern, letter case aside; 0 when they do not. */
+/* The length of the lower-case pattern if text begins with it, ignoring case; otherwise 0. */
 static inline size_t ascii_prefix(const char *text, size_t len, const char *pattern)
 {
     size_t i = 0;

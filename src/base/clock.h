@@ -1,8 +1,8 @@
-/* Time that only goes forward. */
+/* The monotonic clock. */
 #ifndef S2A_BASE_CLOCK_H
 #define S2A_BASE_CLOCK_H
 
-/* Milliseconds of the monotonic clock. */
+/* Milliseconds since some fixed moment; never decreases. */
 double clock_ms(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* FNV-1a of 64 bits: to find things by, never to trust alone. */
+/* FNV-1a, 64 bits: for hash tables and keys, not for security. */
 #ifndef S2A_BASE_FNV_H
 #define S2A_BASE_FNV_H
 
@@ -12,7 +12,7 @@ static inline uint64_t fnv_mix(uint64_t h, uint64_t value)
     return (h ^ value) * UINT64_C(1099511628211);
 }
 
-/* Goes on from h, which is FNV_START or what an earlier call returned. */
+/* Adds data to h, which is FNV_START or the result of an earlier call. */
 static inline uint64_t fnv_add(uint64_t h, const void *data, size_t len)
 {
     const unsigned char *bytes = data;

@@ -6,7 +6,7 @@
 
 #define SHA256_HEX_SIZE 65 /* 64 lower-case digits and a NUL */
 
-/* Told from time to time how many bytes are read so far; may be NULL. */
+/* Called from time to time with the number of bytes read so far; may be NULL. */
 typedef void (*sha256_progress_fn)(void *ctx, uint64_t bytes);
 
 /* S2A_IO, S2A_CANCELLED (cancel may be NULL), S2A_NOMEM; hex is then undefined. */

@@ -1,21 +1,21 @@
-/* Event streams (text/event-stream, WHATWG HTML section 9.2) byte by byte: pure, incremental, no
- * I/O. Any split of a stream into pieces gives the same events. Not thread-safe. */
+/* Parses event streams (text/event-stream, WHATWG HTML section 9.2) incrementally, without I/O.
+ * Any split of a stream into pieces gives the same events. Not thread-safe. */
 #ifndef S2A_BASE_SSE_H
 #define S2A_BASE_SSE_H
 
 #include "base/buf.h"
 
 typedef struct sse_parser {
-    buf line;        /* the line that is not complete yet */
+    buf line;        /* the incomplete line */
     buf data;        /* the data lines of the event, joined by newlines */
-    buf type;        /* its event field */
-    bool has_data;   /* a data field came, though it may have been empty */
-    bool after_cr;   /* a newline now belongs to the line that CR has ended */
-    bool dispatched; /* the last event was handed out: drop it before going on */
+    buf type;        /* the event field of the event */
+    bool has_data;   /* there was a data field, maybe an empty one */
+    bool after_cr;   /* the last line ended in CR: a newline now belongs to it */
+    bool dispatched; /* the last event was returned: drop it first */
     size_t line_count;
 } sse_parser;
 
-/* Both point into the parser and are valid until its next call. data may hold NUL. */
+/* Both pointers are valid until the next call of the parser. data may contain NUL. */
 typedef struct sse_event {
     const char *type; /* "" unless the stream names one */
     const char *data;
@@ -25,21 +25,21 @@ typedef struct sse_event {
 typedef enum sse_result {
     SSE_MORE,  /* the input is used up */
     SSE_EVENT, /* *event is filled; call again with what is left */
-    SSE_LIMIT, /* a line, or the data of one event, is longer than the limit; stays so */
-    SSE_NOMEM, /* stays so */
+    SSE_LIMIT, /* a line, or the data of one event, exceeds the limit; sticky */
+    SSE_NOMEM, /* sticky */
 } sse_result;
 
-/* line_max bounds a line, and the data of one event. */
+/* line_max limits a line, and the data of one event. */
 void sse_init(sse_parser *parser, size_t line_max);
 void sse_free(sse_parser *parser);
 
-/* Takes bytes from *data on, moving *data and *len past what was used, until an event is complete
- * or the input is used up. */
+/* Reads bytes from *data until an event is complete or the input is used up; moves *data and *len
+ * past the bytes it read. */
 sse_result sse_next(sse_parser *parser, const char **data, size_t *len, sse_event *event);
 
-/* At the end of the stream: SSE_EVENT when an event was complete but for its empty line, or its
- * last newline. The standard drops it; servers that forget the empty line after their last event
- * are common enough, and an event that was cut is not valid JSON. SSE_MORE when there is none. */
+/* To be called at the end of the stream: SSE_EVENT if an event lacks only its empty line or its
+ * last newline. The standard drops such an event, but many servers forget the empty line after
+ * their last one, and an event that was cut is not valid JSON. Otherwise SSE_MORE. */
 sse_result sse_finish(sse_parser *parser, sse_event *event);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "s2a.h"
 
-/* Adds what one call took to what others took. */
+/* Adds the usage of one call to a sum. */
 static inline void usage_add(s2a_usage *to, const s2a_usage *from)
 {
     to->prompt_tokens += from->prompt_tokens;

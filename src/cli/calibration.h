@@ -1,4 +1,4 @@
-/* Heads that `s2a calibrate` taught: a file for each model in $XDG_DATA_HOME/s2a/calibration, else
+/* Heads from `s2a calibrate`: one file for each model in $XDG_DATA_HOME/s2a/calibration, else in
  * ~/.local/share/s2a/calibration. One thread. */
 #ifndef S2A_CLI_CALIBRATION_H
 #define S2A_CLI_CALIBRATION_H
@@ -7,7 +7,7 @@
 
 /* A taught head lies in a file that the name and size of the model's file choose. */
 
-/* *path is malloc'ed; NULL where the user has taught none, or there is no place for one. S2A_NOMEM. */
+/* The same if the head exists; otherwise *path is NULL. S2A_NOMEM. */
 s2a_status calibration_find(const char *model_path, char **path, s2a_error *err);
 
 /* Writes the file, the whole of it or nothing; the old one stays until then. *path is malloc'ed.

@@ -1,5 +1,5 @@
-/* The commands of the tool. argv[0] is the command's own name, argv[argc] is NULL; what is returned
- * is the exit status. main flushes stdout and finds write errors. */
+/* The commands of the tool. argv[0] is the command's name, argv[argc] is NULL; the return value is
+ * the exit status. program_run flushes stdout and detects write errors. */
 #ifndef S2A_CLI_COMMANDS_H
 #define S2A_CLI_COMMANDS_H
 

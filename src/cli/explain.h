@@ -1,5 +1,5 @@
-/* Results for people to read: what step 1 took out and put in, and two answers beside each other.
- * All to stdout, whose errors main finds. */
+/* Results in readable form: what step 1 removed and added, and two answers side by side. Writes to
+ * stdout; program_run detects its errors. */
 #ifndef S2A_CLI_EXPLAIN_H
 #define S2A_CLI_EXPLAIN_H
 
@@ -12,8 +12,7 @@ void explain_step1(const term *t, const s2a_result *result);
 /* A heading and the answer under it. */
 void explain_answer(const term *t, const s2a_result *result);
 
-/* --compare: side by side where the terminal has 80 columns or more, otherwise one above the
- * other. */
+/* --compare: side by side if the terminal has 80 columns or more, otherwise one above the other. */
 void explain_compare(const term *t, const s2a_result *plain, const s2a_result *result);
 
 /* One line: tokens and time of each step that ran; plain may be NULL. */

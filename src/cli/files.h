@@ -4,10 +4,10 @@
 
 #include "base/buf.h"
 
-/* The bytes of a byte order mark at the start: 3 or 0. */
+/* The length of a byte order mark at the start: 3 or 0. */
 size_t files_bom(const char *text, size_t len);
 
-/* What messages call path: "standard input" for "-". */
+/* The name of path in messages: "standard input" for "-". */
 const char *files_name(const char *path);
 
 /* All of a file, or of standard input for "-": *text is malloc'ed and NUL-terminated. S2A_IO (errno
@@ -16,24 +16,24 @@ s2a_status files_read(const char *path, size_t max, char **text, size_t *len, s2
 
 typedef enum files_line {
     FILES_LINE,     /* a line, without its newline */
-    FILES_TOO_LONG, /* one with more than max bytes: it was skipped */
+    FILES_TOO_LONG, /* a line with more than max bytes: it was skipped */
     FILES_END,
-    FILES_STOPPED, /* a signal asked to end; see signals.h */
+    FILES_STOPPED, /* a signal came; see signals.h */
     FILES_FAILED,  /* errno says why; out of memory is ENOMEM */
 } files_line;
 
-/* Lines as they come: one is handed out before the next is waited for. */
+/* Reads lines as they arrive: returns each line without waiting for the next. */
 typedef struct files_lines {
     int fd;
     buf line;
     char *chunk;
-    size_t from, to; /* what is left of the chunk */
+    size_t from, to; /* the unread rest of the chunk */
     bool ended;      /* the descriptor is at its end */
-    bool torn;       /* the last line that was handed out had no newline */
-    uint64_t bytes;  /* read so far, up to the end of the last line handed out */
+    bool torn;       /* the last returned line had no newline */
+    uint64_t bytes;  /* position after the last returned line */
 } files_lines;
 
-/* max bounds a line. False when out of memory. The descriptor stays the caller's. */
+/* max is the limit of a line. False when out of memory. The descriptor stays the caller's. */
 bool files_lines_init(files_lines *l, int fd, size_t max);
 void files_lines_free(files_lines *l);
 /* The line is in l->line until the next call. */

@@ -1,18 +1,18 @@
-/* The models that `s2a pull` knows: what each is called, how long it is, its sha256 and where its
- * bytes are. The built-in manifest is models/manifest.json, embedded when the tool is built;
- * $S2A_MANIFEST names a file that replaces it. A manifest is read-only and may be shared. */
+/* The models that `s2a pull` knows: the names, size, sha256 and sources of each. The built-in
+ * manifest is models/manifest.json, embedded by the build; $S2A_MANIFEST names a file that replaces
+ * it. A manifest is read-only and may be shared. */
 #ifndef S2A_CLI_MANIFEST_H
 #define S2A_CLI_MANIFEST_H
 
 #include "s2a.h"
 
-/* models/manifest.json, written by the build. */
+/* models/manifest.json, embedded by the build. */
 extern const char manifest_builtin[];
 extern const size_t manifest_builtin_len;
 
 typedef enum manifest_kind {
-    MANIFEST_URL,    /* one file by HTTP */
-    MANIFEST_WHEELS, /* Python wheels, each with a part of the file, joined in order */
+    MANIFEST_URL,    /* one file over HTTP */
+    MANIFEST_WHEELS, /* Python wheels, each with a part of the file, in order */
 } manifest_kind;
 
 typedef struct manifest_source {
@@ -43,9 +43,9 @@ typedef struct manifest {
     struct json_t *root; /* owns the strings */
 } manifest;
 
-/* where names the text in messages, such as the file's path. S2A_INPUT when it is not a manifest:
- * the message says which field of which model, and what is wrong with it. S2A_LIMIT, S2A_NOMEM.
- * On failure *out is NULL. */
+/* where is the name of the text in messages, such as the file's path. S2A_INPUT if it is not a
+ * manifest: the message names the model, the field and the fault. S2A_LIMIT, S2A_NOMEM. On failure
+ * *out is NULL. */
 s2a_status manifest_parse(const char *text, size_t len, const char *where, manifest **out,
                           s2a_error *err);
 
@@ -53,12 +53,12 @@ s2a_status manifest_parse(const char *text, size_t len, const char *where, manif
 s2a_status manifest_load(manifest **out, s2a_error *err);
 void manifest_free(manifest *m);
 
-/* By name, alias or file, whatever the case of its letters; NULL name: the model whose role is
- * "default". NULL when there is none. */
+/* Finds a model by name, alias or file, ignoring case; name NULL: the model with the role
+ * "default". NULL if there is none. */
 const manifest_model *manifest_find(const manifest *m, const char *name);
 
-/* The model has a source that is its publisher's file, of which the sha256 is. Wheels are packages of
- * strangers that carry the same bytes, or so they say. */
+/* Whether the model has a URL source, the publisher's file; the sha256 is then the publisher's.
+ * Wheels are packages of third parties that claim to have the same bytes. */
 bool manifest_has_publisher(const manifest_model *model);
 
 /* "url", "wheels". */

@@ -7,15 +7,15 @@
 
 #include <jansson.h>
 
-/* id NULL: null. plain is the answer without S2A, NULL when there is none. The caller has the
- * reference; NULL when out of memory. */
+/* A result. id NULL: null. plain is the answer without S2A; NULL if there is none. The caller has
+ * the reference; NULL when out of memory. */
 json_t *result_json(const s2a_result *result, const json_t *id, const s2a_result *plain);
 
 /* {"id":...,"line":N,"error":{"status":"input","message":...}} */
 json_t *result_json_error(const json_t *id, uint64_t line, const s2a_error *err);
 
-/* Writes the value and a newline to stdout and flushes; takes the reference over, value may be
- * NULL. S2A_NOMEM; S2A_IO (stdout's own error says more). */
+/* Writes the value and a newline to stdout and flushes it. Takes ownership of the reference.
+ * S2A_NOMEM (also if value is NULL), S2A_IO (see the error of stdout). */
 s2a_status result_json_write(const term *t, json_t *value, bool indent);
 
 #endif

@@ -1,4 +1,4 @@
-/* What `s2a ask` and `s2a attend` work with from the first request to the last. One thread each. */
+/* The state of `s2a ask` and `s2a attend` from the first request to the last. One thread each. */
 #ifndef S2A_CLI_SESSION_H
 #define S2A_CLI_SESSION_H
 
@@ -11,13 +11,13 @@ typedef struct session {
     progress progress;
     s2a_cancel *cancel; /* never freed: a signal may come until the end */
     s2a_engine *engine;
-    s2a_engine *selector; /* of --select-model, or NULL; the engine's, and closed after it */
-    bool alone;           /* --select-model is not for this command, nor what was taught: it may be damaged */
-    bool unjudged;        /* the server will rewrite, for want of a model that judges */
-    s2a_request *request; /* has all settings; a prompt is put in before each run */
-    bool stream;          /* step 2 goes to stdout as it comes */
-    char streamed;        /* the last byte that did; 0 = none yet */
-    const char *label;    /* of the progress line; NULL: "step N" */
+    s2a_engine *selector; /* the judge model of --select-model, or NULL; closed after engine */
+    bool alone;           /* ignore --select-model, and a user's head, which may be damaged */
+    bool unjudged;        /* the server will rewrite, because there is no judge model */
+    s2a_request *request; /* has all settings; the prompt is set before each run */
+    bool stream;          /* print step 2 as it is generated */
+    char streamed;        /* the last byte printed; 0 = none yet */
+    const char *label;    /* label of the progress line; NULL: "step N" */
 } session;
 
 /* The exit status for a failure. */
@@ -32,29 +32,29 @@ void session_engine_options(const options *o, const char *path, s2a_engine_optio
 bool session_begin(session *s);
 void session_end(session *s);
 
-/* Opens the selector alone, where there is to be one; then as session_open. */
+/* Opens the judge model alone, if there is to be one. Returns as session_open. */
 int session_open_selector(session *s);
-/* Where there is none in front of a server, and nobody said that there is to be none, says how to get one. */
+/* If a server will rewrite because there is no judge model, says how to get one. */
 void session_hint(const session *s);
 
-/* Finds the model and opens the engine, and the selector before it. On failure the exit status, after a
- * line on stderr; 0 otherwise. From then on signals end what runs in order. */
+/* Finds the model, opens the judge model, if any, and then the engine. 0, or on failure the exit
+ * status after a line on stderr. From then on the first signal ends the work cleanly. */
 int session_open(session *s);
 
-/* Another one on the engine of an open session, with a request of its own and no progress line, for
- * another thread; session_lane_free ends it. S2A_NOMEM. */
+/* Makes a session for another thread, on the engine of an open session, with its own request and
+ * without a progress line; session_lane_free ends it. S2A_NOMEM. */
 s2a_status session_lane(const session *s, session *lane, s2a_error *err);
 void session_lane_free(session *lane);
 
-/* Before each prompt but the first: what the last one protected of itself is forgotten, what the options protect is
- * not. S2A_NOMEM. */
+/* Call it before each prompt except the first: removes what the last prompt's line protected, and
+ * keeps what the options protect. S2A_NOMEM. */
 s2a_status session_next(session *s, s2a_error *err);
 
-/* One request, and with --compare a second one without step 1. *result may be there also after a
- * failure: when the second one failed. */
+/* Runs one request, and with --compare a second one without step 1. If only the second one fails,
+ * *result is set although the status is an error. */
 s2a_status session_run(session *s, s2a_result **result, s2a_result **plain, s2a_error *err);
 
-/* --jsonl: from standard input to its end; the exit status. Opens the engine. */
+/* --jsonl: opens the engine and runs all lines of standard input. Returns the exit status. */
 int jsonl_run(session *s);
 
 #endif

@@ -1,4 +1,4 @@
-/* Q4_K and Q6_K: blocks of 256 columns, each in sub-blocks with a small integer scale of their own.
+/* Q4_K and Q6_K: blocks of 256 columns, in sub-blocks that each have a small integer scale.
  * Activations are ggml's Q8_K: 256 signed bytes, one float for all, and the sums of each 16. */
 #ifndef S2A_KERNELS_PANEL_H
 #define S2A_KERNELS_PANEL_H
@@ -6,29 +6,28 @@
 #include "kernels/simd.h"
 
 #define BLOCK 256      /* columns, ggml's QK_K */
-#define PANEL_BLOCKS 6 /* unpacked at a time: two panels' rows of them are 41 KiB */
+#define PANEL_BLOCKS 6 /* unpacked at a time: 41 KiB for two panels */
 
 typedef struct panel {
     _Alignas(64) uint8_t weights[BLOCK / 8][64]; /* [step of eight columns][row * 8 + column] */
     int32_t scales[16][16];                      /* [sub-block][lane] */
-    int16_t offsets[4][32]; /* [64 columns][row * 4 + 16 columns]: what the sums of 16 activations
-                             * are multiplied by, to be taken from the product */
-    float d[16], dmin[16];  /* [lane]: of the product; of the offsets, where they are not integers
-                             * of the product's own unit (Q4_K) */
+    int16_t offsets[4][32]; /* [64 columns][row * 4 + 16 columns]: factors for the sums of 16
+                             * activations; these products are subtracted from the result */
+    float d[16], dmin[16];  /* [lane]: scale of the product; scale of the offsets, if they have
+                             * another one (Q4_K) */
 } panel;
 
-/* Where activations are. Row t of a tile: base[t / 4], and (t % 4) times a stride behind it. */
+/* The layout of activations, in bytes. Row t of a tile begins at base[t / 4] + (t % 4) * row. */
 typedef struct activations {
-    size_t block;              /* bytes from a block to the next one of the same rows */
-    size_t quants, step;       /* of the first eight columns, and from eight to the next eight */
-    size_t sums, quarter;      /* of the sums of 16, and from four of them to the next four */
-    size_t row, scale_row;     /* from a row to the next: of columns and sums; of the float */
+    size_t block;              /* distance from one block of the same rows to the next */
+    size_t quants, step;       /* offset of the first eight columns; distance to the next eight */
+    size_t sums, quarter;      /* offset of the sums of 16; distance from four sums to the next */
+    size_t row, scale_row;     /* distance between rows: of columns and sums; of the float */
 } activations;
 
-/* out[panel][row of activations], lane by lane, for constant panels <= TILE_PANELS and tokens <=
- * TILE_TOKENS: the compiler must see them, so that all of this stays in registers. With sub-blocks
- * of 32 columns (Q4_K) the offsets have a float of their own, with 16 (Q6_K) they do not. more: is
- * added to what out has. */
+/* out[panel][row of activations], lane by lane. panels <= TILE_PANELS and tokens <= TILE_TOKENS
+ * must be constants, so that the compiler keeps everything in registers. With sub-blocks of 32
+ * columns (Q4_K) the offsets have their own float; with 16 (Q6_K) they do not. more: add to out. */
 KERNEL_INLINE void tile(const int panels, const int tokens, const int sub_block,
                         const activations *const at, size_t blocks, const panel *const *weights,
                         const char *const *base, int more, float *out, size_t out_row)

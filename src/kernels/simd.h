@@ -1,12 +1,12 @@
-/* What all kernels here are made of. Not part of the library: src/kernels/ goes into the modules
- * libs2a-kernels-*.so (cmake/S2aKernels.cmake), which the embedded engine loads as ggml's backend
- * for processors. Nothing here allocates or keeps state; all functions may run in many threads.
+/* Building blocks of all kernels. src/kernels/ is not part of the library: it is built into the
+ * modules libs2a-kernels-*.so (cmake/S2aKernels.cmake), which the embedded engine loads as ggml's
+ * CPU backend. Nothing here allocates or keeps state; all functions may run in many threads.
  *
  * Weights come in blocks of some columns of one row. A panel is one block of eight rows, unpacked
- * to unsigned bytes: made once for all activations of a call, it stays in the first cache. A tile
- * then multiplies one or two panels by up to eight rows of activations, tokens. In a vector of 16
- * integers, lanes 2r and 2r + 1 belong to row r of the panel (columns 0 to 3 and 4 to 7 of a step of
- * eight), and are added only when all blocks are done. */
+ * to unsigned bytes, once for all activations of a call; it stays in the first-level cache. A tile
+ * multiplies one or two panels by up to eight rows of activations (tokens). In a vector of 16
+ * integers, lanes 2r and 2r + 1 belong to row r of the panel (columns 0 to 3 and 4 to 7 of a step
+ * of eight); they are added when all blocks are done. */
 #ifndef S2A_KERNELS_SIMD_H
 #define S2A_KERNELS_SIMD_H
 
@@ -24,14 +24,14 @@
 #define UNROLLED _Pragma("clang loop unroll(full)")
 #define ROLLED _Pragma("clang loop unroll(disable)")
 #elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define UNROLLED /* what checks have made of a loop may be none any more, which gcc warns about */
+#define UNROLLED /* sanitizers may change the loop so that gcc warns about the pragma */
 #define ROLLED
 #else
 #define UNROLLED _Pragma("GCC unroll 8")
 #define ROLLED _Pragma("GCC unroll 1")
 #endif
 
-/* Eight bytes, or a float, to all lanes. */
+/* Copies eight bytes, or a float, to all lanes. */
 KERNEL_INLINE __m512i spread8(const char *from)
 {
     int64_t bytes;
@@ -46,14 +46,14 @@ KERNEL_INLINE __m512 spread_float(const char *from)
     return _mm512_set1_ps(value);
 }
 
-/* Eight floats to both lanes of their rows. */
+/* Copies eight floats to both lanes of their rows. */
 KERNEL_INLINE __m512 both_lanes(__m256 rows)
 {
     const __m512i twice = _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
     return _mm512_permutexvar_ps(twice, _mm512_castps256_ps512(rows));
 }
 
-/* The two lanes of each row together, to out, or added to what it has. */
+/* Adds the two lanes of each row and stores the sums in out; more: adds them to out. */
 KERNEL_INLINE void store_rows(__m512 lanes, int more, float *out)
 {
     const __m512i even = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 14, 12, 10, 8, 6, 4, 2, 0);
@@ -64,7 +64,7 @@ KERNEL_INLINE void store_rows(__m512 lanes, int more, float *out)
     _mm256_storeu_ps(out, rows);
 }
 
-/* 32 bytes of each of eight rows: out[i] has the i-th eight bytes of all rows. */
+/* Interleaves 32 bytes of each of eight rows: out[i] has the i-th eight bytes of all rows. */
 KERNEL_INLINE void interleave(const __m256i rows[PANEL_ROWS], __m512i out[4])
 {
     __m512i a = _mm512_inserti64x4(_mm512_castsi256_si512(rows[0]), rows[2], 1);
@@ -80,7 +80,7 @@ KERNEL_INLINE void interleave(const __m256i rows[PANEL_ROWS], __m512i out[4])
     out[3] = _mm512_shuffle_i64x2(ab, cd, 0xdd);
 }
 
-/* A function for each size of a tile, X(name, panels, tokens), and the table of them:
+/* X(name, panels, tokens) for each size of a tile, and the table of these functions:
  * [panels - 1][log2 of tokens]. */
 #define EACH_TILE(X)                                                                          \
     X(one_by_one, 1, 1)                                                                       \

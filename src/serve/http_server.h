@@ -1,11 +1,10 @@
-/* An HTTP/1.1 server: what the rest of serve needs of libmicrohttpd, and no more. Of the includes
- * of serve only http_internal.h has microhttpd.h, for http_call.c, http_request.c and
- * http_server.c.
+/* An HTTP/1.1 server, over libmicrohttpd. Only http_internal.h includes microhttpd.h, for
+ * http_call.c, http_request.c and http_server.c.
  *
- * A call is one request and its answer. It is born when the request line is there and is freed
- * when the connection is done with it and nobody holds a reference. The handler's functions run on
- * the server's threads and must not block; answers may be written from any thread. A connection
- * that waits for an answer costs no thread. */
+ * A call is one request and its response. It is created when the request line has arrived, and
+ * freed when the connection is done with it and there is no reference to it. The handler's
+ * functions run on the server's threads and must not block; responses may be written from any
+ * thread. A connection that waits for a response needs no thread. */
 #ifndef S2A_SERVE_HTTP_SERVER_H
 #define S2A_SERVE_HTTP_SERVER_H
 
@@ -14,51 +13,54 @@
 typedef struct http_server http_server;
 
 typedef struct http_field {
-    char *name, *value; /* as they came; no CR, LF or NUL in them */
+    char *name, *value; /* as received; without CR, LF or NUL */
 } http_field;
 
-/* What is said of a request; constant once on_head is called, but for the body. */
+/* A request. Constant once on_head is called, except the body. */
 typedef struct http_call {
-    char *method, *target; /* target: as it came, path and query */
+    char *method, *target; /* target: path and query as received */
     http_field *fields;
     size_t field_count;
     char client[64];     /* the address, without the port */
-    int64_t body_length; /* what Content-Length says; -1 = chunked, 0 = there is none */
+    int64_t body_length; /* from Content-Length; -1 = chunked, 0 = no body */
     bool has_body;
-    const char *body; /* whole, NUL-terminated: once on_body is called */
+    const char *body; /* complete and NUL-terminated once on_body is called */
     size_t body_len;
-    double start_ms; /* clock_ms() when the request line was there */
-    void *user;      /* the handler's */
+    double start_ms; /* clock_ms() when the request line had arrived */
+    void *user;      /* for the handler */
 } http_call;
 
-/* What became of a call. */
+/* The end of a call. */
 typedef struct http_outcome {
-    int status;     /* of the answer; 0 = none was begun */
-    bool complete;  /* it went out whole */
-    double head_ms; /* clock_ms() when the answer began; 0 = it did not */
+    int status;     /* of the response; 0 = none was begun */
+    bool complete;  /* it was sent completely */
+    double head_ms; /* clock_ms() when the response began; 0 = it did not */
     uint64_t bytes_in, bytes_out;
 } http_outcome;
 
 typedef struct http_handler {
     void *ctx;
-    /* The head is there. Unless it answers, or asks for pieces, the body is gathered. */
+    /* The head has arrived. The server then collects the body, unless this function responds or
+     * calls http_call_stream_body. */
     void (*on_head)(void *ctx, http_call *call);
-    /* The body is there, whole; also when it is empty. Not after an answer was begun. */
+    /* The complete body has arrived; called for an empty one too, but not after a response
+     * began. */
     void (*on_body)(void *ctx, http_call *call);
-    /* For calls that asked for pieces. False: not now; http_call_more says when. len 0: the end. */
+    /* A piece of a streamed body; len 0 is its end. Returns false if it cannot take the piece now;
+     * http_call_more then has it called again. */
     bool (*on_piece)(void *ctx, http_call *call, const char *data, size_t len);
-    /* After http_call_has_room was false: there is room again. */
+    /* After http_call_has_room returned false: there is room again. */
     void (*on_room)(void *ctx, http_call *call);
-    /* The client is gone before its answer was whole; at most once, and before on_done. */
+    /* The client left before its response was complete; at most once, and before on_done. */
     void (*on_gone)(void *ctx, http_call *call);
-    /* The last word on a call, once. */
+    /* The last function that is called for a call, once. */
     void (*on_done)(void *ctx, http_call *call, const http_outcome *outcome);
-    /* From time to time; returns the milliseconds until it wants to be called again. */
+    /* Called from time to time; returns the milliseconds until it must be called again, or -1. */
     int (*on_tick)(void *ctx);
 } http_handler;
 
 typedef struct http_server_options {
-    const char *host; /* address to bind to; no name */
+    const char *host; /* address to bind to, not a name */
     uint16_t port;    /* 0 = any */
     const char *tls_cert, *tls_key; /* PEM texts; NULL = no TLS */
     size_t max_body;
@@ -66,21 +68,21 @@ typedef struct http_server_options {
     uint32_t head_ms, body_ms;
 } http_server_options;
 
-/* The options are copied but for the TLS texts, which must live as long as the server.
- * S2A_ARGUMENT (address), S2A_IO (cannot bind), S2A_NOMEM, S2A_INTERNAL. *out is set before the
- * first request. */
+/* Copies the options, except the TLS texts, which must live as long as the server. S2A_ARGUMENT
+ * (address), S2A_IO (cannot bind), S2A_NOMEM, S2A_INTERNAL. *out is set before the first
+ * request. */
 s2a_status http_server_start(const http_server_options *options, const http_handler *handler,
                              http_server **out, s2a_error *err);
 uint16_t http_server_port(const http_server *server);
-/* on_tick is called soon. */
+/* Has on_tick called soon. */
 void http_server_wake(http_server *server);
-/* No connection is taken from now on; those that are there end after their answer. */
+/* Accepts no more connections; open ones end after their response. */
 void http_server_quiesce(http_server *server);
-/* Requests whose answer is not whole yet. */
+/* The number of requests without a complete response. */
 size_t http_server_active(http_server *server);
 size_t http_server_connections(http_server *server);
-/* Ends all connections, waits for the threads. on_gone and on_done still come. No function of the
- * server or its calls may be called by others while it runs, but for http_call_unref. */
+/* Ends all connections and waits for the threads. on_gone and on_done are still called. Meanwhile
+ * other threads may call no function of the server or its calls, except http_call_unref. */
 void http_server_stop(http_server *server);
 void http_server_free(http_server *server);
 
@@ -92,33 +94,33 @@ const char *http_call_field(const http_call *call, const char *name);
 void http_call_ref(http_call *call);
 void http_call_unref(http_call *call);
 
-/* In on_head: the body comes in pieces, of any length in all. */
+/* In on_head: the body, of any length, goes to on_piece. */
 void http_call_stream_body(http_call *call);
-/* After on_piece returned false: it is called again. Any thread. */
+/* After on_piece returned false: has it called again. Any thread. */
 void http_call_more(http_call *call);
-/* Frees the gathered body, once nobody needs it. */
+/* Frees the collected body. */
 void http_call_drop_body(http_call *call);
 
-/* In on_head: a page of that origin may read the answer, whichever it will be (CORS). False when
- * memory is out. */
+/* In on_head: a page of that origin may read the response, even an error (CORS). False when out of
+ * memory. */
 bool http_call_allow_origin(http_call *call, const char *origin);
 
-/* Begins the answer. fields are copied; those of the connection, the length and the date's are the
- * server's own. length -1: it is not known. close: the connection ends with it. In on_head, an
- * answer that is begun goes out once the body was read away, unless close. False: one was begun
- * before, the client is gone, memory is out: then the connection is cut; or the fields are too many
- * beside those of the request: then the answer is 502. */
+/* Begins the response. Copies fields; the server adds those of the connection, the length and the
+ * date. length -1: unknown. close: the connection ends with the response. A response begun in
+ * on_head is sent once the body has been read and discarded, unless close. False if a response was
+ * begun before, if the client is gone, when out of memory (the connection is then cut), or if there
+ * is no room for the fields beside the request's (the response is then 502). */
 bool http_call_begin(http_call *call, int status, const http_field *fields, size_t field_count,
                      int64_t length, bool close);
-/* What is written to a client that has gone is dropped. */
+/* Appends to the body; drops the data if the client is gone. */
 void http_call_write(http_call *call, const char *data, size_t len);
-/* True while less than SERVE_OUT_HIGH waits to be sent, or the client is gone; otherwise on_room
- * says when that is so again. */
+/* True if less than SERVE_OUT_HIGH waits to be sent, or the client is gone; otherwise on_room is
+ * called when there is room. */
 bool http_call_has_room(http_call *call);
-/* The answer is whole; or, with complete false, it never will be: the connection is cut, so that
- * the client sees that. */
+/* Ends the response. complete false: it cannot be completed; the connection is cut, so that the
+ * client notices. */
 void http_call_end(http_call *call, bool complete);
-/* A whole answer with one field "Content-Type". */
+/* A complete response with one field, Content-Type. */
 void http_call_reply(http_call *call, int status, const char *type, const char *body, size_t len,
                      bool close);
 bool http_call_begun(http_call *call);

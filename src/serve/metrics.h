@@ -1,4 +1,4 @@
-/* Counters, and their text in the format of Prometheus (text exposition 0.0.4). Any thread. */
+/* Counters, and their output in Prometheus's text format 0.0.4. Any thread. */
 #ifndef S2A_SERVE_METRICS_H
 #define S2A_SERVE_METRICS_H
 
@@ -29,17 +29,17 @@ typedef struct metrics_histogram {
 } metrics_histogram;
 
 typedef struct metrics {
-    atomic_ullong requests[METRICS_ROUTES][METRICS_STATUSES]; /* status 0: cut before an answer */
+    atomic_ullong requests[METRICS_ROUTES][METRICS_STATUSES]; /* status 0: no response began */
     metrics_histogram step1, step2, total, first_byte;
     atomic_ullong s2a_requests, prompt_tokens[2], completion_tokens[2], cached_tokens[2];
     atomic_ullong judged_bytes, removed_bytes;
     atomic_ullong fallbacks[METRICS_REASONS];
     atomic_ullong hang_ups, rejected, upstream_failures;
-    atomic_int upstream_up; /* of the last answer, or lack of one; -1 = not known yet */
+    atomic_int upstream_up; /* whether upstream responded last time; -1 = unknown */
     atomic_int queued, working;
 } metrics;
 
-/* What is counted elsewhere, at the moment of writing. */
+/* Values that are counted elsewhere, at the time of writing. */
 typedef struct metrics_gauges {
     size_t connections, active;
     bool draining;
@@ -49,7 +49,7 @@ typedef struct metrics_gauges {
 void metrics_init(metrics *m);
 void metrics_observe(metrics_histogram *h, double ms);
 void metrics_request(metrics *m, metrics_route route, int status, double ms, double first_ms);
-/* reason: of step1_outcome.fallback; others count as "other". */
+/* reason: a value of step1_outcome.fallback; unknown ones count as "other". */
 void metrics_fallback(metrics *m, const char *reason);
 void metrics_write(const metrics *m, const metrics_gauges *g, buf *out);
 

@@ -1,4 +1,4 @@
-/* The files of web/, compiled in; made by the build. */
+/* The files of web/, embedded by the build. */
 #ifndef S2A_SERVE_PAGE_FILES_H
 #define S2A_SERVE_PAGE_FILES_H
 
@@ -10,6 +10,6 @@ typedef struct page_file {
     const size_t *len;
 } page_file;
 
-extern const page_file page_files[]; /* the last one has no name */
+extern const page_file page_files[]; /* ends with an entry whose name is NULL */
 
 #endif

@@ -1,6 +1,6 @@
-/* What is said to a client of the OpenAI API: chunks, whole answers, usage, errors, the s2a object.
- * Pure. Functions that make JSON give the caller the reference, and NULL when memory is out; those
- * that take JSON take the reference over, and NULL makes their result NULL. */
+/* Response bodies of the OpenAI API: chunks, complete responses, usage, errors, the s2a object.
+ * Pure. Functions that make JSON give the caller the reference; NULL when out of memory. Functions
+ * that take JSON take ownership of the reference; if it is NULL, their result is NULL. */
 #ifndef S2A_SERVE_REPLY_H
 #define S2A_SERVE_REPLY_H
 
@@ -16,45 +16,45 @@ typedef struct reply {
 
 /* {"error":{"message","type","param","code"}}; code may be NULL. */
 json_t *reply_error(const char *message, const char *type, const char *code);
-/* The type that goes with a status: "invalid_request_error", "authentication_error" ... */
+/* The error type for a status: "invalid_request_error", "authentication_error" ... */
 const char *reply_error_type(int status);
 
-/* Appends "data: JSON\n\n"; false when memory is out. */
+/* Appends "data: JSON\n\n"; false when out of memory. */
 bool reply_event(buf *out, json_t *value);
 
-/* A chunk with a delta; delta NULL: an empty one. For /v1/completions text is used, otherwise NULL
- * is legal. finish NULL: null. */
+/* A chunk with a delta; delta NULL: an empty one. /v1/completions uses text instead; otherwise text
+ * may be NULL. finish NULL: null. */
 json_t *reply_chunk(const reply *r, json_t *delta, const char *text, const char *finish);
 /* The delta {"role":"assistant","content":""}. */
 json_t *reply_delta_role(void);
 json_t *reply_delta_content(const char *text, size_t len);
-/* The delta that shows x', or NULL with *ok true where nothing is to be shown. */
+/* The delta that shows x'. NULL with *ok true: x' is not shown. */
 json_t *reply_delta_shown(chat_show show, const char *text, size_t len, bool *ok);
 /* A chunk without choices, with the usage. */
 json_t *reply_usage_chunk(const reply *r, json_t *usage);
 
-/* A whole answer; shown NULL: x' is not shown. */
+/* A complete response; shown NULL: x' is not shown. */
 json_t *reply_whole(const reply *r, chat_show show, const char *shown, size_t shown_len,
                     const char *answer, size_t answer_len, const char *finish, json_t *usage);
-/* Puts x' into the messages of somebody else's whole answer, as show says. False when memory is
- * out. */
+/* Adds x' to the messages of upstream's complete response, as show says. False when out of
+ * memory. */
 bool reply_show(json_t *answer, chat_show show, const char *text, size_t len);
 
 /* The usage of both steps. */
 json_t *reply_usage(const s2a_usage *step1, const s2a_usage *step2);
-/* Adds step 1 to the usage of somebody else's answer. False when memory is out. */
+/* Adds step 1 to the usage in upstream's response. False when out of memory. */
 bool reply_usage_add(json_t *usage, const s2a_usage *step1);
-/* What an answer's usage says of step 2. */
+/* Reads the usage of step 2 from a response. */
 void reply_usage_read(const json_t *usage, s2a_usage *out);
 
 /* The top-level object "s2a": mode, preset, fallback, removed, ms, usage; with explain also input,
- * rewritten, context, question and units. q gives the indexes of messages. ms2 < 0, step2 NULL or
- * without tokens: not known. */
+ * rewritten, context, question, threshold and units. q has the indexes of messages. ms2 < 0, or
+ * step2 NULL or without tokens: unknown. */
 json_t *reply_s2a(const step1_outcome *s, const chat_request *q, double ms2,
                   const s2a_usage *step2);
 
-/* The model list, each model followed by the same with the prefix. list is changed. False when it
- * is no list, or memory is out. */
+/* Adds to the model list, after each model, the same model with the prefix. False if list is not a
+ * model list, or when out of memory. */
 bool reply_models_double(json_t *list, const char *prefix);
 
 #endif

@@ -1,5 +1,5 @@
-/* What the files of serve share: the server, and one request on its way through it. Nobody else
- * includes this. */
+/* Shared by the files of serve: the server, and one request in it (txn). No other file includes
+ * it. */
 #ifndef S2A_SERVE_TXN_H
 #define S2A_SERVE_TXN_H
 
@@ -27,14 +27,14 @@ struct serve {
     bool guarded;  /* whoever is on this machine may ask, and no web page may */
     http_server *http;
     upstream *up;
-    pool *readers; /* of bodies; they wait for nothing */
-    pool *pool;    /* step 1 */
+    pool *readers; /* parse bodies; they never block */
+    pool *pool;    /* workers: step 1 */
     engines *engines;
     access_log *log;
     metrics metrics;
-    pthread_mutex_t lock; /* keys and steps */
+    pthread_mutex_t lock; /* guards keys and steps */
     keys *keys;
-    txn *steps; /* in step 1: for pings and the budget */
+    txn *steps; /* requests in step 1, for pings and the budget */
     atomic_bool draining;
 };
 
@@ -79,8 +79,8 @@ struct txn {
     char *target; /* the call's in normal form; what is decided is decided by it */
     metrics_route route;
     char id[HEADERS_ID_SIZE];
-    const char *bearer; /* what goes upstream as Authorization: the call's own, or the server's */
-    bool own_authorization; /* the call's Authorization may go upstream */
+    const char *bearer; /* Authorization for upstream: the client's, or the server's */
+    bool own_authorization; /* the client's Authorization may be sent upstream */
     bool model_by_id;   /* GET /v1/models/ID */
     bool cors;          /* a page of another origin reads the answer: upstream has no say in that */
     chat_request q;     /* a request with S2A, or one that the engine answers; and how it is answered */
@@ -108,51 +108,50 @@ void txn_log_refused(serve *s, const http_call *call, const http_outcome *o);
 
 /* An error of ours as JSON; the status of the answer. Nothing if an answer was begun. */
 void txn_error(txn *t, int status, const char *message, const char *code);
-/* JSON; takes value over. fallback NULL: no field X-S2A-Fallback. */
+/* Responds with JSON; takes ownership of value. fallback NULL: no field X-S2A-Fallback. */
 void txn_json(txn *t, int status, json_t *value, const char *fallback);
-/* Begins an event stream. False when the client is gone. */
+/* Begins an event stream. False if the client is gone. */
 bool txn_stream_begin(txn *t);
-/* An event; takes value over. */
+/* Sends an event; takes ownership of value. */
 void txn_event(txn *t, json_t *value);
-/* To the readers, or to the workers, with a reference; 503 when their queue is full. */
+/* Queues the request for the readers or the workers, with a reference; 503 if the queue is full. */
 void txn_submit(txn *t, pool *to);
-/* Ends the answer with an error: of the status where the head has not gone, else as an event. */
+/* Ends the response with an error: with this status if the head was not sent, else as an event. */
 void txn_fail(txn *t, int status, const char *message, const char *code);
-/* The fields of an answer of upstream that go on to the client, as headers_back. */
+/* The fields of upstream's response for the client, as headers_back. */
 size_t txn_fields_back(const txn *t, const http_field *fields, size_t count, http_field *out,
                        size_t max);
-/* Starts a flow as the one of the transaction, which gets a reference; false: none was started, and
- * the answer is an error. body NULL: none; target NULL: the call's own. A target is in normal
- * form. */
+/* Starts the flow of the request, which gets a reference. False: it was not started, and the
+ * response is an error. body NULL: none. target NULL: the request's; must be in normal form. */
 bool txn_flow(txn *t, const char *target, const char *body, size_t body_len, bool streamed,
               bool parsed, const flow_handler *handler);
-/* The flow has ended: to be called in on_end, last. */
+/* Call it at the end of the flow's on_end. */
 void txn_flow_ended(txn *t, flow_result result);
-/* The status for a flow that gave no answer. */
+/* The status for a flow without a response. */
 int txn_flow_status(flow_result result);
 
 /* pass.c: the request as it came, or with relay.body in place of its body. */
 void pass_start(txn *t);
 void pass_start_streamed(txn *t);
 bool pass_piece(txn *t, const char *data, size_t len);
-/* job.c: reads the body on a reader, and does step 1 on a worker. Each has a reference, which it gives
- * back. */
+/* job.c: job_read parses the body on a reader, job_run runs step 1 on a worker. Each returns its
+ * reference. */
 void job_read(void *ctx);
 void job_run(void *ctx);
 int job_tick(serve *s);
 /* forward.c */
 void forward_start(txn *t);
 void forward_models(txn *t);
-/* embedded.c: S2A_INPUT or S2A_MODEL where the request has what the engine cannot do. */
+/* embedded.c: S2A_INPUT or S2A_MODEL if the engine cannot do what the request asks for. */
 s2a_status embedded_check(const chat_request *q, const char *model, s2a_error *err);
 void embedded_answer(txn *t);
 void embedded_models(txn *t);
-/* entry.c: whether the request may be made at all, from where it comes and as what; answered if not,
- * and if it only asks what it may do. */
+/* entry.c: checks method, Host, Origin and Content-Type. False if it has responded: with an error,
+ * or to a preflight. */
 bool entry_check(txn *t);
-/* An answer without a body but that of an error: the methods that there are. */
+/* Responds with the allowed methods; the body is empty unless status is 405. */
 void entry_methods(txn *t, int status, const char *allow);
-/* page.c: false when the path is none of the page's. */
+/* page.c: false if the path is not a file of the page. */
 bool page_reply(http_call *call, const char *path, size_t len);
 
 #endif

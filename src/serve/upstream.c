@@ -46,11 +46,11 @@ struct flow {
     size_t head_bytes; /* of the head that is being read */
     bool head_told, head_large, running, ended, paused, send_paused;
     flow *previous, *next; /* of those that run */
-    /* under up->lock */
+    /* guarded by lane->lock */
     unsigned int wishes;
     bool waiting;
     flow *next_wish;
-    /* under lock: a streamed body */
+    /* guarded by lock: a streamed body */
     pthread_mutex_t lock;
     buf up_bytes;
     size_t up_at;

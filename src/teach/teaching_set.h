@@ -1,12 +1,12 @@
-/* The labelled prompts that `s2a calibrate` teaches with: data/labelled/, our own, embedded when the tool is
- * built. A line is a prompt, sentence by sentence; data/labelled/README.md has the form. Read-only once it is
- * read. */
+/* The labelled prompts for s2a_calibrate: our own from data/labelled/, embedded at build time, or
+ * the caller's. Each line is a prompt, sentence by sentence; see data/labelled/README.md.
+ * A set is read-only after teaching_set_read and teaching_set_shuffle. */
 #ifndef S2A_TEACH_TEACHING_SET_H
 #define S2A_TEACH_TEACHING_SET_H
 
 #include "s2a.h"
 
-/* data/labelled/, written by the build. */
+/* data/labelled/, embedded by the build. */
 extern const char labelled_builtin[];
 extern const size_t labelled_builtin_len;
 
@@ -15,7 +15,7 @@ typedef enum teaching_label {
     TEACH_UNRELATED,
     TEACH_OPINION,
     TEACH_ORDER,
-    TEACH_EITHER, /* neither taught nor counted */
+    TEACH_EITHER, /* used neither for training nor for the report */
 } teaching_label;
 
 typedef struct teaching_piece {
@@ -28,8 +28,8 @@ typedef struct teaching_prompt {
     char *text;
     size_t len;
     bool untrusted;
-    size_t context_len; /* of a document given apart; 0 = none */
-    unsigned kind;      /* a hash of the first half of its kind's name: prompts alike have it in common */
+    size_t context_len; /* length of a separate document; 0 = none */
+    unsigned kind;      /* hash of the first half of the kind's name, which similar prompts share */
     teaching_piece *pieces;
     size_t piece_count;
 } teaching_prompt;
@@ -45,11 +45,11 @@ s2a_status teaching_set_read(const char *where, const char *text, size_t len, te
                              s2a_error *err);
 void teaching_set_free(teaching_set *set);
 
-/* Into another order, the same for the same seed. */
+/* Shuffles the prompts; the order depends on the seed alone. */
 void teaching_set_shuffle(teaching_set *set, uint64_t seed);
 
-/* What the bytes [start, end) of a prompt are: the label of most of them; EITHER where a needed piece and
- * another share them. */
+/* The label of at least three quarters of the labelled bytes in [start, end); TEACH_EITHER if no
+ * label has that many. *asked: more than half of them are asked. */
 teaching_label teaching_label_of(const teaching_prompt *p, size_t start, size_t end, bool *asked);
 
 #endif

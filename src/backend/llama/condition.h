@@ -1,16 +1,17 @@
-/* A mutex and a condition whose waits run on the monotonic clock: a step of the wall's would stretch
- * or cut them. */
+/* A mutex and a condition whose waits use the monotonic clock, so that a change of the wall clock
+ * does not affect them. */
 #ifndef S2A_CONDITION_H
 #define S2A_CONDITION_H
 
 #include <pthread.h>
 #include <stdbool.h>
 
-/* False when the system has no more of them; there is then nothing to destroy. */
+/* False if the system has no more of them; then there is nothing to destroy. */
 bool condition_init(pthread_mutex_t *lock, pthread_cond_t *changed);
 void condition_destroy(pthread_mutex_t *lock, pthread_cond_t *changed);
 
-/* Until it is signalled, or for 20 ms: time to see whether one was cancelled. The lock is held. */
+/* Waits for a signal, at most 20 ms, after which callers check whether they are cancelled. Call it
+ * with the lock held. */
 void condition_wait(pthread_mutex_t *lock, pthread_cond_t *changed);
 
 #endif

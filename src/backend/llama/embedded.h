@@ -1,5 +1,6 @@
-/* The embedded engine's state, shared by llama.c (opening, prompts), llama/scheduler.c (generating)
- * and llama/judge.c (reading what the model thinks of a text). The only file that includes llama.h. */
+/* The embedded engine's state, shared by llama.c (opening, prompts), scheduler.c (generation),
+ * judge.c (hidden states for mode select) and other files of llama/. The only file that includes
+ * llama.h. */
 #ifndef S2A_LLAMA_EMBEDDED_H
 #define S2A_LLAMA_EMBEDDED_H
 
@@ -17,8 +18,8 @@
 #include <llama.h>
 #include <pthread.h>
 
-#define BATCH_TOKENS 512 /* of one llama_decode: a cancel is looked for between two */
-#define BATCH_OUTPUTS 64 /* rows of logits that one llama_decode may give */
+#define BATCH_TOKENS 512 /* of one llama_decode; cancels are checked between two of them */
+#define BATCH_OUTPUTS 64 /* the most rows of logits of one llama_decode */
 
 struct call;
 struct judge;
@@ -35,37 +36,37 @@ typedef struct embedded {
     void (*log)(void *ctx, int level, const char *line);
     void *log_ctx;
 
-    gate judge_gate; /* whoever is in has the judge; entered before the other */
+    gate judge_gate; /* held while using the judge; always entered before gate */
     gate own_gate;
-    gate *gate; /* whoever is in computes, for one decode, and owns what follows: own_gate, or that of
-                   the engine that judges for this one, for both have the same processors */
+    gate *gate; /* held while computing, for one decode; guards ctx to step_count. own_gate, or the
+                   gate of the engine that judges for this one, which uses the same processors */
     bool judge_gate_ready, own_gate_ready;
     struct llama_context *ctx;
-    struct ggml_threadpool *threads; /* of both contexts; NULL = ggml's own, new ones a decode */
+    struct ggml_threadpool *threads; /* for both contexts; NULL = ggml starts threads per decode */
     llama_memory_t memory;
     struct llama_batch batch;
     bool whole_slots; /* recurrent state: a sequence cannot be cut back or copied in part */
-    struct call *step[KV_SLOTS]; /* the calls of the decode at hand */
+    struct call *step[KV_SLOTS]; /* the calls of the current decode */
     size_t step_count;
 
-    struct judge *judge; /* of judge_gate; NULL until it is needed */
-    char *cache_dir;     /* of threads_choose; NULL = none */
-    uint64_t cache_id;   /* of the model file, for this machine's cache */
-    uint64_t weights_id; /* of what is in it */
+    struct judge *judge; /* guarded by judge_gate; NULL until first use */
+    char *cache_dir;     /* for threads_choose; NULL = none */
+    uint64_t cache_id;   /* identifies the model file in this machine's cache */
+    uint64_t weights_id; /* identifies the file's content */
 
-    pthread_mutex_t lock; /* of the calls below and of the slots; held by nobody who computes */
+    pthread_mutex_t lock; /* guards the calls and slots below; never held while computing */
     pthread_cond_t changed;
     bool scheduler_ready;
     kv_slots slots;
     struct call *first, *last; /* in order of arrival */
-    bool led;                  /* a thread is making the next step */
-    bool drafts;               /* copies are drafted */
-    cost_curve cost;           /* of a decode ... */
-    bool cost_is_flat;         /* ... is not learned: tests draft whatever it costs */
+    bool led;                  /* a thread is running the next step */
+    bool drafts;               /* copy drafting is on */
+    cost_curve cost;           /* cost of a decode by its rows */
+    bool cost_is_flat;         /* for tests: do not learn the cost, draft always */
 } embedded;
 
-/* One generation. It stands on the stack of the thread that asked for it; what the lock guards may
- * be read and written by the thread that makes a step, as long as the call is in the list. */
+/* One generation, on the stack of the calling thread. While the call is in the list, the thread
+ * that runs a step may read and write the fields that the lock guards. */
 typedef struct call {
     embedded *e;
     const backend_params *params;
@@ -76,42 +77,42 @@ typedef struct call {
     struct llama_sampler *sampler;
     log_lines log;
 
-    backend_usage *usage; /* guarded, with all that follows */
+    backend_usage *usage; /* from here on all fields are guarded by embedded.lock */
     struct call *next;
-    token_list tokens; /* the prompt, then what was written */
-    int slot;          /* which holds the first of them; -1 = it waits for one */
-    bool admitted;     /* it has had a slot: what was cached then is known */
+    token_list tokens; /* the prompt, then the generated tokens */
+    int slot;          /* the slot with the first of the tokens; -1 = waiting for one */
+    bool admitted;     /* it has had a slot, so usage has the cached tokens */
     bool in_step;
-    size_t step_from, step_tokens; /* of the batch ... */
-    size_t step_drafted;           /* ... and drafted ones behind them */
+    size_t step_from, step_tokens; /* first row in the batch, and number of rows */
+    size_t step_drafted;           /* drafted rows after those */
     draft *draft;                  /* NULL = none; its tokens are the prompt's */
     utf8_stream stream;
-    buf text; /* not handed on yet ... */
-    size_t text_tokens; /* ... by how many tokens */
-    size_t text_bytes;  /* of all text so far */
+    buf text;           /* text that on_token has not had yet */
+    size_t text_tokens; /* tokens of that text */
+    size_t text_bytes;  /* bytes of all text so far */
     bool ended;         /* usage->finish says how */
-    s2a_status status;  /* of the steps made for it; error says more */
+    s2a_status status;  /* of its steps; error has the message */
     s2a_error error;
 } call;
 
-/* S2A_OK, or why the call may not go on: cancelled, or out of time. */
+/* S2A_OK, or why the call must end: cancelled, or out of time. */
 s2a_status call_check(const call *c, s2a_error *err);
 /* The same for gate_enter; ctx is the call. */
 bool call_gives_up(void *ctx);
-/* Asked by libllama's CPU backend before every node of a graph; ctx is the engine. */
+/* Called by libllama's CPU backend before every node of a graph; ctx is the engine. */
 bool call_aborted(void *ctx);
 
-/* What libllama logs on this thread goes to the engine between these two. */
+/* Between these two, libllama's log on this thread goes to the engine. */
 log_lines *log_begin(log_lines *log, void (*fn)(void *, int, const char *), void *ctx);
 void log_end(log_lines *log, log_lines *before);
 
-/* How many threads this machine reads and writes the model with: those the options name; else what was
- * measured when it was loaded for the first time, in a small context with these parameters, and lies
- * in cache_dir; else all cores. The batch is used, and empty again. */
+/* The thread counts for this model and machine: those of the options; else those in cache_dir,
+ * which are measured when the model is first loaded, in a small context with these parameters;
+ * else all cores. Uses the batch and leaves it empty. */
 tuning threads_choose(embedded *e, const s2a_engine_options *options,
                       const struct llama_context_params *params);
-/* Threads that live as long as the engine, for the context; without them ggml starts new ones for
- * each decode. Both contexts have the same, for only one of them computes at a time. */
+/* Gives the context threads that live as long as the engine; without them ggml starts new ones for
+ * each decode. Both contexts share them, because only one computes at a time. */
 void threads_open(embedded *e, struct llama_context *ctx, const tuning *t);
 void threads_close(embedded *e);
 
@@ -121,14 +122,14 @@ s2a_status chat_tokenize(void *ctx, const char *text, size_t len, bool special, 
 /* Fills *d for the tokens of a prompt, in which text is likely to be copied from; units of it, whose
  * starts are offsets in text, as a whole or not at all. False when out of memory. */
 bool draft_open(draft *d, const embedded *e, const token_list *prompt, const backend_draft *from);
-/* The word of draft_take. */
+/* The word of a token for draft_take. */
 uint32_t draft_word(const embedded *e, int32_t token);
 
-/* False when the system has no more mutexes. */
+/* False if the system has no more mutexes. */
 bool scheduler_init(embedded *e);
 void scheduler_destroy(embedded *e);
-/* From the prompt in c->tokens to the end of the turn, text handed on by this thread. Errors as for
- * generate. */
+/* Generates from the prompt in c->tokens to the end of the turn; on_token is called on this thread.
+ * Errors as for generate. */
 s2a_status scheduler_run(call *c, s2a_error *err);
 
 /* The read function of the vtable. */
@@ -137,7 +138,7 @@ s2a_status judge_read(backend *self, const backend_message *messages, size_t cou
                       const backend_params *params, double *told, float *states,
                       backend_usage *usage, s2a_error *err);
 size_t judge_hidden_width(const embedded *e); /* 0 = hidden states cannot be read */
-/* The context that texts are judged in. */
+/* The size in tokens of the context for judging. */
 uint32_t judge_tokens(const embedded *e);
 void judge_free(embedded *e);
 

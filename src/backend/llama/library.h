@@ -1,4 +1,4 @@
-/* libllama and ggml, once a process. */
+/* Loading libllama and ggml, once per process. */
 #ifndef S2A_LLAMA_LIBRARY_H
 #define S2A_LLAMA_LIBRARY_H
 
@@ -6,16 +6,16 @@
 
 #include <stdbool.h>
 
-/* Loads ggml's libraries for this machine's processors from dir, NULL = where libllama is, unless
- * the process has them (a libllama may come with them built in). kernels: with products of ours
- * where there are any for this processor and this libllama (src/kernels/); NULL must be dir for
- * that. Any thread. S2A_UNAVAILABLE when there is none for this processor. */
+/* Loads ggml's libraries for this machine's processors from dir (NULL = libllama's directory),
+ * unless the process has them already (a libllama may have them built in). kernels: use our own
+ * products if there are any for this processor and this libllama (src/kernels/); dir must then be
+ * NULL. Any thread. S2A_UNAVAILABLE if there is no library for this processor. */
 s2a_status library_load(const char *dir, bool kernels, s2a_error *err);
 
-/* Whose kernels the process has: "zen4" and the like, NULL = ggml's own. */
+/* The instruction set of our own kernels in use, such as "zen4"; NULL = ggml's kernels. */
 const char *library_kernels(void);
 
-/* Of llama.c: libllama's log goes to the engine whose work is done on the thread. */
+/* In llama.c: sends libllama's log to the engine that works on the calling thread. */
 void library_log_here(void);
 
 #endif

@@ -1,6 +1,6 @@
-/* How many threads a model is read and written with on this machine: which numbers are tried, which
- * one is taken for the times they took, and the file that remembers it. The measuring itself is in
- * llama/threads.c. */
+/* How many threads a model uses on this machine for prefill and for generation: which numbers are
+ * tried, which one is chosen by the measured times, and the file that stores it. llama/threads.c
+ * measures. */
 #ifndef S2A_TUNE_H
 #define S2A_TUNE_H
 
@@ -10,44 +10,44 @@
 
 #define TUNE_CANDIDATES 16
 
-/* Reading decodes many rows at once and is bound by computing, writing one and is bound by memory:
- * with threads that share a core, or with slow cores beside fast ones, their best numbers differ. */
+/* Prefill (read) decodes many rows at once and is bound by computing; generation (write) decodes
+ * one and is bound by memory. With hyperthreads, or slow cores beside fast ones, their best numbers
+ * differ. */
 typedef struct tuning {
     uint32_t read_threads, write_threads;
 } tuning;
 
-/* Milliseconds of the same work with so many threads. */
+/* Milliseconds of the same work with that number of threads. */
 typedef struct tune_time {
     uint32_t threads;
     double read_ms, write_ms;
 } tune_time;
 
-/* Seconds of all processors since some moment: in sum, of which nobody used, of which this process
- * did. */
+/* CPU seconds of all processors since some moment: all, idle, and used by this process. */
 typedef struct tune_use {
     double total, idle, own;
 } tune_use;
 
-/* Numbers of threads worth a try, falling: all cores, three quarters of them, a half, and on by halves
- * to 1. Returns how many they are. */
+/* Numbers of threads to try, descending: all cores, three quarters of them, a half, and further
+ * halves down to 1. Returns their count. */
 size_t tune_candidates(uint32_t cores, uint32_t out[TUNE_CANDIDATES]);
 
-/* False when fewer threads than those of the last time need not be tried any more: they were
- * slower in both by half than the best so far. */
+/* False if smaller numbers need not be tried: in both kinds of work the last number took half as
+ * long again as the best so far, or longer. */
 bool tune_goes_on(const tune_time *times, size_t count);
 
-/* The quickest for either; the first, all cores, unless another takes less than nine tenths of its
- * time. count is at least 1. */
+/* The fastest number for each kind of work: the first one (all cores), unless another takes less
+ * than nine tenths of its time. count is at least 1. */
 tuning tune_choose(const tune_time *times, size_t count);
 
-/* From /proc/stat and this process's clock; false where they cannot be read. */
+/* From /proc/stat and this process's clock; false if they cannot be read. */
 bool tune_use_now(tune_use *out);
-/* Others took processors that were then missing: what was measured between the two says little. */
+/* True if other processes used processors that the measurement between the two needed. */
 bool tune_was_disturbed(const tune_use *before, const tune_use *after);
 
-/* What is in a file of tune_save for as many cores; false when there is none, or it is damaged. */
+/* Reads a file of tune_save for that number of cores; false if there is none or it is damaged. */
 bool tune_load(const char *path, uint32_t cores, tuning *out);
-/* Replaces the file in one step. A failure leaves it as it was: then it is measured again. */
+/* Replaces the file atomically. On failure the old file stays, and the next start measures. */
 void tune_save(const char *path, const char *cpu, uint32_t cores, const tune_time *times,
                size_t count, const tuning *chosen);
 
