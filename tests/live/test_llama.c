@@ -12,10 +12,10 @@
 
 #include <cmocka.h>
 
-#include "inspect.h"
 #include "backend/llama/kv_slots.h"
 #include "base/clock.h"
 #include "base/utf8.h"
+#include "inspect.h"
 #include "live.h"
 
 #define COUNT_UP "Write the numbers 1 to 300, separated by commas." /* 2,000 tokens and more */

@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "inspect.h"
 #include "base/clock.h"
+#include "inspect.h"
 #include "live.h"
 
 #define HEAD_BYTES ((size_t)4 << 20) /* of the copy; the metadata is in them */

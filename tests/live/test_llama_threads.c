@@ -16,8 +16,8 @@
 
 #include <cmocka.h>
 
-#include "inspect.h"
 #include "base/clock.h"
+#include "inspect.h"
 #include "live.h"
 
 #define THREADS 8u

@@ -23,10 +23,10 @@
 
 #include <cmocka.h>
 
-#include "inspect.h"
 #include "base/clock.h"
 #include "bench/prompt.h"
 #include "eval/stats.h"
+#include "inspect.h"
 #include "live.h"
 
 #define THREADS 8u
