@@ -26,9 +26,10 @@ static void check(const judge_head *h)
         if (!isfinite(u->offset) || !isfinite(u->scale) || (used && !(isfinite(u->mix[0]) && isfinite(u->mix[1]) && isfinite(u->mix[2]))))
             abort();
     }
-    const double borders[] = { h->borders.automatic, h->borders.opinion, h->borders.relevance, h->borders.untrusted };
+    const head_thresholds *t = &h->thresholds;
+    const double thresholds[] = { t->automatic, t->opinion, t->relevance, t->untrusted };
     for (size_t i = 0; i < 4; i++)
-        if (!isfinite(borders[i]))
+        if (!isfinite(thresholds[i]))
             abort();
     for (int form = HEAD_AGAIN; form < HEAD_FORMS; form++) {
         backend_head rows = head_of_form(h, (head_form)form);

@@ -5,7 +5,7 @@
  *
  * An s2a_engine is a loaded model behind a backend; it is thread-safe and meant to be shared.
  * An s2a_request is built by setters and owned by one thread at a time. An s2a_result is
- * read-only. Whoever received an object frees it, once, with its _free or _close function; every
+ * read-only, but for s2a_answer_from. Whoever received an object frees it, once, with its _free or _close function; every
  * such function accepts NULL. Strings that an object returns live as long as the object.
  *
  * Text is UTF-8 with an explicit length in bytes; it may contain NUL, and every string that is
@@ -358,6 +358,15 @@ S2A_API s2a_status s2a_attend(s2a_engine *engine, const s2a_request *request, s2
  * cancelling and running out of memory are not. Errors as above, of step 2. */
 S2A_API s2a_status s2a_answer(s2a_engine *engine, const s2a_request *request, s2a_result **out,
                               s2a_error *err);
+
+/* Step 2 alone: answers from what s2a_attend found, by this engine or another one. request is that of
+ * step 1, or one with the same messages; its sampling, tokens of answer, callback, id and cancel handle
+ * count, its mode and preset no more. The result gets the answer, in place of one that it has, and
+ * nobody else may use it meanwhile. On failure it has no answer; all else stays, and it may be tried
+ * again. Errors: S2A_ARGUMENT (an earlier message of which something went is another one), those of
+ * the backend, S2A_TIMEOUT, S2A_CANCELLED, S2A_NOMEM. */
+S2A_API s2a_status s2a_answer_from(s2a_engine *engine, const s2a_request *request,
+                                   s2a_result *result, s2a_error *err);
 
 /* ---- teaching a judge ------------------------------------------------------------------- */
 

@@ -88,9 +88,9 @@ static s2a_preset preset_of(const step_context *c, const eval_item *item, const 
 
 uint64_t step1_reader(const s2a_engine *engine)
 {
-    const s2a_engine *selector = engine_selector(engine);
-    backend_capabilities can = selector->backend->vtable->capabilities(selector->backend);
-    uint64_t id = selector->head ? selector->head->id : 0;
+    const s2a_engine *judge = engine_judge(engine);
+    backend_capabilities can = judge->backend->vtable->capabilities(judge->backend);
+    uint64_t id = judge->head ? judge->head->id : 0;
     return fnv_mix(fnv_add(FNV_START, can.model, strlen(can.model)), fnv_mix(id, can.weights_id));
 }
 

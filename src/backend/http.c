@@ -4,6 +4,7 @@
  * The pool has its own lock. A reply belongs to the call that it answers. A request is sent again
  * only as long as no text has been handed out, so a caller never sees a beginning twice. */
 #include "backend/backend.h"
+#include "base/base_url.h"
 #include "base/buf.h"
 #include "base/cancel.h"
 #include "base/clock.h"
@@ -698,32 +699,22 @@ static s2a_status http_discover(http_backend *self, s2a_error *err)
     return S2A_OK;
 }
 
-/* {base}/chat/completions and {base}/models from what people paste: with or without a slash at the
- * end, without a path (then /v1), or the whole endpoint. */
 static s2a_status set_urls(http_backend *self, const char *url, s2a_error *err)
 {
-    static const char endpoint[] = "/chat/completions";
-    const char *host = url ? strstr(url, "://") : NULL;
-    if (!host || strpbrk(url, "?# "))
-        return error_set(err, S2A_ARGUMENT,
-                         "url: not a base URL: give it as http://127.0.0.1:8080/v1");
-    size_t len = strlen(url), end = sizeof endpoint - 1;
-    while (len && url[len - 1] == '/')
-        len--;
-    if (len > end && !memcmp(url + len - end, endpoint, end))
-        len -= end;
-    bool has_path = memchr(host + 3, '/', (size_t)(url + len - host) - 3) != NULL;
-    const char *path = has_path ? "" : "/v1";
-    if (asprintf(&self->chat_url, "%.*s%s%s", (int)len, url, path, endpoint) < 0) {
-        self->chat_url = NULL;
-        return error_nomem(err);
+    base_url base;
+    s2a_status status = base_url_read("url", url, &base, err);
+    if (status == S2A_OK) {
+        if (asprintf(&self->chat_url, "%s%s/chat/completions", base.origin, base.path) < 0)
+            self->chat_url = NULL;
+        if (asprintf(&self->models_url, "%s%s/models", base.origin, base.path) < 0)
+            self->models_url = NULL;
+        if (!self->chat_url || !self->models_url)
+            status = error_nomem(err);
+        else
+            fetch_origin(self->chat_url, self->origin, sizeof self->origin);
     }
-    if (asprintf(&self->models_url, "%.*s%s/models", (int)len, url, path) < 0) {
-        self->models_url = NULL;
-        return error_nomem(err);
-    }
-    fetch_origin(self->chat_url, self->origin, sizeof self->origin);
-    return S2A_OK;
+    base_url_free(&base);
+    return status;
 }
 
 static bool copy_string(char **copy, const char *text)

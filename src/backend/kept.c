@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/fnv.h"
 #include "base/limits.h"
+#include "base/outfile.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -175,28 +176,23 @@ static void trim(const kept *k)
 
 static void keep(kept *k, const buf *key, const void *payload, size_t len, const s2a_usage *usage)
 {
-    char path[PATH_SIZE], partial[PATH_SIZE];
+    char path[PATH_SIZE];
     if (key->status != S2A_OK || !file_path(k, key, path))
         return;
-    unsigned number = ++k->written;
-    snprintf(partial, sizeof partial, "%.*s.%ld-%u", PATH_SIZE - 64, path, (long)getpid(), number);
-    int fd = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    FILE *file = fd >= 0 ? fdopen(fd, "wb") : NULL;
     head h = { .key_len = key->len, .payload_len = len,
                .check = fnv_add(FNV_START, payload, len),
                .prompt_tokens = usage->prompt_tokens,
                .completion_tokens = usage->completion_tokens };
     memcpy(h.magic, magic, sizeof magic);
-    bool ok = file && fwrite(&h, sizeof h, 1, file) == 1 &&
-              fwrite(key->data, 1, key->len, file) == key->len &&
-              fwrite(payload, 1, len, file) == len;
-    if (file)
-        ok = fclose(file) == 0 && ok;
-    else if (fd >= 0)
-        close(fd);
-    if (fd >= 0 && !(ok && rename(partial, path) == 0))
-        unlink(partial);
-    if (number % TRIM_EVERY == 1)
+    buf file;
+    buf_init(&file, sizeof h + key->len + len);
+    buf_add(&file, (const char *)&h, sizeof h);
+    buf_add(&file, key->data, key->len);
+    buf_add(&file, payload, len);
+    if (file.status == S2A_OK)
+        outfile_write_cache(path, file.data, file.len, NULL);
+    buf_free(&file);
+    if (++k->written % TRIM_EVERY == 1)
         trim(k);
 }
 

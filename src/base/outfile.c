@@ -1,4 +1,4 @@
-/* Files are written aside, flushed to the disk and renamed. */
+/* Files are written aside and renamed. */
 #include "base/outfile.h"
 
 #include "base/buf.h"
@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,27 +57,33 @@ static int write_all(int fd, const char *data, size_t len)
             len -= (size_t)n;
         }
     }
-    /* A full disk may show itself only now; places that cannot be flushed are not at fault. */
-    if (fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP)
-        return errno;
     return 0;
 }
 
-s2a_status outfile_write(const char *path, const char *data, size_t len, s2a_error *err)
+/* A full disk may show itself only now; places that cannot be flushed are not at fault. */
+static int flush(int fd)
 {
+    return fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP ? errno : 0;
+}
+
+static s2a_status write_file(const char *path, const char *data, size_t len, bool cache, s2a_error *err)
+{
+    static atomic_uint files; /* two threads may write the same path */
     buf aside;
     buf_init(&aside, LIMIT_NONE);
-    buf_addf(&aside, "%s.%ld.part", path, (long)getpid());
+    buf_addf(&aside, "%s.%ld-%u.part", path, (long)getpid(), atomic_fetch_add(&files, 1));
     if (aside.status != S2A_OK) {
         buf_free(&aside);
         return error_nomem(err);
     }
     s2a_status status = S2A_OK;
-    int fd = open(aside.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+    int fd = open(aside.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, cache ? 0600 : 0666);
     if (fd < 0) {
         status = failed(err, "write", path, errno);
     } else {
         int reason = write_all(fd, data, len);
+        if (!reason && !cache)
+            reason = flush(fd);
         if (close(fd) != 0 && !reason)
             reason = errno;
         if (!reason && rename(aside.data, path) != 0)
@@ -88,4 +95,14 @@ s2a_status outfile_write(const char *path, const char *data, size_t len, s2a_err
     }
     buf_free(&aside);
     return status;
+}
+
+s2a_status outfile_write(const char *path, const char *data, size_t len, s2a_error *err)
+{
+    return write_file(path, data, len, false, err);
+}
+
+s2a_status outfile_write_cache(const char *path, const char *data, size_t len, s2a_error *err)
+{
+    return write_file(path, data, len, true, err);
 }

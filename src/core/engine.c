@@ -109,7 +109,7 @@ s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out, 
         status = head_find(engine->backend, full.head, &engine->head, err);
     if (status == S2A_OK && !(engine->memo = memo_new(MEMO_NUMBERS)))
         status = error_nomem(err);
-    engine->selector = full.select_engine;
+    engine->judge = full.select_engine;
     if (status == S2A_OK)
         *out = engine;
     else
@@ -117,14 +117,14 @@ s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out, 
     return status;
 }
 
-const s2a_engine *engine_selector(const s2a_engine *engine)
+const s2a_engine *engine_judge(const s2a_engine *engine)
 {
-    return engine->selector ? engine->selector : engine;
+    return engine->judge ? engine->judge : engine;
 }
 
 bool s2a_engine_selects(const s2a_engine *engine)
 {
-    return engine_selector(engine)->head != NULL;
+    return engine_judge(engine)->head != NULL;
 }
 
 void s2a_engine_close(s2a_engine *engine)

@@ -13,10 +13,10 @@ struct s2a_engine {
     prompt_set prompts;
     judge_head *head; /* NULL = this model judges nothing */
     memo *memo;
-    const s2a_engine *selector; /* the options' select_engine */
+    const s2a_engine *judge; /* the options' select_engine */
 };
 
 /* Whose judgement mode select goes by: its backend and head. */
-const s2a_engine *engine_selector(const s2a_engine *engine);
+const s2a_engine *engine_judge(const s2a_engine *engine);
 
 #endif

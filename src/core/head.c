@@ -190,10 +190,10 @@ static s2a_status lines_read(reader *r, judge_head *h)
     if (status != S2A_OK)
         return status;
     at = line;
-    if (!line_of(r, "border", line, sizeof line) || !named(&at, "auto", &h->borders.automatic) ||
-        !named(&at, "opinion", &h->borders.opinion) ||
-        !named(&at, "relevance", &h->borders.relevance) ||
-        !named(&at, "untrusted", &h->borders.untrusted) || *at)
+    head_thresholds *t = &h->thresholds;
+    if (!line_of(r, "border", line, sizeof line) || !named(&at, "auto", &t->automatic) ||
+        !named(&at, "opinion", &t->opinion) || !named(&at, "relevance", &t->relevance) ||
+        !named(&at, "untrusted", &t->untrusted) || *at)
         return bad(r, "no line \"border\" with four numbers");
     for (size_t i = 0; i < HEAD_ROWS; i++) {
         char key[64];
@@ -270,8 +270,9 @@ static void lines_write(const judge_head *h, buf *out)
     buf_addf(out, "\nweights %016" PRIx64 "\nwidth %zu\nlayers", h->weights_id, h->width);
     for (size_t i = 0; i < h->layer_count; i++)
         buf_addf(out, " %u", h->layers[i]);
-    buf_addf(out, "\nborder auto %.6g opinion %.6g relevance %.6g untrusted %.6g\n", h->borders.automatic,
-             h->borders.opinion, h->borders.relevance, h->borders.untrusted);
+    const head_thresholds *t = &h->thresholds;
+    buf_addf(out, "\nborder auto %.6g opinion %.6g relevance %.6g untrusted %.6g\n", t->automatic,
+             t->opinion, t->relevance, t->untrusted);
     form_lines(h, HEAD_AGAIN, out);
     form_lines(h, HEAD_APART, out);
     buf_adds(out, "\n");

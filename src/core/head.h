@@ -44,9 +44,9 @@ typedef enum head_row {
 #define HEAD_FORM_ROWS_MAX 3
 #define HEAD_UNITS_MAX 128 /* of a form */
 
-typedef struct head_borders {
+typedef struct head_thresholds {
     double automatic, opinion, relevance, untrusted;
-} head_borders;
+} head_thresholds;
 
 typedef struct head_unit {
     double offset, scale, mix[HEAD_FORM_ROWS_MAX];
@@ -57,7 +57,7 @@ typedef struct judge_head {
     uint64_t weights_id;
     uint32_t layers[HEAD_LAYERS_MAX];
     size_t layer_count, width;
-    head_borders borders;
+    head_thresholds thresholds;
     double offset[HEAD_ROWS], scale[HEAD_ROWS];
     size_t unit_count[HEAD_FORMS];
     head_unit units[HEAD_FORMS][HEAD_UNITS_MAX];
@@ -82,7 +82,7 @@ s2a_status head_read(const char *where, const char *data, size_t len, judge_head
 void head_write(const judge_head *h, buf *out);
 
 /* The one in the file at path if that is not NULL, else the built-in one of the model behind the backend; *out
- * NULL = there is none. For backends that tell rows by themselves, one whose borders are 0. S2A_INPUT also
+ * NULL = there is none. For backends that tell rows by themselves, one whose thresholds are 0. S2A_INPUT also
  * where the file's head is of another model; S2A_IO, S2A_LIMIT, S2A_NOMEM. */
 s2a_status head_find(const backend *b, const char *path, judge_head **out, s2a_error *err);
 void head_free(judge_head *h);

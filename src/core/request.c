@@ -1,5 +1,6 @@
 #include "core/request.h"
 
+#include "base/ascii.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/limits.h"
@@ -263,4 +264,54 @@ s2a_status s2a_request_set_id(s2a_request *request, const char *id, s2a_error *e
 void s2a_request_set_cancel(s2a_request *request, s2a_cancel *cancel)
 {
     request->cancel = cancel;
+}
+
+/* ---- the prompt ------------------------------------------------------------------------- */
+
+static s2a_status join_parts(const s2a_request *request, char **x, size_t *len,
+                             s2a_span *question, s2a_error *err)
+{
+    if (ascii_blank(request->question, request->question_len))
+        return error_set(err, S2A_INPUT, "question: it is empty; write what is asked");
+    buf joined;
+    buf_init(&joined, LIMIT_INPUT_BYTES);
+    if (!ascii_blank(request->text, request->text_len)) {
+        buf_add(&joined, request->text, request->text_len);
+        buf_adds(&joined, "\n\n");
+    }
+    question->start = joined.len;
+    buf_add(&joined, request->question, request->question_len);
+    question->end = joined.len;
+    s2a_status failed = joined.status;
+    *x = buf_take(&joined, len);
+    buf_free(&joined);
+    if (*x)
+        return S2A_OK;
+    return failed == S2A_LIMIT ? error_set(err, failed, "prompt: too long") : error_nomem(err);
+}
+
+s2a_status request_prompt(const s2a_request *request, char **x, size_t *len, s2a_span *question,
+                          s2a_error *err)
+{
+    const char *data = request->text;
+    *len = request->text_len;
+    *x = NULL;
+    *question = (s2a_span){ 0, 0 };
+    if (request->form == REQUEST_NOTHING)
+        return error_set(err, S2A_ARGUMENT, "request: it has no prompt; set one first");
+    if (request->form == REQUEST_PARTS)
+        return join_parts(request, x, len, question, err);
+    if (request->form == REQUEST_MESSAGES) {
+        const request_message *last = &request->messages[request->message_count - 1];
+        if (strcmp(last->role, "user") != 0)
+            return error_set(err, S2A_ARGUMENT,
+                             "messages: the last one is the %s's; end with the user's",
+                             last->role);
+        data = last->content;
+        *len = last->len;
+    }
+    if (ascii_blank(data, *len))
+        return error_set(err, S2A_INPUT, "prompt: it is empty; write a question");
+    *x = bytes_dup(data, *len);
+    return *x ? S2A_OK : error_nomem(err);
 }

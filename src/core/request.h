@@ -34,7 +34,7 @@ struct s2a_request {
     s2a_preset preset;
     double temperature, top_p;
     uint32_t seed, max_tokens;
-    double threshold, keep; /* threshold NaN = the border of the preset */
+    double threshold, keep; /* threshold NaN = that of the preset */
     request_protect *protect;
     size_t protect_count, protect_cap;
     s2a_token_fn on_token;
@@ -42,5 +42,11 @@ struct s2a_request {
     s2a_cancel *cancel;
     char *id; /* NULL = none */
 };
+
+/* The prompt x, malloc'ed, and where in it the question stands if that was given apart (otherwise
+ * empty). S2A_ARGUMENT (there is none, or the last message is not the user's), S2A_INPUT (it is
+ * empty), S2A_LIMIT, S2A_NOMEM; *x is then NULL. */
+s2a_status request_prompt(const s2a_request *request, char **x, size_t *len, s2a_span *question,
+                          s2a_error *err);
 
 #endif

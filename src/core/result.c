@@ -1,5 +1,7 @@
 #include "core/result.h"
 
+#include "base/buf.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +20,14 @@ static const char *const preset_names[] = {
 static const char *const mode_names[] = { "rewrite", "select", "none", "default" };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+bool result_text_set(result_text *t, const char *data, size_t len)
+{
+    free(t->data);
+    t->data = bytes_dup(data, len);
+    t->len = t->data ? len : 0;
+    return t->data != NULL;
+}
 
 const char *s2a_fallback_name(s2a_fallback fallback)
 {
@@ -107,7 +117,7 @@ const char *s2a_result_model(const s2a_result *result)
     return result->model;
 }
 
-static const char *text_get(const text *t, size_t *len)
+static const char *text_get(const result_text *t, size_t *len)
 {
     if (len)
         *len = t->len;

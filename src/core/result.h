@@ -5,15 +5,19 @@
 #include "s2a.h"
 
 /* A text of the result; data NULL where it does not exist. */
-typedef struct text {
+typedef struct result_text {
     char *data;
     size_t len;
-} text;
+} result_text;
+
+/* Puts a copy of data in the place of what is there. False when out of memory; *t then does not
+ * exist. */
+bool result_text_set(result_text *t, const char *data, size_t len);
 
 /* An earlier message of which something went. */
 typedef struct result_turn {
     size_t index;
-    text input, rewritten;
+    result_text input, rewritten;
     s2a_span *removed;
     size_t removed_count;
 } result_turn;
@@ -22,7 +26,7 @@ struct s2a_result {
     s2a_mode mode;
     s2a_preset preset;
     char *model;
-    text input, rewritten, context, question, answer, step1_text, prompt;
+    result_text input, rewritten, context, question, answer, step1_text, prompt;
     s2a_fallback fallback;
     char detail[200];
     bool answer_cut;

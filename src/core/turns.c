@@ -3,9 +3,6 @@
 #include "base/ascii.h"
 #include "base/error.h"
 #include "base/limits.h"
-#include "base/usage.h"
-#include "core/reading.h"
-#include "core/result.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +14,8 @@ static bool is_judged(const request_message *m)
     return !strcmp(m->role, "user") && !ascii_blank(m->content, m->len);
 }
 
-/* The units that [start, end) touches. *unit: one that none before it does; it goes on from there. */
+/* The units that [start, end) touches. *unit: one that none before it does; it goes on from
+ * there. */
 static void protect_mark(const turn *t, bool *stays, size_t start, size_t end, size_t *unit)
 {
     while (*unit < t->count && t->units[*unit].text_end <= start)
@@ -52,7 +50,8 @@ static void protect_lines(const turn *t, const request_protect *p, bool *stays)
         protect_mark(t, stays, start, at, &unit);
 }
 
-/* Lines count in the last message alone. There are no more spans than units, however often a text stands there. */
+/* Lines count in the last message alone. There are no more spans than units, however often a
+ * text stands there. */
 static bool protect_find(turn *t, const s2a_request *request, bool last)
 {
     if (request->protect_count == 0)
@@ -75,7 +74,8 @@ static bool protect_find(turn *t, const s2a_request *request, bool last)
 }
 
 /* The turn is t's from here on, also on failure. */
-static s2a_status add_turn(turns *t, turn *next, const s2a_request *request, bool last, s2a_error *err)
+static s2a_status add_turn(turns *t, turn *next, const s2a_request *request, bool last,
+                           s2a_error *err)
 {
     bool ok = array_reserve((void **)&t->items, &t->cap, t->count + 1, sizeof *t->items);
     if (ok) {
@@ -90,7 +90,8 @@ static s2a_status add_turn(turns *t, turn *next, const s2a_request *request, boo
     return ok ? S2A_OK : error_nomem(err);
 }
 
-static s2a_status add_earlier(turns *t, const s2a_request *request, s2a_preset preset, s2a_error *err)
+static s2a_status add_earlier(turns *t, const s2a_request *request, s2a_preset preset,
+                              s2a_error *err)
 {
     s2a_status status = S2A_OK;
     size_t sum = 0;
@@ -108,7 +109,8 @@ static s2a_status add_earlier(turns *t, const s2a_request *request, s2a_preset p
             break;
         sum += m->len;
         turn next = { .message = i, .text = m->content, .len = m->len };
-        status = select_segment(preset, next.text, next.len, 0, request->cancel, &next.units, &next.count, err);
+        status = select_segment(preset, next.text, next.len, 0, request->cancel, &next.units,
+                                &next.count, err);
         if (status == S2A_OK)
             status = add_turn(t, &next, request, false, err);
         else
@@ -141,11 +143,12 @@ void turns_free(turns *t)
     *t = (turns){ .count = 0 };
 }
 
-/* ---- judging ------------------------------------------------------------------------------ */
+/* ---- each by itself ----------------------------------------------------------------------- */
 
-static select_input input_of(const turns *all, const select_input *in, const turn *t)
+select_input turns_input(const turns *all, size_t i, const select_input *settings)
 {
-    select_input out = *in;
+    const turn *t = &all->items[i];
+    select_input out = *settings;
     out.text = t->text;
     out.units = t->units;
     out.count = t->count;
@@ -154,57 +157,4 @@ static select_input input_of(const turns *all, const select_input *in, const tur
     out.before = all->messages;
     out.before_count = all->messages ? t->message : 0;
     return out;
-}
-
-s2a_status turns_judge(const turns *t, const select_input *settings, select_unit *out,
-                       s2a_usage *usage, s2a_error *err)
-{
-    s2a_status status = S2A_OK;
-    *usage = (s2a_usage){ .ms = 0 };
-    for (size_t i = 0; i < t->count && status == S2A_OK; i++) {
-        select_input in = input_of(t, settings, &t->items[i]);
-        s2a_usage used;
-        status = select_judge(&in, out + t->items[i].first, &used, err);
-        usage_add(usage, &used);
-    }
-    return status;
-}
-
-s2a_status turns_compose(const turns *t, size_t i, const select_input *settings,
-                         const select_unit *units, select_text *out, s2a_error *err)
-{
-    select_input in = input_of(t, settings, &t->items[i]);
-    return select_compose(&in, units + t->items[i].first, t->items[i].len, out, err);
-}
-
-static bool report(s2a_result *result, const turn *t, select_text *y)
-{
-    result_turn *out = &result->turns[result->turn_count++];
-    out->index = t->message;
-    out->input.data = bytes_dup(t->text, t->len);
-    out->input.len = t->len;
-    out->removed = y->removed;
-    out->removed_count = y->removed_count;
-    y->removed = NULL;
-    out->rewritten.data = buf_take(&y->text, &out->rewritten.len);
-    return out->input.data && out->rewritten.data;
-}
-
-s2a_status turns_report(const turns *t, const select_input *settings, const select_unit *units,
-                        s2a_result *result, s2a_error *err)
-{
-    if (t->earlier == 0)
-        return S2A_OK;
-    result->turns = calloc(t->earlier, sizeof *result->turns);
-    if (!result->turns)
-        return error_nomem(err);
-    s2a_status status = S2A_OK;
-    for (size_t i = 0; i < t->earlier && status == S2A_OK; i++) {
-        select_text y;
-        status = turns_compose(t, i, settings, units, &y, err);
-        if (status == S2A_OK && y.changed && !report(result, &t->items[i], &y))
-            status = error_nomem(err);
-        select_text_free(&y);
-    }
-    return status;
 }

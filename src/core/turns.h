@@ -1,7 +1,7 @@
-/* The user's side of a conversation in mode select: each message is judged for itself, by what was said before
- * it. So what goes of an earlier message is what went when it was the last one, and the beginning of a
- * conversation does not change with its next turn. What the system, the assistant and tools said is not
- * touched. */
+/* The user's side of a conversation in mode select: each message is judged for itself, by what
+ * was said before it. So what goes of an earlier message is what went when it was the last one,
+ * and the beginning of a conversation does not change with its next turn. What the system, the
+ * assistant and tools said is not touched. */
 #ifndef S2A_TURNS_H
 #define S2A_TURNS_H
 
@@ -27,22 +27,14 @@ typedef struct turns {
     backend_message *messages; /* of the request; NULL where it is no conversation */
 } turns;
 
-/* last: the prompt with its units. Earlier messages from the first one on, as many as make a text no longer
- * than a prompt may be. turns_free is due in any case. Errors as for segment_text. */
+/* last: the prompt with its units. Earlier messages from the first one on, as many as make a
+ * text no longer than a prompt may be. turns_free is due in any case. Errors as for
+ * segment_text. */
 s2a_status turns_gather(const s2a_request *request, const turn *last, turns *out, s2a_error *err);
 void turns_free(turns *t);
 
-/* settings: all but the text, its units and what stands around it. Fills out[t->unit_count]. Errors as for
- * select_judge. */
-s2a_status turns_judge(const turns *t, const select_input *settings, select_unit *out,
-                       s2a_usage *usage, s2a_error *err);
-
-/* What is kept of turn i; the prompt's is t->earlier. Errors and ownership as for select_compose. */
-s2a_status turns_compose(const turns *t, size_t i, const select_input *settings,
-                         const select_unit *units, select_text *out, s2a_error *err);
-
-/* The earlier turns that were changed, into the result, whose they are also on failure. S2A_NOMEM. */
-s2a_status turns_report(const turns *t, const select_input *settings, const select_unit *units,
-                        s2a_result *result, s2a_error *err);
+/* How turn i is judged; the prompt's is t->earlier. settings: all but the text, its units and
+ * what stands around it. Lives as long as *t. */
+select_input turns_input(const turns *t, size_t i, const select_input *settings);
 
 #endif

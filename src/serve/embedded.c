@@ -263,7 +263,7 @@ static void stream_finish(txn *t, const char *finish, json_t *object)
     json_t *end = reply_chunk(&t->reply, NULL, NULL, finish), *last = end;
     if (t->q.include_usage) {
         txn_event(t, end);
-        last = reply_usage_chunk(&t->reply, reply_usage(&t->s1.usage, &t->usage2));
+        last = reply_usage_chunk(&t->reply, reply_usage(&t->step1.outcome.usage, &t->relay.usage));
     }
     if (object && last)
         json_object_set(last, "s2a", object);
@@ -276,13 +276,13 @@ static void whole_finish(txn *t, const s2a_result *result, const char *finish, j
 {
     size_t len = 0, shown_len = 0;
     const char *answer = s2a_result_answer(result, &len);
-    const char *shown = t->q.wanted ? serve_step1_rewritten(&t->s1, &shown_len) : NULL;
-    json_t *usage = reply_usage(&t->s1.usage, &t->usage2);
+    const char *shown = t->q.wanted ? serve_step1_rewritten(&t->step1.outcome, &shown_len) : NULL;
+    json_t *usage = reply_usage(&t->step1.outcome.usage, &t->relay.usage);
     json_t *root = reply_whole(&t->reply, t->q.ask.show, shown, shown_len, answer ? answer : "",
                                len, finish, usage);
     if (root && object)
         json_object_set(root, "s2a", object);
-    txn_json(t, 200, root, t->s1.fallback);
+    txn_json(t, 200, root, t->step1.outcome.fallback);
 }
 
 static int status_of(s2a_status status)
@@ -309,7 +309,7 @@ void embedded_answer(txn *t)
         status = sampling_set(r, t, &err);
     if (status == S2A_OK) {
         s2a_request_set_preset(r, S2A_PRESET_PLAIN);
-        s2a_request_set_cancel(r, t->cancel[1]);
+        s2a_request_set_cancel(r, t->relay.cancel);
         s2a_request_set_on_token(r, on_token, t);
         status = s2a_answer(t->s->o.engine, r, &result, &err);
     }
@@ -321,9 +321,9 @@ void embedded_answer(txn *t)
                  status == S2A_LIMIT ? "context_length_exceeded" : NULL);
     } else {
         const char *finish = s2a_result_answer_cut(result) ? "length" : "stop";
-        t->usage2 = s2a_result_usage(result, 2);
-        t->step2_ms = t->usage2.ms;
-        json_t *object = t->q.wanted ? reply_s2a(&t->s1, &t->q, t->step2_ms, &t->usage2) : NULL;
+        t->relay.usage = s2a_result_usage(result, 2);
+        t->relay.ms = t->relay.usage.ms;
+        json_t *object = t->q.wanted ? reply_s2a(&t->step1.outcome, &t->q, t->relay.ms, &t->relay.usage) : NULL;
         if (t->streaming)
             stream_finish(t, finish, object);
         else

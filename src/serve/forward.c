@@ -16,8 +16,8 @@
 static json_t *s2a_object(void *ctx)
 {
     txn *t = ctx;
-    t->step2_ms = clock_ms() - t->step2_start;
-    return reply_s2a(&t->s1, &t->q, t->step2_ms, t->filtering ? &t->filter.usage : &t->usage2);
+    t->relay.ms = clock_ms() - t->relay.started_ms;
+    return reply_s2a(&t->step1.outcome, &t->q, t->relay.ms, t->relay.filters ? &t->relay.filter.usage : &t->relay.usage);
 }
 
 /* Keeps the fields of an answer that is gathered; without memory they are left out. */
@@ -25,11 +25,11 @@ static void fields_keep(txn *t, const http_field *fields, size_t count)
 {
     http_field back[SERVE_HEADERS * 3];
     size_t n = txn_fields_back(t, fields, count, back, sizeof back / sizeof back[0]);
-    t->up_fields = calloc(n + 2, sizeof *t->up_fields);
-    for (size_t i = 0; t->up_fields && i < n; i++) {
+    t->relay.fields = calloc(n + 2, sizeof *t->relay.fields);
+    for (size_t i = 0; t->relay.fields && i < n; i++) {
         http_field copy = { strdup(back[i].name), strdup(back[i].value) };
         if (copy.name && copy.value) {
-            t->up_fields[t->up_field_count++] = copy;
+            t->relay.fields[t->relay.field_count++] = copy;
         } else {
             free(copy.name);
             free(copy.value);
@@ -41,24 +41,24 @@ static void on_head(void *ctx, int status, const http_field *fields, size_t coun
 {
     (void)length;
     txn *t = ctx;
-    t->up_status = status;
+    t->relay.status = status;
     fields_keep(t, fields, count);
 }
 
 static void cut(txn *t)
 {
-    pthread_mutex_lock(&t->lock);
-    if (t->flow)
-        flow_cancel(t->flow);
-    pthread_mutex_unlock(&t->lock);
+    pthread_mutex_lock(&t->relay.lock);
+    if (t->relay.flow)
+        flow_cancel(t->relay.flow);
+    pthread_mutex_unlock(&t->relay.lock);
 }
 
 /* Who sends more than is taken is not listened to any more: it might never end. */
 static bool gather(void *ctx, const char *data, size_t len)
 {
     txn *t = ctx;
-    buf_add(&t->whole, data, len);
-    if (t->whole.status != S2A_OK)
+    buf_add(&t->relay.gathered, data, len);
+    if (t->relay.gathered.status != S2A_OK)
         cut(t);
     return true;
 }
@@ -66,12 +66,12 @@ static bool gather(void *ctx, const char *data, size_t len)
 /* Why an answer that was gathered is none; 0 = it is one. */
 static int gather_fault(const txn *t, flow_result result, const char **why)
 {
-    if (t->whole.status == S2A_LIMIT)
+    if (t->relay.gathered.status == S2A_LIMIT)
         *why = "the answer of upstream is too large";
-    else if (t->whole.status != S2A_OK)
+    else if (t->relay.gathered.status != S2A_OK)
         *why = "out of memory";
-    if (t->whole.status != S2A_OK)
-        return t->whole.status == S2A_LIMIT ? 502 : 500;
+    if (t->relay.gathered.status != S2A_OK)
+        return t->relay.gathered.status == S2A_LIMIT ? 502 : 500;
     return result == FLOW_DONE ? 0 : txn_flow_status(result);
 }
 
@@ -85,12 +85,12 @@ static void whole_send(txn *t, const char *body, size_t len, const char *fallbac
 {
     http_field fields[SERVE_HEADERS * 3 + 2];
     size_t n = 0;
-    for (; n < t->up_field_count && n < SERVE_HEADERS * 3; n++)
-        fields[n] = t->up_fields[n];
+    for (; n < t->relay.field_count && n < SERVE_HEADERS * 3; n++)
+        fields[n] = t->relay.fields[n];
     fields[n++] = (http_field){ (char *)"X-Request-Id", t->id };
     if (fallback)
         fields[n++] = (http_field){ (char *)"X-S2A-Fallback", (char *)fallback };
-    if (!http_call_begin(t->call, t->up_status, fields, n, (int64_t)len, false))
+    if (!http_call_begin(t->call, t->relay.status, fields, n, (int64_t)len, false))
         return;
     http_call_write(t->call, body, len);
     http_call_end(t->call, true);
@@ -102,12 +102,12 @@ static void whole_send(txn *t, const char *body, size_t len, const char *fallbac
 static char *augment(txn *t, json_t *root)
 {
     size_t len = 0;
-    const char *shown = serve_step1_rewritten(&t->s1, &len);
+    const char *shown = serve_step1_rewritten(&t->step1.outcome, &len);
     json_t *usage = json_object_get(root, "usage");
     bool ok = true;
     if (json_is_object(usage)) {
-        reply_usage_read(usage, &t->usage2);
-        ok = reply_usage_add(usage, &t->s1.usage);
+        reply_usage_read(usage, &t->relay.usage);
+        ok = reply_usage_add(usage, &t->step1.outcome.usage);
     }
     json_t *object = ok ? s2a_object(t) : NULL;
     ok = object && json_object_set(root, "s2a", object) == 0;
@@ -123,12 +123,12 @@ static void whole_end(void *ctx, flow_result result, const char *why)
     if (fault) {
         txn_error(t, fault, why, "upstream_failed");
     } else {
-        json_t *root = t->up_status == 200 ? http_parse_json(t->whole.data, t->whole.len) : NULL;
+        json_t *root = t->relay.status == 200 ? http_parse_json(t->relay.gathered.data, t->relay.gathered.len) : NULL;
         char *text = json_is_object(root) ? augment(t, root) : NULL;
         if (text)
-            whole_send(t, text, strlen(text), t->s1.fallback);
+            whole_send(t, text, strlen(text), t->step1.outcome.fallback);
         else
-            whole_send(t, t->whole.data ? t->whole.data : "", t->whole.len, t->s1.fallback);
+            whole_send(t, t->relay.gathered.data ? t->relay.gathered.data : "", t->relay.gathered.len, t->step1.outcome.fallback);
         free(text);
         json_decref(root);
     }
@@ -142,13 +142,13 @@ static const flow_handler whole_handler = { on_head, gather, whole_end, nothing_
 static bool stream_data(void *ctx, const char *data, size_t len)
 {
     txn *t = ctx;
-    if (t->up_status != 200)
+    if (t->relay.status != 200)
         return gather(ctx, data, len);
     if (!http_call_has_room(t->call))
         return false;
     buf out;
     buf_init(&out, LIMIT_NONE);
-    s2a_status status = sse_filter_feed(&t->filter, data, len, &out);
+    s2a_status status = sse_filter_feed(&t->relay.filter, data, len, &out);
     if (out.len > 0)
         http_call_write(t->call, out.data, out.len);
     buf_free(&out);
@@ -163,16 +163,16 @@ static bool stream_data(void *ctx, const char *data, size_t len)
 /* Upstream refused: its words, as an event. */
 static void stream_refused(txn *t)
 {
-    json_t *root = http_parse_json(t->whole.data ? t->whole.data : "", t->whole.len);
+    json_t *root = http_parse_json(t->relay.gathered.data ? t->relay.gathered.data : "", t->relay.gathered.len);
     json_t *error = json_object_get(root, "error");
     if (json_is_object(error)) {
-        json_object_set_new(error, "status", json_integer(t->up_status));
+        json_object_set_new(error, "status", json_integer(t->relay.status));
         txn_event(t, json_incref(root));
         http_call_end(t->call, true);
     } else {
         char said[HTTP_QUOTE_MAX + 1];
-        http_quote(root, t->whole.data, t->whole.len, t->bearer, said);
-        txn_fail(t, t->up_status, said, "upstream_refused");
+        http_quote(root, t->relay.gathered.data, t->relay.gathered.len, t->bearer, said);
+        txn_fail(t, t->relay.status, said, "upstream_refused");
     }
     json_decref(root);
 }
@@ -185,18 +185,18 @@ static void stream_end(void *ctx, flow_result result, const char *why)
     int fault = gather_fault(t, result, &why);
     if (fault) {
         txn_fail(t, fault, why, "upstream_failed");
-    } else if (t->up_status != 200) {
+    } else if (t->relay.status != 200) {
         stream_refused(t);
     } else {
-        s2a_status status = sse_filter_end(&t->filter, &out);
+        s2a_status status = sse_filter_end(&t->relay.filter, &out);
         if (out.len > 0)
             http_call_write(t->call, out.data, out.len);
         if (status != S2A_OK)
             txn_fail(t, 502, "the answer of upstream ended early", "upstream_failed");
         http_call_end(t->call, true);
     }
-    t->usage2 = t->filter.usage;
-    t->step2_ms = clock_ms() - t->step2_start;
+    t->relay.usage = t->relay.filter.usage;
+    t->relay.ms = clock_ms() - t->relay.started_ms;
     buf_free(&out);
     txn_flow_ended(t, result);
 }
@@ -205,18 +205,18 @@ static const flow_handler stream_handler = { on_head, stream_data, stream_end, n
 
 void forward_start(txn *t)
 {
-    t->step2_start = clock_ms();
-    free(t->body);
-    t->body = chat_dump(&t->q, &t->body_len);
-    if (!t->body) {
+    t->relay.started_ms = clock_ms();
+    free(t->relay.body);
+    t->relay.body = chat_dump(&t->q, &t->relay.body_len);
+    if (!t->relay.body) {
         txn_fail(t, 500, "out of memory", NULL);
         return;
     }
     if (t->streaming) {
-        sse_filter_init(&t->filter, &t->reply, &t->s1.usage, s2a_object, t);
-        t->filtering = true;
+        sse_filter_init(&t->relay.filter, &t->reply, &t->step1.outcome.usage, s2a_object, t);
+        t->relay.filters = true;
     }
-    txn_flow(t, NULL, t->body, t->body_len, false, true,
+    txn_flow(t, NULL, t->relay.body, t->relay.body_len, false, true,
              t->streaming ? &stream_handler : &whole_handler);
 }
 
@@ -229,8 +229,8 @@ static void models_end(void *ctx, flow_result result, const char *why)
     if (fault) {
         txn_error(t, fault, why, "upstream_failed");
     } else {
-        const char *body = t->whole.data ? t->whole.data : "";
-        json_t *root = t->up_status == 200 ? http_parse_json(body, t->whole.len) : NULL;
+        const char *body = t->relay.gathered.data ? t->relay.gathered.data : "";
+        json_t *root = t->relay.status == 200 ? http_parse_json(body, t->relay.gathered.len) : NULL;
         char *text = NULL;
         if (t->model_by_id && root) {
             const char *id = json_string_value(json_object_get(root, "id"));
@@ -244,7 +244,7 @@ static void models_end(void *ctx, flow_result result, const char *why)
         } else if (root && reply_models_double(root, t->s->o.prefix)) {
             text = json_dumps(root, JSON_COMPACT);
         }
-        whole_send(t, text ? text : body, text ? strlen(text) : t->whole.len, NULL);
+        whole_send(t, text ? text : body, text ? strlen(text) : t->relay.gathered.len, NULL);
         free(text);
         json_decref(root);
     }

@@ -19,10 +19,10 @@ static void step_begin(txn *t)
     serve *s = t->s;
     double now = clock_ms();
     pthread_mutex_lock(&s->lock);
-    t->step_deadline = s->o.step1_budget_ms > 0 ? now + s->o.step1_budget_ms : -1;
-    t->ping_at = t->streaming ? now + SERVE_PING_MS * 0.8 : -1;
-    t->stepping = true;
-    t->step_next = s->steps;
+    t->step1.deadline_ms = s->o.step1_budget_ms > 0 ? now + s->o.step1_budget_ms : -1;
+    t->step1.ping_ms = t->streaming ? now + SERVE_PING_MS * 0.8 : -1;
+    t->step1.runs = true;
+    t->step1.next = s->steps;
     s->steps = t;
     pthread_mutex_unlock(&s->lock);
     http_server_wake(s->http);
@@ -32,13 +32,13 @@ static void step_end(txn *t)
 {
     serve *s = t->s;
     pthread_mutex_lock(&s->lock);
-    for (txn **at = &s->steps; *at; at = &(*at)->step_next) {
+    for (txn **at = &s->steps; *at; at = &(*at)->step1.next) {
         if (*at == t) {
-            *at = t->step_next;
+            *at = t->step1.next;
             break;
         }
     }
-    t->stepping = false;
+    t->step1.runs = false;
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -52,17 +52,17 @@ int job_tick(serve *s)
     static const char comment[] = ": s2a: step 1\n\n";
     double now = clock_ms(), next = -1;
     pthread_mutex_lock(&s->lock);
-    for (txn *t = s->steps; t; t = t->step_next) {
-        if (t->ping_at >= 0 && now >= t->ping_at) {
+    for (txn *t = s->steps; t; t = t->step1.next) {
+        if (t->step1.ping_ms >= 0 && now >= t->step1.ping_ms) {
             http_call_write(t->call, comment, sizeof comment - 1);
-            t->ping_at = now + SERVE_PING_MS * 0.8; /* at least every SERVE_PING_MS */
+            t->step1.ping_ms = now + SERVE_PING_MS * 0.8; /* at least every SERVE_PING_MS */
         }
-        if (t->step_deadline >= 0 && now >= t->step_deadline) {
-            t->step_deadline = -1;
-            atomic_store(&t->late, true);
-            s2a_cancel_fire(t->cancel[0]);
+        if (t->step1.deadline_ms >= 0 && now >= t->step1.deadline_ms) {
+            t->step1.deadline_ms = -1;
+            atomic_store(&t->step1.late, true);
+            s2a_cancel_fire(t->step1.cancel);
         }
-        next = sooner(sooner(next, t->ping_at), t->step_deadline);
+        next = sooner(sooner(next, t->step1.ping_ms), t->step1.deadline_ms);
     }
     pthread_mutex_unlock(&s->lock);
     if (next < 0)
@@ -75,7 +75,7 @@ int job_tick(serve *s)
 static void count(txn *t)
 {
     metrics *m = &t->s->metrics;
-    const step1_outcome *s1 = &t->s1;
+    const step1_outcome *s1 = &t->step1.outcome;
     atomic_fetch_add(&m->s2a_requests, 1);
     metrics_observe(&m->step1, s1->ms);
     atomic_fetch_add(&m->prompt_tokens[0], s1->usage.prompt_tokens);
@@ -90,11 +90,11 @@ static void count(txn *t)
 
 static void open_failed(txn *t, const s2a_error *err)
 {
-    t->s1 = (step1_outcome){ .fallback = s2a_fallback_name(S2A_FALLBACK_STEP1_FAILED),
+    t->step1.outcome = (step1_outcome){ .fallback = s2a_fallback_name(S2A_FALLBACK_STEP1_FAILED),
                              .status = err->status, .mode = t->q.ask.mode,
                              .preset = t->q.ask.preset };
-    snprintf(t->s1.detail, sizeof t->s1.detail, "%.*s",
-             (int)utf8_cut(err->message, sizeof t->s1.detail - 1), err->message);
+    snprintf(t->step1.outcome.detail, sizeof t->step1.outcome.detail, "%.*s",
+             (int)utf8_cut(err->message, sizeof t->step1.outcome.detail - 1), err->message);
 }
 
 /* False: the request does not go on. */
@@ -103,30 +103,30 @@ static bool step1(txn *t)
     serve *s = t->s;
     engine_ref *ref = NULL;
     s2a_error err = { .status = S2A_OK };
-    const step1_settings settings = { s->o.temperature, s->o.top_p, s->o.seed, t->id, t->cancel[0],
-                                      &t->late };
+    const step1_settings settings = { s->o.temperature, s->o.top_p, s->o.seed, t->id, t->step1.cancel,
+                                      &t->step1.late };
     step_begin(t);
     s2a_status status = engines_get(s->engines, chat_model(&t->q), t->bearer, &ref, &err);
     if (status == S2A_OK)
-        serve_step1_run(engines_engine(ref), &t->q, &settings, &t->s1);
+        serve_step1_run(engines_engine(ref), &t->q, &settings, &t->step1.outcome);
     else
         open_failed(t, &err);
     engines_put(s->engines, ref);
     step_end(t);
-    t->s1_ran = true;
+    t->step1.ran = true;
     count(t);
-    if (t->s1.cancelled || atomic_load(&t->gone)) {
+    if (t->step1.outcome.cancelled || atomic_load(&t->gone)) {
         http_call_end(t->call, false);
         return false;
     }
-    if (t->s1.fallback && s->o.strict) {
+    if (t->step1.outcome.fallback && s->o.strict) {
         char message[420];
-        snprintf(message, sizeof message, "step 1 was not used (%s): %s", t->s1.fallback,
-                 t->s1.detail);
-        txn_fail(t, 502, message, t->s1.fallback);
+        snprintf(message, sizeof message, "step 1 was not used (%s): %s", t->step1.outcome.fallback,
+                 t->step1.outcome.detail);
+        txn_fail(t, 502, message, t->step1.outcome.fallback);
         return false;
     }
-    if (!serve_step1_put(&t->s1, &t->q)) {
+    if (!serve_step1_put(&t->step1.outcome, &t->q)) {
         txn_fail(t, 500, "out of memory", NULL);
         return false;
     }
@@ -138,7 +138,7 @@ static void show(txn *t)
 {
     size_t len = 0;
     bool ok = true;
-    const char *shown = serve_step1_rewritten(&t->s1, &len);
+    const char *shown = serve_step1_rewritten(&t->step1.outcome, &len);
     chat_show how = t->q.chat || t->q.ask.show == CHAT_SHOW_THINK ? t->q.ask.show : CHAT_SHOW_NONE;
     json_t *delta = t->streaming ? reply_delta_shown(how, shown, len, &ok) : NULL;
     if (!t->streaming || !ok || (!delta && !t->q.ask.explain))
@@ -147,7 +147,7 @@ static void show(txn *t)
     const char *text = json_string_value(json_object_get(delta, "content"));
     json_t *chunk = reply_chunk(&t->reply, t->q.chat ? json_incref(delta) : NULL, text, NULL);
     if (chunk && t->q.ask.explain)
-        json_object_set_new(chunk, "s2a", reply_s2a(&t->s1, &t->q, -1, NULL));
+        json_object_set_new(chunk, "s2a", reply_s2a(&t->step1.outcome, &t->q, -1, NULL));
     json_decref(delta);
     txn_event(t, chunk);
 }
@@ -158,8 +158,8 @@ static void show(txn *t)
 static void not_wanted(txn *t)
 {
     if (t->q.changed) {
-        t->body = chat_dump(&t->q, &t->body_len);
-        if (!t->body) {
+        t->relay.body = chat_dump(&t->q, &t->relay.body_len);
+        if (!t->relay.body) {
             txn_error(t, 500, "out of memory", NULL);
             return;
         }

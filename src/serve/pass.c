@@ -11,10 +11,10 @@ static void on_head(void *ctx, int status, const http_field *fields, size_t coun
     back[n++] = (http_field){ (char *)"X-Request-Id", t->id };
     if (http_call_begin(t->call, status, back, n, length, false))
         return;
-    pthread_mutex_lock(&t->lock); /* nobody takes what would follow */
-    if (t->flow)
-        flow_cancel(t->flow);
-    pthread_mutex_unlock(&t->lock);
+    pthread_mutex_lock(&t->relay.lock); /* nobody takes what would follow */
+    if (t->relay.flow)
+        flow_cancel(t->relay.flow);
+    pthread_mutex_unlock(&t->relay.lock);
 }
 
 static bool on_data(void *ctx, const char *data, size_t len)
@@ -48,8 +48,8 @@ static const flow_handler handler = { on_head, on_data, on_end, on_sent };
 
 void pass_start(txn *t)
 {
-    const char *body = t->body ? t->body : t->call->has_body ? t->call->body : NULL;
-    size_t len = t->body ? t->body_len : t->call->body_len;
+    const char *body = t->relay.body ? t->relay.body : t->call->has_body ? t->call->body : NULL;
+    size_t len = t->relay.body ? t->relay.body_len : t->call->body_len;
     txn_flow(t, NULL, body, len, false, false, &handler);
 }
 
@@ -60,13 +60,13 @@ void pass_start_streamed(txn *t)
 
 bool pass_piece(txn *t, const char *data, size_t len)
 {
-    pthread_mutex_lock(&t->lock);
-    flow *f = t->flow;
+    pthread_mutex_lock(&t->relay.lock);
+    flow *f = t->relay.flow;
     bool taken = true;
     if (f && len == 0)
         flow_send_end(f);
     else if (f)
         taken = flow_send(f, data, len);
-    pthread_mutex_unlock(&t->lock);
+    pthread_mutex_unlock(&t->relay.lock);
     return taken;
 }

@@ -1,5 +1,5 @@
-/* Routes, keys, and the life of a request. The functions of the handler run on the server's
- * threads: what may take time goes to a worker, or is a flow. */
+/* Routes, keys, starting and stopping. The functions of the handler run on the server's threads: what may
+ * take time goes to a worker, or is a flow. */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "serve/txn.h"
@@ -37,315 +37,11 @@ void serve_options_init(serve_options *o)
     o->engine_options.max_retries = 0;
 }
 
-/* ---- a transaction ---------------------------------------------------------------------- */
-
-static txn *txn_new(serve *s, http_call *call)
-{
-    txn *t = calloc(1, sizeof *t);
-    if (!t)
-        return NULL;
-    t->s = s;
-    t->call = call;
-    t->step2_ms = t->step_deadline = t->ping_at = -1;
-    atomic_init(&t->refs, 1);
-    buf_init(&t->whole, SERVE_REPLY_BYTES);
-    t->cancel[0] = s2a_cancel_new();
-    t->cancel[1] = s2a_cancel_new();
-    if (!t->cancel[0] || !t->cancel[1] || pthread_mutex_init(&t->lock, NULL) != 0) {
-        s2a_cancel_free(t->cancel[0]);
-        s2a_cancel_free(t->cancel[1]);
-        free(t);
-        return NULL;
-    }
-    http_call_ref(call);
-    return t;
-}
-
-/* ---- the last word ---------------------------------------------------------------------- */
-
-static size_t path_len(const char *target)
-{
-    return strcspn(target, "?");
-}
-
-static void put(json_t *line, const char *key, json_t *value)
-{
-    json_object_set_new(line, key, value); /* what fails is not in the log */
-}
-
-static json_t *ms_json(double ms)
-{
-    return json_real(round(ms * 100) / 100);
-}
-
-static void log_s2a(txn *t, json_t *line)
-{
-    const step1_outcome *s1 = &t->s1;
-    put(line, "model", json_string(chat_model(&t->q)));
-    put(line, "mode", json_string(s2a_mode_name(s1->mode)));
-    put(line, "preset", json_string(s2a_preset_name(s1->preset)));
-    put(line, "fallback", s1->fallback ? json_string(s1->fallback) : json_null());
-    put(line, "judged_bytes", json_integer((json_int_t)s1->bytes));
-    put(line, "removed_bytes", json_integer((json_int_t)(s1->fallback ? 0 : s1->removed)));
-    put(line, "step1_ms", ms_json(s1->ms));
-    if (t->step2_ms >= 0)
-        put(line, "step2_ms", ms_json(t->step2_ms));
-    uint64_t prompt = s1->usage.prompt_tokens + t->usage2.prompt_tokens;
-    uint64_t completion = s1->usage.completion_tokens + t->usage2.completion_tokens;
-    put(line, "prompt_tokens", json_integer((json_int_t)prompt));
-    put(line, "completion_tokens", json_integer((json_int_t)completion));
-    if (t->s->o.log_prompts && t->q.target_count > 0) {
-        const chat_target *last = &t->q.targets[t->q.target_count - 1];
-        size_t len = 0;
-        const char *x = serve_step1_rewritten(s1, &len);
-        put(line, "prompt", json_stringn(last->text, last->len));
-        put(line, "rewritten", x ? json_stringn(x, len) : json_null());
-    }
-}
-
-static void log_line(txn *t, const http_outcome *o, double ms, double first_ms)
-{
-    const http_call *call = t->call;
-    json_t *line = json_object();
-    put(line, "id", json_string(t->id));
-    put(line, "client", json_string(call->client));
-    put(line, "method", json_string(call->method));
-    put(line, "path", json_stringn(call->target, path_len(call->target)));
-    put(line, "status", json_integer(o->status));
-    put(line, "complete", json_boolean(o->complete));
-    put(line, "ms", ms_json(ms));
-    if (first_ms >= 0)
-        put(line, "first_ms", ms_json(first_ms));
-    put(line, "bytes_in", json_integer((json_int_t)o->bytes_in));
-    put(line, "bytes_out", json_integer((json_int_t)o->bytes_out));
-    if (t->s1_ran)
-        log_s2a(t, line);
-    access_log_write(t->s->log, line);
-}
-
-/* Nobody works on the transaction any more. */
-static void txn_finish(txn *t)
-{
-    serve *s = t->s;
-    metrics *m = &s->metrics;
-    const http_outcome *o = &t->outcome;
-    double ms = t->done_ms - t->call->start_ms;
-    double first_ms = o->head_ms > 0 ? o->head_ms - t->call->start_ms : -1;
-    metrics_request(m, t->route, o->status, ms, first_ms);
-    if (t->s1_ran && o->complete) {
-        atomic_fetch_add(&m->prompt_tokens[1], t->usage2.prompt_tokens);
-        atomic_fetch_add(&m->completion_tokens[1], t->usage2.completion_tokens);
-        atomic_fetch_add(&m->cached_tokens[1], t->usage2.cached_tokens);
-        if (t->step2_ms >= 0)
-            metrics_observe(&m->step2, t->step2_ms);
-    }
-    if (access_log_is_on(s->log))
-        log_line(t, o, ms, first_ms);
-}
-
-static void txn_ref(txn *t)
-{
-    atomic_fetch_add(&t->refs, 1);
-}
-
-void txn_unref(txn *t)
-{
-    if (atomic_fetch_sub(&t->refs, 1) != 1)
-        return;
-    if (t->done)
-        txn_finish(t);
-    for (size_t i = 0; i < t->up_field_count; i++) {
-        free(t->up_fields[i].name);
-        free(t->up_fields[i].value);
-    }
-    free(t->up_fields);
-    free(t->target);
-    if (t->filtering)
-        sse_filter_free(&t->filter);
-    if (t->s1_ran)
-        serve_step1_free(&t->s1);
-    chat_free(&t->q);
-    buf_free(&t->whole);
-    free(t->body);
-    s2a_cancel_free(t->cancel[0]);
-    s2a_cancel_free(t->cancel[1]);
-    pthread_mutex_destroy(&t->lock);
-    http_call_unref(t->call);
-    free(t);
-}
-
-/* ---- answers of ours -------------------------------------------------------------------- */
-
-void txn_json(txn *t, int status, json_t *value, const char *fallback)
-{
-    char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
-    json_decref(value);
-    const char *body = text ? text
-                            : "{\"error\":{\"message\":\"out of memory\",\"type\":\"server_error\","
-                              "\"param\":null,\"code\":null}}";
-    http_field fields[6] = { { (char *)"Content-Type", (char *)"application/json" },
-                             { (char *)"X-Request-Id", t->id } };
-    size_t n = 2;
-    char seconds[16];
-    snprintf(seconds, sizeof seconds, "%d", SERVE_RETRY_AFTER_S);
-    if (fallback)
-        fields[n++] = (http_field){ (char *)"X-S2A-Fallback", (char *)fallback };
-    if (status == 503)
-        fields[n++] = (http_field){ (char *)"Retry-After", seconds };
-    if (status == 401)
-        fields[n++] = (http_field){ (char *)"WWW-Authenticate", (char *)"Bearer" };
-    size_t len = strlen(body);
-    if (http_call_begin(t->call, text ? status : 500, fields, n, (int64_t)len, false)) {
-        http_call_write(t->call, body, len);
-        http_call_end(t->call, true);
-    }
-    free(text);
-}
-
-void txn_error(txn *t, int status, const char *message, const char *code)
-{
-    txn_json(t, status, reply_error(message, reply_error_type(status), code), NULL);
-}
-
-bool txn_stream_begin(txn *t)
-{
-    static const char comment[] = ": s2a\n\n"; /* so that what is between flushes the head */
-    const http_field fields[] = {
-        { (char *)"Content-Type", (char *)"text/event-stream; charset=utf-8" },
-        { (char *)"Cache-Control", (char *)"no-cache" },
-        { (char *)"X-Accel-Buffering", (char *)"no" },
-        { (char *)"X-Request-Id", t->id },
-    };
-    t->streaming =
-        http_call_begin(t->call, 200, fields, sizeof fields / sizeof fields[0], -1, false);
-    if (t->streaming)
-        http_call_write(t->call, comment, sizeof comment - 1);
-    return t->streaming;
-}
-
-void txn_event(txn *t, json_t *value)
-{
-    buf out;
-    buf_init(&out, LIMIT_NONE);
-    if (reply_event(&out, value))
-        http_call_write(t->call, out.data, out.len);
-    else
-        http_call_end(t->call, false); /* no memory: the client sees a stream that was cut */
-    buf_free(&out);
-}
-
-void txn_fail(txn *t, int status, const char *message, const char *code)
-{
-    if (!t->streaming) {
-        txn_error(t, status, message, code);
-        return;
-    }
-    txn_event(t, reply_error(message, reply_error_type(status), code));
-    http_call_end(t->call, true);
-}
-
-/* ---- to upstream ------------------------------------------------------------------------ */
-
-/* malloc'ed */
-static char *upstream_target(const serve *s, const char *target)
-{
-    buf b;
-    buf_init(&b, LIMIT_NONE);
-    bool api = !strncmp(target, "/v1", 3) && (target[3] == '/' || target[3] == '?' || !target[3]);
-    buf_adds(&b, api ? s->base_path : s->root_path);
-    buf_adds(&b, api ? target + 3 : target);
-    char *text = buf_take(&b, NULL);
-    buf_free(&b);
-    return text;
-}
-
-size_t txn_fields_back(const txn *t, const http_field *fields, size_t count, http_field *out,
-                       size_t max)
-{
-    static const char cors[] = "Access-Control-";
-    size_t n = headers_back(fields, count, out, max), kept = 0;
-    for (size_t i = 0; i < n; i++)
-        if (!t->cors || strncasecmp(out[i].name, cors, sizeof cors - 1) != 0)
-            out[kept++] = out[i];
-    return kept;
-}
-
-/* The fields that go upstream; parsed: the answer will be read here, so it must not be packed. */
-static size_t fields_up(txn *t, bool parsed, http_field *fields, size_t max)
-{
-    const http_call *call = t->call;
-    size_t n = headers_forward(call->fields, call->field_count, t->own_authorization, fields, max);
-    if (parsed) {
-        size_t kept = 0;
-        for (size_t i = 0; i < n; i++)
-            if (strcasecmp(fields[i].name, "Accept-Encoding") != 0)
-                fields[kept++] = fields[i];
-        n = kept;
-    }
-    fields[n++] = (http_field){ (char *)"X-Request-Id", t->id };
-    return n;
-}
-
-bool txn_flow(txn *t, const char *target, const char *body, size_t body_len, bool streamed,
-              bool parsed, const flow_handler *handler)
-{
-    serve *s = t->s;
-    http_field fields[SERVE_HEADERS + 2];
-    char *path = upstream_target(s, target ? target : t->target);
-    flow_request q = {
-        .method = t->call->method,
-        .url = s->origin,
-        .target = path,
-        .fields = fields,
-        .field_count = fields_up(t, parsed, fields, SERVE_HEADERS),
-        .body = body,
-        .body_len = body_len,
-        .streamed = streamed,
-        .streamed_length = t->call->body_length,
-        .bearer = s->o.upstream_key,
-    };
-    txn_ref(t); /* the flow's, which may end before flow_start is back */
-    pthread_mutex_lock(&t->lock);
-    flow *f = path ? flow_start(s->up, &q, handler, t) : NULL;
-    t->flow = f;
-    bool gone = atomic_load(&t->gone);
-    if (f && gone)
-        flow_cancel(f);
-    pthread_mutex_unlock(&t->lock);
-    free(path);
-    if (f)
-        return true;
-    txn_fail(t, 502, "the request cannot be sent upstream", "upstream_failed");
-    txn_unref(t);
-    return false;
-}
-
-int txn_flow_status(flow_result result)
-{
-    return result == FLOW_TIMEOUT ? 504 : result == FLOW_NOMEM ? 500
-           : result == FLOW_CANCELLED ? 503 : 502;
-}
-
-void txn_flow_ended(txn *t, flow_result result)
-{
-    metrics *m = &t->s->metrics;
-    if (result != FLOW_CANCELLED)
-        atomic_store(&m->upstream_up, result == FLOW_DONE);
-    if (result != FLOW_CANCELLED && result != FLOW_DONE)
-        atomic_fetch_add(&m->upstream_failures, 1);
-    pthread_mutex_lock(&t->lock);
-    flow *f = t->flow;
-    t->flow = NULL;
-    pthread_mutex_unlock(&t->lock);
-    flow_unref(f);
-    txn_unref(t);
-}
-
 /* ---- routes ----------------------------------------------------------------------------- */
 
 static bool path_is(const txn *t, const char *path)
 {
-    return strlen(path) == path_len(t->target) && !strncmp(t->target, path, strlen(path));
+    return strlen(path) == txn_path_len(t->target) && !strncmp(t->target, path, strlen(path));
 }
 
 static metrics_route route_of(txn *t)
@@ -428,16 +124,6 @@ static void metrics_reply(txn *t)
     buf_free(&out);
 }
 
-void txn_submit(txn *t, pool *to)
-{
-    txn_ref(t);
-    if (pool_submit(to, t))
-        return;
-    atomic_fetch_add(&t->s->metrics.rejected, 1);
-    txn_error(t, 503, "too many requests wait; try again", "queue_full");
-    txn_unref(t);
-}
-
 /* Whether the body is packed, so that nobody here can say what it asks for. */
 static bool is_packed(const http_call *call)
 {
@@ -490,7 +176,7 @@ static void dispatch(txn *t)
             forward_models(t);
         else
             embedded_models(t);
-    } else if (reads(t) && page_reply(t->call, t->target, path_len(t->target))) {
+    } else if (reads(t) && page_reply(t->call, t->target, txn_path_len(t->target))) {
         t->route = METRICS_PAGE;
     } else if (s->up) {
         pass_start(t);
@@ -543,10 +229,10 @@ static void on_room(void *ctx, http_call *call)
 {
     (void)ctx;
     txn *t = call->user;
-    pthread_mutex_lock(&t->lock);
-    if (t->flow)
-        flow_resume(t->flow);
-    pthread_mutex_unlock(&t->lock);
+    pthread_mutex_lock(&t->relay.lock);
+    if (t->relay.flow)
+        flow_resume(t->relay.flow);
+    pthread_mutex_unlock(&t->relay.lock);
 }
 
 static void on_gone(void *ctx, http_call *call)
@@ -557,29 +243,12 @@ static void on_gone(void *ctx, http_call *call)
         return;
     atomic_fetch_add(&t->s->metrics.hang_ups, 1);
     atomic_store(&t->gone, true);
-    s2a_cancel_fire(t->cancel[0]);
-    s2a_cancel_fire(t->cancel[1]);
-    pthread_mutex_lock(&t->lock);
-    if (t->flow)
-        flow_cancel(t->flow);
-    pthread_mutex_unlock(&t->lock);
-}
-
-/* A request that was refused in its head, or never had one. */
-static void refused(serve *s, const http_call *call, const http_outcome *o)
-{
-    double ms = clock_ms() - call->start_ms;
-    metrics_request(&s->metrics, METRICS_OTHER, o->status, ms, -1);
-    if (!access_log_is_on(s->log))
-        return;
-    json_t *line = json_object();
-    put(line, "client", json_string(call->client));
-    put(line, "method", call->method ? json_string(call->method) : json_null());
-    put(line, "path", json_stringn(call->target, path_len(call->target)));
-    put(line, "status", json_integer(o->status));
-    put(line, "complete", json_boolean(o->complete));
-    put(line, "ms", ms_json(ms));
-    access_log_write(s->log, line);
+    s2a_cancel_fire(t->step1.cancel);
+    s2a_cancel_fire(t->relay.cancel);
+    pthread_mutex_lock(&t->relay.lock);
+    if (t->relay.flow)
+        flow_cancel(t->relay.flow);
+    pthread_mutex_unlock(&t->relay.lock);
 }
 
 static void on_done(void *ctx, http_call *call, const http_outcome *o)
@@ -587,7 +256,7 @@ static void on_done(void *ctx, http_call *call, const http_outcome *o)
     serve *s = ctx;
     txn *t = call->user;
     if (!t) {
-        refused(s, call, o);
+        txn_log_refused(s, call, o);
         return;
     }
     t->outcome = *o;
@@ -604,30 +273,6 @@ static int on_tick(void *ctx)
 
 /* ---- starting and stopping -------------------------------------------------------------- */
 
-/* http://host:port/path as people paste it: with or without /v1, a slash, or the whole endpoint. */
-static s2a_status upstream_read(serve *s, s2a_error *err)
-{
-    static const char endpoint[] = "/chat/completions";
-    const char *url = s->o.upstream, *host = strstr(url, "://");
-    if (!host || (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0) ||
-        strpbrk(url, "?# @"))
-        return error_set(err, S2A_ARGUMENT,
-                         "--upstream: not a base URL: give it as http://127.0.0.1:8000/v1");
-    size_t len = strlen(url), end = sizeof endpoint - 1;
-    while (len > 0 && url[len - 1] == '/')
-        len--;
-    if (len > end && !memcmp(url + len - end, endpoint, end))
-        len -= end;
-    const char *slash = memchr(host + 3, '/', (size_t)(url + len - host) - 3);
-    size_t origin = slash ? (size_t)(slash - url) : len;
-    size_t path = len - origin;
-    bool v1 = path >= 3 && !memcmp(url + len - 3, "/v1", 3);
-    s->origin = strndup(url, origin);
-    s->base_path = path ? strndup(url + origin, path) : strdup("/v1");
-    s->root_path = strndup(url + origin, v1 ? path - 3 : path);
-    return s->origin && s->base_path && s->root_path ? S2A_OK : error_nomem(err);
-}
-
 /* Two descriptors a stream: as many as the system lets us have. */
 static void descriptors_raise(void)
 {
@@ -636,6 +281,13 @@ static void descriptors_raise(void)
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
+}
+
+static s2a_status upstream_read(serve *s, s2a_error *err)
+{
+    if (strchr(s->o.upstream, '@'))
+        return error_set(err, S2A_ARGUMENT, "--upstream: a name and password in it: give the key in S2A_API_KEY");
+    return base_url_read("--upstream", s->o.upstream, &s->base, err);
 }
 
 static s2a_status parts_start(serve *s, s2a_error *err)
@@ -757,8 +409,6 @@ void serve_stop(serve *s)
     keys_free(s->keys);
     access_log_close(s->log);
     pthread_mutex_destroy(&s->lock);
-    free(s->origin);
-    free(s->base_path);
-    free(s->root_path);
+    base_url_free(&s->base);
     free(s);
 }

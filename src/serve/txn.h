@@ -3,6 +3,7 @@
 #ifndef S2A_SERVE_TXN_H
 #define S2A_SERVE_TXN_H
 
+#include "base/base_url.h"
 #include "serve/access_log.h"
 #include "serve/engines.h"
 #include "serve/headers.h"
@@ -16,15 +17,14 @@
 #include "serve/upstream.h"
 
 #include <pthread.h>
+#include <string.h>
 
 typedef struct txn txn;
 
 struct serve {
     serve_options o;
-    char *origin;    /* of upstream: scheme, host and port */
-    char *base_path; /* what stands for /v1 there; "" or "/v1" ... */
-    char *root_path; /* what other paths are put after */
-    bool guarded;    /* whoever is on this machine may ask, and no web page may */
+    base_url base; /* of upstream: its path stands for /v1, and other paths go after its root */
+    bool guarded;  /* whoever is on this machine may ask, and no web page may */
     http_server *http;
     upstream *up;
     pool *readers; /* of bodies; they wait for nothing */
@@ -38,11 +38,44 @@ struct serve {
     atomic_bool draining;
 };
 
-/* One request. References: the call's, until on_done; one of a job, one of a flow. */
+/* Step 1 of a request. The worker that runs it writes; what the tick reads (runs, next, the times) is under
+ * s->lock. When it has ended nobody writes any more, and the relay reads its outcome. */
+typedef struct txn_step1 {
+    bool runs;
+    txn *next; /* of s->steps */
+    double deadline_ms, ping_ms; /* < 0 = none */
+    atomic_bool late;
+    s2a_cancel *cancel; /* the budget fires this one alone */
+    bool ran;
+    step1_outcome outcome;
+} txn_step1;
+
+/* Step 2 on its way back to the client, or a request that is passed on. One thread at a time writes: the one
+ * that starts the flow, then the flow's; with an engine, the worker. Only lock and flow are for all. */
+typedef struct txn_relay {
+    pthread_mutex_t lock;
+    flow *flow; /* under lock; the one that runs */
+    s2a_cancel *cancel;
+    char *body; /* what is sent upstream in place of the call's */
+    size_t body_len;
+    double started_ms, ms; /* ms < 0: not known */
+    s2a_usage usage;
+    sse_filter filter; /* of a stream */
+    bool filters;
+    int status; /* of the upstream response; with those below where it is gathered */
+    http_field *fields;
+    size_t field_count;
+    buf gathered;
+} txn_relay;
+
+/* One request. The server's threads write what stands here until it is handed to a reader, a worker or a flow,
+ * which then own it in turn; at the end the last reference logs it. References: the call's, until on_done; one
+ * of a job, one of a flow. */
 struct txn {
     serve *s;
     http_call *call;
     atomic_int refs;
+    atomic_bool gone; /* the client */
     char *target; /* the call's in normal form; what is decided is decided by it */
     metrics_route route;
     char id[HEADERS_ID_SIZE];
@@ -50,38 +83,28 @@ struct txn {
     bool own_authorization; /* the call's Authorization may go upstream */
     bool model_by_id;   /* GET /v1/models/ID */
     bool cors;          /* a page of another origin reads the answer: upstream has no say in that */
-    pthread_mutex_t lock;
-    flow *flow; /* under lock; the one that runs */
-    atomic_bool gone, late;
-    s2a_cancel *cancel[2]; /* of the steps: the budget ends the first one only */
-    /* in s->steps, under s->lock */
-    bool stepping;
-    txn *step_next;
-    double step_deadline, ping_at; /* < 0 = none */
-    /* a request with S2A, or one that the engine answers */
-    chat_request q;
-    bool streaming; /* the head of an event stream has gone out */
-    step1_outcome s1;
-    bool s1_ran;
-    char *body; /* what is sent upstream in place of the call's */
-    size_t body_len;
-    double step2_start, step2_ms; /* step2_ms < 0: not known */
-    s2a_usage usage2;
+    chat_request q;     /* a request with S2A, or one that the engine answers; and how it is answered */
     reply reply;
-    sse_filter filter;
-    bool filtering;
-    /* an answer of upstream that is gathered */
-    int up_status;
-    http_field *up_fields;
-    size_t up_field_count;
-    buf whole;
-    /* once the call is done; the last reference logs it */
-    bool done;
+    bool streaming;     /* the head of an event stream has gone out */
+    txn_step1 step1;
+    txn_relay relay;
+    bool done; /* the call is, and this is how */
     http_outcome outcome;
     double done_ms;
 };
 
+/* Bytes of a target before its query. */
+static inline size_t txn_path_len(const char *target)
+{
+    return strcspn(target, "?");
+}
+
+/* With one reference, the call's; NULL when memory is out. */
+txn *txn_new(serve *s, http_call *call);
 void txn_unref(txn *t);
+
+/* Logs and counts a call that never had a transaction: refused in its head, or without one. */
+void txn_log_refused(serve *s, const http_call *call, const http_outcome *o);
 
 /* An error of ours as JSON; the status of the answer. Nothing if an answer was begun. */
 void txn_error(txn *t, int status, const char *message, const char *code);
@@ -108,7 +131,7 @@ void txn_flow_ended(txn *t, flow_result result);
 /* The status for a flow that gave no answer. */
 int txn_flow_status(flow_result result);
 
-/* pass.c: the request as it came, or with t->body in place of its body. */
+/* pass.c: the request as it came, or with relay.body in place of its body. */
 void pass_start(txn *t);
 void pass_start_streamed(txn *t);
 bool pass_piece(txn *t, const char *data, size_t len);

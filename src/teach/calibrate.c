@@ -251,7 +251,7 @@ const char *s2a_calibration_model(const s2a_calibration *calibration)
 
 double s2a_calibration_threshold(const s2a_calibration *calibration, s2a_preset preset)
 {
-    const head_borders *b = &calibration->head->borders;
+    const head_thresholds *b = &calibration->head->thresholds;
     return preset == S2A_PRESET_AUTO        ? b->automatic
            : preset == S2A_PRESET_OPINION   ? b->opinion
            : preset == S2A_PRESET_RELEVANCE ? b->relevance

@@ -301,14 +301,14 @@ static s2a_status judge(const teaching *t, judge_head *h, s2a_calibration_report
         counts at = count_all(t, scores, (head_form)form, border);
         cuts = cuts && border > TEACH_HARMLESS;
         if (form == HEAD_AGAIN) {
-            h->borders = (head_borders){ border, border, border, TEACH_HARMLESS };
+            h->thresholds = (head_thresholds){ border, border, border, TEACH_HARMLESS };
             r->cuts = cuts;
             r->needed_kept = share(at.units[TEACH_NEEDED] - at.removed[TEACH_NEEDED], at.units[TEACH_NEEDED]);
             r->unrelated_removed = share(at.removed[TEACH_UNRELATED], at.units[TEACH_UNRELATED]);
             r->opinion_removed = share(at.removed[TEACH_OPINION], at.units[TEACH_OPINION]);
             r->clean_unchanged = share(at.unchanged, at.clean);
         } else {
-            h->borders.untrusted = border;
+            h->thresholds.untrusted = border;
             r->cuts_orders = cuts;
             r->order_removed = share(at.removed[TEACH_ORDER], at.units[TEACH_ORDER]);
             r->documents_unchanged = share(at.unchanged, at.clean);

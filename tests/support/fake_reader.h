@@ -22,7 +22,7 @@ typedef struct fake_reader {
     fake_tell tell; /* NULL: rows are 1 */
     fake_look look; /* may be NULL */
     void *ctx;
-    judge_head head; /* scale 1, borders 0 */
+    judge_head head; /* scale 1, thresholds 0 */
     size_t calls, fail_at, cancel_at; /* the n-th call fails, or fires cancel; 0 = none */
     s2a_cancel *cancel;
     size_t wanted;      /* pieces of all calls */

@@ -42,7 +42,7 @@ static judge_head head_made(uint32_t seed)
 {
     judge_head h = { .model = "A model 1.5B", .weights_id = UINT64_C(0xfedcba9876543210), .layers = { 3, 17 },
                      .layer_count = LAYERS, .width = WIDTH,
-                     .borders = { -1.25, 0.5, -1e6, 1e-3 }, .maps = maps };
+                     .thresholds = { -1.25, 0.5, -1e6, 1e-3 }, .maps = maps };
     h.unit_count[HEAD_AGAIN] = 2;
     h.unit_count[HEAD_APART] = 1;
     for (size_t r = 0; r < HEAD_ROWS; r++) {
@@ -101,8 +101,8 @@ static void test_round(void **state)
         assert_string_equal(back->model, h.model);
         assert_true(back->weights_id == h.weights_id && back->width == WIDTH && back->layer_count == LAYERS);
         assert_true(back->layers[0] == 3 && back->layers[1] == 17);
-        assert_true(back->borders.automatic == -1.25 && back->borders.opinion == 0.5 &&
-                    back->borders.relevance == -1e6 && back->borders.untrusted == 1e-3);
+        assert_true(back->thresholds.automatic == -1.25 && back->thresholds.opinion == 0.5 &&
+                    back->thresholds.relevance == -1e6 && back->thresholds.untrusted == 1e-3);
         for (size_t r = 0; r < HEAD_ROWS; r++)
             assert_true(fabs(back->offset[r] - h.offset[r]) <= 1e-8 * fabs(h.offset[r]));
         assert_true(back->unit_count[HEAD_AGAIN] == 2 && back->unit_count[HEAD_APART] == 1);
@@ -174,7 +174,7 @@ static void test_comma(void **state)
         judge_head h = head_made(7);
         buf bytes = written(&h);
         judge_head *back = read_back(&bytes);
-        assert_true(back->borders.automatic == -1.25 && memmem(bytes.data, bytes.len, "auto -1.25 ", 11));
+        assert_true(back->thresholds.automatic == -1.25 && memmem(bytes.data, bytes.len, "auto -1.25 ", 11));
         snprintf(text, sizeof text, "%.1f", 1.5);
         assert_string_equal(text, "1,5"); /* the program's own is as it was */
         head_free(back);
@@ -304,7 +304,7 @@ static void test_broken(void **state)
     judge_head *h = NULL;
     s2a_error err;
     assert_int_equal(head_read("f", file, file_of("m", "m", NUMBERS, file), &h, &err), S2A_OK);
-    assert_true(h->borders.opinion == -2.5 && h->weights_id == 255 && h->scale[4] == 0.5 && h->maps[39] == 257);
+    assert_true(h->thresholds.opinion == -2.5 && h->weights_id == 255 && h->scale[4] == 0.5 && h->maps[39] == 257);
     head_free(h);
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         err.message[0] = '\0';
@@ -453,7 +453,7 @@ static void test_scripted(void **state)
     assert_int_equal(head_find(&f.base, NULL, &h, NULL), S2A_OK);
     double told[3] = { 1.5, -2, 0 };
     assert_true(head_odds(h, HEAD_AGAIN, told, told) && told[0] == 1.5 && told[1] == -2 && told[2] == 0);
-    assert_true(h->borders.automatic == 0 && h->borders.untrusted == 0 && !head_of_form(h, HEAD_APART).rows);
+    assert_true(h->thresholds.automatic == 0 && h->thresholds.untrusted == 0 && !head_of_form(h, HEAD_APART).rows);
     head_free(h);
     fake_reader_free(&f);
 }
@@ -475,7 +475,7 @@ static void test_builtin(void **state)
         f.can.layers = h->layers[h->layer_count - 1] + 2;
         assert_int_equal(head_find(&f.base, NULL, &found, NULL), S2A_OK);
         assert_true(found && found->id == h->id);
-        assert_true(h->borders.automatic < 0 && h->borders.untrusted < 0 && h->model[0] && h->weights_id != 0);
+        assert_true(h->thresholds.automatic < 0 && h->thresholds.untrusted < 0 && h->model[0] && h->weights_id != 0);
         for (size_t r = 0; r < HEAD_ROWS; r++)
             assert_true(h->scale[r] > 0);
         head_free(found);

@@ -484,6 +484,127 @@ static void test_names(void **state)
     assert_string_equal(s2a_fallback_name((s2a_fallback)99), "unknown");
 }
 
+/* ---- step 2 alone ----------------------------------------------------------------------- */
+
+static void check_same(const char *(*get)(const s2a_result *, size_t *), const s2a_result *a,
+                       const s2a_result *b)
+{
+    size_t a_len = 0, b_len = 0;
+    const char *text = get(a, &a_len), *other = get(b, &b_len);
+    assert_int_equal(text != NULL, other != NULL);
+    assert_int_equal(a_len, b_len);
+    assert_true(!text || !memcmp(text, other, a_len));
+}
+
+/* Of one engine: s2a_attend and s2a_answer_from give what s2a_answer gives, for each preset. */
+static void test_answer_from(void **state)
+{
+    (void)state;
+    for (int preset = S2A_PRESET_AUTO; preset < S2A_PRESET_UNTRUSTED; preset++) {
+        bool baseline = preset == S2A_PRESET_PLAIN || preset == S2A_PRESET_INSTRUCTED ||
+                        preset == S2A_PRESET_INSTRUCTED_MATH;
+        const char *records = baseline ? "the answer\n" : PARTS "%%\nthe answer\n";
+        s2a_request *request = scripted_request(X);
+        s2a_request_set_preset(request, (s2a_preset)preset);
+        s2a_result *both = answer(records, request), *result = NULL;
+        s2a_engine *engine = scripted_engine(records);
+        assert_int_equal(s2a_attend(engine, request, &result, NULL), S2A_OK);
+        check_text(s2a_result_answer, result, NULL);
+        assert_int_equal(s2a_answer_from(engine, request, result, NULL), S2A_OK);
+        check_invariants(result);
+        check_same(s2a_result_answer, result, both);
+        check_same(s2a_result_rewritten, result, both);
+        check_same(s2a_result_prompt, result, both);
+        for (int step = 1; step <= 2; step++) {
+            s2a_usage a = s2a_result_usage(result, step), b = s2a_result_usage(both, step);
+            assert_int_equal(a.prompt_tokens, b.prompt_tokens);
+            assert_int_equal(a.completion_tokens, b.completion_tokens);
+        }
+        s2a_engine_close(engine);
+        s2a_result_free(result);
+        s2a_result_free(both);
+        s2a_request_free(request);
+    }
+}
+
+/* By another engine, and again: the last answer counts. A failure leaves what step 1 found. */
+static void test_answer_from_again(void **state)
+{
+    (void)state;
+    s2a_error err = { .status = S2A_OK };
+    s2a_request *request = scripted_request(X);
+    s2a_result *result = attend(PARTS, request);
+    s2a_engine *engine = scripted_engine("@expect Question/Query: Who wrote it?\none two three\n"
+                                         "%%\nanother\n%%\n@error timeout late\n%%\nat last\n");
+    watch w = { .stop_step = 0 };
+    s2a_request_set_on_token(request, on_token, &w);
+    s2a_request_set_max_tokens(request, 2);
+    assert_int_equal(s2a_answer_from(engine, request, result, &err), S2A_OK);
+    check_text(s2a_result_answer, result, "one two");
+    assert_true(s2a_result_answer_cut(result));
+    assert_true(w.bytes[1] == 0 && w.bytes[2] == strlen("one two"));
+    assert_int_equal(s2a_answer_from(engine, request, result, &err), S2A_OK);
+    check_text(s2a_result_answer, result, "another");
+    assert_false(s2a_result_answer_cut(result));
+    assert_int_equal(s2a_answer_from(engine, request, result, &err), S2A_TIMEOUT);
+    assert_non_null(strstr(err.message, "late"));
+    check_text(s2a_result_answer, result, NULL);
+    check_text(s2a_result_rewritten, result, "The poem is from 1855. Who wrote it?");
+    check_invariants(result);
+    w.stop_step = 2;
+    assert_int_equal(s2a_answer_from(engine, request, result, &err), S2A_CANCELLED);
+    check_text(s2a_result_answer, result, NULL);
+    s2a_engine_close(engine);
+    s2a_result_free(result);
+    s2a_request_free(request);
+}
+
+/* After a fallback the original prompt is answered. */
+static void test_answer_from_fallback(void **state)
+{
+    (void)state;
+    s2a_request *request = scripted_request(X);
+    s2a_result *result = attend("I'm sorry.\n", request);
+    s2a_engine *engine = scripted_engine("@expect " X "\nPoe\n");
+    assert_int_equal(s2a_answer_from(engine, request, result, NULL), S2A_OK);
+    check_text(s2a_result_answer, result, "Poe");
+    assert_int_equal(s2a_result_fallback(result), S2A_FALLBACK_REFUSAL);
+    s2a_engine_close(engine);
+    s2a_result_free(result);
+    s2a_request_free(request);
+}
+
+/* Earlier messages come without what step 1 took from them, if they are those that it saw. */
+static void test_answer_from_messages(void **state)
+{
+    (void)state;
+    s2a_error err = { .status = S2A_OK };
+    s2a_engine *engine = scripted_engine("@score -4 4\n@score 4 4 4\n%%\n@score 4 4 4\n%%\n"
+                                         "@expect-before Who sang?\nMia.\n");
+    s2a_request *request = scripted_request("replaced below");
+    assert_int_equal(add(request, "user", "It rained. Who sang?", &err), S2A_OK);
+    assert_int_equal(add(request, "assistant", "Mia.", &err), S2A_OK);
+    assert_int_equal(add(request, "user", "Who wrote it?", &err), S2A_OK);
+    s2a_result *result = NULL;
+    assert_int_equal(s2a_attend(engine, request, &result, &err), S2A_OK);
+    assert_int_equal(s2a_result_turn_count(result), 1);
+    assert_string_equal(s2a_result_turn(result, 0).rewritten, "Who sang?");
+    assert_int_equal(s2a_answer_from(engine, request, result, &err), S2A_OK);
+    check_text(s2a_result_answer, result, "Mia.");
+    assert_int_equal(s2a_result_usage(result, 2).prompt_tokens, 2 + 1 + 3);
+    s2a_request *other = scripted_request("Who wrote it?");
+    assert_int_equal(s2a_answer_from(engine, other, result, &err), S2A_ARGUMENT);
+    check_text(s2a_result_answer, result, NULL);
+    assert_int_equal(add(other, "user", "It poured. Who sang?", &err), S2A_OK);
+    assert_int_equal(add(other, "user", "Who wrote it?", &err), S2A_OK);
+    assert_int_equal(s2a_answer_from(engine, other, result, &err), S2A_ARGUMENT);
+    assert_non_null(strstr(err.message, "messages: 0 is not what step 1 saw"));
+    s2a_request_free(other);
+    s2a_request_free(request);
+    s2a_result_free(result);
+    s2a_engine_close(engine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -500,6 +621,10 @@ int main(void)
         cmocka_unit_test(test_context_limit),
         cmocka_unit_test(test_tokens_and_cancel),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_answer_from),
+        cmocka_unit_test(test_answer_from_again),
+        cmocka_unit_test(test_answer_from_fallback),
+        cmocka_unit_test(test_answer_from_messages),
     };
     return cmocka_run_group_tests_name("pipeline", tests, NULL, NULL);
 }

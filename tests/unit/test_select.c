@@ -471,7 +471,7 @@ static void test_setters(void **state)
 }
 
 /* The judge may be another engine, whose model then says whether there is mode select. */
-static void test_selector(void **state)
+static void test_select_engine(void **state)
 {
     (void)state;
     s2a_engine *judge = scripted_engine("@expect It rained.\n@score -6 6\n@score 6 6 1\n"), *answers = NULL;
@@ -518,7 +518,7 @@ int main(void)
         cmocka_unit_test(test_again),         cmocka_unit_test(test_step1_failed),
         cmocka_unit_test(test_no_number),     cmocka_unit_test(test_modes),
         cmocka_unit_test(test_setters),       cmocka_unit_test(test_untrusted_mode),
-        cmocka_unit_test(test_selector),      cmocka_unit_test(test_protect_setters),
+        cmocka_unit_test(test_select_engine),      cmocka_unit_test(test_protect_setters),
     };
     return cmocka_run_group_tests_name("select", tests, NULL, NULL);
 }

@@ -137,8 +137,8 @@ static void test_separable(void **state)
     assert_true(r.auc == 1 && r.order_auc == 1 && r.cuts && r.cuts_orders);
     assert_true(r.needed_kept == 1 && r.unrelated_removed == 1 && r.opinion_removed == 1 && r.clean_unchanged == 1);
     assert_true(r.order_removed == 1 && r.documents_unchanged == 1);
-    assert_true(h.borders.automatic <= 0 && h.borders.automatic >= -8 && h.borders.untrusted <= 0);
-    assert_true(h.borders.opinion == h.borders.automatic && h.borders.relevance == h.borders.automatic);
+    assert_true(h.thresholds.automatic <= 0 && h.thresholds.automatic >= -8 && h.thresholds.untrusted <= 0);
+    assert_true(h.thresholds.opinion == h.thresholds.automatic && h.thresholds.relevance == h.thresholds.automatic);
     for (size_t i = 0; i < m->count; i++) { /* and the head says so of each, as it will be used */
         const teach_unit *u = &m->units[i];
         bool needed = u->label == TEACH_NEEDED, either = u->label == TEACH_EITHER;
@@ -182,8 +182,8 @@ static void test_noise(void **state)
     s2a_calibration_report r = teach(&h);
     assert_true(fabs(r.auc - 0.5) < 0.1 && fabs(r.order_auc - 0.5) < 0.1);
     assert_true(!r.cuts && !r.cuts_orders);
-    assert_true(h.borders.automatic == TEACH_HARMLESS && h.borders.opinion == TEACH_HARMLESS &&
-                h.borders.relevance == TEACH_HARMLESS && h.borders.untrusted == TEACH_HARMLESS);
+    assert_true(h.thresholds.automatic == TEACH_HARMLESS && h.thresholds.opinion == TEACH_HARMLESS &&
+                h.thresholds.relevance == TEACH_HARMLESS && h.thresholds.untrusted == TEACH_HARMLESS);
     assert_true(r.needed_kept == 1 && r.unrelated_removed == 0 && r.opinion_removed == 0 && r.order_removed == 0);
     assert_true(r.clean_unchanged == 1 && r.documents_unchanged == 1);
     free(h.maps);
@@ -200,8 +200,8 @@ static void test_one_form(void **state)
         s2a_calibration_report r = teach(&h);
         assert_int_equal(r.cuts, again);
         assert_int_equal(r.cuts_orders, !again);
-        assert_int_equal(h.borders.automatic > TEACH_HARMLESS, again);
-        assert_int_equal(h.borders.untrusted > TEACH_HARMLESS, !again);
+        assert_int_equal(h.thresholds.automatic > TEACH_HARMLESS, again);
+        assert_int_equal(h.thresholds.untrusted > TEACH_HARMLESS, !again);
         free(h.maps);
     }
 }
@@ -215,7 +215,7 @@ static void test_border(void **state)
     s2a_calibration_report r = teach(&h);
     assert_true(r.auc > 0.93 && r.auc < 0.999 && r.cuts && r.cuts_orders);
     assert_true(r.clean_unchanged >= TEACH_UNCHANGED && r.documents_unchanged >= TEACH_UNCHANGED);
-    assert_true(h.borders.automatic < 0 && h.borders.automatic > -8);
+    assert_true(h.thresholds.automatic < 0 && h.thresholds.automatic > -8);
     assert_true(r.needed_kept > 0.98 && r.unrelated_removed > 0.2 && r.opinion_removed > 0.2 && r.order_removed > 0.2);
     assert_true(r.unrelated_removed < 1 && r.order_removed < 1);
     free(h.maps);
@@ -260,7 +260,7 @@ static void test_one_kind(void **state)
         m->units[i].kind = 3;
     s2a_calibration_report r = teach(&h);
     assert_true(isnan(r.auc) && isnan(r.order_auc) && !r.cuts && !r.cuts_orders);
-    assert_true(h.borders.automatic == TEACH_HARMLESS && h.borders.untrusted == TEACH_HARMLESS);
+    assert_true(h.thresholds.automatic == TEACH_HARMLESS && h.thresholds.untrusted == TEACH_HARMLESS);
     free(h.maps);
 }
 
@@ -325,7 +325,7 @@ static void test_twice(void **state)
     assert_memory_equal(a.maps, b.maps, HEAD_ROWS * NUMBERS * sizeof *a.maps);
     assert_memory_equal(a.scale, b.scale, sizeof a.scale);
     assert_memory_equal(a.offset, b.offset, sizeof a.offset);
-    assert_memory_equal(&a.borders, &b.borders, sizeof a.borders);
+    assert_memory_equal(&a.thresholds, &b.thresholds, sizeof a.thresholds);
     free(a.maps);
     free(b.maps);
 }

@@ -1,8 +1,9 @@
 #include "backend/llama/tune.h"
 
+#include "base/outfile.h"
+
 #include <jansson.h>
-#include <limits.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -108,10 +109,6 @@ bool tune_load(const char *path, uint32_t cores, tuning *out)
 void tune_save(const char *path, const char *cpu, uint32_t cores, const tune_time *times,
                size_t count, const tuning *chosen)
 {
-    char partial[PATH_MAX];
-    int n = snprintf(partial, sizeof partial, "%s.%ld", path, (long)getpid());
-    if (n <= 0 || (size_t)n >= sizeof partial)
-        return;
     json_t *measured = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(measured, json_pack("{s:i, s:f, s:f}", "threads", (int)times[i].threads,
@@ -121,8 +118,9 @@ void tune_save(const char *path, const char *cpu, uint32_t cores, const tune_tim
                              strlen(cpu), "cores", (int)cores, "read_threads",
                              (int)chosen->read_threads, "write_threads", (int)chosen->write_threads,
                              "measured", measured);
-    bool ok = file && json_dump_file(file, partial, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0;
-    if (!ok || rename(partial, path) != 0)
-        unlink(partial);
+    char *text = file ? json_dumps(file, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
+    if (text)
+        outfile_write_cache(path, text, strlen(text), NULL);
+    free(text);
     json_decref(file);
 }

@@ -1,0 +1,69 @@
+#include "core/run.h"
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#include <stdlib.h>
+
+bool run_report_units(run *r)
+{
+    s2a_result *result = r->result;
+    result->units = calloc(r->unit_count + 1, sizeof *result->units);
+    if (!result->units)
+        return false;
+    for (size_t i = 0; i < r->unit_count; i++)
+        result->units[i] =
+            (s2a_unit){ .start = r->units[i].start,
+                        .end = r->units[i].end,
+                        .kept = true,
+                        .label = run_unit_is_given(r, i) ? "question" : "kept" };
+    result->unit_count = r->unit_count;
+    return true;
+}
+
+typedef struct collector {
+    buf text;
+    const s2a_request *request;
+    int step;
+    bool cancelled;
+} collector;
+
+static int collect(void *ctx, const char *data, size_t len)
+{
+    collector *c = ctx;
+    buf_add(&c->text, data, len);
+    if (c->request->on_token &&
+        c->request->on_token(c->request->on_token_ctx, c->step, data, len) != 0)
+        c->cancelled = true;
+    return c->cancelled || c->text.status != S2A_OK;
+}
+
+s2a_status run_generate(run *r, const run_generation *what, result_text *out,
+                        backend_finish *finish, s2a_error *err)
+{
+    const s2a_request *request = r->request;
+    backend *b = r->engine->backend;
+    collector c = { .request = request, .step = what->step };
+    buf_init(&c.text, what->max_bytes);
+    backend_params params = { .temperature = request->temperature, .top_p = request->top_p,
+                              .seed = request->seed, .max_tokens = what->max_tokens,
+                              .cancel = request->cancel, .request_id = request->id,
+                              .keep_result = what->step == 1 };
+    backend_usage usage = { .finish = BACKEND_FINISH_STOP };
+    s2a_status status = b->vtable->generate(b, what->messages, what->count, &params, what->draft,
+                                            collect, &c, &usage, err);
+    r->result->usage[what->step - 1] = usage.tokens;
+    *finish = usage.finish;
+    if (status == S2A_OK && c.cancelled)
+        status = error_set(err, S2A_CANCELLED, "cancelled");
+    if (status == S2A_OK && c.text.status == S2A_NOMEM)
+        status = error_nomem(err);
+    if (status == S2A_OK) {
+        c.text.status = S2A_OK; /* past max_bytes the text so far is what there is */
+        out->data = buf_take(&c.text, &out->len);
+        if (!out->data)
+            status = error_nomem(err);
+    }
+    buf_free(&c.text);
+    return status;
+}
