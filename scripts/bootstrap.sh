@@ -66,6 +66,9 @@ END
     done <<END
 g++ have g++
 clang have clang
+clang-format have clang-format
+shellcheck have shellcheck
+codespell have codespell
 libcmocka-dev has_module cmocka
 libsqlite3-dev has_module sqlite3
 libcairo2-dev has_module cairo

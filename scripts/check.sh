@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 self=$PWD/scripts/check.sh
-all_stages=(build model peer release install browser clients clang asan tsan valgrind coverage fuzz)
+all_stages=(build lint model peer release install browser clients clang asan tsan valgrind coverage fuzz)
 mkdir -p build/logs
 jobs=$(nproc)
 passed=0 failed=0
@@ -29,6 +29,7 @@ tests() {
 }
 
 stage_build() { build release; }
+stage_lint() { scripts/lint.sh; }
 
 # These two say where the file is; see with-live.sh.
 stage_model() { build/release/s2a pull smollm2-135m-instruct; }

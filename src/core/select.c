@@ -48,7 +48,8 @@ static double score_of(const select_input *in, const select_unit *u)
     return head_needed(u->odds[UNRELATED], u->odds[OPINION]);
 }
 
-double select_threshold(const select_input *in)
+/* What a score is held against; NaN with in->keep > 0, where nothing is. */
+static double select_threshold(const select_input *in)
 {
     const head_thresholds *t = &in->head->thresholds;
     if (in->keep > 0)

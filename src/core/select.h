@@ -50,9 +50,6 @@ typedef struct select_unit {
     const char *label; /* "question", "needed", "unrelated", "opinion", "data" or "instruction" */
 } select_unit;
 
-/* What a score is held against; NaN with in->keep > 0, where nothing is. */
-double select_threshold(const select_input *in);
-
 /* The label of what is kept and not asked. */
 static inline const char *select_kept_label(s2a_preset preset)
 {

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# lint.sh [CHECK...]: what can be told of the tree without building it. Each check is a line of output,
+# "passed NAME" or "failed NAME", under what it found: FILE:LINE: what. There are no lists of exemptions: what is
+# found is mended. scripts/lint.py has the checks that need more than a command, and says what each looks for.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+# off: the checks format and columns run when they are named, and not with the rest. To be turned on as soon as
+# all files are formatted.
+FORMAT=off
+
+all_checks=(shellcheck words exports claims links limits paths)
+[[ $FORMAT == off ]] || all_checks=(format columns "${all_checks[@]}")
+
+for tool in clang-format shellcheck codespell python3; do
+    command -v "$tool" >/dev/null || {
+        echo "lint.sh: $tool is not there: scripts/bootstrap.sh --dev" >&2
+        exit 2
+    }
+done
+
+# The files that are tracked, or new and not ignored.
+sources() {
+    git ls-files -co --exclude-standard -- "$@" | while IFS= read -r file; do [[ ! -f $file ]] || echo "$file"; done
+}
+
+check_format() {
+    sources '*.c' '*.h' | xargs -P "$(nproc)" -n 50 clang-format --dry-run -Werror 2>&1 |
+        grep -E '^[^ ]+:[0-9]+:[0-9]+: error' | cut -d: -f1,2 | uniq |
+        sed 's/$/: not as clang-format writes it: make format/' || true
+}
+check_columns() { scripts/lint.py columns; }
+
+# Errors and warnings, and of the notes that of an expansion without quotes. What a file that is sourced (it has no
+# #!) sets is used by others: SC2034 cannot be told there.
+shellcheck_some() {
+    shellcheck -x -f gcc "$@" | grep --line-buffered -E ': (error|warning): |\[SC2086\]$' || true
+}
+check_shellcheck() {
+    local -a programs=() sourced=()
+    while IFS= read -r file; do
+        case $(head -n 1 "$file" | tr -d '\0') in
+        '#!'*bash* | '#!/bin/sh'* | '#!/usr/bin/env sh'*) programs+=("$file") ;;
+        *) [[ $file != *.sh && $file != *.bash ]] || sourced+=("$file") ;;
+        esac
+    done < <(git grep -lIE --untracked '^#!.*sh|^# shellcheck shell=' && sources '*.sh' '*.bash' | sort -u)
+    export -f shellcheck_some
+    printf '%s\n' "${programs[@]}" | sort -u | xargs -P "$(nproc)" -n 6 bash -c 'shellcheck_some "$@"' bash -P SCRIPTDIR
+    printf '%s\n' "${sourced[@]}" | sort -u | xargs bash -c 'shellcheck_some "$@"' bash -s bash -e SC2034
+}
+
+# Comments, documentation, and what the tool says, spelt.
+check_words() {
+    local copy status
+    copy=$(mktemp -d)
+    scripts/lint.py words "$copy" && (cd "$copy" && codespell .) 2>&1 | sed 's,^\./,,'
+    status=$?
+    rm -rf "$copy"
+    return "$status"
+}
+
+check_exports() { scripts/lint.py exports; }
+check_claims() { scripts/lint.py claims; }
+check_links() { scripts/lint.py links; }
+check_limits() { scripts/lint.py limits; }
+
+# No file names a directory that only its author has; tests and data may, as examples.
+check_paths() {
+    git grep -nIoE --untracked '(^|[^[:alnum:]_.~}$/-])/(home/[[:alnum:]]|root/|Users/[[:alnum:]]|work/)[^ "]*' -- \
+        ':!tests' ':!data' ':!fuzz/corpus' || true
+}
+
+checks=("$@")
+((${#checks[@]} > 0)) || checks=("${all_checks[@]}")
+result=0
+for name in "${checks[@]}"; do
+    if [[ $(type -t "check_$name") != function ]]; then
+        echo "lint.sh: no check $name: format columns ${all_checks[*]}" >&2
+        exit 2
+    fi
+    if found=$("check_$name" 2>&1) && [[ -z $found ]]; then
+        echo "passed $name"
+    else
+        [[ -z $found ]] || printf '%s\n' "$found"
+        echo "failed $name"
+        result=1
+    fi
+done
+exit "$result"
