@@ -1,4 +1,5 @@
-/* Every limit in one place; each has a test at it and one past it (tests/unit/test_limits.c). */
+/* Every limit in one place; each has a test at it and one past it; tests/unit/test_limits.c
+ * says where. */
 #ifndef S2A_BASE_LIMITS_H
 #define S2A_BASE_LIMITS_H
 

@@ -1,5 +1,6 @@
-/* Every limit of `s2a serve` that is no option, and the defaults of those that are; each has a test
- * at it and past it (tests/wire/test_serve_limits.c). docs/serve.md has the status of each. */
+/* Every limit of `s2a serve` that is no option, and the defaults of those that are. Those that others
+ * can reach have tests at them and past them: tests/wire/test_serve_limits.c says where. docs/serve.md
+ * has the status of each. */
 #ifndef S2A_SERVE_LIMITS_H
 #define S2A_SERVE_LIMITS_H
 

@@ -42,7 +42,8 @@ typedef struct want {
 
 typedef struct serve_case {
     const char *path, *row; /* row NULL: there are none */
-    char goal[200], base[100], keys_path[32], log_path[32];
+    char goal[200], keys_path[32], log_path[32];
+    const char *base; /* the path of --upstream */
     buf engine, judge, upstream;
     char kept[500]; /* texts of options, each with its NUL */
     size_t kept_len;
@@ -106,8 +107,8 @@ static void set(serve_case *k, const char *key, const char *value)
         o->engine_options.ctx_tokens = number;
     else if (!strcmp(key, "strict"))
         o->strict = !strcmp(value, "yes");
-    else if (!strcmp(key, "base")) /* the path of --upstream */
-        snprintf(k->base, sizeof k->base, "%s", value);
+    else if (!strcmp(key, "base"))
+        k->base = keep(k, value);
     else if (!strcmp(key, "upstream")) /* where nobody listens */
         k->refused = !strcmp(value, "refused");
     else if (!strcmp(key, "host"))
@@ -197,7 +198,7 @@ static void read_case(serve_case *k, const char *text, int number)
 {
     buf *to = NULL;
     serve_test_options(&k->o);
-    strcpy(k->base, "/v1");
+    k->base = "/v1";
     buf_init(&k->engine, TEXT_MAX);
     buf_init(&k->judge, TEXT_MAX);
     buf_init(&k->upstream, TEXT_MAX);
@@ -514,7 +515,7 @@ static void ask_until(serve_case *k, size_t index, int port)
 /* The number of expectations that do not hold. */
 static int run_case(serve_case *k)
 {
-    char url[200];
+    char *url = NULL;
     int failures = 0;
     s2a_engine *engine = NULL;
     if (k->engine.len || k->judge.len)
@@ -523,8 +524,8 @@ static int run_case(serve_case *k)
         k->o.engine = engine;
     } else {
         k->up = k->refused ? NULL : fake_server_start(text_of(&k->upstream));
-        snprintf(url, sizeof url, "http://127.0.0.1:%d%s",
-                 k->up ? fake_server_port(k->up) : fake_refusing_port(), k->base);
+        int port = k->up ? fake_server_port(k->up) : fake_refusing_port();
+        assert_true(asprintf(&url, "http://127.0.0.1:%d%s", port, k->base) > 0);
         k->o.upstream = url;
         k->o.engine_options.select_engine = engine;
     }
@@ -546,6 +547,7 @@ static int run_case(serve_case *k)
     serve_stop(s);
     s2a_engine_close(engine);
     fake_server_free(k->up);
+    free(url);
     return failures;
 }
 

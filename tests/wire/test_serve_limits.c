@@ -1,5 +1,19 @@
 /* s2a serve and requests that are too much or too slow, and its ending. What is not what it seems is in
- * tests/wire/cases/serve-http.txt. */
+ * tests/wire/cases/serve-http.txt. Where the limits of serve_limits.h that others can reach have their
+ * tests, at them and past them; tests/cli/limits.sh reads this table:
+ *     SERVE_HEAD_BYTES         tests/wire/test_serve_limits.c
+ *     SERVE_ANSWER_HEAD_BYTES  tests/wire/test_serve_limits.c
+ *     SERVE_HEADERS            tests/wire/test_serve_limits.c
+ *     SERVE_BODY_BYTES         tests/wire/test_serve_limits.c
+ *     SERVE_CONNECTIONS_SPARE  tests/wire/test_serve_limits.c
+ *     SERVE_REPLY_BYTES        tests/wire/test_serve_s2a.c
+ *     SERVE_ID_BYTES           tests/wire/cases/serve-pass.txt tests/unit/test_serve_parts.c
+ *     SERVE_JSON_VALUES        tests/unit/test_serve_parts.c
+ *     SERVE_TARGETS            tests/unit/test_serve_parts.c
+ *     SERVE_TURNS              tests/unit/test_serve_parts.c
+ *     SERVE_KEYS               tests/unit/test_serve_parts.c
+ *     SERVE_LOG_BYTES          tests/unit/test_log_queue.c
+ * Those of options (connections, queue, times) are tested with smaller ones. */
 #include "base/clock.h"
 #include "serve_rig.h"
 
@@ -160,38 +174,42 @@ static answer with_body_of(int port, size_t bytes, bool chunked)
     return a;
 }
 
+/* What --max-body says, and what it is by itself. */
 static void test_body_size(void **state)
 {
     (void)state;
-    rig r = embedded("x\n", small_body);
-    for (int chunked = 0; chunked < 2; chunked++) {
-        answer a = with_body_of(r.port, 2000, chunked);
-        assert_int_equal(a.status, 200);
-        answer_free(&a);
-        a = with_body_of(r.port, 2001, chunked);
-        assert_int_equal(a.status, 413);
-        assert_true(answer_has(&a, "too large"));
-        answer_free(&a);
+    for (int given = 0; given < 2; given++) {
+        rig r = embedded("x\n", given ? small_body : NULL);
+        size_t most = given ? 2000 : SERVE_BODY_BYTES;
+        for (int chunked = 0; chunked < 2; chunked++) {
+            answer a = with_body_of(r.port, most, chunked);
+            assert_int_equal(a.status, 200);
+            answer_free(&a);
+            a = with_body_of(r.port, most + 1, chunked);
+            assert_int_equal(a.status, 413);
+            assert_true(answer_has(&a, "too large"));
+            answer_free(&a);
+        }
+        assert_alive(r.port);
+        rig_stop(&r);
     }
-    assert_alive(r.port);
-    rig_stop(&r);
 }
 
 static void test_depth(void **state)
 {
     (void)state;
     rig r = embedded("x\n", NULL);
-    static const int depths[] = { 254, 255, 100000 };
-    for (size_t i = 0; i < 3; i++) {
-        size_t n = (size_t)depths[i];
+    static const size_t depths[] = { LIMIT_JSON_DEPTH - 1, LIMIT_JSON_DEPTH, 100000 };
+    for (size_t i = 0; i < 3; i++) { /* in the body's own braces */
+        size_t n = depths[i];
         char *body = calloc(1, 2 * n + 200);
         strcpy(body, "{\"metadata\":");
         memset(body + strlen(body), '[', n);
         memset(body + strlen(body), ']', n);
         strcat(body, ",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}");
         answer a = client_post(r.port, CHAT, "", body);
-        assert_int_equal(a.status, i == 2 ? 400 : 200);
-        if (i == 2)
+        assert_int_equal(a.status, i > 0 ? 400 : 200);
+        if (i > 0)
             assert_true(answer_has(&a, "deeper than 256"));
         answer_free(&a);
         free(body);

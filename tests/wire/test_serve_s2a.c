@@ -130,6 +130,26 @@ static void test_endless_answer(void **state)
     }
 }
 
+/* An answer that is gathered may have SERVE_REPLY_BYTES. */
+static void test_reply_size(void **state)
+{
+    (void)state;
+    for (size_t extra = 0; extra < 2; extra++) {
+        char transcript[3000];
+        int n = snprintf(transcript, sizeof transcript,
+                         STEP1 "HTTP/1.1 400 No\\r\\nContent-Type: a/b\\r\\n\\r\\n%s\n@repeat %zu ",
+                         extra ? "x" : "", SERVE_REPLY_BYTES / 1024);
+        memset(transcript + n, 'x', 1024);
+        strcpy(transcript + n + 1024, "\n");
+        rig r = proxy(transcript, NULL);
+        answer a = client_post(r.port, CHAT, "", ASK(""));
+        assert_int_equal(a.status, extra ? 502 : 400);
+        assert_true(extra || a.body_len == SERVE_REPLY_BYTES);
+        answer_free(&a);
+        rig_stop(&r);
+    }
+}
+
 static void one_at_a_time(serve_options *o)
 {
     o->workers = o->queue = 1;
@@ -221,6 +241,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_stream_odd_piece),
         cmocka_unit_test(test_pass_beside_step1),
         cmocka_unit_test(test_endless_answer),
+        cmocka_unit_test(test_reply_size),
         cmocka_unit_test(test_protect_limit),
         cmocka_unit_test(test_hang_up),
     };
