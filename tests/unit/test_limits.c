@@ -2,7 +2,7 @@
  * src/base/limits.h has its test; tests/cli/limits.sh reads this table:
  *     LIMIT_INPUT_BYTES            tests/unit/test_limits.c tests/unit/test_serve_parts.c
  *     LIMIT_MESSAGES               tests/unit/test_limits.c
- *     LIMIT_PROTECTED              tests/unit/test_limits.c tests/wire/test_serve_s2a.c
+ *     LIMIT_PROTECTED              tests/unit/test_limits.c tests/wire/test_serve_time.c
  *     LIMIT_REQUEST_ID_BYTES       tests/unit/test_limits.c
  *     LIMIT_OUTPUT_BYTES           tests/unit/test_limits.c
  *     LIMIT_PROMPT_FILE_BYTES      tests/unit/test_limits.c

@@ -5,20 +5,22 @@
  *     set KEY VALUE           an option of the server: serve_case.c has the list; "times N": the
  *                             case is run N times
  *     | A | B                 a row: the case is run for each, with $1 for A and $2 for B
- *     --- engine              the lines that follow are the replay of an engine that answers;
+ *     --- engine              the lines that follow, or the rest of this one, are the replay of an
+ *                             engine that answers;
  *     --- judge               of one that judges in front of the server behind;
  *     --- upstream            or what that server says: a transcript of fake_server.h
- *     --- ask METHOD PATH     a request. Header lines, an empty line and the body follow, as they
- *                             stand; or the body alone. Host, Content-Length and, for POST, a
- *                             Content-Type of JSON are added unless they are there
- *     --- escaped METHOD PATH the same with the escapes of transcripts in the body
- *     --- raw                 a request byte for byte, in escapes; line ends are not sent
- *     --- soon METHOD PATH    asked again until the answer is as expected, 10 s at most
+ *     --- ask [STATUS] METHOD PATH [BODY]
+ *                             a request whose answer has that status: 200 unless it is said, or
+ *                             "any". Header lines, an empty line and the body may follow instead.
+ *                             Host, Content-Length and, for POST, a Content-Type of JSON are added
+ *                             unless they are there
+ *     --- escaped ...         the same with the escapes of transcripts in the body
+ *     --- soon ...            asked again until the answer is as expected, 10 s at most
+ *     --- raw STATUS          a request byte for byte, in escapes; line ends are not sent
  *     expect NAME VERB TEXT   as in wire_case.h, of the request above it; and "holds": JSON that
- *                             must all be there. "$id" in TEXT is the X-Request-Id of the answer.
- *                             A status that is not 200 must be expected
+ *                             must all be there. "$id" for TEXT is the X-Request-Id of the answer
  *
- * Names of an answer: status, head, body, whole (yes or no), closed (yes: by the server, within
+ * Names of an answer: head, body, whole (yes or no), closed (yes: by the server, within
  * ten seconds), ms (until it was there), field.NAME (of its head), json.PATH; and of a stream of
  * events: events (how many), events.PATH (events.0.id), last.PATH (of the last event), every.PATH
  * (what all have in common), with.PATH (how many have it), joined.PATH (the texts one after the

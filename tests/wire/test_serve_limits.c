@@ -1,12 +1,12 @@
-/* s2a serve and requests that are too much or too slow, and its ending. What is not what it seems is in
- * tests/wire/cases/serve-http.txt. Where the limits of serve_limits.h that others can reach have their
- * tests, at them and past them; tests/cli/limits.sh reads this table:
+/* s2a serve and requests that are too much or too slow, and its ending. What is not what it seems is
+ * in tests/wire/cases/serve-http.txt. Where the limits of serve_limits.h that others can reach have
+ * their tests, at them and past them; tests/cli/limits.sh reads this table:
  *     SERVE_HEAD_BYTES         tests/wire/test_serve_limits.c
  *     SERVE_ANSWER_HEAD_BYTES  tests/wire/test_serve_limits.c
  *     SERVE_HEADERS            tests/wire/test_serve_limits.c
  *     SERVE_BODY_BYTES         tests/wire/test_serve_limits.c
  *     SERVE_CONNECTIONS_SPARE  tests/wire/test_serve_limits.c
- *     SERVE_REPLY_BYTES        tests/wire/test_serve_s2a.c
+ *     SERVE_REPLY_BYTES        tests/wire/test_serve_time.c
  *     SERVE_ID_BYTES           tests/wire/cases/serve-pass.txt tests/unit/test_serve_parts.c
  *     SERVE_JSON_VALUES        tests/unit/test_serve_parts.c
  *     SERVE_TARGETS            tests/unit/test_serve_parts.c
