@@ -25,7 +25,7 @@ enum { ASKS_MAX = 8, WANTS_MAX = 48, ROW_FIELDS = 9, TEXT_MAX = 1 << 20, ANY = -
 typedef struct ask {
     char how[12], method[16], path[200];
     int status; /* which must come, or ANY */
-    buf text;
+    buf text, head; /* the body, or raw bytes; lines of the head */
     answer a;
     json_t *json; /* the body, or an array of its events; NULL = neither */
     bool done, closed;
@@ -164,36 +164,52 @@ static const char *read_ask(ask *q, const char *at)
     return sscanf(at, " %15s %199s%n", q->method, q->path, &n) == 2 ? at + n : NULL;
 }
 
-/* Where the lines of the section go that begins here; NULL: all of it stands on this line. */
+/* Where the lines go that follow; NULL: the section is this line. */
 static buf *section(serve_case *k, const char *line, int number)
 {
     char name[12] = "";
     int used = 0;
-    bool named = sscanf(line, "--- %11s%n", name, &used) == 1;
-    const char *rest = named ? line + used : NULL;
+    sscanf(line, "--- %11s%n", name, &used);
+    const char *rest = line + used;
     buf *to = !strcmp(name, "engine")     ? &k->engine
               : !strcmp(name, "judge")    ? &k->judge
               : !strcmp(name, "upstream") ? &k->upstream
                                           : NULL;
-    if (!to && k->ask_count < ASKS_MAX) {
-        ask *q = &k->asks[k->ask_count++];
-        strcpy(q->how, name);
-        to = &q->text;
-        buf_init(to, TEXT_MAX);
-        bool known = !strcmp(name, "raw") || !strcmp(name, "ask") || !strcmp(name, "escaped") ||
-                     !strcmp(name, "soon");
-        rest = known ? read_ask(q, rest) : NULL;
-    }
-    if (!to || !rest)
+    if (to && *rest)
+        buf_addf(to, "%s\n", rest + 1);
+    if (to)
+        return to;
+    assert_true(k->ask_count < ASKS_MAX);
+    ask *q = &k->asks[k->ask_count++];
+    strcpy(q->how, name);
+    buf_init(&q->text, TEXT_MAX);
+    buf_init(&q->head, TEXT_MAX);
+    bool raw = !strcmp(name, "raw");
+    rest = raw || !strcmp(name, "ask") || !strcmp(name, "escaped") || !strcmp(name, "soon")
+               ? read_ask(q, rest)
+               : NULL;
+    if (!rest)
         fail_msg("%s:%d: no such section: %s", k->path, number, line);
     if (*rest)
-        buf_addf(to, strcmp(name, "raw") ? "%s\n" : "%s", rest + 1);
-    return *rest ? NULL : to;
+        buf_adds(&q->text, rest + 1);
+    return raw ? &q->text : NULL;
+}
+
+/* "KEY VALUE; KEY VALUE ..." */
+static void read_sets(serve_case *k, const char *line)
+{
+    char copy[400], key[32], *rest = copy;
+    snprintf(copy, sizeof copy, "%s", line);
+    for (char *one; (one = strsep(&rest, ";"));) {
+        int used = 0;
+        if (sscanf(one, "%31s%n", key, &used) != 1)
+            fail_msg("%s: %s: not an option: %s", k->path, k->goal, line);
+        set(k, key, one + used + (one[used] == ' '));
+    }
 }
 
 static void read_line(serve_case *k, const char *line, int number, buf **to)
 {
-    char key[32], value[200] = "";
     if (!strncmp(line, "== ", 3)) {
         snprintf(k->goal, sizeof k->goal, "%s", line + 3);
     } else if (!strncmp(line, "--- ", 4)) {
@@ -201,12 +217,13 @@ static void read_line(serve_case *k, const char *line, int number, buf **to)
     } else if (!strncmp(line, "expect ", 7)) {
         read_want(k, line, number);
         *to = NULL;
+    } else if (!strncmp(line, "with ", 5) && k->ask_count) {
+        buf_addf(&k->asks[k->ask_count - 1].head, "%s\r\n", line + 5);
     } else if (*to) {
-        bool raw = k->ask_count && !strcmp(k->asks[k->ask_count - 1].how, "raw");
         if (*line || (*to)->len)
-            buf_addf(*to, raw ? "%s" : "%s\n", line);
-    } else if (sscanf(line, "set %31s %199[^\n]", key, value) >= 1) {
-        set(k, key, value);
+            buf_addf(*to, k->ask_count ? "%s" : "%s\n", line);
+    } else if (!strncmp(line, "set ", 4)) {
+        read_sets(k, line + 4);
     } else if (*line && *line != '|') {
         fail_msg("%s:%d: what is this: %s", k->path, number, line);
     }
@@ -236,6 +253,7 @@ static void free_case(serve_case *k)
 {
     for (size_t i = 0; i < k->ask_count; i++) {
         buf_free(&k->asks[i].text);
+        buf_free(&k->asks[i].head);
         answer_free(&k->asks[i].a);
         json_decref(k->asks[i].json);
     }
@@ -255,28 +273,19 @@ static void free_case(serve_case *k)
 
 static void write_request(const ask *q, buf *out)
 {
-    const char *text = text_of(&q->text), *empty = strstr(text, "\n\n");
-    const char *body = empty ? empty + 2 : text;
-    char *head = strndup(text, empty ? (size_t)(empty - text) + 1 : 0);
-    char *own = strdup(body);
-    assert_true(head && own);
-    for (size_t n = strlen(own); n > 0 && own[n - 1] == '\n'; n--)
-        own[n - 1] = '\0';
-    size_t len = !strcmp(q->how, "escaped") ? fake_unescape(own) : strlen(own);
-    buf_addf(out, "%s %s HTTP/1.1\r\n", q->method, q->path);
-    if (!strstr(head, "Host: "))
-        buf_adds(out, "Host: 127.0.0.1\r\n");
-    for (const char *p = head; *p; p++)
-        buf_addf(out, *p == '\n' ? "\r\n" : "%c", *p);
+    const char *head = text_of(&q->head);
+    char *body = strdup(text_of(&q->text));
+    assert_non_null(body);
+    size_t len = !strcmp(q->how, "escaped") ? fake_unescape(body) : strlen(body);
     bool post = !strcmp(q->method, "POST");
-    if (post && !strstr(head, "Content-Type: "))
-        buf_adds(out, "Content-Type: application/json\r\n");
+    buf_addf(out, "%s %s HTTP/1.1\r\n%s%s%s", q->method, q->path,
+             strstr(head, "Host: ") ? "" : "Host: 127.0.0.1\r\n", head,
+             post && !strstr(head, "Content-Type: ") ? "Content-Type: application/json\r\n" : "");
     if (post || len)
         buf_addf(out, "Content-Length: %zu\r\n", len);
     buf_adds(out, "\r\n");
-    buf_add(out, own, len);
-    free(head);
-    free(own);
+    buf_add(out, body, len);
+    free(body);
 }
 
 static bool expects(const serve_case *k, size_t index, const char *name)
@@ -520,6 +529,7 @@ static void ask_until(serve_case *k, size_t index, int port)
 /* The number of expectations that do not hold. */
 static int run_case(serve_case *k)
 {
+    static const char empty[] = "HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n\n";
     char *url = NULL;
     int failures = 0;
     s2a_engine *engine = NULL;
@@ -528,7 +538,7 @@ static int run_case(serve_case *k)
     if (k->engine.len) {
         k->o.engine = engine;
     } else {
-        k->up = k->refused ? NULL : fake_server_start(text_of(&k->upstream));
+        k->up = k->refused ? NULL : fake_server_start(k->upstream.len ? k->upstream.data : empty);
         int port = k->up ? fake_server_port(k->up) : fake_refusing_port();
         assert_true(asprintf(&url, "http://127.0.0.1:%d%s", port, k->base) > 0);
         k->o.upstream = url;

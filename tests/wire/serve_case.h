@@ -2,18 +2,19 @@
  * file tests/wire/cases/serve-*.txt has cases; what stands before the first one is a comment. The
  * lines of a case:
  *     == GOAL                 begins it: one sentence
- *     set KEY VALUE           an option of the server: serve_case.c has the list; "times N": the
- *                             case is run N times
+ *     set KEY VALUE; ...      options of the server: serve_case.c has the list; "times N": the case
+ *                             is run N times
  *     | A | B                 a row: the case is run for each, with $1 for A and $2 for B
  *     --- engine              the lines that follow, or the rest of this one, are the replay of an
  *                             engine that answers;
  *     --- judge               of one that judges in front of the server behind;
- *     --- upstream            or what that server says: a transcript of fake_server.h
+ *     --- upstream            or what that server says: a transcript of fake_server.h. Without
+ *                             any of these it says an empty 200
  *     --- ask [STATUS] METHOD PATH [BODY]
  *                             a request whose answer has that status: 200 unless it is said, or
- *                             "any". Header lines, an empty line and the body may follow instead.
- *                             Host, Content-Length and, for POST, a Content-Type of JSON are added
- *                             unless they are there
+ *                             "any". Host, Content-Length and, for POST, a Content-Type of JSON are
+ *                             added unless they are there
+ *     with NAME: VALUE        a line of its head
  *     --- escaped ...         the same with the escapes of transcripts in the body
  *     --- soon ...            asked again until the answer is as expected, 10 s at most
  *     --- raw STATUS          a request byte for byte, in escapes; line ends are not sent

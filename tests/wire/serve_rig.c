@@ -103,6 +103,15 @@ void joined(const json_t *events, const char *path, char *text, size_t size)
     }
 }
 
+void assert_answer(answer a, int status, const char *part)
+{
+    if (a.status != status || (part && !answer_has(&a, part)))
+        print_error("%s\n", a.data ? a.data : "nothing");
+    assert_int_equal(a.status, status);
+    assert_true(!part || answer_has(&a, part));
+    answer_free(&a);
+}
+
 void assert_field(const answer *a, const char *name, const char *value)
 {
     char *is = answer_field(a, name);

@@ -56,6 +56,8 @@ json_t *events_of(const answer *a, bool *done, size_t *odd);
 const json_t *at(const json_t *root, const char *path);
 /* The texts that are there in each event, one after the other. */
 void joined(const json_t *events, const char *path, char *text, size_t size);
+/* That its status is this, and this is in its body (NULL = whatever it is); frees it. */
+void assert_answer(answer a, int status, const char *part);
 /* A field of the answer's head; value NULL: there is none. */
 void assert_field(const answer *a, const char *name, const char *value);
 

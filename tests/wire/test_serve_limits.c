@@ -47,9 +47,7 @@ static int status_of(int port, const char *request, size_t len)
 /* The server still works. */
 static void assert_alive(int port)
 {
-    answer a = client_post(port, CHAT, "", BODY);
-    assert_int_equal(a.status, 200);
-    answer_free(&a);
+    assert_answer(client_post(port, CHAT, "", BODY), 200, NULL);
 }
 
 #define HEAD "POST " CHAT " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -135,9 +133,7 @@ static void test_answer_head(void **state)
         int small = i == 0 || i >= 4 ? 200 : 502;
         assert_answers(r.port, 1000, small);
         assert_answers(r.port, LARGEST_HEAD, i == 6 ? 200 : 502);
-        answer a = client_post(r.port, CHAT, "X-S2A: plain\r\n", BODY);
-        assert_int_equal(a.status, small);
-        answer_free(&a);
+        assert_answer(client_post(r.port, CHAT, "X-S2A: plain\r\n", BODY), small, NULL);
         rig_stop(&r);
         free(transcript);
     }
@@ -182,13 +178,8 @@ static void test_body_size(void **state)
         rig r = embedded("x\n", given ? small_body : NULL);
         size_t most = given ? 2000 : SERVE_BODY_BYTES;
         for (int chunked = 0; chunked < 2; chunked++) {
-            answer a = with_body_of(r.port, most, chunked);
-            assert_int_equal(a.status, 200);
-            answer_free(&a);
-            a = with_body_of(r.port, most + 1, chunked);
-            assert_int_equal(a.status, 413);
-            assert_true(answer_has(&a, "too large"));
-            answer_free(&a);
+            assert_answer(with_body_of(r.port, most, chunked), 200, NULL);
+            assert_answer(with_body_of(r.port, most + 1, chunked), 413, "too large");
         }
         assert_alive(r.port);
         rig_stop(&r);
@@ -275,9 +266,7 @@ static void test_queue(void **state)
     assert_true(answer_has(&a, "\ns2a_rejected_total 1\n"));
     answer_free(&a);
     for (int i = 0; i < 2; i++) {
-        a = client_read_answer(sockets[i], false);
-        assert_int_equal(a.status, 200);
-        answer_free(&a);
+        assert_answer(client_read_answer(sockets[i], false), 200, NULL);
         close(sockets[i]);
     }
     rig_stop(&r);
@@ -296,9 +285,7 @@ static void test_connections(void **state)
     for (int i = 0; i < 3; i++) {
         sockets[i] = client_connect(r.port);
         client_text(sockets[i], "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
-        answer a = client_read_answer(sockets[i], false);
-        assert_int_equal(a.status, 200);
-        answer_free(&a);
+        assert_answer(client_read_answer(sockets[i], false), 200, NULL);
     }
     answer a = client_get(r.port, "/health", "");
     assert_int_equal(a.status, 503);
@@ -597,10 +584,7 @@ static void *mix(void *ctx)
         if (what == 1)
             usleep((useconds_t)(rand_r(&seed) % 20000));
         if (what >= 2) {
-            answer a = client_read_answer(s, false);
-            assert_int_equal(a.status, 200);
-            assert_true(answer_has(&a, "[DONE]"));
-            answer_free(&a);
+            assert_answer(client_read_answer(s, false), 200, "[DONE]");
         }
         close(s);
     }
