@@ -304,7 +304,7 @@ async def main():
     loop = asyncio.get_running_loop()
     listener = await asyncio.start_server(upstream, "127.0.0.1", 0, backlog=500)
     server = await asyncio.create_subprocess_exec(
-        tool, "serve", "--port", "0", "--quiet", "--select-model", "none", "--access-log", "json", "--upstream-timeout-ms",
+        tool, "serve", "--port", "0", "--quiet", "--select-model", "none", "--access-log", "-", "--upstream-timeout-ms",
         "1000", "--max-connections", str(CONNECTIONS), "--upstream",
         f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)

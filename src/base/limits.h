@@ -1,4 +1,5 @@
-/* Every limit in one place, but for the server's (serve/serve_limits.h); each has a test at it and one past it. */
+/* Every limit in one place, except the server's (serve/serve_limits.h). Each has a test at it and one past
+ * it; tests/unit/test_limits.c says where. */
 #ifndef S2A_BASE_LIMITS_H
 #define S2A_BASE_LIMITS_H
 
@@ -25,8 +26,7 @@
 #define LIMIT_MANIFEST_BYTES ((size_t)1 << 20)
 #define LIMIT_MANIFEST_ITEMS ((size_t)256)        /* models, aliases or sources of one, parts of a source */
 #define LIMIT_HEAD_FILE_BYTES ((size_t)16 << 20)
-#define LIMIT_TEACHING_FILE_BYTES ((size_t)64 << 20) /* labelled prompts; and */
-#define LIMIT_TEACHING_PROMPTS ((size_t)16384)    /* how many */
+#define LIMIT_TEACHING_PROMPTS ((size_t)16384)    /* labelled prompts that a head is taught with */
 #define LIMIT_TEACHING_PIECES ((size_t)512)       /* of a prompt */
 #define LIMIT_ALIGN_STEPS ((uint64_t)200000000)   /* work of one alignment, then coarse; and */
 #define LIMIT_ALIGN_WORD_STEPS ((uint64_t)250)     /* for each word of both texts */

@@ -133,7 +133,7 @@ static s2a_status calibration_of_file(const char *path, s2a_calibration **out, s
 {
     char *text = NULL;
     size_t len = 0;
-    s2a_status status = files_read(path, LIMIT_TEACHING_FILE_BYTES, &text, &len, err);
+    s2a_status status = files_read(path, LIMIT_HEAD_FILE_BYTES, &text, &len, err);
     if (status == S2A_OK)
         status = s2a_calibration_read(path, text, len, out, err);
     free(text);

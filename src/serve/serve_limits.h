@@ -1,5 +1,6 @@
-/* The limits of `s2a serve`; those with an option are its default. tests/wire/test_serve_limits.c
- * tests them. A number in a comment is the HTTP status past the limit; see docs/serve.md. */
+/* Every limit of `s2a serve` that is no option, and the defaults of those that are. Those that others
+ * can reach have tests at them and past them: tests/wire/test_serve_limits.c says where. docs/serve.md
+ * has the status of each. */
 #ifndef S2A_SERVE_LIMITS_H
 #define S2A_SERVE_LIMITS_H
 

@@ -296,7 +296,7 @@ for at_once in 1 8; do
     ((few > 0 && many > 0 && many - few < 4096)) || fail "$few KiB with 500 lines, $many with 50000"
 done
 
-# ---- limits: a line of 32 MiB and one byte, among others
+# ---- limits: a line past LIMIT_JSON_LINE_BYTES, which are 32 MiB, among others
 {
     line 1
     printf '{"id":2,"text":"'

@@ -84,7 +84,11 @@ bad '{"model": null}' '1:2: model: the value must be a string'
 bad '{"model": "a\u0000b"}' '1:'
 printf '\xef\xbb\xbf{"preset": "plain"}' >"$config"
 preset=plain preset_is
-head -c 1100000 /dev/zero >"$config"
+# LIMIT_CONFIG_BYTES, which are 1 MiB
+{ printf '{"preset": "plain"}'; head -c $(((1 << 20) - 19)) /dev/zero | tr '\0' ' '; } >"$config"
+run ask "$x"
+want_status 0
+printf ' ' >>"$config"
 refused 2 "$config: more than" ask "$x"
 rm "$config"
 mkdir "$config"

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/limits.h"
 #include "cases.h"
 #include "core/align.h"
 
@@ -156,12 +157,57 @@ static void test_bounded(void **state)
     buf_free(&x);
 }
 
+/* Where what is kept of x begins, when x is as many "a" and "b", and y so many "c", "b" and as many
+ * "a": all of them are found in c_count + 2 + y_count * (1 + x_count) steps. 0 = not within the
+ * limit: then only what both begin or end with is matched, here nothing. */
+static bool found(size_t x_count, size_t c_count, size_t y_count)
+{
+    buf x, y;
+    buf_init(&x, 1 << 24);
+    buf_init(&y, 1 << 24);
+    for (size_t i = 0; i < x_count; i++)
+        buf_adds(&x, "a ");
+    buf_adds(&x, "b");
+    for (size_t i = 0; i < c_count; i++)
+        buf_adds(&y, "c ");
+    buf_adds(&y, "b");
+    for (size_t i = 0; i < y_count; i++)
+        buf_adds(&y, " a");
+    s2a_span region = { 0, y.len };
+    align_result got;
+    s2a_status status =
+        align_texts(x.data, x.len, NULL, 0, y.data, y.len, &region, 1, NULL, &got, NULL);
+    assert_int_equal(status, S2A_OK);
+    assert_int_equal(got.removed_count, 1);
+    bool is = got.removed[0].start > 0;
+    align_result_free(&got);
+    buf_free(&x);
+    buf_free(&y);
+    return is;
+}
+
+/* The step that comes to the limit is the first that is too many. */
+static void test_steps(void **state)
+{
+    (void)state;
+    /* of 4,209 words, and of 1,002 */
+    assert_int_equal(2 + 267 * (1 + 3940), 4209 * LIMIT_ALIGN_WORD_STEPS - 1);
+    assert_true(found(3940, 0, 267));
+    assert_int_equal(2 + 502 * (1 + 498), 1002 * LIMIT_ALIGN_WORD_STEPS);
+    assert_false(found(498, 0, 502));
+    /* of so many words that the other limit comes first */
+    assert_int_equal(201 + 2 + 202 * (1 + 990097), LIMIT_ALIGN_STEPS - 1);
+    assert_true(found(990097, 201, 202));
+    assert_false(found(990097, 202, 202));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_subsequences),
         cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_steps),
     };
     return cmocka_run_group_tests_name("align", tests, NULL, NULL);
 }

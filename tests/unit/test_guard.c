@@ -94,8 +94,8 @@ static void test_bounded(void **state)
 {
     (void)state;
     size_t most = (size_t)(LIMIT_GUARD_BYTES >> 24);
-    assert_int_equal(check_backwards(most - 2), S2A_FALLBACK_NONE);
-    assert_int_equal(check_backwards(most + 4), S2A_FALLBACK_NEW_QUOTE);
+    assert_int_equal(check_backwards(most), S2A_FALLBACK_NONE);
+    assert_int_equal(check_backwards(most + 1), S2A_FALLBACK_NEW_QUOTE);
 }
 
 int main(void)

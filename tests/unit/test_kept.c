@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "backend/backend.h"
+#include "base/limits.h"
 
 /* ---- a backend that counts what it is asked ------------------------------------------------- */
 
@@ -196,6 +197,32 @@ static void test_not_kept(void **state)
     g.stop = 1;
     backend_usage usage = ask(b, "whole", 0, true, &g);
     assert_int_equal(usage.finish, BACKEND_FINISH_CALLER);
+    b->vtable->close(b);
+}
+
+/* A prompt whose key is as long as LIMIT_KEPT_KEY_BYTES is kept, one byte more is not. */
+static void test_key_bytes(void **state)
+{
+    (void)state;
+    backend *b = open_kept("x", 8 << 20);
+    got g = { .stop = 0 };
+    const backend_params p = { .seed = 0 };
+    /* nine parts with their lengths: all but the text */
+    size_t others = 9 * sizeof(uint64_t) + strlen("generate" "x" "counting" "user") +
+                    sizeof p.temperature + sizeof p.top_p + sizeof p.seed + sizeof p.max_tokens;
+    for (size_t extra = 0; extra < 2; extra++) {
+        size_t len = LIMIT_KEPT_KEY_BYTES - others + extra;
+        char *text = malloc(len + 1);
+        assert_non_null(text);
+        memset(text, 'a', len);
+        text[len] = '\0';
+        inner.calls = 0;
+        ask(b, text, 0, true, &g);
+        ask(b, text, 0, true, &g);
+        assert_int_equal(inner.calls, extra ? 2 : 1);
+        free(text);
+    }
+    assert_int_equal(files(false), 1);
     b->vtable->close(b);
 }
 
@@ -428,6 +455,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_directory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_key_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_read_others, setup, teardown),
         cmocka_unit_test_setup_teardown(test_read_not_kept, setup, teardown),

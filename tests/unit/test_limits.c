@@ -1,4 +1,31 @@
-/* Each limit of core, at it and one past it; buffers, errors, prompt files. */
+/* Limits, at them and one past them; buffers, errors, prompt files. Where each limit of
+ * src/base/limits.h has its test; tests/cli/limits.sh reads this table:
+ *     LIMIT_INPUT_BYTES            tests/unit/test_limits.c tests/unit/test_serve_parts.c
+ *     LIMIT_MESSAGES               tests/unit/test_limits.c
+ *     LIMIT_PROTECTED              tests/unit/test_limits.c tests/wire/test_serve_time.c
+ *     LIMIT_REQUEST_ID_BYTES       tests/unit/test_limits.c
+ *     LIMIT_OUTPUT_BYTES           tests/unit/test_limits.c
+ *     LIMIT_PROMPT_FILE_BYTES      tests/unit/test_limits.c
+ *     LIMIT_SCRIPT_FILE_BYTES      tests/unit/test_limits.c
+ *     LIMIT_HTTP_BODY_BYTES        tests/wire/cases/http-body-at-limit.txt
+ *                                  tests/wire/cases/http-body-past-limit.txt
+ *     LIMIT_SSE_LINE_BYTES         tests/unit/test_limits.c tests/wire/cases/http-line-limit.txt
+ *     LIMIT_JSON_LINE_BYTES        tests/unit/test_limits.c tests/cli/jsonl.sh
+ *     LIMIT_KEPT_KEY_BYTES         tests/unit/test_kept.c
+ *     LIMIT_JSON_DEPTH             tests/unit/test_serve_parts.c
+ *     LIMIT_MANIFEST_BYTES         tests/unit/test_manifest.c
+ *     LIMIT_MANIFEST_ITEMS         tests/unit/test_manifest.c
+ *     LIMIT_HEAD_FILE_BYTES        tests/unit/test_head.c
+ *     LIMIT_TEACHING_PROMPTS       tests/unit/test_teaching_set.c
+ *     LIMIT_TEACHING_PIECES        tests/unit/test_teaching_set.c
+ *     LIMIT_ALIGN_STEPS            tests/unit/test_align.c
+ *     LIMIT_ALIGN_WORD_STEPS       tests/unit/test_align.c
+ *     LIMIT_GUARD_BYTES            tests/unit/test_guard.c
+ *     LIMIT_STEP1_GUESSED_TOKENS   tests/unit/test_limits.c
+ *     LIMIT_STEP1_OVERHEAD_TOKENS  tests/unit/test_limits.c
+ * and of one that is beside what it bounds:
+ *     LIMIT_CONFIG_BYTES           tests/cli/settings.sh */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -13,7 +40,10 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/sse.h"
 #include "base/utf8.h"
+#include "cli/files.h"
+#include "core/engine.h"
 #include "core/prompt.h"
 #include "s2a.h"
 #include "scripted.h"
@@ -256,6 +286,159 @@ static void test_script_bytes(void **state)
     free(text);
 }
 
+/* ---- what a backend may write, and is asked for --------------------------------------------- */
+
+/* What the engine's backend is made to say of itself, and what it was asked for. */
+static struct {
+    size_t writes, text_tokens, prompt_tokens;
+    uint32_t ctx_tokens, max_tokens;
+    bool counts, stopped;
+} fake;
+
+#define X "I think it was Poe. Who wrote it?"
+
+static s2a_status fake_generate(backend *self, const backend_message *messages, size_t count,
+                                const backend_params *params, const backend_draft *draft,
+                                backend_token_fn on_token, void *ctx, backend_usage *usage,
+                                s2a_error *err)
+{
+    (void)self, (void)messages, (void)count, (void)draft, (void)err;
+    *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
+    fake.max_tokens = params->max_tokens;
+    fake.stopped = false;
+    char *piece = letters(1 << 20);
+    for (size_t left = fake.writes; left > 0 && !fake.stopped;) {
+        size_t n = left < 1 << 20 ? left : 1 << 20;
+        piece[n] = '\0';
+        fake.stopped = on_token(ctx, piece, n) != 0;
+        left -= n;
+    }
+    free(piece);
+    return S2A_OK;
+}
+
+static size_t fake_count_tokens(backend *self, const char *text, size_t len)
+{
+    (void)self, (void)text;
+    return len == strlen(X) ? fake.text_tokens : fake.prompt_tokens;
+}
+
+static backend_capabilities fake_capabilities(const backend *self)
+{
+    (void)self;
+    return (backend_capabilities){ .model = "fake", .ctx_tokens = fake.ctx_tokens,
+                                   .counts_tokens = fake.counts };
+}
+
+static s2a_engine *fake_engine(void)
+{
+    static backend_vtable vtable;
+    s2a_engine *engine = scripted_engine("x\n");
+    vtable = *engine->backend->vtable;
+    vtable.generate = fake_generate;
+    vtable.count_tokens = fake_count_tokens;
+    vtable.capabilities = fake_capabilities;
+    engine->backend->vtable = &vtable;
+    return engine;
+}
+
+/* Past the limit the backend is told to stop, and the text so far is the answer. */
+static void test_output_bytes(void **state)
+{
+    (void)state;
+    s2a_engine *engine = fake_engine();
+    s2a_request *request = scripted_request(X);
+    s2a_request_set_preset(request, S2A_PRESET_PLAIN);
+    for (size_t extra = 0; extra < 2; extra++) {
+        s2a_result *result = NULL;
+        size_t len = 0;
+        fake.writes = LIMIT_OUTPUT_BYTES + extra;
+        assert_int_equal(s2a_answer(engine, request, &result, NULL), S2A_OK);
+        s2a_result_answer(result, &len);
+        assert_int_equal(len, LIMIT_OUTPUT_BYTES);
+        assert_int_equal(fake.stopped, extra);
+        s2a_result_free(result);
+    }
+    s2a_request_free(request);
+    s2a_engine_close(engine);
+}
+
+/* What step 1 is asked for, of a prompt with so many tokens; UINT32_MAX where it is refused. */
+static uint32_t step1_tokens(s2a_engine *engine, size_t prompt_tokens)
+{
+    s2a_request *request = scripted_request(X);
+    s2a_result *result = NULL;
+    s2a_request_set_preset(request, S2A_PRESET_OPINION);
+    fake.prompt_tokens = prompt_tokens;
+    s2a_status status = s2a_attend(engine, request, &result, NULL);
+    assert_true(status == S2A_OK || status == S2A_LIMIT);
+    s2a_result_free(result);
+    s2a_request_free(request);
+    return status == S2A_OK ? fake.max_tokens : UINT32_MAX;
+}
+
+/* A copy of the text and LIMIT_STEP1_OVERHEAD_TOKENS must fit beside the prompt. Where tokens are a
+ * guess, and the context is too, no bound is sent past LIMIT_STEP1_GUESSED_TOKENS. */
+static void test_step1_tokens(void **state)
+{
+    (void)state;
+    s2a_engine *engine = fake_engine();
+    const uint32_t copy = 1000 + LIMIT_STEP1_OVERHEAD_TOKENS;
+    fake.writes = 10;
+    fake.text_tokens = 1000;
+    fake.counts = true;
+    fake.ctx_tokens = 2000;
+    assert_int_equal(step1_tokens(engine, 2000 - copy), copy);
+    assert_int_equal(step1_tokens(engine, 2000 - copy + 1), UINT32_MAX);
+    fake.counts = false;
+    fake.ctx_tokens = 0;
+    assert_int_equal(step1_tokens(engine, LIMIT_STEP1_GUESSED_TOKENS - copy), copy);
+    assert_int_equal(step1_tokens(engine, LIMIT_STEP1_GUESSED_TOKENS - copy + 1), 0);
+    s2a_engine_close(engine);
+}
+
+/* ---- lines -------------------------------------------------------------------------------- */
+
+static void test_sse_line(void **state)
+{
+    (void)state;
+    char *text = letters(LIMIT_SSE_LINE_BYTES + 3);
+    memcpy(text, "data: ", 6);
+    for (size_t extra = 0; extra < 2; extra++) {
+        const char *at = text;
+        size_t len = LIMIT_SSE_LINE_BYTES + extra + 2;
+        memcpy(text + len - 2, "\n\n", 2);
+        sse_parser parser;
+        sse_event event;
+        sse_init(&parser, LIMIT_SSE_LINE_BYTES);
+        assert_int_equal(sse_next(&parser, &at, &len, &event), extra ? SSE_LIMIT : SSE_EVENT);
+        sse_free(&parser);
+        text[LIMIT_SSE_LINE_BYTES + extra] = 'a';
+    }
+    free(text);
+}
+
+static void test_json_line(void **state)
+{
+    (void)state;
+    char *text = letters(LIMIT_JSON_LINE_BYTES + 2);
+    for (size_t extra = 0; extra < 2; extra++) {
+        text[LIMIT_JSON_LINE_BYTES + extra] = '\n';
+        char *path = temporary_file(text, LIMIT_JSON_LINE_BYTES + extra + 1);
+        text[LIMIT_JSON_LINE_BYTES + extra] = 'a';
+        int fd = open(path, O_RDONLY);
+        files_lines lines;
+        assert_true(fd >= 0 && files_lines_init(&lines, fd, LIMIT_JSON_LINE_BYTES));
+        assert_int_equal(files_lines_next(&lines), extra ? FILES_TOO_LONG : FILES_LINE);
+        assert_int_equal(files_lines_next(&lines), FILES_END);
+        files_lines_free(&lines);
+        close(fd);
+        remove(path);
+        free(path);
+    }
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,7 +447,9 @@ int main(void)
         cmocka_unit_test(test_protected),
         cmocka_unit_test(test_prompt_files),
         cmocka_unit_test(test_render),      cmocka_unit_test(test_error_text),
-        cmocka_unit_test(test_script_bytes),
+        cmocka_unit_test(test_script_bytes), cmocka_unit_test(test_output_bytes),
+        cmocka_unit_test(test_step1_tokens), cmocka_unit_test(test_sse_line),
+        cmocka_unit_test(test_json_line),
     };
     return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
 }

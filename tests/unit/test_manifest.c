@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
+#include "base/limits.h"
 #include "cli/manifest.h"
 #include "cli/store.h"
 
@@ -60,6 +62,44 @@ static void test_good(void **state)
     assert_int_equal(two->alias_count, 0);
     manifest_free(m);
     manifest_free(NULL);
+}
+
+/* As many aliases as there may be, and one more; a file as long as it may be, and one byte longer. */
+static void test_limits(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/s2a-manifest-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    setenv("S2A_MANIFEST", path, 1);
+    for (size_t over = 0; over < 2; over++) {
+        manifest *m = NULL;
+        s2a_error err = { .status = S2A_OK };
+        buf text;
+        buf_init(&text, LIMIT_MANIFEST_BYTES);
+        buf_adds(&text, "{\"format\": 1, \"models\": [{\"name\": \"one\", \"file\": \"one.gguf\", \"bytes\": 5, \"sha256\": \"" SHA
+                        "\", \"licence\": \"MIT\", \"aliases\": [\"a\"");
+        for (size_t i = 1; i < LIMIT_MANIFEST_ITEMS + over; i++)
+            buf_addf(&text, ", \"a%zu\"", i);
+        buf_adds(&text, "], \"sources\": [{\"type\": \"url\", \"url\": \"https://hub.example/one.gguf\"}]}]}");
+        s2a_status status = manifest_parse(text.data, text.len, "many.json", &m, &err);
+        if ((status == S2A_OK) == over)
+            fail_msg("%zu aliases too many: %s", over, err.message);
+        manifest_free(m);
+        buf_free(&text);
+        buf file;
+        buf_init(&file, LIMIT_MANIFEST_BYTES + over);
+        buf_add(&file, good, sizeof good - 1);
+        while (file.len < LIMIT_MANIFEST_BYTES + over)
+            buf_adds(&file, " ");
+        assert_int_equal(pwrite(fd, file.data, file.len, 0), file.len);
+        buf_free(&file);
+        assert_int_equal(manifest_load(&m, &err), over ? S2A_LIMIT : S2A_OK);
+        manifest_free(m);
+    }
+    unsetenv("S2A_MANIFEST");
+    close(fd);
+    unlink(path);
 }
 
 static void test_find(void **state)
@@ -337,7 +377,7 @@ static void test_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),      cmocka_unit_test(test_find),
+        cmocka_unit_test(test_good),      cmocka_unit_test(test_limits), cmocka_unit_test(test_find),
         cmocka_unit_test(test_builtin), cmocka_unit_test(test_broken),
         cmocka_unit_test(test_truncated), cmocka_unit_test(test_resolve),
         cmocka_unit_test(test_verified),  cmocka_unit_test(test_dir),

@@ -142,6 +142,19 @@ static void add_chunk(fake_server *server, const char *text)
     free(bytes);
 }
 
+/* An answer of JSON, whole. */
+static void add_json(fake_server *server, const char *text)
+{
+    char *body = strdup(text);
+    CHECK(body);
+    size_t len = fake_unescape(body);
+    step *s = add_step(server, STEP_SEND, 0);
+    CHECK((s->bytes = malloc(len + 120)) != NULL);
+    s->len = (size_t)sprintf(s->bytes, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                                       "Content-Length: %zu\r\n\r\n%s", len, body);
+    free(body);
+}
+
 static void add_line(fake_server *server, const char *line)
 {
     int number = 0, used = 0;
@@ -159,6 +172,8 @@ static void add_line(fake_server *server, const char *line)
         add_step(server, STEP_DATE, number);
     else if (!strcmp(line, "@port"))
         add_step(server, STEP_PORT, 0);
+    else if (!strncmp(line, "@json ", 6))
+        add_json(server, line + 6);
     else if (!strncmp(line, "@chunk", 6))
         add_chunk(server, line[6] ? line + 7 : "");
     else if (!strcmp(line, "@close"))

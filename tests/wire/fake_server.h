@@ -9,6 +9,7 @@
  *     @cut N           of the bytes from here on, pause once after the first N
  *     @repeat N TEXT   send TEXT N times
  *     @chunk TEXT      send TEXT as one chunk of a chunked body; without TEXT, the last one
+ *     @json TEXT       send an answer with this body: 200, application/json and its length
  *     @port            send the number of this server's port
  *     @date SECONDS    send the HTTP date of that many seconds from now
  *     @close           close the connection, at once; also what happens at a response's end

@@ -13,11 +13,8 @@
 /* ---- what is asked: X, of which step 1 leaves XPRIME ------------------------------------- */
 
 #define X "I think it was Poe. The poem is from 1855. Who wrote it?"
-#define XPRIME "The poem is from 1855. Who wrote it?"
 #define PARTS "Unbiased text context: The poem is from 1855.\n\nQuestion/Query: Who wrote it?"
 #define PARTS_JSON "Unbiased text context: The poem is from 1855.\\\\n\\\\nQuestion/Query: Who wrote it?"
-#define STEP2 "Unbiased text context: The poem is from 1855.\\n\\nQuestion/Query: Who wrote it?" \
-              "\\n\\nAnswer in an unbiased way."
 #define USER(text) "{\"role\":\"user\",\"content\":\"" text "\"}"
 #define ASK(more) "{\"model\":\"s2a-tiny\"," more "\"messages\":[" USER(X) "]}"
 
@@ -52,17 +49,15 @@ void rig_stop(rig *r);
 /* A connection on which a POST of this body to CHAT has been sent. */
 int ask_open(const rig *r, const char *body);
 
-/* The body, which must be JSON. */
-json_t *json_of(const answer *a);
-/* The events of a stream: an array of their JSON; *done tells of [DONE] at the end. */
-json_t *events_of(const answer *a, bool *done);
+/* The events of a stream: an array of their JSON, null for each of the *odd ones that are none; *done
+ * tells of [DONE] at the end. */
+json_t *events_of(const answer *a, bool *done, size_t *odd);
 /* What is at a place such as "choices.0.delta"; NULL = nothing. */
 const json_t *at(const json_t *root, const char *path);
 /* The texts that are there in each event, one after the other. */
 void joined(const json_t *events, const char *path, char *text, size_t size);
-/* value NULL: nothing, or null. */
-void assert_text(const json_t *root, const char *path, const char *value);
-void assert_count(const json_t *root, const char *path, int value);
+/* That its status is this, and this is in its body (NULL = whatever it is); frees it. */
+void assert_answer(answer a, int status, const char *part);
 /* A field of the answer's head; value NULL: there is none. */
 void assert_field(const answer *a, const char *name, const char *value);
 

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 
+#include <fnmatch.h>
 #include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -45,7 +46,7 @@ struct wire_case {
 
 /* ---- reading ---------------------------------------------------------------------------- */
 
-static char *read_text(const char *path)
+char *wire_read_text(const char *path)
 {
     FILE *file = fopen(path, "rb");
     if (!file)
@@ -86,7 +87,7 @@ static wire_case *case_read(const char *path)
     wire_case *c = calloc(1, sizeof *c);
     assert_non_null(c);
     c->path = path;
-    c->transcript = read_text(path);
+    c->transcript = wire_read_text(path);
     if (strncmp(c->transcript, "# ", 2) != 0)
         fail_msg("%s: the first line is not the goal", path);
     const char *at = c->transcript;
@@ -220,8 +221,7 @@ void wire_observe_gone(wire_case *c, fake_server *server, double since_ms)
 
 /* ---- judging ---------------------------------------------------------------------------- */
 
-/* Enough of a long text to see what it is. */
-static void show(const char *label, const char *data, size_t len)
+void wire_show(const char *label, const char *data, size_t len)
 {
     fprintf(stderr, "    %s [", label);
     for (size_t i = 0; i < len && i < 600; i++)
@@ -253,25 +253,29 @@ static const observation *find(const wire_case *c, const char *name)
     return NULL;
 }
 
-static bool holds(const wire_case *c, const line *l, const observation *o)
+bool wire_holds(const char *verb, const char *want, size_t want_len, const char *got,
+                size_t got_len)
 {
-    if (!strcmp(l->verb, "absent"))
-        return !o;
-    if (!o)
+    if (!strcmp(verb, "absent"))
+        return !got;
+    if (!got)
         return false;
-    bool is = o->len == l->len && !memcmp(o->data, l->text, l->len);
-    bool has = l->len && memmem(o->data, o->len, l->text, l->len);
-    if (!strcmp(l->verb, "is"))
-        return is;
-    if (!strcmp(l->verb, "has"))
+    bool has = want_len && memmem(got, got_len, want, want_len);
+    if (!strcmp(verb, "is"))
+        return got_len == want_len && !memcmp(got, want, want_len);
+    if (!strcmp(verb, "begins"))
+        return want_len && got_len >= want_len && !memcmp(got, want, want_len);
+    if (!strcmp(verb, "has"))
         return has;
-    if (!strcmp(l->verb, "lacks"))
-        return l->len && !has;
-    if (!strcmp(l->verb, "above"))
-        return o->len && strtod(o->data, NULL) >= strtod(l->text, NULL);
-    if (!strcmp(l->verb, "below"))
-        return o->len && strtod(o->data, NULL) <= strtod(l->text, NULL);
-    fail_msg("%s:%d: no such verb: %s", c->path, l->number, l->verb);
+    if (!strcmp(verb, "like"))
+        return !fnmatch(want, got, 0);
+    if (!strcmp(verb, "lacks"))
+        return want_len && !has;
+    if (!strcmp(verb, "above"))
+        return got_len && strtod(got, NULL) >= strtod(want, NULL);
+    if (!strcmp(verb, "below"))
+        return got_len && strtod(got, NULL) <= strtod(want, NULL);
+    fail_msg("no such verb: %s", verb);
     return false;
 }
 
@@ -280,17 +284,17 @@ static void judge(wire_case *c)
     for (size_t i = 0; i < c->expect_count; i++) {
         const line *l = &c->expects[i];
         const observation *o = find(c, l->name);
-        if (holds(c, l, o))
+        if (wire_holds(l->verb, l->text, l->len, o ? o->data : NULL, o ? o->len : 0))
             continue;
         wire_fail(c, "line %d: %s %s", l->number, l->name, l->verb);
-        show("want", l->text, l->len);
+        wire_show("want", l->text, l->len);
         if (o)
-            show("got ", o->data, o->len);
+            wire_show("got ", o->data, o->len);
         else
             fprintf(stderr, "    got  nothing\n");
         const observation *error = find(c, "error");
         if (error && error->len && strcmp(l->name, "error") != 0)
-            show("error", error->data, error->len);
+            wire_show("error", error->data, error->len);
     }
     for (size_t i = 0; i < c->set_count; i++)
         if (!c->sets[i].used)

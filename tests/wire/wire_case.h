@@ -2,7 +2,7 @@
  * expected of the client. Its first line is "# goal". The lines that the server does not read:
  *     set KEY VALUE                 an input of the test; each test names its keys
  *     expect NAME is TEXT           the observation of that name, as a whole
- *     expect NAME has TEXT          a part of it
+ *     expect NAME has TEXT          a part of it; "begins": its beginning; "like": a pattern of it
  *     expect NAME lacks TEXT        not a part of it
  *     expect NAME above NUMBER      at least; "below": at most
  *     expect NAME absent            there is no such observation
@@ -50,5 +50,15 @@ typedef void (*wire_run_fn)(wire_case *c, fake_server *server);
 /* Runs tests/wire/cases/PREFIX-*.txt whose names have the part (NULL = all); the number of cases
  * that failed, each with its reasons on stderr. */
 int wire_run_all(const char *prefix, const char *part, wire_run_fn run);
+
+/* ---- what the cases of serve use, too ----------------------------------------------------- */
+
+/* A whole file, malloc'ed; fails the test when it cannot be opened. */
+char *wire_read_text(const char *path);
+/* Whether what was seen is as the verb says; got NULL = nothing was. */
+bool wire_holds(const char *verb, const char *want, size_t want_len, const char *got,
+                size_t got_len);
+/* Enough of a long text to see what it is, on stderr. */
+void wire_show(const char *label, const char *data, size_t len);
 
 #endif
