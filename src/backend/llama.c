@@ -20,7 +20,6 @@
 #include "llama/chat_template.h"
 #include "llama/embedded.h"
 #include "llama/gguf_file.h"
-#include "llama/inspect.h"
 #include "llama/library.h"
 
 #include <pthread.h>
@@ -544,50 +543,4 @@ s2a_status backend_llama_open(const s2a_engine_options *options, const backend *
     e->gate = shared ? shared : e->gate;
     *out = &e->base;
     return S2A_OK;
-}
-
-/* ---- for the tests -------------------------------------------------------------------------- */
-
-s2a_status llama_inspect_prompt(backend *self, const backend_message *messages, size_t count,
-                                token_list *out, bool *split, s2a_error *err)
-{
-    embedded *e = (embedded *)self;
-    return chat_prompt_tokens(&e->chat, messages, count, out, split, err);
-}
-
-bool llama_inspect_is_control(backend *self, int32_t token)
-{
-    return chat_kind(self, token) == TOKEN_CONTROL;
-}
-
-s2a_status llama_inspect_text(backend *self, const token_list *tokens, buf *out)
-{
-    utf8_stream stream = { .need = 0 };
-    for (size_t i = 0; i < tokens->count; i++) {
-        s2a_status status = token_bytes((const embedded *)self, tokens->items[i], &stream, out, true);
-        if (status != S2A_OK)
-            return status;
-    }
-    utf8_stream_end(&stream, out);
-    return out->status;
-}
-
-bool llama_inspect_slots_agree(backend *self)
-{
-    return scheduler_slots_agree((const embedded *)self);
-}
-
-void llama_inspect_threads(backend *self, uint32_t *read, uint32_t *write)
-{
-    const embedded *e = (const embedded *)self;
-    *read = (uint32_t)llama_n_threads_batch(e->ctx);
-    *write = (uint32_t)llama_n_threads(e->ctx);
-}
-
-void llama_inspect_set_drafts(backend *self, llama_inspect_drafts drafts)
-{
-    embedded *e = (embedded *)self;
-    e->drafts = drafts != INSPECT_NEVER;
-    e->cost_is_flat = drafts == INSPECT_ALWAYS;
-    e->cost = (cost_curve){ 0 };
 }

@@ -1,8 +1,8 @@
 #include "live.h"
 
-#include "backend/llama/inspect.h"
 #include "base/utf8.h"
 #include "core/engine.h"
+#include "llama_inspect.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

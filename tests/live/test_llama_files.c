@@ -13,9 +13,9 @@
 
 #include <cmocka.h>
 
-#include "backend/llama/inspect.h"
 #include "base/clock.h"
 #include "live.h"
+#include "llama_inspect.h"
 
 #define HEAD_BYTES ((size_t)4 << 20) /* of the copy; the metadata is in them */
 

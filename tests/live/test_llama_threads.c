@@ -16,9 +16,9 @@
 
 #include <cmocka.h>
 
-#include "backend/llama/inspect.h"
 #include "base/clock.h"
 #include "live.h"
+#include "llama_inspect.h"
 
 #define THREADS 8u
 

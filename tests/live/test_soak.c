@@ -23,11 +23,11 @@
 
 #include <cmocka.h>
 
-#include "backend/llama/inspect.h"
 #include "base/clock.h"
 #include "bench/prompt.h"
 #include "eval/stats.h"
 #include "live.h"
+#include "llama_inspect.h"
 
 #define THREADS 8u
 #define KINDS 12u

@@ -60,8 +60,7 @@ typedef struct embedded {
     struct call *first, *last; /* in order of arrival */
     bool led;                  /* a thread is making the next step */
     bool drafts;               /* copies are drafted */
-    cost_curve cost;           /* of a decode ... */
-    bool cost_is_flat;         /* ... is not learned: tests draft whatever it costs */
+    cost_curve cost;           /* of a decode */
 } embedded;
 
 /* One generation. It stands on the stack of the thread that asked for it; what the lock guards may
@@ -134,8 +133,6 @@ void scheduler_destroy(embedded *e);
 /* From the prompt in c->tokens to the end of the turn, text handed on by this thread. Errors as for
  * generate. */
 s2a_status scheduler_run(call *c, s2a_error *err);
-/* True when the cache holds what the slots remember; for the tests, while nothing runs. */
-bool scheduler_slots_agree(const embedded *e);
 
 /* The read function of the vtable. */
 s2a_status judge_read(backend *self, const backend_message *messages, size_t count,

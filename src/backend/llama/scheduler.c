@@ -57,14 +57,6 @@ static bool slot_agrees(const embedded *e, int slot)
     return all && last == (llama_pos)count - 1;
 }
 
-bool scheduler_slots_agree(const embedded *e)
-{
-    for (int i = 0; i < KV_SLOTS; i++)
-        if (e->slots.slot[i].busy || !slot_agrees(e, i))
-            return false;
-    return true;
-}
-
 /* Cuts the cache to what the slot has been cut to, or clears both where the cache cannot do that. */
 static void cells_cut(embedded *e, int slot)
 {
@@ -418,7 +410,7 @@ static bool step(embedded *e, call *leader)
         llama_synchronize(e->ctx);
         double ms = clock_ms() - start;
         pthread_mutex_lock(&e->lock);
-        if (rc == 0 && !e->cost_is_flat)
+        if (rc == 0)
             cost_add(&e->cost, (size_t)e->batch.n_tokens, ms);
         if (rc != 1 || (!drafts && !step_make_room(e)))
             break;

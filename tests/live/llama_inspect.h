@@ -1,8 +1,10 @@
-/* A window into the llama backend for its tests; nothing else includes this. */
-#ifndef S2A_LLAMA_INSPECT_H
-#define S2A_LLAMA_INSPECT_H
+/* A window into the embedded engine for its tests: it reads what src/backend/llama/embedded.h
+ * says, and the engine knows nothing of it. */
+#ifndef TESTS_LLAMA_INSPECT_H
+#define TESTS_LLAMA_INSPECT_H
 
-#include "chat_prompt.h"
+#include "backend/backend.h"
+#include "backend/llama/chat_prompt.h"
 
 /* The tokens that generate would read for these messages. */
 s2a_status llama_inspect_prompt(backend *self, const backend_message *messages, size_t count,
@@ -21,8 +23,13 @@ bool llama_inspect_slots_agree(backend *self);
 void llama_inspect_threads(backend *self, uint32_t *read, uint32_t *write);
 
 /* How the backend drafts from now on: not at all, where it pays, or wherever there is something to
- * copy, whatever that costs. */
-typedef enum llama_inspect_drafts { INSPECT_NEVER, INSPECT_PAYS, INSPECT_ALWAYS } llama_inspect_drafts;
+ * copy, whatever that costs. The last for one backend at a time: it learns no costs then, for which
+ * the tests are linked with --wrap=cost_add. No call may be running. */
+typedef enum llama_inspect_drafts {
+  INSPECT_NEVER,
+  INSPECT_PAYS,
+  INSPECT_ALWAYS
+} llama_inspect_drafts;
 void llama_inspect_set_drafts(backend *self, llama_inspect_drafts drafts);
 
 #endif
