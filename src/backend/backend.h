@@ -1,6 +1,6 @@
 /* The seam between System 2 Attention and the models: what core asks of a backend, and nothing
  * else. A backend is a const vtable and its state; all functions may be called from many threads
- * at once, except close. */
+ * at once, except close. tests/support/conformance.c holds every backend to this page. */
 #ifndef S2A_BACKEND_H
 #define S2A_BACKEND_H
 
