@@ -1,7 +1,7 @@
 # CTest: one cmocka executable for each tests/{unit,wire,live,lab}/test_*.c, one entry for each script
 # tests/{cli,lab}/*.sh; the label is the directory; they are there with S2A_LAB. Working directory: the top of the repository. Other .c
 # files of tests/support and of the test's own directory are helpers, linked to all tests there.
-# A test_oom*.c may replace malloc and its relatives (ld --wrap).
+# A test_oom*.c may replace malloc and its relatives (ld --wrap), live/llama_inspect.c cost_add.
 set(S2A_HAVE_TESTS OFF)
 if(S2A_TESTS STREQUAL "ON" AND NOT S2A_LAB)
     message(FATAL_ERROR "S2A_TESTS=ON needs S2A_LAB=ON: the laboratory is tested with the rest")
@@ -53,6 +53,8 @@ function(s2a_add_tests label)
         target_link_libraries(${target} PRIVATE ${parts} PkgConfig::CMOCKA s2a-compiler)
         if(name MATCHES "^test_oom")
             target_link_options(${target} PRIVATE ${s2a_wrapped})
+        elseif(label STREQUAL "live")
+            target_link_options(${target} PRIVATE -Wl,--wrap=cost_add,-u,__wrap_cost_add)
         endif()
         set(command $<TARGET_FILE:${target}>)
         if(label STREQUAL "live")

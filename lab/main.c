@@ -1,5 +1,5 @@
-#include "cli/program.h"
 #include "cli/option_dump.h"
+#include "cli/program.h"
 #include "lab.h"
 
 static int cmd_lab_options(int argc, char **argv)

@@ -1,6 +1,6 @@
 /* The interface between System 2 Attention and the models: what core asks of a backend. A backend
  * is a const vtable and its state. All functions except close may be called from many threads at
- * once. */
+ * once. tests/support/conformance.c holds every backend to this page. */
 #ifndef S2A_BACKEND_H
 #define S2A_BACKEND_H
 

@@ -1,6 +1,7 @@
 #include "backend/backend.h"
 
 #include "base/buf.h"
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fnv.h"
@@ -240,7 +241,7 @@ static s2a_status kept_generate(backend *self, const backend_message *messages, 
                                 backend_usage *usage, s2a_error *err)
 {
     kept *k = (kept *)self;
-    if (!params->keep_result)
+    if (!params->keep_result || cancel_fired(params->cancel))
         return k->inner->vtable->generate(k->inner, messages, count, params, draft, on_token,
                                           on_token_ctx, usage, err);
     double start = clock_ms();
@@ -274,7 +275,7 @@ static s2a_status kept_read(backend *self, const backend_message *messages, size
 {
     kept *k = (kept *)self;
     const backend_vtable *inner = k->inner->vtable;
-    if (!params->keep_result || !told)
+    if (!params->keep_result || !told || cancel_fired(params->cancel))
         return inner->read(k->inner, messages, count, pieces, piece_count, by, params, told, states, usage,
                            err);
     double start = clock_ms();

@@ -306,6 +306,7 @@ static s2a_status script_tell(backend *self, const backend_message *messages, si
     script *s = (script *)self;
     double start = clock_ms();
     const record *r = NULL;
+    *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
     if (states)
         return error_set(err, S2A_UNSUPPORTED, "script: there are no hidden states in it");
     s2a_status status = record_take(s, messages, count, params, usage, &r, start, err);

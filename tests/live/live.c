@@ -2,7 +2,7 @@
 
 #include "base/utf8.h"
 #include "core/engine.h"
-#include "inspect.h"
+#include "llama_inspect.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

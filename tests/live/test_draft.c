@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "inspect.h"
 #include "live.h"
+#include "llama_inspect.h"
 
 #define PASSAGES 8u
 #define THREADS 6u

@@ -1,6 +1,6 @@
 /* The embedded engine on a real model: what it writes, what it keeps in its KV cache, which tokens
- * it reads, and how it refuses. Broken model files: test_llama_files.c; threads:
- * test_llama_threads.c. */
+ * it reads, and how it refuses. What holds of all backends: test_conformance.c; broken model files:
+ * test_llama_files.c; threads: test_llama_threads.c. */
 #include <pthread.h>
 #include <semaphore.h>
 #include <setjmp.h>
@@ -15,8 +15,8 @@
 #include "backend/llama/kv_slots.h"
 #include "base/clock.h"
 #include "base/utf8.h"
-#include "inspect.h"
 #include "live.h"
+#include "llama_inspect.h"
 
 #define COUNT_UP "Write the numbers 1 to 300, separated by commas." /* 2,000 tokens and more */
 #define SMALL_CTX 256u
@@ -555,15 +555,6 @@ static void test_cancel_between_tokens(void **state)
         assert_true(took < 2000);
         assert_true(run.usage.tokens.completion_tokens >= at);
         assert_true(llama_inspect_slots_agree(shared.b));
-        /* A handle that has been fired: nothing begins. */
-        live_generate_text(shared.b, COUNT_UP, strlen(COUNT_UP), &run);
-        assert_int_equal(run.status, S2A_CANCELLED);
-        assert_int_equal(run.pieces, 0);
-        /* Used again after a reset. */
-        s2a_cancel_reset(f.cancel);
-        run = (live_run){ .cancel = f.cancel, .max_tokens = 3 };
-        generate_text(shared.b, COUNT_UP);
-        assert_int_equal(run.pieces, 3);
         sem_destroy(&f.go);
         sem_destroy(&f.fired);
         s2a_cancel_free(f.cancel);
@@ -627,24 +618,6 @@ static void test_timeout(void **state)
     generate_text(b, COUNT_UP); /* the time is each request's own */
     assert_string_equal(run.text, "1");
     s2a_engine_close(engine);
-}
-
-static int stop_at_third(live_run *r)
-{
-    return r->pieces == 3;
-}
-
-static void test_caller_stops(void **state)
-{
-    (void)state;
-    live_talk talk;
-    live_talk_make(&talk, 7);
-    run = (live_run){ .hook = stop_at_third };
-    generate(shared.b, talk.messages, talk.count);
-    assert_int_equal(run.usage.finish, BACKEND_FINISH_CALLER);
-    assert_int_equal(run.pieces, 3);
-    assert_int_equal(run.usage.tokens.completion_tokens, 3);
-    answer_talk(shared.b, 7);
 }
 
 /* ---- the public functions ------------------------------------------------------------------- */
@@ -752,7 +725,6 @@ int main(void)
         cmocka_unit_test(test_cancel_between_tokens),
         cmocka_unit_test(test_cancel_in_prefill),
         cmocka_unit_test(test_timeout),
-        cmocka_unit_test(test_caller_stops),
         cmocka_unit_test(test_conversation),
         cmocka_unit_test(test_both_steps),
     };

@@ -14,8 +14,8 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "inspect.h"
 #include "live.h"
+#include "llama_inspect.h"
 
 #define HEAD_BYTES ((size_t)4 << 20) /* of the copy; the metadata is in them */
 

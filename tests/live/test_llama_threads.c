@@ -17,8 +17,8 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "inspect.h"
 #include "live.h"
+#include "llama_inspect.h"
 
 #define THREADS 8u
 

@@ -26,8 +26,8 @@
 #include "base/clock.h"
 #include "bench/prompt.h"
 #include "eval/stats.h"
-#include "inspect.h"
 #include "live.h"
+#include "llama_inspect.h"
 
 #define THREADS 8u
 #define KINDS 12u

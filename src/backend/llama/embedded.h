@@ -59,10 +59,9 @@ typedef struct embedded {
     bool scheduler_ready;
     kv_slots slots;
     struct call *first, *last; /* in order of arrival */
-    bool led;                  /* a thread is running the next step */
-    bool drafts;               /* copy drafting is on */
-    cost_curve cost;           /* cost of a decode by its rows */
-    bool cost_is_flat;         /* for tests: do not learn the cost, draft always */
+    bool led;                  /* a thread is making the next step */
+    bool drafts;               /* copies are drafted */
+    cost_curve cost;           /* of a decode */
 } embedded;
 
 /* One generation, on the stack of the calling thread. While the call is in the list, the thread

@@ -410,7 +410,7 @@ static bool step(embedded *e, call *leader)
         llama_synchronize(e->ctx);
         double ms = clock_ms() - start;
         pthread_mutex_lock(&e->lock);
-        if (rc == 0 && !e->cost_is_flat)
+        if (rc == 0)
             cost_add(&e->cost, (size_t)e->batch.n_tokens, ms);
         if (rc != 1 || (!drafts && !step_make_room(e)))
             break;
