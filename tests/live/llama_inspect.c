@@ -19,12 +19,14 @@ bool llama_inspect_is_control(backend *self, int32_t token)
 
 s2a_status llama_inspect_text(backend *self, const token_list *tokens, buf *out)
 {
-    const embedded *e = (const embedded *)self;
     utf8_stream stream = { .need = 0 };
     for (size_t i = 0; i < tokens->count; i++) {
-        s2a_status status = token_bytes(e, tokens->items[i], &stream, out, true);
-        if (status != S2A_OK)
-            return status;
+        char piece[256]; /* of a real model's tokens, and all special ones' names */
+        int32_t n = llama_token_to_piece(((const embedded *)self)->vocab, tokens->items[i], piece,
+                                         sizeof piece, 0, true);
+        if (n < 0)
+            return S2A_LIMIT;
+        utf8_stream_add(&stream, piece, (size_t)n, out);
     }
     utf8_stream_end(&stream, out);
     return out->status;
