@@ -1,6 +1,6 @@
-/* A request's body: any bytes are read or refused by an error of one line; what is read, changed and
- * written is JSON again, without what is ours in it. The first byte chooses the field X-S2A and the
- * path; after 0xFF comes the text that is put in place. */
+/* A request's body: any bytes are read or refused by an error of one line; what is read, changed
+ * and written is JSON again, without what is ours in it. The first byte chooses the field X-S2A and
+ * the path; after 0xFF comes the text that is put in place. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +82,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_targets(&q, &parts[1]);
         check_left(&q);
     } else {
-        if ((status != S2A_INPUT && status != S2A_LIMIT) || !err.message[0] || strpbrk(err.message, "\r\n"))
+        if ((status != S2A_INPUT && status != S2A_LIMIT) || !err.message[0] ||
+            strpbrk(err.message, "\r\n"))
             abort();
     }
     chat_free(&q);

@@ -1,4 +1,5 @@
-/* The readers of s2a eval over any bytes; the first byte names the task. Pieces index their prompts. */
+/* The readers of s2a eval over any bytes; the first byte names the task. Pieces index their
+ * prompts. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,8 +33,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    eval_data_options options = { .task = (eval_task)(data[0] % EVAL_TASK_COUNT), .path = path,
-                                  .limit = data[0] / 16, .k = { 1, 3 }, .k_count = 2,
+    eval_data_options options = { .task = (eval_task)(data[0] % EVAL_TASK_COUNT),
+                                  .path = path,
+                                  .limit = data[0] / 16,
+                                  .k = { 1, 3 },
+                                  .k_count = 2,
                                   .refuse = (data[0] & 8) != 0 };
     eval_data out;
     if (eval_data_read(&options, &out, NULL) == S2A_OK)

@@ -20,7 +20,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (const char *p = id; *p; p++)
         if (*p <= ' ' || *p > '~' || *p == '"' || *p == '\\')
             abort();
-    http_field fields[3] = { { (char *)"Connection", text }, { text, text }, { (char *)"X", text } };
+    http_field fields[3] = { { (char *)"Connection", text },
+                             { text, text },
+                             { (char *)"X", text } };
     http_field out[3];
     if (headers_forward(fields, 3, false, out, 3) > 3 || headers_back(fields, 3, out, 3) > 3)
         abort();

@@ -1,5 +1,5 @@
-/* A head's file of any bytes: refused in one line, or all of it is numbers, and it is written as one that reads the
- * same. */
+/* A head's file of any bytes: refused in one line, or all of it is numbers, and it is written as
+ * one that reads the same. */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,7 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(const judge_head *h)
 {
-    if (h->width == 0 || h->layer_count == 0 || h->layer_count > HEAD_LAYERS_MAX || strpbrk(h->model, "\n"))
+    if (h->width == 0 || h->layer_count == 0 || h->layer_count > HEAD_LAYERS_MAX ||
+        strpbrk(h->model, "\n"))
         abort();
     for (size_t i = 1; i < h->layer_count; i++)
         if (h->layers[i] <= h->layers[i - 1])
@@ -23,7 +24,8 @@ static void check(const judge_head *h)
     for (size_t i = 0; i < HEAD_FORMS * HEAD_UNITS_MAX; i++) {
         const head_unit *u = &h->units[i / HEAD_UNITS_MAX][i % HEAD_UNITS_MAX];
         bool used = i % HEAD_UNITS_MAX < h->unit_count[i / HEAD_UNITS_MAX];
-        if (!isfinite(u->offset) || !isfinite(u->scale) || (used && !(isfinite(u->mix[0]) && isfinite(u->mix[1]) && isfinite(u->mix[2]))))
+        if (!isfinite(u->offset) || !isfinite(u->scale) ||
+            (used && !(isfinite(u->mix[0]) && isfinite(u->mix[1]) && isfinite(u->mix[2]))))
             abort();
     }
     const head_thresholds *t = &h->thresholds;
@@ -47,7 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     s2a_error err = { .status = S2A_OK };
     s2a_status status = head_read("f", (const char *)data, size, &h, &err);
     if (status != S2A_OK) {
-        if (h || status != S2A_INPUT || status != err.status || !err.message[0] || strchr(err.message, '\n'))
+        if (h || status != S2A_INPUT || status != err.status || !err.message[0] ||
+            strchr(err.message, '\n'))
             abort();
         return 0;
     }
@@ -64,7 +67,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (head_read("f", bytes.data, bytes.len, &again, NULL) != S2A_OK)
             abort();
         check(again);
-        if (again->weights_id != h->weights_id || again->width != h->width || again->layer_count != h->layer_count)
+        if (again->weights_id != h->weights_id || again->width != h->width ||
+            again->layer_count != h->layer_count)
             abort();
         head_free(again);
     }

@@ -1,6 +1,6 @@
-/* Bytes on a connection of s2a serve: whatever they are, an answer is HTTP or there is none, and the
- * server goes on. Slow as fuzzing goes: each input is a connection. libFuzzer's alarm for -timeout
- * restarts no call, so that every one that may wait is tried again. */
+/* Bytes on a connection of s2a serve: whatever they are, an answer is HTTP or there is none, and
+ * the server goes on. Slow as fuzzing goes: each input is a connection. libFuzzer's alarm for
+ * -timeout restarts no call, so that every one that may wait is tried again. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -51,8 +51,7 @@ static int connect_to(int port)
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int s = socket(AF_INET, SOCK_STREAM, 0);
     /* Linux waits for the same connection when called again. */
-    if (s < 0 ||
-        TEMP_FAILURE_RETRY(connect(s, (struct sockaddr *)&address, sizeof address)) != 0)
+    if (s < 0 || TEMP_FAILURE_RETRY(connect(s, (struct sockaddr *)&address, sizeof address)) != 0)
         abort();
     return s;
 }
@@ -91,7 +90,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     setsockopt(s, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 }, sizeof(struct linger));
     close(s);
     if (++runs % 64 == 0) { /* it is still there */
-        static const char health[] = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        static const char health[] =
+            "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         s = connect_to(port);
         send(s, health, sizeof health - 1, MSG_NOSIGNAL);
         if (receive(s, text, 12, 10000) < 12 || memcmp(text, "HTTP/1.1 200", 12) != 0)

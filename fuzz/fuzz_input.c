@@ -38,8 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (input_from_json(line, request, &again) != first)
         abort();
     if (first != S2A_OK) {
-        if (first != err.status || (first != S2A_INPUT && first != S2A_ARGUMENT &&
-                                    first != S2A_LIMIT))
+        if (first != err.status ||
+            (first != S2A_INPUT && first != S2A_ARGUMENT && first != S2A_LIMIT))
             abort();
         check_error(&err, (size_t)-2);
     }

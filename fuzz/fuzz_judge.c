@@ -33,8 +33,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     check(a.removed, a.removed_count, x_len);
     check(a.added, a.added_count, y_len);
-    guard_input in = { .x = x, .x_len = x_len, .y = y, .y_len = y_len, .question = regions[0],
-                       .question_required = true, .question_words = a.region_words[0],
+    guard_input in = { .x = x,
+                       .x_len = x_len,
+                       .y = y,
+                       .y_len = y_len,
+                       .question = regions[0],
+                       .question_required = true,
+                       .question_words = a.region_words[0],
                        .question_matched = a.region_matched[0] };
     s2a_fallback reason;
     char detail[200];

@@ -1,6 +1,7 @@
-/* Mode select over any text and any figures: units still join, each sentence is read once and is the text's own
- * bytes, what is asked or protected stays, x' is made of the text's bytes in their order. Parts: figures (a byte
- * each), what is protected, a question that is given apart, the text. */
+/* Mode select over any text and any figures: units still join, each sentence is read once and is
+ * the text's own bytes, what is asked or protected stays, x' is made of the text's bytes in their
+ * order. Parts: figures (a byte each), what is protected, a question that is given apart, the text.
+ */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -18,14 +19,14 @@ static const select_input *now; /* what is read */
 static size_t read_to;          /* bytes of its text before which all was read */
 
 static s2a_status read_any(backend *self, const backend_message *messages, size_t count,
-                           const backend_piece *pieces, size_t piece_count, const backend_head *head,
-                           const backend_params *params, double *told, float *states, backend_usage *usage,
-                           s2a_error *err)
+                           const backend_piece *pieces, size_t piece_count,
+                           const backend_head *head, const backend_params *params, double *told,
+                           float *states, backend_usage *usage, s2a_error *err)
 {
     (void)self, (void)params, (void)err;
     *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
-    if (count < 2 || count > 4 || piece_count < 2 || states || strcmp(messages[count - 1].role, "user") != 0 ||
-        messages[count - 1].len == 0)
+    if (count < 2 || count > 4 || piece_count < 2 || states ||
+        strcmp(messages[count - 1].role, "user") != 0 || messages[count - 1].len == 0)
         abort();
     const char *at = pieces[1].text;
     if (at < now->text + read_to || pieces[0].wanted || !pieces[piece_count - 1].wanted)
@@ -36,7 +37,8 @@ static s2a_status read_any(backend *self, const backend_message *messages, size_
         at += pieces[i].len;
         for (size_t r = 0; pieces[i].wanted && r < head->row_count; r++) {
             size_t from = (size_t)(at - now->text) + r;
-            *told++ = figures.len > 0 ? (double)(signed char)figures.text[from % figures.len] / 8 : 0;
+            *told++ =
+                figures.len > 0 ? (double)(signed char)figures.text[from % figures.len] / 8 : 0;
         }
     }
     read_to = (size_t)(at - now->text);
@@ -55,10 +57,12 @@ static backend_capabilities capabilities(const backend *self)
     return (backend_capabilities){ .can_read = true, .counts_tokens = true };
 }
 
-static const backend_vtable vtable = { .read = read_any, .count_tokens = count_tokens,
+static const backend_vtable vtable = { .read = read_any,
+                                       .count_tokens = count_tokens,
                                        .capabilities = capabilities };
 
-/* Every kept unit stands in x', in order, and nothing else does, white space aside, which is the text's too. */
+/* Every kept unit stands in x', in order, and nothing else does, white space aside, which is the
+ * text's too. */
 static void check_text(const select_input *in, const select_unit *units, const select_text *y)
 {
     size_t k = 0, letters = 0, at = 0;
@@ -79,10 +83,12 @@ static void check_text(const select_input *in, const select_unit *units, const s
     k = 0;
     for (size_t b = 0; b < end && k < y->text.len; b++)
         k += in->text[b] == y->text.data[k];
-    if (k < y->text.len || y->context.end > y->question.start || y->question.end > y->text.len || letters > end)
+    if (k < y->text.len || y->context.end > y->question.start || y->question.end > y->text.len ||
+        letters > end)
         abort();
     for (size_t i = 0; i < y->removed_count; i++) {
-        if (y->removed[i].start < at || y->removed[i].end <= y->removed[i].start || y->removed[i].end > end)
+        if (y->removed[i].start < at || y->removed[i].end <= y->removed[i].start ||
+            y->removed[i].end > end)
             abort();
         at = y->removed[i].end;
     }
@@ -107,7 +113,8 @@ static void run(select_input *in, size_t len)
     for (size_t i = 0; i < in->count; i++) {
         const select_unit *u = &units[i];
         any |= u->kept;
-        if (!isfinite(u->score) || (!u->kept && (!u->judged || u->asked || u->question || u->whole)) ||
+        if (!isfinite(u->score) ||
+            (!u->kept && (!u->judged || u->asked || u->question || u->whole)) ||
             (u->judged && (u->question || u->whole)) || !u->label)
             abort();
         for (size_t k = 0; k < in->protect_count; k++)
@@ -124,11 +131,12 @@ static void run(select_input *in, size_t len)
 }
 
 /* The units of a text whose question begins at a byte; what is cut finer still joins. */
-static void units_of(const char *text, size_t len, size_t question, s2a_preset preset, segment_unit **units,
-                     size_t *count)
+static void units_of(const char *text, size_t len, size_t question, s2a_preset preset,
+                     segment_unit **units, size_t *count)
 {
     size_t at = 0;
-    if (segment_apart(text, len, question < len ? question : 0, NULL, units, count, NULL) != S2A_OK ||
+    if (segment_apart(text, len, question < len ? question : 0, NULL, units, count, NULL) !=
+            S2A_OK ||
         select_refine(preset, text, units, count, NULL) != S2A_OK)
         abort();
     for (size_t i = 0; i < *count; at = (*units)[i++].end) {
@@ -161,18 +169,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t question = apart ? text.len : SIZE_MAX;
     buf_add(&text, parts[2].text, apart ? parts[2].len : 0);
     s2a_span protect = { 0 };
-    const char *found = parts[1].len > 0 ? memmem(text.data, text.len, parts[1].text, parts[1].len) : NULL;
+    const char *found =
+        parts[1].len > 0 ? memmem(text.data, text.len, parts[1].text, parts[1].len) : NULL;
     if (found)
-        protect = (s2a_span){ (size_t)(found - text.data), (size_t)(found - text.data) + parts[1].len };
+        protect =
+            (s2a_span){ (size_t)(found - text.data), (size_t)(found - text.data) + parts[1].len };
     segment_unit *units = NULL;
     size_t count = 0;
     s2a_preset preset = presets[size % 4];
     units_of(text.data, text.len, question, preset, &units, &count);
     backend b = { &vtable };
-    backend_message before[] = { { "system", parts[1].text, parts[1].len }, { "user", parts[0].text, parts[0].len } };
-    select_input in = { .backend = &b, .head = &head, .text = text.data, .units = units, .count = count,
-                        .question_start = question, .preset = preset, .threshold = NAN,
-                        .protect = &protect, .protect_count = found ? 1 : 0 };
+    backend_message before[] = { { "system", parts[1].text, parts[1].len },
+                                 { "user", parts[0].text, parts[0].len } };
+    select_input in = { .backend = &b,
+                        .head = &head,
+                        .text = text.data,
+                        .units = units,
+                        .count = count,
+                        .question_start = question,
+                        .preset = preset,
+                        .threshold = NAN,
+                        .protect = &protect,
+                        .protect_count = found ? 1 : 0 };
     run(&in, text.len);
     in.before = before;
     in.before_count = 2;

@@ -70,8 +70,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2)
         return 0;
     check_text((const char *)data + 2, size - 2);
-    fake_model fake = { .trims = data[0] & 1, .marks = data[0] & 2, .bos = data[0] & 4,
-                        .no_system = data[0] & 8 };
+    fake_model fake = {
+        .trims = data[0] & 1, .marks = data[0] & 2, .bos = data[0] & 4, .no_system = data[0] & 8
+    };
     chat_model model = fake_chat_model(&fake);
     part parts[TURNS];
     backend_message messages[TURNS];

@@ -5,8 +5,9 @@
  *
  * An s2a_engine is a loaded model behind a backend; it is thread-safe and meant to be shared.
  * An s2a_request is built by setters and owned by one thread at a time. An s2a_result is
- * read-only, except to s2a_answer_from. The receiver of an object frees it, once, with its _free or _close function; every
- * such function accepts NULL. Strings that an object returns live as long as the object.
+ * read-only, except to s2a_answer_from. The receiver of an object frees it, once, with its _free or
+ * _close function; every such function accepts NULL. Strings that an object returns live as long as
+ * the object.
  *
  * Text is UTF-8 with an explicit length in bytes; it may contain NUL, and every returned string
  * is NUL-terminated as well. Spans are [start, end) in bytes. The library never prints, exits or
@@ -40,20 +41,20 @@ S2A_API const char *s2a_version(void);
 /* ---- status and error ------------------------------------------------------------------- */
 
 /* name, text. Append-only: the numbers are part of the ABI. */
-#define S2A_STATUS_MAP(X)                                                                        \
-    X(OK, "ok")                                                                                  \
-    X(NOMEM, "out of memory")                                                                    \
-    X(ARGUMENT, "invalid argument")                                                              \
-    X(INPUT, "invalid input text")                                                               \
-    X(LIMIT, "a limit was passed")                                                               \
-    X(IO, "input or output failed")                                                              \
-    X(PROMPT, "invalid prompt file")                                                             \
-    X(MODEL, "model not usable")                                                                 \
-    X(BACKEND, "backend failed")                                                                 \
-    X(UNAVAILABLE, "backend not available")                                                      \
-    X(UNSUPPORTED, "not supported by this backend")                                              \
-    X(TIMEOUT, "timed out")                                                                      \
-    X(CANCELLED, "cancelled")                                                                    \
+#define S2A_STATUS_MAP(X)                           \
+    X(OK, "ok")                                     \
+    X(NOMEM, "out of memory")                       \
+    X(ARGUMENT, "invalid argument")                 \
+    X(INPUT, "invalid input text")                  \
+    X(LIMIT, "a limit was passed")                  \
+    X(IO, "input or output failed")                 \
+    X(PROMPT, "invalid prompt file")                \
+    X(MODEL, "model not usable")                    \
+    X(BACKEND, "backend failed")                    \
+    X(UNAVAILABLE, "backend not available")         \
+    X(UNSUPPORTED, "not supported by this backend") \
+    X(TIMEOUT, "timed out")                         \
+    X(CANCELLED, "cancelled")                       \
     X(INTERNAL, "internal error")
 
 typedef enum s2a_status {
@@ -99,8 +100,8 @@ typedef struct s2a_engine_options {
     void (*log)(void *ctx, int level, const char *line); /* level 0 error .. 3 debug; NULL = off.
                                                             Called from any thread */
     void *log_ctx;
-    const char *head; /* llama: file of the model's head for mode select, from s2a calibrate;
-                         NULL = the built-in head of this model, if there is one */
+    const char *head;      /* llama: file of the model's head for mode select, from s2a calibrate;
+                              NULL = the built-in head of this model, if there is one */
     const char *cache_dir; /* llama: an existing directory of the user for a small file with the
                               best thread count; NULL = none */
     const char *step1_cache_dir; /* any backend: an existing private directory of the user that
@@ -174,16 +175,16 @@ typedef enum s2a_mode {
  * orders (prompt injection). It lowers the risk and is no guarantee.
  * single, keep-original and not-instructed: variants of rewrite mode. plain, instructed and
  * instructed-math: baselines without step 1. docs/rewrite.md says which figure each preset is. */
-#define S2A_PRESET_MAP(X)                                                                        \
-    X(AUTO, "auto")                                                                              \
-    X(OPINION, "opinion")                                                                        \
-    X(RELEVANCE, "relevance")                                                                    \
-    X(SINGLE, "single")                                                                          \
-    X(KEEP_ORIGINAL, "keep-original")                                                            \
-    X(NOT_INSTRUCTED, "not-instructed")                                                          \
-    X(PLAIN, "plain")                                                                            \
-    X(INSTRUCTED, "instructed")                                                                  \
-    X(INSTRUCTED_MATH, "instructed-math")                                                        \
+#define S2A_PRESET_MAP(X)                 \
+    X(AUTO, "auto")                       \
+    X(OPINION, "opinion")                 \
+    X(RELEVANCE, "relevance")             \
+    X(SINGLE, "single")                   \
+    X(KEEP_ORIGINAL, "keep-original")     \
+    X(NOT_INSTRUCTED, "not-instructed")   \
+    X(PLAIN, "plain")                     \
+    X(INSTRUCTED, "instructed")           \
+    X(INSTRUCTED_MATH, "instructed-math") \
     X(UNTRUSTED, "untrusted")
 
 typedef enum s2a_preset {
@@ -243,8 +244,8 @@ S2A_API s2a_status s2a_request_protect_lines(s2a_request *request, size_t first,
 /* Removes all protected texts and lines, for another prompt in the same request. */
 S2A_API void s2a_request_unprotect(s2a_request *request);
 /* temperature 0 is greedy. S2A_ARGUMENT unless 0 <= temperature <= 5 and 0 < top_p <= 1. */
-S2A_API s2a_status s2a_request_set_sampling(s2a_request *request, double temperature,
-                                            double top_p, uint32_t seed, s2a_error *err);
+S2A_API s2a_status s2a_request_set_sampling(s2a_request *request, double temperature, double top_p,
+                                            uint32_t seed, s2a_error *err);
 /* Most tokens of the answer, 1 or more. Step 1 has another limit, which fits a whole copy of x. */
 S2A_API void s2a_request_set_max_tokens(s2a_request *request, uint32_t max_tokens);
 S2A_API void s2a_request_set_on_token(s2a_request *request, s2a_token_fn fn, void *ctx);
@@ -260,16 +261,16 @@ S2A_API void s2a_request_set_cancel(s2a_request *request, s2a_cancel *cancel);
 typedef struct s2a_result s2a_result;
 
 /* Why step 1 could not be trusted, so that step 2 got the original prompt. */
-#define S2A_FALLBACK_MAP(X)                                                                      \
-    X(NONE, "none")                                                                              \
-    X(NO_QUESTION, "no_question")   /* x' has no question, or one that is not from x */          \
-    X(EMPTY, "empty")               /* the model wrote nothing */                                \
-    X(CUT_OFF, "cut_off")           /* generation hit its token limit */                         \
-    X(NEW_NUMBER, "new_number")     /* x' has a number that x lacks */                           \
-    X(NEW_QUOTE, "new_quote")       /* x' has a quoted string that x lacks */                    \
-    X(NEW_CODE, "new_code")         /* x' has code that x lacks */                               \
-    X(TOO_LONG, "too_long")         /* x' is much longer than x: docs/rewrite.md */              \
-    X(REFUSAL, "refusal")           /* the model declined instead of rewriting */                \
+#define S2A_FALLBACK_MAP(X)                                                             \
+    X(NONE, "none")                                                                     \
+    X(NO_QUESTION, "no_question")   /* x' has no question, or one that is not from x */ \
+    X(EMPTY, "empty")               /* the model wrote nothing */                       \
+    X(CUT_OFF, "cut_off")           /* generation hit its token limit */                \
+    X(NEW_NUMBER, "new_number")     /* x' has a number that x lacks */                  \
+    X(NEW_QUOTE, "new_quote")       /* x' has a quoted string that x lacks */           \
+    X(NEW_CODE, "new_code")         /* x' has code that x lacks */                      \
+    X(TOO_LONG, "too_long")         /* x' is much longer than x: docs/rewrite.md */     \
+    X(REFUSAL, "refusal")           /* the model declined instead of rewriting */       \
     X(STEP1_FAILED, "step1_failed") /* the backend failed in step 1; see the detail */
 
 typedef enum s2a_fallback {
@@ -336,10 +337,10 @@ S2A_API size_t s2a_result_added_count(const s2a_result *result);
 S2A_API s2a_span s2a_result_added(const s2a_result *result, size_t index);
 /* Select: the user's earlier messages from which text was removed, in order; docs/select.md. */
 typedef struct s2a_turn {
-    size_t index;                        /* of the message in the request, from 0 */
-    const char *input, *rewritten;       /* the original text, and the text for step 2 */
+    size_t index;                  /* of the message in the request, from 0 */
+    const char *input, *rewritten; /* the original text, and the text for step 2 */
     size_t input_len, rewritten_len;
-    const s2a_span *removed;             /* spans of input, in order, not touching */
+    const s2a_span *removed; /* spans of input, in order, not touching */
     size_t removed_count;
 } s2a_turn;
 S2A_API size_t s2a_result_turn_count(const s2a_result *result);
@@ -362,12 +363,12 @@ S2A_API s2a_status s2a_attend(s2a_engine *engine, const s2a_request *request, s2
 S2A_API s2a_status s2a_answer(s2a_engine *engine, const s2a_request *request, s2a_result **out,
                               s2a_error *err);
 
-/* Step 2 alone: answers from what s2a_attend found, by this engine or another one. request is that of
- * step 1, or one with the same messages; its sampling, tokens of answer, callback, id and cancel handle
- * count, its mode and preset no more. The result gets the answer, in place of one that it has, and
- * nobody else may use it meanwhile. On failure it has no answer; all else stays, and it may be tried
- * again. Errors: S2A_ARGUMENT (an earlier message of which something went is another one), those of
- * the backend, S2A_TIMEOUT, S2A_CANCELLED, S2A_NOMEM. */
+/* Step 2 alone: answers from what s2a_attend found, by this engine or another one. request is that
+ * of step 1, or one with the same messages; its sampling, tokens of answer, callback, id and cancel
+ * handle count, its mode and preset no more. The result gets the answer, in place of one that it
+ * has, and nobody else may use it meanwhile. On failure it has no answer; all else stays, and it
+ * may be tried again. Errors: S2A_ARGUMENT (an earlier message of which something went is another
+ * one), those of the backend, S2A_TIMEOUT, S2A_CANCELLED, S2A_NOMEM. */
 S2A_API s2a_status s2a_answer_from(s2a_engine *engine, const s2a_request *request,
                                    s2a_result *result, s2a_error *err);
 
@@ -398,16 +399,16 @@ typedef void (*s2a_progress_fn)(void *ctx, size_t done, size_t count, double lef
  * prompts, or too few kinds), S2A_CANCELLED, those of the backend, S2A_NOMEM. On failure *out is
  * NULL. */
 S2A_API s2a_status s2a_calibrate(s2a_engine *engine, const char *labelled, size_t len,
-                                 const s2a_cancel *cancel, s2a_progress_fn progress, void *progress_ctx,
-                                 s2a_calibration **out, s2a_error *err);
+                                 const s2a_cancel *cancel, s2a_progress_fn progress,
+                                 void *progress_ctx, s2a_calibration **out, s2a_error *err);
 
 /* From and to the bytes of a file for s2a_engine_options.head. where is the name of the data in
  * messages. The caller frees *data with free(). S2A_INPUT (not a head), S2A_NOMEM. A calibration
  * that was read has an empty report. */
 S2A_API s2a_status s2a_calibration_read(const char *where, const char *data, size_t len,
                                         s2a_calibration **out, s2a_error *err);
-S2A_API s2a_status s2a_calibration_write(const s2a_calibration *calibration, char **data, size_t *len,
-                                         s2a_error *err);
+S2A_API s2a_status s2a_calibration_write(const s2a_calibration *calibration, char **data,
+                                         size_t *len, s2a_error *err);
 
 S2A_API const char *s2a_calibration_model(const s2a_calibration *calibration);
 /* Log-odds below which a sentence is removed; NaN for presets that do not judge. */

@@ -54,9 +54,8 @@ static const option_row rows[] = {
     { "concurrency", 0, IN_BENCH, "measurement", "LIST",
       OPTION_IN(LIST, bench_command, concurrency), .low = 1, .high = BENCH_CONCURRENCY_MAX,
       .help = "requests at once, at the first length (default 1,4,8; with --quick 1,8)" },
-    { "repeat", 0, IN_BENCH, "measurement", "N",
-      OPTION_IN(INTEGER, bench_command, run.repetitions), .low = 1, .high = 1000,
-      .help = "runs of each (default 5; with --quick 3)" },
+    { "repeat", 0, IN_BENCH, "measurement", "N", OPTION_IN(INTEGER, bench_command, run.repetitions),
+      .low = 1, .high = 1000, .help = "runs of each (default 5; with --quick 3)" },
     { "minutes", 0, IN_BENCH, "measurement", "X", OPTION_IN(REAL, bench_command, run.minutes),
       .above = true, .high = 100000,
       .help = "stop starting new runs after X minutes (default: no limit; with --quick 14)",
@@ -89,9 +88,10 @@ const option_command command_bench = {
     .bit = IN_BENCH,
     .summary = "measure it against llama-server",
     .usage = "s2a bench [options]",
-    .about = "Measures select and rewrite against two calls to llama-server with the paper's prompt,\n"
-             "plain and with its speculation, and against one plain call: same model file, prompts\n"
-             "and threads, in turns. Prints a verdict on each goal (docs/bench.md).",
+    .about =
+        "Measures select and rewrite against two calls to llama-server with the paper's prompt,\n"
+        "plain and with its speculation, and against one plain call: same model file, prompts\n"
+        "and threads, in turns. Prints a verdict on each goal (docs/bench.md).",
     .end = "examples:\n"
            "  s2a bench --quick\n"
            "  s2a bench --out bench --json > bench.json\n"
@@ -168,7 +168,7 @@ static bool built_server(char *path, size_t size)
 {
     const char *cache = getenv("S2A_CACHE"), *xdg = getenv("XDG_CACHE_HOME");
     const char *home = getenv("HOME");
-    int n = cache && *cache     ? snprintf(path, size, "%s", cache)
+    int n = cache && *cache      ? snprintf(path, size, "%s", cache)
             : xdg && *xdg == '/' ? snprintf(path, size, "%s/s2a", xdg)
                                  : snprintf(path, size, "%s/.cache/s2a", home ? home : "");
     if (n < 0 || (size_t)n >= size)
@@ -287,9 +287,12 @@ static s2a_status measure(bench_command *c, bench_report *report, s2a_error *err
         return error_set(err, S2A_IO, "/proc/self/exe: %s; is /proc there?", strerror(errno));
     program[n] = '\0';
     c->run.program = program;
-    c->run.engine = (bench_engine){ .backend = set->backend, .model = set->model,
-                                    .ctx_tokens = set->ctx, .threads = set->threads,
-                                    .gpu_layers = set->gpu_layers, .kernels = set->kernels,
+    c->run.engine = (bench_engine){ .backend = set->backend,
+                                    .model = set->model,
+                                    .ctx_tokens = set->ctx,
+                                    .threads = set->threads,
+                                    .gpu_layers = set->gpu_layers,
+                                    .kernels = set->kernels,
                                     .timeout_ms = (uint32_t)ceil(set->timeout_s * 1e3) };
     c->run.max_tokens = set->max_tokens;
     c->run.seed = set->seed;

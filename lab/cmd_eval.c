@@ -27,7 +27,7 @@
 _Static_assert(OPTION_LIST_MAX <= EVAL_K_MAX, "--k");
 
 typedef struct eval_options {
-    options base; /* settings, json, quiet, verbose, help */
+    options base;     /* settings, json, quiet, verbose, help */
     const char *what; /* a task's name, or "report" */
     eval_data_options data;
     option_numbers k;
@@ -85,11 +85,11 @@ static const option_row rows[] = {
       .help = "the ways to answer, by commas; the default depends on the task (docs/eval.md)" },
     { "limit", 0, IN_EVAL, "experiment", "N", OPTION_IN(INTEGER, eval_options, data.limit),
       .low = 1, .high = 100000000, .help = "a fixed pseudo-random subset of N items" },
-    { "seeds", 0, IN_EVAL, "experiment", "N", OPTION_IN(INTEGER, eval_options, run.seeds),
-      .low = 1, .high = 1000, .fallback = "1",
+    { "seeds", 0, IN_EVAL, "experiment", "N", OPTION_IN(INTEGER, eval_options, run.seeds), .low = 1,
+      .high = 1000, .fallback = "1",
       .help = "each item N times, with --seed and those that follow" },
-    { "k", 0, IN_EVAL, "experiment", "LIST", OPTION_IN(LIST, eval_options, k), .low = 1,
-      .high = 64, .fallback = "1,2,4,8", .help = "math: numbers of distractors, by commas" },
+    { "k", 0, IN_EVAL, "experiment", "LIST", OPTION_IN(LIST, eval_options, k), .low = 1, .high = 64,
+      .fallback = "1,2,4,8", .help = "math: numbers of distractors, by commas" },
     { "bad-rows", 0, IN_EVAL, "experiment", NULL, OPTION_IN(CHOICE, eval_options, bad_rows),
       .choices = "skip|refuse", .fallback = "skip",
       .help = "leave bad rows out, each of which is reported, or end with an error" },
@@ -107,17 +107,17 @@ static const option_row rows[] = {
       .help = "items at a time" },
     { "store", 0, IN_EVAL, "results", "FILE", OPTION_IN(OWN, eval_options, base),
       .take = store_read,
-      .help = "the SQLite file that results go to as they come (default " STORE_DEFAULT "); the same "
-              "command goes on where it was stopped; report reads several" },
+      .help =
+          "the SQLite file that results go to as they come (default " STORE_DEFAULT "); the same "
+          "command goes on where it was stopped; report reads several" },
     { "json", 0, IN_EVAL, "results", NULL, OPTION_IN(FLAG, eval_options, base.json),
       .help = "print one object with figures and items in place of the table" },
     { "out", 0, IN_EVAL, "results", "DIR", OPTION_IN(TEXT, eval_options, out),
       .help = "report: the directory of index.html, CSV, Markdown, SVG and PNG" },
     { "command", 0, IN_EVAL, "results", "TEXT", OPTION_IN(TEXT, eval_options, command),
       .help = "report: how the results were made, shown at the top" },
-    { "max-tokens", 0, IN_EVAL, "sampling", "N",
-      OPTION_SETTING("max_tokens", INTEGER, max_tokens), .low = 1, .high = 16777216,
-      .fallback = "512", .help = "end an answer after N tokens" },
+    { "max-tokens", 0, IN_EVAL, "sampling", "N", OPTION_SETTING("max_tokens", INTEGER, max_tokens),
+      .low = 1, .high = 16777216, .fallback = "512", .help = "end an answer after N tokens" },
 };
 
 const option_command command_eval = {
@@ -127,12 +127,13 @@ const option_command command_eval = {
     .summary = "run the experiments of the paper",
     .usage = "s2a eval TASK [options]\n"
              "       s2a eval report --out DIR [--store FILE]...",
-    .about = "Runs an experiment: the same items answered in several ways (arms).\n"
-             "\n"
-             "tasks: of the paper     qa, argument, math, math-hard, rag, clean\n"
-             "       what step 1 does ordinary (nothing is to go), prune (passages and questions),\n"
-             "                        injection (orders in untrusted text), labelled (data/labelled)\n"
-             "       docs/eval.md says what each reads and counts",
+    .about =
+        "Runs an experiment: the same items answered in several ways (arms).\n"
+        "\n"
+        "tasks: of the paper     qa, argument, math, math-hard, rag, clean\n"
+        "       what step 1 does ordinary (nothing is to go), prune (passages and questions),\n"
+        "                        injection (orders in untrusted text), labelled (data/labelled)\n"
+        "       docs/eval.md says what each reads and counts",
     .end = "examples:\n"
            "  s2a eval qa --arms plain,oracle,rewrite --limit 30 --temperature 0\n"
            "  s2a eval math --data gsm8k.jsonl --k 1,4 --store math.sqlite --json > math.json\n"
@@ -144,9 +145,10 @@ const option_command command_eval = {
 static s2a_status words_take(eval_options *o, int argc, char **argv, s2a_error *err)
 {
     if (optind >= argc)
-        return error_set(err, S2A_ARGUMENT, "eval: no task; give qa, argument, math, math-hard, rag, "
-                                            "clean, injection, ordinary, prune, labelled or report (see "
-                                            "s2a eval --help)");
+        return error_set(err, S2A_ARGUMENT,
+                         "eval: no task; give qa, argument, math, math-hard, rag, "
+                         "clean, injection, ordinary, prune, labelled or report (see "
+                         "s2a eval --help)");
     if (argc - optind > 1)
         return error_set(err, S2A_ARGUMENT, "eval: \"%.40s\" is one word too many; give one task",
                          argv[optind + 1]);
@@ -157,9 +159,10 @@ static s2a_status words_take(eval_options *o, int argc, char **argv, s2a_error *
         return S2A_OK;
     }
     if (!eval_task_from_name(o->what, &o->data.task))
-        return error_set(err, S2A_ARGUMENT, "eval: \"%.40s\" is no task; give qa, argument, math, "
-                                            "math-hard, rag, clean, injection, ordinary, prune, "
-                                            "labelled or report",
+        return error_set(err, S2A_ARGUMENT,
+                         "eval: \"%.40s\" is no task; give qa, argument, math, "
+                         "math-hard, rag, clean, injection, ordinary, prune, "
+                         "labelled or report",
                          o->what);
     if (o->store_count > 1)
         return error_set(err, S2A_ARGUMENT, "--store: given twice; only eval report reads several");
@@ -206,8 +209,8 @@ static s2a_status model_hash(const settings *set, const char *engine_model, char
         buf name;
         buf_init(&name, 65536);
         buf_addf(&name, "%s %s", set->url, engine_model);
-        s2a_status status = name.status == S2A_OK ? sha256_bytes(name.data, name.len, hex, err)
-                                                  : error_nomem(err);
+        s2a_status status =
+            name.status == S2A_OK ? sha256_bytes(name.data, name.len, hex, err) : error_nomem(err);
         buf_free(&name);
         return status;
     }
@@ -249,7 +252,8 @@ static void on_record(void *ctx, const eval_record *r, size_t done, size_t total
                                    (double)t->right[i] / (double)t->n[i]);
     }
     if (t->fresh > 1) {
-        double left = (clock_ms() - t->started_ms) / (double)(t->fresh - 1) * (double)(total - done);
+        double left =
+            (clock_ms() - t->started_ms) / (double)(t->fresh - 1) * (double)(total - done);
         int s = (int)(left / 1e3);
         snprintf(eta, sizeof eta, s >= 3600 ? ", %d h %02d min left" : ", %d min %02d s left",
                  s >= 3600 ? s / 3600 : s / 60, s >= 3600 ? s / 60 % 60 : s % 60);
@@ -282,7 +286,7 @@ static void share_cell(eval_share s)
 
 typedef enum table_kind {
     TABLE_ANSWERS,
-    TABLE_RATED,     /* arguments */
+    TABLE_RATED, /* arguments */
     TABLE_INJECTION,
     TABLE_TALLIES, /* ordinary, prune, labelled */
 } table_kind;
@@ -390,7 +394,8 @@ static void table_print(const eval_run *run, const eval_summary *s)
     else
         printf(" %9s %12s %9s %9s %9s", "accuracy", "95 %", "gap", "p", "follows");
     if (kind != TABLE_TALLIES)
-        printf(" %9s %9s %9s %9s %9s %6s\n", "dropped", "kept", "tokens 1", "ms 1", "ms 2", "fell b.");
+        printf(" %9s %9s %9s %9s %9s %6s\n", "dropped", "kept", "tokens 1", "ms 1", "ms 2",
+               "fell b.");
     const char *group = NULL;
     for (size_t i = 0; i < s->count; i++) {
         const eval_figure *f = &s->figures[i];
@@ -403,11 +408,12 @@ static void table_print(const eval_run *run, const eval_summary *s)
 
 /* ---- running ---------------------------------------------------------------------------- */
 
-static s2a_status judge_open(eval_options *o, session *s, options *judge_options,
-                             session *judge, char hex[65], s2a_error *err)
+static s2a_status judge_open(eval_options *o, session *s, options *judge_options, session *judge,
+                             char hex[65], s2a_error *err)
 {
     eval_settings *run = &o->run;
-    run->judge = (run->task == EVAL_ARGUMENT || run->task == EVAL_INJECTION) && !o->no_judge && !run->no_answers;
+    run->judge = (run->task == EVAL_ARGUMENT || run->task == EVAL_INJECTION) && !o->no_judge &&
+                 !run->no_answers;
     if (!run->judge)
         return S2A_OK;
     if (!o->judge_model && !o->judge_url) {
@@ -419,8 +425,8 @@ static s2a_status judge_open(eval_options *o, session *s, options *judge_options
     judge_options->quiet = o->base.quiet;
     s2a_status status = S2A_OK;
     if (o->judge_model)
-        status = settings_apply(&judge_options->settings, "model", o->judge_model,
-                                SETTINGS_FLAG, "--judge-model", err);
+        status = settings_apply(&judge_options->settings, "model", o->judge_model, SETTINGS_FLAG,
+                                "--judge-model", err);
     if (status == S2A_OK && o->judge_url)
         status = settings_apply(&judge_options->settings, "url", o->judge_url, SETTINGS_FLAG,
                                 "--judge-url", err);
@@ -428,8 +434,11 @@ static s2a_status judge_open(eval_options *o, session *s, options *judge_options
         status = settings_settle(&judge_options->settings, err);
     if (status != S2A_OK)
         return status;
-    *judge = (session){ .o = judge_options, .term = s->term, .progress = s->progress,
-                        .cancel = s->cancel, .request = s->request };
+    *judge = (session){ .o = judge_options,
+                        .term = s->term,
+                        .progress = s->progress,
+                        .cancel = s->cancel,
+                        .request = s->request };
     if (session_open(judge) != EXIT_DONE)
         return error_set(err, S2A_UNAVAILABLE, "the judge could not be opened");
     run->judge_engine = judge->engine;

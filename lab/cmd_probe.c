@@ -1,12 +1,14 @@
-/* s2a probe: what the judge sees, raw, for who teaches heads (scripts/judge/). One JSON object a line on
- * standard input, one a line out:
+/* s2a probe: what the judge sees, raw, for who teaches heads (scripts/judge/). One JSON object a
+ * line on standard input, one a line out:
  *
  *   {"segment": text} -> {"units": [[start, end, text_end, kind, question], ...]}
- *   {"read": text, "layers": [layer, ...]}, and where they are meant "context" (bytes of the text that were given
- *       apart, before a question), "preset", "before" ([{"role", "content"}])
- *       -> {"form": "again" | "apart", "units": [[start, text_end, kind, read], ...], "states": base64 of float32,
- *           little-endian, [unit that is read][layer][last, mean][width], "width", "weights_id", "tokens", "ms"}
- *   {"judge": text}, and where they are meant "window" (tokens of the text that are read at once), "context", ...
+ *   {"read": text, "layers": [layer, ...]}, and where they are meant "context" (bytes of the text
+ * that were given apart, before a question), "preset", "before" ([{"role", "content"}])
+ *       -> {"form": "again" | "apart", "units": [[start, text_end, kind, read], ...], "states":
+ * base64 of float32, little-endian, [unit that is read][layer][last, mean][width], "width",
+ * "weights_id", "tokens", "ms"}
+ *   {"judge": text}, and where they are meant "window" (tokens of the text that are read at once),
+ * "context", ...
  *       -> {"units": [[start, text_end, score, judged, kept], ...], "tokens", "ms"} */
 #include "backend/backend.h"
 #include "base/error.h"
@@ -41,26 +43,26 @@ static json_t *segment_line(probe *p, const json_t *text)
 {
     segment_unit *units = NULL;
     size_t n = 0;
-    if (segment_text(json_string_value(text), json_string_length(text), NULL, &units, &n, &p->err) !=
-        S2A_OK)
+    if (segment_text(json_string_value(text), json_string_length(text), NULL, &units, &n,
+                     &p->err) != S2A_OK)
         return NULL;
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_pack("[I,I,I,i,b]", (json_int_t)units[i].start,
-                                              (json_int_t)units[i].end,
-                                              (json_int_t)units[i].text_end, (int)units[i].kind,
-                                              (int)units[i].question));
+        json_array_append_new(list,
+                              json_pack("[I,I,I,i,b]", (json_int_t)units[i].start,
+                                        (json_int_t)units[i].end, (json_int_t)units[i].text_end,
+                                        (int)units[i].kind, (int)units[i].question));
     free(units);
     return json_pack("{s:o}", "units", list);
 }
 
 static json_t *base64(const unsigned char *data, size_t len)
 {
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     char *out = malloc((len + 2) / 3 * 4 + 1), *at = out;
     for (size_t i = 0; out && i < len; i += 3) {
-        unsigned long word = (unsigned long)data[i] << 16 | (i + 1 < len ? (unsigned long)data[i + 1] << 8 : 0) |
+        unsigned long word = (unsigned long)data[i] << 16 |
+                             (i + 1 < len ? (unsigned long)data[i + 1] << 8 : 0) |
                              (i + 2 < len ? (unsigned long)data[i + 2] : 0);
         for (size_t k = 0; k < 4; k++)
             *at++ = i + k <= len ? digits[word >> (18 - 6 * k) & 63] : '=';
@@ -112,32 +114,41 @@ static json_t *units_json(const reading_line *r, bool judged)
     for (size_t i = 0; i < r->count; i++) {
         const segment_unit *u = &r->units[i];
         const select_unit *m = &r->marks[i];
-        json_array_append_new(list, judged ? json_pack("[I,I,f,b,b]", (json_int_t)u->start, (json_int_t)u->text_end,
-                                                       m->score, (int)m->judged, (int)m->kept)
-                                           : json_pack("[I,I,i,b]", (json_int_t)u->start, (json_int_t)u->text_end,
-                                                       (int)u->kind, (int)reading_takes(u, m)));
+        json_array_append_new(
+            list, judged ? json_pack("[I,I,f,b,b]", (json_int_t)u->start, (json_int_t)u->text_end,
+                                     m->score, (int)m->judged, (int)m->kept)
+                         : json_pack("[I,I,i,b]", (json_int_t)u->start, (json_int_t)u->text_end,
+                                     (int)u->kind, (int)reading_takes(u, m)));
     }
     return list;
 }
 
 /* What both lines have in common; false with p->err. */
-static bool line_begin(probe *p, const json_t *line, const json_t *text, select_input *in, reading_line *r)
+static bool line_begin(probe *p, const json_t *line, const json_t *text, select_input *in,
+                       reading_line *r)
 {
     const json_t *context = json_object_get(line, "context");
     const char *preset = json_string_value(json_object_get(line, "preset"));
-    *in = (select_input){ .backend = p->s->engine->backend, .head = p->s->engine->head,
-                          .text = json_string_value(text), .preset = S2A_PRESET_AUTO, .threshold = NAN,
-                          .question_start = json_is_integer(context) ? (size_t)json_integer_value(context) : SIZE_MAX,
-                          .window_tokens = (size_t)json_integer_value(json_object_get(line, "window")),
-                          .cancel = p->s->cancel };
-    if (!in->text || (in->question_start != SIZE_MAX && in->question_start > json_string_length(text)) ||
+    *in = (select_input){
+        .backend = p->s->engine->backend,
+        .head = p->s->engine->head,
+        .text = json_string_value(text),
+        .preset = S2A_PRESET_AUTO,
+        .threshold = NAN,
+        .question_start = json_is_integer(context) ? (size_t)json_integer_value(context) : SIZE_MAX,
+        .window_tokens = (size_t)json_integer_value(json_object_get(line, "window")),
+        .cancel = p->s->cancel
+    };
+    if (!in->text ||
+        (in->question_start != SIZE_MAX && in->question_start > json_string_length(text)) ||
         (preset && !s2a_preset_from_name(preset, &in->preset)) ||
         !before_read(json_object_get(line, "before"), r, in)) {
         error_set(&p->err, S2A_INPUT, "the line is not as s2a probe wants it");
         return false;
     }
-    s2a_status status = select_segment(in->preset, in->text, json_string_length(text), in->question_start,
-                                       p->s->cancel, &r->units, &r->count, &p->err);
+    s2a_status status =
+        select_segment(in->preset, in->text, json_string_length(text), in->question_start,
+                       p->s->cancel, &r->units, &r->count, &p->err);
     in->units = r->units;
     in->count = r->count;
     if (status == S2A_OK && !(r->marks = calloc(r->count + 1, sizeof *r->marks)))
@@ -157,16 +168,18 @@ static json_t *states_json(probe *p, const json_t *line, select_input *in, readi
         return NULL;
     }
     select_mark(in, r->marks);
-    if (reading_states(in, r->marks, r->layers, r->layer_count, &r->states, &r->read, &r->usage, &p->err) != S2A_OK)
+    if (reading_states(in, r->marks, r->layers, r->layer_count, &r->states, &r->read, &r->usage,
+                       &p->err) != S2A_OK)
         return NULL;
     char id[24];
     size_t numbers = r->read * r->layer_count * 2 * can.hidden_width;
     snprintf(id, sizeof id, "%016" PRIx64, can.weights_id);
-    return json_pack("{s:s,s:o,s:o,s:I,s:s,s:I,s:f}", "form", select_form(in) == HEAD_AGAIN ? "again" : "apart",
-                     "units", units_json(r, false), "states",
+    return json_pack("{s:s,s:o,s:o,s:I,s:s,s:I,s:f}", "form",
+                     select_form(in) == HEAD_AGAIN ? "again" : "apart", "units",
+                     units_json(r, false), "states",
                      base64((const unsigned char *)r->states, numbers * sizeof *r->states), "width",
-                     (json_int_t)can.hidden_width, "weights_id", id, "tokens", (json_int_t)r->usage.prompt_tokens,
-                     "ms", r->usage.ms);
+                     (json_int_t)can.hidden_width, "weights_id", id, "tokens",
+                     (json_int_t)r->usage.prompt_tokens, "ms", r->usage.ms);
 }
 
 static json_t *judged_json(probe *p, select_input *in, reading_line *r)
@@ -177,8 +190,8 @@ static json_t *judged_json(probe *p, select_input *in, reading_line *r)
     }
     if (select_judge(in, r->marks, &r->usage, &p->err) != S2A_OK)
         return NULL;
-    return json_pack("{s:o,s:I,s:f}", "units", units_json(r, true), "tokens", (json_int_t)r->usage.prompt_tokens, "ms",
-                     r->usage.ms);
+    return json_pack("{s:o,s:I,s:f}", "units", units_json(r, true), "tokens",
+                     (json_int_t)r->usage.prompt_tokens, "ms", r->usage.ms);
 }
 
 static json_t *text_line(probe *p, const json_t *line)

@@ -3,7 +3,8 @@
 const char help_lab[] =
     "usage: s2a-lab COMMAND [options]\n"
     "\n"
-    "The laboratory of s2a: what its two steps do, how well and how fast. `s2a eval` and `s2a bench`\n"
+    "The laboratory of s2a: what its two steps do, how well and how fast. `s2a eval` and `s2a "
+    "bench`\n"
     "start it.\n"
     "\n"
     "  eval TASK      the paper's experiments; s2a eval report makes a page of them\n"

@@ -5,12 +5,7 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
-# off: the checks format and columns run when they are named, and not with the rest. To be turned on as soon as
-# all files are formatted.
-FORMAT=off
-
-all_checks=(shellcheck words exports claims links limits paths)
-[[ $FORMAT == off ]] || all_checks=(format columns "${all_checks[@]}")
+all_checks=(format columns shellcheck words exports claims links limits paths)
 
 for tool in clang-format shellcheck codespell python3; do
     command -v "$tool" >/dev/null || {

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CROWD 8u          /* requests at once */
-#define MOST_RUNS 1024    /* of a cell that are looked at */
+#define CROWD 8u       /* requests at once */
+#define MOST_RUNS 1024 /* of a cell that are looked at */
 #define MOST_LENGTHS 64
 
 const bench_figure_info bench_figures[BENCH_FIGURES] = {

@@ -5,19 +5,19 @@
 #include "bench/arms.h"
 
 /* id, name in the JSON, direction of the goal, the goal, description. FREE: no goal. */
-#define BENCH_FIGURE_MAP(X)                                                                      \
-    X(SELECT_STEP1, "select_step1_speedup", AT_LEAST, 5,                                         \
-      "select, step 1: times faster than naive")                                                 \
-    X(SELECT_TOTAL, "select_total_over_plain", AT_MOST, 1.25,                                    \
-      "select, both steps: times one plain call")                                                \
-    X(REWRITE, "rewrite_speedup", FREE, 0, "rewrite, step 1: times faster than naive")           \
-    X(REWRITE_SHARE, "rewrite_share_of_limit", AT_LEAST, 0.8,                                    \
-      "that, as a share of prefill rate / generation rate")                                      \
-    X(REWRITE_SPEC, "rewrite_over_server_speculation", MORE_THAN, 1,                             \
-      "rewrite, step 1: times faster than naive with speculation")                               \
-    X(THROUGHPUT, "throughput_8_over_server", AT_LEAST, 1,                                       \
-      "8 at once: throughput over llama-server's")                                               \
-    X(RSS, "rss_over_server", AT_MOST, 1, "peak memory over llama-server's")                     \
+#define BENCH_FIGURE_MAP(X)                                                            \
+    X(SELECT_STEP1, "select_step1_speedup", AT_LEAST, 5,                               \
+      "select, step 1: times faster than naive")                                       \
+    X(SELECT_TOTAL, "select_total_over_plain", AT_MOST, 1.25,                          \
+      "select, both steps: times one plain call")                                      \
+    X(REWRITE, "rewrite_speedup", FREE, 0, "rewrite, step 1: times faster than naive") \
+    X(REWRITE_SHARE, "rewrite_share_of_limit", AT_LEAST, 0.8,                          \
+      "that, as a share of prefill rate / generation rate")                            \
+    X(REWRITE_SPEC, "rewrite_over_server_speculation", MORE_THAN, 1,                   \
+      "rewrite, step 1: times faster than naive with speculation")                     \
+    X(THROUGHPUT, "throughput_8_over_server", AT_LEAST, 1,                             \
+      "8 at once: throughput over llama-server's")                                     \
+    X(RSS, "rss_over_server", AT_MOST, 1, "peak memory over llama-server's")           \
     X(GROWTH, "growth_exponent", AT_MOST, 1.1, "growth of select's step 1 with length: exponent")
 
 typedef enum bench_figure_id {

@@ -64,7 +64,7 @@ size_t bench_engine_count(const s2a_engine *engine, const char *text, size_t len
 
 typedef struct runner {
     pthread_t thread;
-    sem_t *go;         /* NULL = at once */
+    sem_t *go;        /* NULL = at once */
     const bool *stop; /* set before go is given: do nothing */
     s2a_engine *engine;
     s2a_request *request;
@@ -164,8 +164,9 @@ static s2a_status run_together(runner *runners, size_t count, double *wall_ms, s
     *wall_ms = clock_ms() - begin;
     sem_destroy(&go);
     if (stop)
-        return error_set(err, S2A_NOMEM, "no more than %zu threads can be made; use a smaller "
-                                         "--concurrency",
+        return error_set(err, S2A_NOMEM,
+                         "no more than %zu threads can be made; use a smaller "
+                         "--concurrency",
                          made);
     return S2A_OK;
 }

@@ -15,8 +15,8 @@ typedef struct bench_engine {
     uint32_t ctx_tokens, threads, timeout_ms;
     int32_t gpu_layers;
     const char *head; /* a file; NULL = the built-in one */
-    bool draft; /* copy drafting */
-    bool kernels; /* our own kernels, if available */
+    bool draft;       /* copy drafting */
+    bool kernels;     /* our own kernels, if available */
 } bench_engine;
 
 /* Errors are those of s2a_engine_open. */
@@ -32,8 +32,8 @@ typedef struct bench_job {
     s2a_mode mode;
     s2a_preset preset;
     uint32_t max_tokens; /* of the answer */
-    char **texts; /* malloc'ed; owned by the job if it was read from JSON */
-    size_t count; /* 1 to BENCH_CONCURRENCY_MAX */
+    char **texts;        /* malloc'ed; owned by the job if it was read from JSON */
+    size_t count;        /* 1 to BENCH_CONCURRENCY_MAX */
 } bench_job;
 
 void bench_job_free(bench_job *job);
@@ -41,8 +41,8 @@ void bench_job_free(bench_job *job);
 /* One request. */
 typedef struct bench_timing {
     s2a_status status;
-    char message[200];       /* of a failure */
-    double step1_ms;         /* everything except step 2 */
+    char message[200]; /* of a failure */
+    double step1_ms;   /* everything except step 2 */
     double total_ms;
     double first_ms, last_ms; /* first and last token of step 2, from its start; 0 = none */
     s2a_usage step1, step2;

@@ -12,11 +12,11 @@
 
 json_t *bench_engine_json(const bench_engine *e)
 {
-    return json_pack("{s:s?,s:s?,s:s?,s:I,s:I,s:I,s:I,s:s?,s:b,s:b}", "backend",
-                     e->backend, "model", e->model, "url", e->url, "ctx",
-                     (json_int_t)e->ctx_tokens, "threads", (json_int_t)e->threads, "timeout_ms", (json_int_t)e->timeout_ms, "gpu_layers",
-                     (json_int_t)e->gpu_layers, "head", e->head, "draft", (int)e->draft,
-                     "kernels", (int)e->kernels);
+    return json_pack("{s:s?,s:s?,s:s?,s:I,s:I,s:I,s:I,s:s?,s:b,s:b}", "backend", e->backend,
+                     "model", e->model, "url", e->url, "ctx", (json_int_t)e->ctx_tokens, "threads",
+                     (json_int_t)e->threads, "timeout_ms", (json_int_t)e->timeout_ms, "gpu_layers",
+                     (json_int_t)e->gpu_layers, "head", e->head, "draft", (int)e->draft, "kernels",
+                     (int)e->kernels);
 }
 
 static uint32_t count_of(const json_t *object, const char *key)

@@ -65,8 +65,9 @@ s2a_status bench_micro_run(size_t passes, const s2a_cancel *cancel, bench_micro 
     buf_init(&answer, (size_t)16 << 20);
     s2a_status status = bench_prompt_build(1, WORDS, words, NULL, &text, err);
     if (status == S2A_OK) {
-        buf_addf(&answer, "Unbiased text context (includes all content except user's bias):\n%s\n\n"
-                          "Question/Query (does not include user bias/preference):\nWhen?\n",
+        buf_addf(&answer,
+                 "Unbiased text context (includes all content except user's bias):\n%s\n\n"
+                 "Question/Query (does not include user bias/preference):\nWhen?\n",
                  text.data);
         status = answer.status == S2A_OK ? S2A_OK : error_nomem(err);
     }

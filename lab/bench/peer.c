@@ -13,12 +13,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOK_MS 50         /* between two looks at the cancel handle */
-#define OPEN_MS 600000     /* at most, for a model to be read */
-#define SLACK_MS 60000     /* over what the requests of a job may take themselves */
+#define LOOK_MS 50     /* between two looks at the cancel handle */
+#define OPEN_MS 600000 /* at most, for a model to be read */
+#define SLACK_MS 60000 /* over what the requests of a job may take themselves */
 #define REPLY_BYTES ((size_t)16 << 20)
 #define SERVER_ARGUMENTS 48
-#define SERVER_TRIES 3     /* somebody else may take a port before the server does */
+#define SERVER_TRIES 3 /* somebody else may take a port before the server does */
 
 /* ---- lines to and from a worker --------------------------------------------------------- */
 
@@ -184,18 +184,17 @@ static s2a_status start(bench_peer *peer, const bench_server *server, int port, 
         snprintf(text[i], sizeof text[i], "%u", numbers[i]);
     snprintf(text[4], sizeof text[4], "%d", server->gpu_layers);
     snprintf(text[5], sizeof text[5], "%u", server->slots + 4);
-    const char *const fixed[] = { server->program,
-                                  "--model", server->model,
-                                  "--host", "127.0.0.1",
-                                  "--port", text[0],
-                                  "--ctx-size", text[1],
-                                  "--parallel", text[2],
-                                  "--kv-unified",
-                                  "--cache-ram", "0",
-                                  "--threads", text[3],
+    const char *const fixed[] = { server->program,   "--model",
+                                  server->model,     "--host",
+                                  "127.0.0.1",       "--port",
+                                  text[0],           "--ctx-size",
+                                  text[1],           "--parallel",
+                                  text[2],           "--kv-unified",
+                                  "--cache-ram",     "0",
+                                  "--threads",       text[3],
                                   "--threads-batch", text[3],
-                                  "--threads-http", text[5],
-                                  "--gpu-layers", server->gpu_layers < 0 ? "all" : text[4] };
+                                  "--threads-http",  text[5],
+                                  "--gpu-layers",    server->gpu_layers < 0 ? "all" : text[4] };
     const char *argv[SERVER_ARGUMENTS] = { NULL };
     size_t n = sizeof fixed / sizeof *fixed;
     memcpy(argv, fixed, sizeof fixed);

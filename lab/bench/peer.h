@@ -12,7 +12,7 @@ typedef struct bench_peer {
     s2a_engine *engine; /* server: the engine of the http backend */
     buf input;          /* worker: received bytes that were not parsed yet */
     char model[200];
-    char about[64]; /* server: the kind of speculation */
+    char about[64];   /* server: the kind of speculation */
     char kernels[32]; /* worker: bench_engine_kernels */
     bool open, drafts;
     double open_ms; /* from its start until it accepted requests */
@@ -43,8 +43,7 @@ s2a_status bench_peer_open_server(bench_peer *peer, const bench_server *server,
 /* Runs a job. S2A_OK even if a request failed: its timing has the status. After any other status
  * the peer cannot be used again. S2A_BACKEND (it ended), S2A_TIMEOUT, S2A_CANCELLED, S2A_IO,
  * S2A_NOMEM. */
-s2a_status bench_peer_run(bench_peer *peer, const bench_job *job, bench_done *done,
-                          s2a_error *err);
+s2a_status bench_peer_run(bench_peer *peer, const bench_job *job, bench_done *done, s2a_error *err);
 
 /* A bench_count_fn: tokens of a text, 0 on failure. ctx is the peer. */
 size_t bench_peer_count(void *ctx, const char *text, size_t len);

@@ -9,8 +9,10 @@ static void add(bench_plan *plan, uint32_t length, uint32_t concurrency, uint32_
     if (plan->count == BENCH_BLOCKS_MAX)
         return;
     bench_block *block = &plan->blocks[plan->count++];
-    *block = (bench_block){ .length = length, .concurrency = concurrency,
-                            .repetitions = repetitions, .arm_count = arm_count };
+    *block = (bench_block){ .length = length,
+                            .concurrency = concurrency,
+                            .repetitions = repetitions,
+                            .arm_count = arm_count };
     for (size_t i = 0; i < arm_count; i++)
         block->arms[i] = arms[i];
 }
@@ -18,8 +20,8 @@ static void add(bench_plan *plan, uint32_t length, uint32_t concurrency, uint32_
 static void make_all(const uint32_t *lengths, size_t length_count, const uint32_t *concurrency,
                      size_t concurrency_count, uint32_t repetitions, bench_plan *out)
 {
-    static const bench_arm all[] = { BENCH_SELECT,     BENCH_REWRITE, BENCH_REWRITE_OFF,
-                                     BENCH_NAIVE,      BENCH_NAIVE_SPEC, BENCH_PLAIN,
+    static const bench_arm all[] = { BENCH_SELECT,      BENCH_REWRITE,    BENCH_REWRITE_OFF,
+                                     BENCH_NAIVE,       BENCH_NAIVE_SPEC, BENCH_PLAIN,
                                      BENCH_SERVER_PLAIN };
     _Static_assert(sizeof all / sizeof *all == BENCH_ARMS, "every arm is in it");
     add(out, lengths[0], 1, repetitions, all, BENCH_ARMS);

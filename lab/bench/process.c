@@ -38,8 +38,9 @@ typedef struct ends {
 
 static void ends_close(ends *e)
 {
-    int *all[] = { &e->in[0],    &e->in[1],    &e->out[0], &e->out[1],
-                   &e->fault[0], &e->fault[1], &e->log };
+    int *all[] = {
+        &e->in[0], &e->in[1], &e->out[0], &e->out[1], &e->fault[0], &e->fault[1], &e->log
+    };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (*all[i] >= 0)
             close(*all[i]);

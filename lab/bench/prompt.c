@@ -5,18 +5,19 @@
 
 #include <string.h>
 
-static const char *const first[] = { "Ar", "Bel", "Cor", "Dun", "El", "Fal", "Gren", "Hol",
-                                     "Ist", "Kar", "Lin", "Mor", "Nor", "Ost", "Pell", "Quen",
-                                     "Ros", "Sel", "Tarn", "Ulm", "Ver", "Wes", "Yar", "Zell" };
+static const char *const first[] = { "Ar",  "Bel", "Cor",  "Dun", "El",  "Fal", "Gren", "Hol",
+                                     "Ist", "Kar", "Lin",  "Mor", "Nor", "Ost", "Pell", "Quen",
+                                     "Ros", "Sel", "Tarn", "Ulm", "Ver", "Wes", "Yar",  "Zell" };
 static const char *const middle[] = { "", "a", "den", "mar", "in", "o", "ver", "el" };
-static const char *const last[] = { "wick", "holt", "ford", "stead", "mouth", "by", "ton", "burg",
-                                    "dale", "haven" };
-static const char *const people[] = { "Anna", "Boris", "Clara", "David", "Edith", "Farid",
-                                      "Greta", "Hugo", "Irene", "Jonas", "Katya", "Leon",
-                                      "Maria", "Nils", "Olga", "Pavel" };
-static const char *const things[] = { "library", "bridge", "harbour", "theatre", "observatory",
-                                      "market hall", "railway station", "museum", "lighthouse",
-                                      "town hall", "botanical garden", "school of music" };
+static const char *const last[] = { "wick", "holt", "ford", "stead", "mouth",
+                                    "by",   "ton",  "burg", "dale",  "haven" };
+static const char *const people[] = { "Anna",  "Boris", "Clara", "David", "Edith", "Farid",
+                                      "Greta", "Hugo",  "Irene", "Jonas", "Katya", "Leon",
+                                      "Maria", "Nils",  "Olga",  "Pavel" };
+static const char *const things[] = { "library",         "bridge",           "harbour",
+                                      "theatre",         "observatory",      "market hall",
+                                      "railway station", "museum",           "lighthouse",
+                                      "town hall",       "botanical garden", "school of music" };
 
 /* %T a town, %P a person, %G a thing, %Y a year, %N a number. */
 static const char *const templates[] = {
@@ -166,8 +167,9 @@ s2a_status bench_prompt_build(uint64_t seed, uint32_t tokens, bench_count_fn cou
         join(&list, lines, stats_rng_below(&w.rng, lines + 1), parts, out);
     else
         status = list.status == S2A_NOMEM ? error_nomem(err)
-                                          : error_set(err, S2A_BACKEND, "the tokens of a sentence "
-                                                                        "could not be counted");
+                                          : error_set(err, S2A_BACKEND,
+                                                      "the tokens of a sentence "
+                                                      "could not be counted");
     if (ok && out->status != S2A_OK)
         status = error_set(err, out->status, "%s", s2a_status_text(out->status));
     for (size_t i = 0; i < 3; i++)

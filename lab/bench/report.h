@@ -36,7 +36,7 @@ typedef struct bench_report {
     bench_machine machine;
     char model[200], model_file[200], model_sha256[65];
     uint64_t model_bytes;
-    char backend[16], kernels[32]; /* kernels: bench_engine_kernels of the workers */
+    char backend[16], kernels[32];             /* kernels: bench_engine_kernels of the workers */
     char server_version[128], speculation[64]; /* "" = none */
     uint32_t threads, ctx_tokens, slots, max_tokens;
     uint64_t seed;

@@ -64,8 +64,8 @@ static void point_add(line *l, double x, bench_spread y, double scale)
     size_t at = l->count++;
     for (; at > 0 && l->points[at - 1].x > x; at--) /* lines go from left to right */
         l->points[at] = l->points[at - 1];
-    l->points[at] = (plot_point){ .x = x, .y = y.median * scale, .low = y.low * scale,
-                                  .high = y.high * scale };
+    l->points[at] =
+        (plot_point){ .x = x, .y = y.median * scale, .low = y.low * scale, .high = y.high * scale };
 }
 
 static void line_end(drawing *d, line *l)
@@ -130,17 +130,17 @@ static void draw_cost(drawing *d)
             const bench_block *b = &d->r->plan.blocks[k];
             if (b->concurrency != 1)
                 continue;
-            double read = bench_spread_of(&d->r->samples, (bench_arm)arm, b->length, 1,
-                                          BENCH_READ_TOKENS)
-                              .median;
-            double written = bench_spread_of(&d->r->samples, (bench_arm)arm, b->length, 1,
-                                             BENCH_WRITTEN_TOKENS)
-                                 .median;
+            double read =
+                bench_spread_of(&d->r->samples, (bench_arm)arm, b->length, 1, BENCH_READ_TOKENS)
+                    .median;
+            double written =
+                bench_spread_of(&d->r->samples, (bench_arm)arm, b->length, 1, BENCH_WRITTEN_TOKENS)
+                    .median;
             if (read + written > 0)
-                point_add(l, read + written,
-                          bench_spread_of(&d->r->samples, (bench_arm)arm, b->length, 1,
-                                          BENCH_TOTAL_MS),
-                          1e-3);
+                point_add(
+                    l, read + written,
+                    bench_spread_of(&d->r->samples, (bench_arm)arm, b->length, 1, BENCH_TOTAL_MS),
+                    1e-3);
         }
         line_end(d, l);
     }
@@ -194,7 +194,9 @@ static s2a_status write_plots(const bench_report *r, const char *dir, s2a_error 
     for (size_t i = 0; i < sizeof plots / sizeof *plots && status == S2A_OK; i++) {
         *d = (drawing){ .r = r };
         plots[i].draw(d);
-        plot_spec spec = { .title = plots[i].title, .subtitle = subtitle, .x_label = plots[i].x,
+        plot_spec spec = { .title = plots[i].title,
+                           .subtitle = subtitle,
+                           .x_label = plots[i].x,
                            .y_label = plots[i].y };
         status = write_plot(d, &spec, dir, plots[i].file, err);
     }

@@ -97,9 +97,9 @@ static json_t *cell(const bench_report *r, bench_arm arm, uint32_t length, uint3
                             (json_int_t)drafted, "accepted_tokens", (json_int_t)accepted);
     share_set(out, "acceptance", accepted, drafted);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        json_object_set_new(out, fields[i].name,
-                            spread(bench_spread_of(&r->samples, arm, length, at_once,
-                                                   fields[i].field)));
+        json_object_set_new(
+            out, fields[i].name,
+            spread(bench_spread_of(&r->samples, arm, length, at_once, fields[i].field)));
     return out;
 }
 
@@ -108,8 +108,8 @@ static json_t *cells(const bench_report *r)
     json_t *out = json_array();
     for (size_t i = 0; i < r->plan.count; i++)
         for (int arm = 0; arm < BENCH_ARMS; arm++) {
-            json_t *one = cell(r, (bench_arm)arm, r->plan.blocks[i].length,
-                               r->plan.blocks[i].concurrency);
+            json_t *one =
+                cell(r, (bench_arm)arm, r->plan.blocks[i].length, r->plan.blocks[i].concurrency);
             if (one)
                 json_array_append_new(out, one);
         }
@@ -122,12 +122,12 @@ static json_t *runs(const bench_report *r)
     for (size_t i = 0; i < r->samples.count; i++) {
         const bench_sample *s = &r->samples.items[i];
         json_array_append_new(
-            out, json_pack("{s:s,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:I}", "arm", bench_arms[s->arm].name,
-                           "length", (json_int_t)s->length, "concurrency",
-                           (json_int_t)s->concurrency, "repetition", (json_int_t)s->repetition,
-                           "input_tokens", (json_int_t)s->input_tokens, "step1_ms", s->step1_ms,
-                           "total_ms", s->total_ms, "wall_ms", s->wall_ms, "peak_rss_kb",
-                           (json_int_t)s->peak_kb));
+            out,
+            json_pack("{s:s,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:I}", "arm", bench_arms[s->arm].name,
+                      "length", (json_int_t)s->length, "concurrency", (json_int_t)s->concurrency,
+                      "repetition", (json_int_t)s->repetition, "input_tokens",
+                      (json_int_t)s->input_tokens, "step1_ms", s->step1_ms, "total_ms", s->total_ms,
+                      "wall_ms", s->wall_ms, "peak_rss_kb", (json_int_t)s->peak_kb));
     }
     return out;
 }
@@ -142,18 +142,18 @@ static json_t *by_length(const bench_report *r)
             continue;
         bench_figure f[BENCH_FIGURES];
         bench_figures_compute(&r->samples, &r->skips, b->length, f);
-        json_array_append_new(
-            out, json_pack("{s:I,s:o,s:o,s:o,s:o,s:o}", "length", (json_int_t)b->length,
-                           bench_figures[BENCH_FIGURE_SELECT_STEP1].name,
-                           number(f[BENCH_FIGURE_SELECT_STEP1].value),
-                           bench_figures[BENCH_FIGURE_SELECT_TOTAL].name,
-                           number(f[BENCH_FIGURE_SELECT_TOTAL].value),
-                           bench_figures[BENCH_FIGURE_REWRITE].name,
-                           number(f[BENCH_FIGURE_REWRITE].value),
-                           bench_figures[BENCH_FIGURE_REWRITE_SHARE].name,
-                           number(f[BENCH_FIGURE_REWRITE_SHARE].value),
-                           bench_figures[BENCH_FIGURE_REWRITE_SPEC].name,
-                           number(f[BENCH_FIGURE_REWRITE_SPEC].value)));
+        json_array_append_new(out, json_pack("{s:I,s:o,s:o,s:o,s:o,s:o}", "length",
+                                             (json_int_t)b->length,
+                                             bench_figures[BENCH_FIGURE_SELECT_STEP1].name,
+                                             number(f[BENCH_FIGURE_SELECT_STEP1].value),
+                                             bench_figures[BENCH_FIGURE_SELECT_TOTAL].name,
+                                             number(f[BENCH_FIGURE_SELECT_TOTAL].value),
+                                             bench_figures[BENCH_FIGURE_REWRITE].name,
+                                             number(f[BENCH_FIGURE_REWRITE].value),
+                                             bench_figures[BENCH_FIGURE_REWRITE_SHARE].name,
+                                             number(f[BENCH_FIGURE_REWRITE_SHARE].value),
+                                             bench_figures[BENCH_FIGURE_REWRITE_SPEC].name,
+                                             number(f[BENCH_FIGURE_REWRITE_SPEC].value)));
     }
     return out;
 }
@@ -172,13 +172,11 @@ static json_t *skips(const bench_report *r)
     json_t *out = json_array();
     for (size_t i = 0; i < r->skips.count; i++) {
         const bench_skip *s = &r->skips.items[i];
-        json_array_append_new(out, json_pack("{s:s,s:o,s:o,s:s}", "arm", bench_arms[s->arm].name,
-                                             "length",
-                                             s->length ? json_integer(s->length) : json_null(),
-                                             "concurrency",
-                                             s->concurrency ? json_integer(s->concurrency)
-                                                            : json_null(),
-                                             "reason", s->reason));
+        json_array_append_new(
+            out, json_pack("{s:s,s:o,s:o,s:s}", "arm", bench_arms[s->arm].name, "length",
+                           s->length ? json_integer(s->length) : json_null(), "concurrency",
+                           s->concurrency ? json_integer(s->concurrency) : json_null(), "reason",
+                           s->reason));
     }
     return out;
 }
@@ -193,8 +191,7 @@ json_t *bench_report_json(const bench_report *r)
     json_object_set_new(detail, "machine", machine(&r->machine));
     json_object_set_new(detail, "model",
                         json_pack("{s:s,s:s,s:I,s:s}", "name", r->model, "file", r->model_file,
-                                  "bytes", (json_int_t)r->model_bytes, "sha256",
-                                  r->model_sha256));
+                                  "bytes", (json_int_t)r->model_bytes, "sha256", r->model_sha256));
     json_object_set_new(detail, "kernels", json_string(r->kernels));
     json_object_set_new(detail, "settings", settings(r));
     json_object_set_new(detail, "server", server(r));

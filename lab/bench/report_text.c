@@ -62,8 +62,9 @@ static void counts(const bench_report *r, buf *out)
     else
         buf_adds(out, "\n");
     if (r->machine.load > 0.5 * r->machine.cores)
-        buf_addf(out, "The machine was busy when the run began (load %.1f on %u core%s): these "
-                      "figures are not to be quoted.\n",
+        buf_addf(out,
+                 "The machine was busy when the run began (load %.1f on %u core%s): these "
+                 "figures are not to be quoted.\n",
                  r->machine.load, r->machine.cores, r->machine.cores == 1 ? "" : "s");
     if (r->quick)
         buf_adds(out, "This is a first reading (--quick).\n");
@@ -177,11 +178,11 @@ static void csv_spread(buf *out, bench_spread s)
 
 void bench_report_cells_csv(const bench_report *r, buf *out)
 {
-    static const bench_field fields[] = { BENCH_STEP1_MS, BENCH_TOTAL_MS, BENCH_REQUESTS_PER_S,
-                                          BENCH_TOKENS_PER_S, BENCH_READ_TOKENS,
-                                          BENCH_WRITTEN_TOKENS };
-    static const char *const names[] = { "step1_ms", "total_ms", "requests_per_s", "tokens_per_s",
-                                         "read_tokens", "written_tokens" };
+    static const bench_field fields[] = { BENCH_STEP1_MS,       BENCH_TOTAL_MS,
+                                          BENCH_REQUESTS_PER_S, BENCH_TOKENS_PER_S,
+                                          BENCH_READ_TOKENS,    BENCH_WRITTEN_TOKENS };
+    static const char *const names[] = { "step1_ms",     "total_ms",    "requests_per_s",
+                                         "tokens_per_s", "read_tokens", "written_tokens" };
     buf_adds(out, "arm,length,concurrency,n");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         buf_addf(out, ",%s,%s_q1,%s_q3", names[i], names[i], names[i]);

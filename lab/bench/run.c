@@ -110,8 +110,11 @@ static s2a_status run_once(bench *b, bench_peer *peer, bench_arm arm, char **tex
                            bench_sample *sample, s2a_error *why)
 {
     const bench_arm_info *info = &bench_arms[arm];
-    bench_job job = { .mode = info->mode, .preset = info->preset, .max_tokens = b->o->max_tokens,
-                      .texts = texts, .count = count };
+    bench_job job = { .mode = info->mode,
+                      .preset = info->preset,
+                      .max_tokens = b->o->max_tokens,
+                      .texts = texts,
+                      .count = count };
     *why = (s2a_error){ .status = S2A_OK };
     s2a_status status = bench_peer_run(peer, &job, &b->done, why);
     if (status == S2A_OK) {
@@ -207,10 +210,14 @@ _Static_assert(SPECULATIONS <= BENCH_TRIALS_MAX, "the report has room for all");
 
 static bench_server server_of(const bench *b, const struct speculation *s)
 {
-    return (bench_server){ .program = b->o->server, .model = b->engine.model,
-                           .ctx_tokens = b->engine.ctx_tokens, .slots = b->report->slots,
-                           .threads = b->engine.threads, .timeout_ms = b->engine.timeout_ms,
-                           .gpu_layers = b->engine.gpu_layers, .more = s ? s->more : NULL,
+    return (bench_server){ .program = b->o->server,
+                           .model = b->engine.model,
+                           .ctx_tokens = b->engine.ctx_tokens,
+                           .slots = b->report->slots,
+                           .threads = b->engine.threads,
+                           .timeout_ms = b->engine.timeout_ms,
+                           .gpu_layers = b->engine.gpu_layers,
+                           .more = s ? s->more : NULL,
                            .about = s ? s->about : NULL };
 }
 
@@ -349,8 +356,11 @@ static s2a_status cell_run(bench *b, const bench_block *block, bench_arm arm, ui
     }
     say(b, "%s: %u tokens, %u at once, run %u of %u", bench_arms[arm].name, length, at_once,
         repetition + 1, block->repetitions);
-    bench_sample sample = { .arm = arm, .length = length, .concurrency = at_once,
-                            .repetition = repetition, .input_tokens = tokens };
+    bench_sample sample = { .arm = arm,
+                            .length = length,
+                            .concurrency = at_once,
+                            .repetition = repetition,
+                            .input_tokens = tokens };
     s2a_error why;
     s2a_status status = run_once(b, peer, arm, texts, at_once, &sample, &why);
     if (status != S2A_OK || !peer->open)
@@ -436,8 +446,9 @@ s2a_status bench_run(const bench_options *o, bench_report *report, s2a_error *er
     bench *b = calloc(1, sizeof *b);
     if (!b)
         return error_nomem(err);
-    *b = (bench){ .o = o, .report = report, .engine = o->engine, .start_ms = clock_ms(),
-                  .err = err };
+    *b = (bench){
+        .o = o, .report = report, .engine = o->engine, .start_ms = clock_ms(), .err = err
+    };
     bench_plan_make(o->lengths, o->length_count, o->concurrency, o->concurrency_count,
                     o->repetitions, o->quick, &report->plan);
     if (b->engine.ctx_tokens == 0)

@@ -6,10 +6,10 @@
 #include "bench/report.h"
 
 typedef struct bench_options {
-    bench_engine engine;     /* model is a path; the run sets url, and ctx_tokens if it is 0 */
-    const char *program;     /* path of this program, which is run again as `bench-worker` */
-    const char *server;      /* path of llama-server; NULL = none */
-    const char *no_server;   /* if server is NULL: the reason, and how to get one */
+    bench_engine engine;   /* model is a path; the run sets url, and ctx_tokens if it is 0 */
+    const char *program;   /* path of this program, which is run again as `bench-worker` */
+    const char *server;    /* path of llama-server; NULL = none */
+    const char *no_server; /* if server is NULL: the reason, and how to get one */
     uint32_t lengths[BENCH_LIST_MAX], concurrency[BENCH_LIST_MAX];
     size_t length_count, concurrency_count;
     uint32_t repetitions, max_tokens;

@@ -34,7 +34,8 @@ static json_t *open_line(worker *w, const json_t *value)
     if (bench_engine_open(&engine, &w->engine, &err) != S2A_OK)
         return failed(&err);
     return json_pack("{s:s,s:b,s:s,s:I}", "model", s2a_engine_model(w->engine), "drafts",
-                     (int)bench_engine_drafts(w->engine), "kernels", bench_engine_kernels(w->engine), "ctx",
+                     (int)bench_engine_drafts(w->engine), "kernels",
+                     bench_engine_kernels(w->engine), "ctx",
                      (json_int_t)s2a_engine_ctx_tokens(w->engine));
 }
 

@@ -18,7 +18,7 @@
 #define LIMIT_ROW_BYTES (LIMIT_INPUT_BYTES - ((size_t)64 << 10))
 
 /* The samples of data/samples, compiled in. */
-#define SAMPLE(name)                    \
+#define SAMPLE(name)                   \
     extern const char sample_##name[]; \
     extern const size_t sample_##name##_len;
 SAMPLE(qa)
@@ -43,16 +43,21 @@ static const struct {
     bool answers;
 } tasks[EVAL_TASK_COUNT] = {
     [EVAL_QA] = { "qa", sample_qa, &sample_qa_len, ARMS, S2A_PRESET_AUTO, true },
-    [EVAL_ARGUMENT] = { "argument", sample_argument, &sample_argument_len, ARMS, S2A_PRESET_AUTO, true },
+    [EVAL_ARGUMENT] = { "argument", sample_argument, &sample_argument_len, ARMS, S2A_PRESET_AUTO,
+                        true },
     [EVAL_MATH] = { "math", sample_math, &sample_math_len, ARMS, S2A_PRESET_AUTO, true },
-    [EVAL_MATH_HARD] = { "math-hard", sample_math_hard, &sample_math_hard_len, ARMS, S2A_PRESET_AUTO, true },
+    [EVAL_MATH_HARD] = { "math-hard", sample_math_hard, &sample_math_hard_len, ARMS,
+                         S2A_PRESET_AUTO, true },
     [EVAL_RAG] = { "rag", sample_rag, &sample_rag_len, ARMS, S2A_PRESET_AUTO, true },
     [EVAL_CLEAN] = { "clean", sample_clean, &sample_clean_len, ARMS, S2A_PRESET_AUTO, true },
-    [EVAL_INJECTION] = { "injection", sample_injection, &sample_injection_len, ARMS, S2A_PRESET_UNTRUSTED, true },
-    [EVAL_ORDINARY] = { "ordinary", sample_ordinary, &sample_ordinary_len, "plain,select", S2A_PRESET_AUTO, true },
+    [EVAL_INJECTION] = { "injection", sample_injection, &sample_injection_len, ARMS,
+                         S2A_PRESET_UNTRUSTED, true },
+    [EVAL_ORDINARY] = { "ordinary", sample_ordinary, &sample_ordinary_len, "plain,select",
+                        S2A_PRESET_AUTO, true },
     [EVAL_PRUNE] = { "prune", sample_prune, &sample_prune_len, "select,select-50,select-20",
                      S2A_PRESET_RELEVANCE, false },
-    [EVAL_LABELLED] = { "labelled", sample_labelled, &sample_labelled_len, "select", S2A_PRESET_AUTO, false },
+    [EVAL_LABELLED] = { "labelled", sample_labelled, &sample_labelled_len, "select",
+                        S2A_PRESET_AUTO, false },
 };
 
 const char *eval_task_name(eval_task task)
@@ -124,11 +129,13 @@ static s2a_status row_bad(reading *r, const char *why)
     const eval_data_options *o = r->options;
     r->data->bad_rows++;
     if (o->refuse)
-        return error_set(r->err, S2A_INPUT, "%s: %s: %s; mend the row, or leave --bad-rows refuse out",
-                         r->data->name, r->where, why);
+        return error_set(r->err, S2A_INPUT,
+                         "%s: %s: %s; mend the row, or leave --bad-rows refuse out", r->data->name,
+                         r->where, why);
     if (o->say && r->data->bad_rows <= LIMIT_SAID_ROWS) {
         char text[400];
-        snprintf(text, sizeof text, "%s: %s: %s; the row is left out", r->data->name, r->where, why);
+        snprintf(text, sizeof text, "%s: %s: %s; the row is left out", r->data->name, r->where,
+                 why);
         o->say(o->say_ctx, text);
     }
     return S2A_OK;
@@ -265,8 +272,9 @@ static s2a_status array_read(reading *r, const char *text, size_t at, size_t len
     if (ascii_blank(text + at, len - at))
         return S2A_OK;
     at = spaces_skip(text, at, len, &line);
-    return error_set_at(r->err, S2A_INPUT, at, "%s: line %zu: text after the end of the array; it must "
-                                               "be JSON lines or one JSON array",
+    return error_set_at(r->err, S2A_INPUT, at,
+                        "%s: line %zu: text after the end of the array; it must "
+                        "be JSON lines or one JSON array",
                         r->data->name, line);
 }
 
@@ -285,8 +293,8 @@ static int rank_order(const void *a, const void *b)
     return order ? order : strcmp(p->id, q->id);
 }
 
-/* Keeps the first limit items in the order of a hash of their clean prompt, so that the items of one
- * question stay together, and of their ids; then in the order of the file again. */
+/* Keeps the first limit items in the order of a hash of their clean prompt, so that the items of
+ * one question stay together, and of their ids; then in the order of the file again. */
 static s2a_status limit_apply(eval_data *data, size_t limit, s2a_error *err)
 {
     if (limit == 0 || data->count <= limit)
@@ -362,10 +370,11 @@ static s2a_status text_read(reading *r, const char *text, size_t len)
     status = first < len && text[first] == '[' ? array_read(r, text, first, len, line)
                                                : lines_read(r, text + at, len - at);
     if (status == S2A_OK && data->count == 0)
-        status = error_set(r->err, S2A_INPUT,
-                           "%s: no row of task %s in it (%zu rows, %zu bad); see docs/eval.md for the "
-                           "layouts",
-                           data->name, eval_task_name(r->options->task), data->rows, data->bad_rows);
+        status =
+            error_set(r->err, S2A_INPUT,
+                      "%s: no row of task %s in it (%zu rows, %zu bad); see docs/eval.md for the "
+                      "layouts",
+                      data->name, eval_task_name(r->options->task), data->rows, data->bad_rows);
     return status == S2A_OK ? limit_apply(data, r->options->limit, r->err) : status;
 }
 

@@ -53,8 +53,8 @@ bool eval_task_from_name(const char *name, eval_task *out);
 
 typedef struct eval_data_options {
     eval_task task;
-    const char *path; /* NULL = the built-in sample */
-    size_t limit;     /* use a fixed pseudo-random subset of this many items; 0 = all */
+    const char *path;  /* NULL = the built-in sample */
+    size_t limit;      /* use a fixed pseudo-random subset of this many items; 0 = all */
     int k[EVAL_K_MAX]; /* maths: numbers of distractors */
     size_t k_count;
     bool refuse; /* a bad row is an error; otherwise it is reported and skipped */
@@ -65,10 +65,10 @@ typedef struct eval_data_options {
 typedef struct eval_data {
     eval_item *items;
     size_t count, cap;
-    size_t rows, bad_rows;    /* rows of the file; bad ones among them */
-    size_t other_rows;        /* rows not of this task: no opinion, another perturbation ... */
-    char hash[65];            /* sha256 of the file */
-    char name[128];           /* the file's name, or "built-in sample" */
+    size_t rows, bad_rows; /* rows of the file; bad ones among them */
+    size_t other_rows;     /* rows not of this task: no opinion, another perturbation ... */
+    char hash[65];         /* sha256 of the file */
+    char name[128];        /* the file's name, or "built-in sample" */
 } eval_data;
 
 /* S2A_IO, S2A_INPUT (no usable row; or, with refuse, a bad one: file, line, field), S2A_LIMIT,
@@ -83,8 +83,8 @@ typedef struct eval_row_sink {
     eval_data *data;
     const char *fault; /* why the row is bad: borrowed text, or detail */
     char detail[160];
-    bool other; /* the row is not of this task */
-    bool may_repeat; /* the layout has several rows for one item: only the first counts */
+    bool other;           /* the row is not of this task */
+    bool may_repeat;      /* the layout has several rows for one item: only the first counts */
     bool last_may_repeat; /* its last item may equal one of an earlier row: then skip it */
 } eval_row_sink;
 

@@ -22,7 +22,7 @@ static const char *const names[] = { "Emma", "Oliver", "Sophia", "Liam",   "Ava"
                                      "Ruby", "Logan",  "Hazel",  "Jacob",  "Ella",   "Owen",
                                      "Nora", "Caleb",  "Ivy",    "Julian", "Stella", "Felix" };
 /* Relations of somebody who is in the problem, as in "Jewel's neighbor". */
-static const char *const relations[] = { "neighbor", "father", "mother", "sister",
+static const char *const relations[] = { "neighbor", "father", "mother",  "sister",
                                          "brother",  "cousin", "teacher", "uncle" };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -43,14 +43,17 @@ static bool is_upper(char c)
     return c >= 'A' && c <= 'Z';
 }
 
-/* Capitalised words that do not begin a sentence are taken for names; with none, sentence starts that
- * are not common words. */
+/* Capitalised words that do not begin a sentence are taken for names; with none, sentence starts
+ * that are not common words. */
 static void names_find(problem *p)
 {
-    static const char *const common[] = { "a", "the", "he", "she", "it", "they", "if", "there",
-        "in", "on", "at", "each", "every", "how", "what", "his", "her", "their", "this", "one",
-        "two", "three", "four", "five", "an", "after", "when", "for", "of", "some", "i", "we",
-        "you", "to", "then", "during", "today", "yesterday", "last", "all", "half", "twice" };
+    static const char *const common[] = { "a",     "the",       "he",   "she",   "it",   "they",
+                                          "if",    "there",     "in",   "on",    "at",   "each",
+                                          "every", "how",       "what", "his",   "her",  "their",
+                                          "this",  "one",       "two",  "three", "four", "five",
+                                          "an",    "after",     "when", "for",   "of",   "some",
+                                          "i",     "we",        "you",  "to",    "then", "during",
+                                          "today", "yesterday", "last", "all",   "half", "twice" };
     for (size_t pass = 0; pass < 2 && p->who_count == 0; pass++) {
         for (size_t i = 0; i < p->len && p->who_count < COUNT(p->who); i++) {
             if (!is_upper(p->text[i]) || (i > 0 && ascii_letter(p->text[i - 1])))

@@ -7,9 +7,9 @@
 #include "eval/record.h"
 
 typedef struct distract_spec {
-    int k;          /* number of sentences */
-    bool in_topic;  /* use the templates on the problem's kind of subject */
-    uint64_t seed;  /* the same seed gives the same sentences */
+    int k;         /* number of sentences */
+    bool in_topic; /* use the templates on the problem's kind of subject */
+    uint64_t seed; /* the same seed gives the same sentences */
 } distract_spec;
 
 /* Fills item->x, pieces, and oracle (the problem, trimmed). The generator decides for each sentence

@@ -52,7 +52,8 @@ static bool has(piece in, const char *what)
 static size_t count(piece in, const char *what)
 {
     size_t n = 0;
-    for (const char *at = in.text; (at = find(in, (size_t)(at - in.text), what)) != NULL; at += strlen(what))
+    for (const char *at = in.text; (at = find(in, (size_t)(at - in.text), what)) != NULL;
+         at += strlen(what))
         n++;
     return n;
 }
@@ -146,8 +147,8 @@ static bool keywords_forbidden(const arguments *a, const said *s)
 
 static bool closes(int32_t c)
 {
-    return c == '"' || c == '\'' || c == ')' || c == ']' || c == '*' || c == '_' || c == 0x2019 || c == 0x201d ||
-           c == 0xbb;
+    return c == '"' || c == '\'' || c == ')' || c == ']' || c == '*' || c == '_' || c == 0x2019 ||
+           c == 0x201d || c == 0xbb;
 }
 
 static bool is_end(char c)
@@ -155,7 +156,8 @@ static bool is_end(char c)
     return c == '.' || c == '!' || c == '?';
 }
 
-/* Whether a sentence ends with the marks in [from, at), after which the closing ones end at `to`. */
+/* Whether a sentence ends with the marks in [from, at), after which the closing ones end at `to`.
+ */
 static bool sentence_ends(piece in, size_t from, size_t at, size_t to)
 {
     size_t next = past_space(in, to), after = next;
@@ -210,8 +212,8 @@ static bool length_words(const arguments *a, const said *s)
     return compare(a, n);
 }
 
-/* Parts between marks. One that is blank does not count where it is the first or the last; elsewhere it is a
- * fault: SIZE_MAX. Up to two of the others in order go to parts. */
+/* Parts between marks. One that is blank does not count where it is the first or the last;
+ * elsewhere it is a fault: SIZE_MAX. Up to two of the others in order go to parts. */
 static size_t parts_of(piece in, const char *mark, piece parts[2])
 {
     size_t n = 0;
@@ -317,8 +319,8 @@ static bool content_postscript(const arguments *a, const said *s)
     return false;
 }
 
-/* Lines that begin with the mark, white space before it aside, and, with another, go on with something else. As
- * in the pattern of the published checker, white space may be several lines. */
+/* Lines that begin with the mark, white space before it aside, and, with another, go on with
+ * something else. As in the pattern of the published checker, white space may be several lines. */
 static size_t bullets(piece in, char mark, bool not_twice)
 {
     size_t n = 0;
@@ -384,7 +386,8 @@ static bool format_json(const arguments *a, const said *s)
     if (ends(p, "```"))
         p.len -= 3;
     p = strip(p);
-    json_t *value = json_loadb(p.text, p.len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
+    json_t *value =
+        json_loadb(p.text, p.len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
     json_decref(value);
     return value != NULL;
 }
@@ -423,7 +426,8 @@ static bool two_responses(const arguments *a, const said *s)
     piece parts[2];
     (void)a;
     return parts_of(s->whole, "******", parts) == 2 &&
-           (parts[0].len != parts[1].len || memcmp(parts[0].text, parts[1].text, parts[0].len) != 0);
+           (parts[0].len != parts[1].len ||
+            memcmp(parts[0].text, parts[1].text, parts[0].len) != 0);
 }
 
 static bool repeat_prompt(const arguments *a, const said *s)
@@ -453,7 +457,8 @@ static bool no_comma(const arguments *a, const said *s)
     return !has(s->whole, ",");
 }
 
-/* As str.isupper and str.islower of Python: some letter has a case, and all that have one have this. */
+/* As str.isupper and str.islower of Python: some letter has a case, and all that have one have
+ * this. */
 static bool all_case(piece in, bool upper)
 {
     bool any = false;
@@ -487,9 +492,10 @@ static bool splits(piece in, size_t at)
     if (c == ',' || c == ':')
         return !ascii_digit(next);
     if (c >= 0x80) /* dashes, “ ” ‘ ’ „ « » */
-        return (c >= 0x2012 && c <= 0x2015) || c == 0x2018 || c == 0x2019 || (c >= 0x201c && c <= 0x201e) ||
-               c == 0xab || c == 0xbb;
-    return strchr(";@#$%&?![](){}<>\"*`", (char)c) || (c == '-' && next == '-') || (c == '.' && next == '.');
+        return (c >= 0x2012 && c <= 0x2015) || c == 0x2018 || c == 0x2019 ||
+               (c >= 0x201c && c <= 0x201e) || c == 0xab || c == 0xbb;
+    return strchr(";@#$%&?![](){}<>\"*`", (char)c) || (c == '-' && next == '-') ||
+           (c == '.' && next == '.');
 }
 
 /* Where the second word of "it's", "don't" or "cannot" begins; p.len = it is one word. */
@@ -516,7 +522,8 @@ static size_t capital_words(piece in)
     size_t n = 0;
     for (size_t at = 0; at < in.len;) {
         size_t end = at, next = at;
-        while (end < in.len && !splits(in, end) && !letters_is_space(letters_next(in.text, in.len, &next)))
+        while (end < in.len && !splits(in, end) &&
+               !letters_is_space(letters_next(in.text, in.len, &next)))
             end = next;
         piece word = { in.text + at, end - at };
         size_t second = second_word(word);
@@ -547,18 +554,24 @@ static const instruction instructions[] = {
     { "keywords:existence", keywords_existence, "keywords", NULL, NULL, NULL },
     { "keywords:frequency", keywords_frequency, "keyword", "frequency", NULL, "relation" },
     { "keywords:forbidden_words", keywords_forbidden, "forbidden_words", NULL, NULL, NULL },
-    { "keywords:letter_frequency", keywords_frequency, "letter", "let_frequency", NULL, "let_relation" },
-    { "length_constraints:number_sentences", length_sentences, NULL, "num_sentences", NULL, "relation" },
-    { "length_constraints:number_paragraphs", length_paragraphs, NULL, "num_paragraphs", NULL, NULL },
+    { "keywords:letter_frequency", keywords_frequency, "letter", "let_frequency", NULL,
+      "let_relation" },
+    { "length_constraints:number_sentences", length_sentences, NULL, "num_sentences", NULL,
+      "relation" },
+    { "length_constraints:number_paragraphs", length_paragraphs, NULL, "num_paragraphs", NULL,
+      NULL },
     { "length_constraints:number_words", length_words, NULL, "num_words", NULL, "relation" },
-    { "length_constraints:nth_paragraph_first_word", length_nth_paragraph, "first_word", "num_paragraphs",
-      "nth_paragraph", NULL },
-    { "detectable_content:number_placeholders", content_placeholders, NULL, "num_placeholders", NULL, NULL },
+    { "length_constraints:nth_paragraph_first_word", length_nth_paragraph, "first_word",
+      "num_paragraphs", "nth_paragraph", NULL },
+    { "detectable_content:number_placeholders", content_placeholders, NULL, "num_placeholders",
+      NULL, NULL },
     { "detectable_content:postscript", content_postscript, "postscript_marker", NULL, NULL, NULL },
     { "detectable_format:number_bullet_lists", format_bullets, NULL, "num_bullets", NULL, NULL },
     { "detectable_format:constrained_response", format_constrained, NULL, NULL, NULL, NULL },
-    { "detectable_format:number_highlighted_sections", format_highlights, NULL, "num_highlights", NULL, NULL },
-    { "detectable_format:multiple_sections", format_sections, "section_spliter", "num_sections", NULL, NULL },
+    { "detectable_format:number_highlighted_sections", format_highlights, NULL, "num_highlights",
+      NULL, NULL },
+    { "detectable_format:multiple_sections", format_sections, "section_spliter", "num_sections",
+      NULL, NULL },
     { "detectable_format:json_format", format_json, NULL, NULL, NULL, NULL },
     { "detectable_format:title", format_title, NULL, NULL, NULL, NULL },
     { "combination:two_responses", two_responses, NULL, NULL, NULL, NULL },
@@ -632,7 +645,8 @@ static bool fits(const instruction *in, const arguments *a)
 }
 
 /* *found NULL: it cannot be checked. arguments_free is due in any case. */
-static s2a_status look_up(const char *id, const json_t *kwargs, const instruction **found, arguments *a, s2a_error *err)
+static s2a_status look_up(const char *id, const json_t *kwargs, const instruction **found,
+                          arguments *a, s2a_error *err)
 {
     *a = (arguments){ .count = 0 };
     *found = NULL;
@@ -686,19 +700,21 @@ s2a_status instruction_follows(const char *id, const json_t *kwargs, const char 
     return status;
 }
 
-s2a_status instructions_count(const char *checks, const char *answer, size_t len, uint32_t *followed,
-                              s2a_error *err)
+s2a_status instructions_count(const char *checks, const char *answer, size_t len,
+                              uint32_t *followed, s2a_error *err)
 {
     *followed = 0;
     if (!checks)
         return S2A_OK;
     json_t *list = json_loads(checks, 0, NULL);
-    s2a_status status = json_is_array(list) ? S2A_OK : error_set(err, S2A_INPUT, "checks: no list of instructions");
+    s2a_status status =
+        json_is_array(list) ? S2A_OK : error_set(err, S2A_INPUT, "checks: no list of instructions");
     for (size_t i = 0; i < json_array_size(list) && status == S2A_OK; i++) {
         const json_t *one = json_array_get(list, i);
         const char *id = json_string_value(json_object_get(one, "id"));
         bool follows = false;
-        status = instruction_follows(id ? id : "", json_object_get(one, "kwargs"), answer, len, &follows, err);
+        status = instruction_follows(id ? id : "", json_object_get(one, "kwargs"), answer, len,
+                                     &follows, err);
         *followed += follows;
     }
     json_decref(list);

@@ -31,7 +31,7 @@ s2a_status instruction_follows(const char *id, const json_t *kwargs, const char 
 
 /* How many of a list of instructions the answer follows. checks: a JSON text, [{"id", "kwargs"},
  * ...], all known; NULL = an empty list. S2A_INPUT if it has another form, S2A_NOMEM. */
-s2a_status instructions_count(const char *checks, const char *answer, size_t len, uint32_t *followed,
-                              s2a_error *err);
+s2a_status instructions_count(const char *checks, const char *answer, size_t len,
+                              uint32_t *followed, s2a_error *err);
 
 #endif

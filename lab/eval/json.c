@@ -88,8 +88,10 @@ static json_t *with_task(json_t *object, const eval_item *item)
         ok = json_object_set_new(object, "several", json_true()) == 0;
     if (ok && item->check_count + item->checks_left_out > 0)
         ok = json_object_set_new(object, "checks", text_json(item->checks)) == 0 &&
-             json_object_set_new(object, "check_count", json_integer((json_int_t)item->check_count)) == 0 &&
-             json_object_set_new(object, "checks_left_out", json_integer((json_int_t)item->checks_left_out)) == 0;
+             json_object_set_new(object, "check_count",
+                                 json_integer((json_int_t)item->check_count)) == 0 &&
+             json_object_set_new(object, "checks_left_out",
+                                 json_integer((json_int_t)item->checks_left_out)) == 0;
     if (ok)
         return object;
     json_decref(object);

@@ -24,9 +24,9 @@ typedef struct judgement_point {
 typedef struct judgement_bin {
     double low, high; /* of the score; -infinity and infinity at the ends */
     size_t units, needed;
-    double
-        expected; /* mean share of needed units if the scores were exact log-odds; NaN: no unit */
-    double share; /* share of needed units; NaN: no unit */
+    double expected;   /* mean share of needed units if the scores were exact log-odds; NaN: no unit
+                        */
+    double share;      /* share of needed units; NaN: no unit */
     stats_interval ci; /* Wilson, 95 % */
 } judgement_bin;
 
@@ -37,8 +37,7 @@ typedef struct judgement_group {
 } judgement_group;
 
 typedef struct eval_judgement {
-    judgement_group
-        *groups; /* all items first, then one for each group if there are several */
+    judgement_group *groups; /* all items first, then one for each group if there are several */
     size_t group_count;
     judgement_point *roc; /* from keeping everything to removing everything; at most ROC_MAX */
     size_t roc_count;

@@ -1,5 +1,6 @@
-/* Characters of answers, in classes that are chosen to be those of Python's str, in which the published scorers
- * are written. letters.c is the only file of lab/ that includes unicode/. Pure, UTF-8. */
+/* Characters of answers, in classes that are chosen to be those of Python's str, in which the
+ * published scorers are written. letters.c is the only file of lab/ that includes unicode/. Pure,
+ * UTF-8. */
 #ifndef S2A_EVAL_LETTERS_H
 #define S2A_EVAL_LETTERS_H
 
@@ -19,7 +20,7 @@ bool letters_is_upper(int32_t c);
 bool letters_is_lower(int32_t c);
 bool letters_is_title(int32_t c); /* title case: both at once */
 bool letters_is_currency(int32_t c);
-bool letters_joins(int32_t c);    /* part of the adjacent word: word characters, combining marks */
+bool letters_joins(int32_t c); /* part of the adjacent word: word characters, combining marks */
 bool letters_is_unspaced(int32_t c); /* of a script without spaces, or with particles, at words */
 
 /* Unicode's lower case, independent of language; malloc'ed, NUL-terminated. NULL when out of

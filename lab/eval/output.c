@@ -90,11 +90,12 @@ static json_t *figure_json(const eval_figure *f, const char *task)
 static json_t *record_json(const eval_record *r, const eval_item *item)
 {
     bool checked = item->check_count > 0 && !r->unanswered;
-    return json_pack("{s:o,s:o,s:b,s:o,s:I,s:b,s:b,s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o}", "answer", text(r->answer),
-                     "followed", checked ? json_integer((json_int_t)r->followed) : json_null(), "correct",
+    return json_pack("{s:o,s:o,s:b,s:o,s:I,s:b,s:b,s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o}", "answer",
+                     text(r->answer), "followed",
+                     checked ? json_integer((json_int_t)r->followed) : json_null(), "correct",
                      (int)r->correct, "rewritten", text(r->rewritten), "seed", (json_int_t)r->seed,
-                     "follows_wrong", (int)r->follows_wrong, "unchanged", (int)r->unchanged, "fallback",
-                     text(r->fallback), "answer_cut", (int)r->answer_cut, "removed",
+                     "follows_wrong", (int)r->follows_wrong, "unchanged", (int)r->unchanged,
+                     "fallback", text(r->fallback), "answer_cut", (int)r->answer_cut, "removed",
                      eval_spans_json(r->removed, r->removed_count), "sentiment",
                      r->judged ? real(r->sentiment) : json_null(), "quality",
                      r->judged ? real(r->quality) : json_null(), "carried_out",
@@ -168,12 +169,13 @@ static json_t *items_json(const eval_run *run)
                                                     (json_int_t)item->pieces[k].end,
                                                     label_names[item->pieces[k].label]));
         json_array_append_new(
-            items, json_pack("{s:s,s:s,s:o,s:o,s:I,s:o,s:o,s:s,s:s,s:I,s:o,s:o}", "id", item->id, "group",
-                             item->group, "facet", text(item->facet), "checks", checks_json(item),
-                             "checks_left_out", (json_int_t)item->checks_left_out, "aliases", aliases,
-                             "wrong", text(item->wrong), "input", item->x, "oracle", item->oracle,
-                             "question_start", (json_int_t)item->question_start, "pieces", pieces, "arms",
-                             item_arms_json(run, item, &at)));
+            items,
+            json_pack("{s:s,s:s,s:o,s:o,s:I,s:o,s:o,s:s,s:s,s:I,s:o,s:o}", "id", item->id, "group",
+                      item->group, "facet", text(item->facet), "checks", checks_json(item),
+                      "checks_left_out", (json_int_t)item->checks_left_out, "aliases", aliases,
+                      "wrong", text(item->wrong), "input", item->x, "oracle", item->oracle,
+                      "question_start", (json_int_t)item->question_start, "pieces", pieces, "arms",
+                      item_arms_json(run, item, &at)));
     }
     return items;
 }

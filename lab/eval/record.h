@@ -25,15 +25,15 @@ typedef struct eval_piece {
 
 /* One problem. Strings are owned; eval_item_free. */
 typedef struct eval_item {
-    char *id;       /* unique in its data file */
-    char *group;    /* the split: "suggest-incorrect", "k=4 in-topic", "like"; never NULL */
-    char *facet;    /* another split of the same items: "lang=de", "template=direct"; NULL = none */
-    char *x;        /* the prompt, context and question together */
-    char *oracle;   /* the same without what should not count */
+    char *id;     /* unique in its data file */
+    char *group;  /* the split: "suggest-incorrect", "k=4 in-topic", "like"; never NULL */
+    char *facet;  /* another split of the same items: "lang=de", "template=direct"; NULL = none */
+    char *x;      /* the prompt, context and question together */
+    char *oracle; /* the same without what should not count */
     size_t question_start; /* offset in x of a separate question; 0 = none */
-    char **aliases; /* right answers; for maths one number; none for arguments */
+    char **aliases;        /* right answers; for maths one number; none for arguments */
     size_t alias_count;
-    char *wrong;    /* the wrong suggestion; NULL = none */
+    char *wrong;        /* the wrong suggestion; NULL = none */
     eval_piece *pieces; /* in order; bytes outside all pieces are not scored */
     size_t piece_count;
     int k;          /* maths: distractors inserted; otherwise 0 */
@@ -83,8 +83,7 @@ typedef struct eval_record {
     uint32_t distractors, distractors_removed, needed, needed_removed;
     eval_share kinds[EVAL_LABELS]; /* removed units, of all except a separate question. The store
                                       has them from EVAL_MIXED on */
-    eval_unit
-        *units; /* none if step 1 gives no scores, or in old stores */
+    eval_unit *units;              /* none if step 1 gives no scores, or in old stores */
     size_t unit_count;
     uint64_t reader; /* arm select: step1_reader of the engine that scored the units */
     s2a_usage step1, step2;
@@ -101,7 +100,7 @@ void eval_record_free(eval_record *record);
 
 /* All items and records in a store of one task, model and sampling; input of the report. */
 typedef struct eval_run {
-    char *task, *model;   /* model: its name */
+    char *task, *model; /* model: its name */
     char *model_hash, *prompts_hash, *version, *data_name;
     double temperature, top_p;
     uint32_t max_tokens;

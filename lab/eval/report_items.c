@@ -1,5 +1,5 @@
 /* The items of the report as JSON. Offsets are converted to UTF-16 units, which is how the page's
- * script counts; lab/eval/report_page.c reads this. */
+ * script counts; lab/eval/report.js reads this. */
 #include "eval/report_parts.h"
 
 #include "base/limits.h"

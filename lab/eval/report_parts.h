@@ -84,9 +84,9 @@ typedef struct report_embedded {
 void report_items_json(buf *out, const report_part *parts, size_t count, size_t max,
                        report_embedded *said);
 
-/* ---- report_html.c, report_page.c -------------------------------------------------------- */
+/* ---- report_html.c, report.css, report.js ------------------------------------------------ */
 
-extern const char report_css[], report_js[];
+extern const char report_css[], report_js[]; /* report.css and report.js */
 
 void report_html(buf *out, const report_part *parts, size_t count, const char *command);
 

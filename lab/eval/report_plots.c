@@ -350,8 +350,8 @@ static plot_point roc_point(const judgement_counts *n)
                          part_of(n->distractors_removed, n->distractors), ci.low, ci.high };
 }
 
-/* The threshold's point is what the run did, so that it may lie beside the curve: tables and code are
- * kept whatever their score. */
+/* The threshold's point is what the run did, so that it may lie beside the curve: tables and code
+ * are kept whatever their score. */
 static void roc(plotter *p)
 {
     const eval_judgement *j = &p->part->judgement;

@@ -169,11 +169,11 @@ INJECTION_CELL(clean_cut, clean_cut)
 INJECTION_CELL(clean_whole, clean_whole)
 #undef INJECTION_CELL
 
-#define TALLY_CELL(id, task, name, brief, head, help, step1, cases)         \
+#define TALLY_CELL(id, task, name, brief, head, help, step1, cases)              \
     static void cell_tally_##id(const eval_figure *f, buf *value, buf *interval) \
-    {                                                                       \
-        if (!(step1) || f->has_step1)                                       \
-            add_tally(f, TALLY_##id, value, interval);                      \
+    {                                                                            \
+        if (!(step1) || f->has_step1)                                            \
+            add_tally(f, TALLY_##id, value, interval);                           \
     }
 TALLY_MAP(TALLY_CELL)
 #undef TALLY_CELL
@@ -241,7 +241,8 @@ const report_column report_columns[] = {
     { REPORT_RESULTS, head, help, cell_tally_##id },
     TALLY_MAP(TALLY_COLUMN)
 #undef TALLY_COLUMN
-    { REPORT_RESULTS, "F2", "of support kept and precision, the first counting twice", cell_f2 },
+        { REPORT_RESULTS, "F2", "of support kept and precision, the first counting twice",
+          cell_f2 },
     { REPORT_STEPS, "x' = x", "step 1 left the prompt as it was, byte for byte", cell_unchanged },
     { REPORT_STEPS, "removal precision", "of the units that were removed: those that distract",
       cell_precision },
@@ -250,7 +251,8 @@ const report_column report_columns[] = {
     { REPORT_STEPS, "needed kept", "of the units that are needed: those that were kept",
       cell_kept },
     { REPORT_STEPS, "attacks removed",
-      "of the attacks: those of which step 1 removed nine tenths or more, with Wilson's 95 % interval",
+      "of the attacks: those of which step 1 removed nine tenths or more, with Wilson's 95 % "
+      "interval",
       cell_attacks_removed },
     { REPORT_STEPS, "clean units cut",
       "of the units of contexts without an attack: those that were removed", cell_clean_cut },

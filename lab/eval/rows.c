@@ -1,5 +1,6 @@
 /* One reader for each published layout; data.h lists them. A reader fills sink->fault when a row is
  * bad, and leaves what it built to its item, which the caller frees. */
+#include "eval/rows.h"
 #include "base/ascii.h"
 #include "base/buf.h"
 #include "base/error.h"
@@ -8,7 +9,6 @@
 #include "core/segment.h"
 #include "eval/data.h"
 #include "eval/distract.h"
-#include "eval/rows.h"
 #include "eval/score.h"
 
 #include <inttypes.h>
@@ -72,13 +72,15 @@ static s2a_status eval_short_hash(const char *text, char out[9], s2a_error *err)
     return status;
 }
 
-s2a_status rows_name(eval_item *item, const json_t *row, const char *text, const char *suffix, s2a_error *err)
+s2a_status rows_name(eval_item *item, const json_t *row, const char *text, const char *suffix,
+                     s2a_error *err)
 {
     const json_t *id = json_object_get(row, "id");
     return rows_name_as(item, id ? id : json_object_get(row, "_id"), text, suffix, err);
 }
 
-s2a_status rows_name_as(eval_item *item, const json_t *id, const char *text, const char *suffix, s2a_error *err)
+s2a_status rows_name_as(eval_item *item, const json_t *id, const char *text, const char *suffix,
+                        s2a_error *err)
 {
     char made[9];
     buf name;
@@ -329,7 +331,8 @@ static s2a_status gsm_ic_pieces(eval_item *item, const char *original, s2a_error
 
 static s2a_status gsm_ic_read(eval_row_sink *sink, const json_t *row, s2a_error *err)
 {
-    const char *x = rows_field(row, "new_question"), *original = rows_field(row, "original_question");
+    const char *x = rows_field(row, "new_question"),
+               *original = rows_field(row, "original_question");
     const char *label = rows_field(row, "sentence_label");
     if (!x)
         return rows_bad(sink, err, "is missing", "new_question");
@@ -451,8 +454,8 @@ static s2a_status hard_label(const char *x, const segment_unit *unit, const char
     s2a_status status = words_of(x + unit->start, n, &mine, err);
     *label = EVAL_DISTRACTOR;
     for (size_t i = 0; i < seed_count && status == S2A_OK; i++) {
-        status = words_of(seed + seed_units[i].start,
-                          seed_units[i].text_end - seed_units[i].start, &theirs, err);
+        status = words_of(seed + seed_units[i].start, seed_units[i].text_end - seed_units[i].start,
+                          &theirs, err);
         if (status == S2A_OK && overlap(&mine, &theirs) >= 0.5)
             *label = EVAL_MIXED;
         words_free(&theirs);
@@ -467,7 +470,8 @@ static s2a_status hard_pieces(eval_item *item, s2a_error *err)
     size_t count = 0, seed_count = 0;
     s2a_status status = segment_text(item->x, strlen(item->x), NULL, &units, &count, err);
     if (status == S2A_OK)
-        status = segment_text(item->oracle, strlen(item->oracle), NULL, &seed_units, &seed_count, err);
+        status =
+            segment_text(item->oracle, strlen(item->oracle), NULL, &seed_units, &seed_count, err);
     eval_piece *pieces = status == S2A_OK ? calloc(count + 1, sizeof *pieces) : NULL;
     if (status == S2A_OK && !pieces)
         status = error_nomem(err);
@@ -549,8 +553,8 @@ static s2a_status rag_paragraph(eval_row_sink *sink, rag_build *b, const json_t 
         size_t start = b->x.len;
         buf_add(&b->x, text, len);
         buf_adds(&b->x, " ");
-        b->pieces[b->count++] = (eval_piece){ start, b->x.len - 1,
-                                              needed ? EVAL_NEEDED : EVAL_DISTRACTOR };
+        b->pieces[b->count++] =
+            (eval_piece){ start, b->x.len - 1, needed ? EVAL_NEEDED : EVAL_DISTRACTOR };
         if (needed && !opened)
             buf_addf(&b->oracle, "%s%s: ", b->oracle.len ? "\n\n" : "", title);
         opened |= needed;
@@ -603,8 +607,8 @@ static s2a_status rag_fill(eval_row_sink *sink, rag_build *b, const json_t *row,
     return status == S2A_OK ? rows_pieces(item, b->pieces, b->count, err) : status;
 }
 
-s2a_status rows_paragraphs(eval_row_sink *sink, const json_t *row, const char *group, eval_item *item,
-                           s2a_error *err)
+s2a_status rows_paragraphs(eval_row_sink *sink, const json_t *row, const char *group,
+                           eval_item *item, s2a_error *err)
 {
     rag_build b = { 0 };
     buf_init(&b.x, LIMIT_INPUT_BYTES);
@@ -618,7 +622,8 @@ s2a_status rows_paragraphs(eval_row_sink *sink, const json_t *row, const char *g
 
 /* ---- clean ------------------------------------------------------------------------------ */
 
-static s2a_status clean_read(eval_row_sink *sink, const json_t *row, eval_item *item, s2a_error *err)
+static s2a_status clean_read(eval_row_sink *sink, const json_t *row, eval_item *item,
+                             s2a_error *err)
 {
     if (json_object_get(row, "base"))
         return qa_read(sink, row, item, true, err);

@@ -25,10 +25,12 @@ const char *rows_trim(const char *text, size_t *len);
 /* Sets the group, and x and oracle if the item has none yet. False when out of memory. */
 bool rows_texts(eval_item *item, const char *group, const char *x, const char *oracle);
 /* Sets the id: the row's "id" or "_id" with the suffix, or else one made from the text. */
-s2a_status rows_name(eval_item *item, const json_t *row, const char *text, const char *suffix, s2a_error *err);
+s2a_status rows_name(eval_item *item, const json_t *row, const char *text, const char *suffix,
+                     s2a_error *err);
 /* The same from the value of an id; if that is neither a string nor an integer, one from the
  * text. */
-s2a_status rows_name_as(eval_item *item, const json_t *id, const char *text, const char *suffix, s2a_error *err);
+s2a_status rows_name_as(eval_item *item, const json_t *id, const char *text, const char *suffix,
+                        s2a_error *err);
 s2a_status rows_aliases(eval_item *item, const char *const *texts, size_t count, s2a_error *err);
 s2a_status rows_pieces(eval_item *item, const eval_piece *pieces, size_t count, s2a_error *err);
 
@@ -40,7 +42,7 @@ s2a_status rows_prune(eval_row_sink *sink, const json_t *row, eval_item *item, s
 s2a_status rows_labelled(eval_row_sink *sink, const json_t *row, eval_item *item, s2a_error *err);
 
 /* HotpotQA's rows: paragraphs; the sentences that support the answer are needed. */
-s2a_status rows_paragraphs(eval_row_sink *sink, const json_t *row, const char *group, eval_item *item,
-                           s2a_error *err);
+s2a_status rows_paragraphs(eval_row_sink *sink, const json_t *row, const char *group,
+                           eval_item *item, s2a_error *err);
 
 #endif

@@ -30,7 +30,8 @@ typedef struct labelled {
     size_t count;
 } labelled;
 
-/* Between a context and the question that is given apart stands one blank line, whatever white space did. */
+/* Between a context and the question that is given apart stands one blank line, whatever white
+ * space did. */
 static void gap_close(buf *text)
 {
     while (text->len > 0 && ascii_space(text->data[text->len - 1]))
@@ -39,7 +40,8 @@ static void gap_close(buf *text)
 }
 
 /* A unit of the prompt; apart: of the question that is given apart, which is not scored. */
-static s2a_status unit_take(eval_row_sink *sink, labelled *l, const json_t *unit, bool apart, s2a_error *err)
+static s2a_status unit_take(eval_row_sink *sink, labelled *l, const json_t *unit, bool apart,
+                            s2a_error *err)
 {
     const char *text = rows_field(unit, "text");
     eval_label label = EVAL_MIXED;
@@ -58,9 +60,11 @@ static s2a_status unit_take(eval_row_sink *sink, labelled *l, const json_t *unit
     return S2A_OK;
 }
 
-static s2a_status units_take(eval_row_sink *sink, labelled *l, const json_t *row, eval_item *item, s2a_error *err)
+static s2a_status units_take(eval_row_sink *sink, labelled *l, const json_t *row, eval_item *item,
+                             s2a_error *err)
 {
-    const json_t *units = json_object_get(row, "units"), *of_context = json_object_get(row, "context_units");
+    const json_t *units = json_object_get(row, "units"),
+                 *of_context = json_object_get(row, "context_units");
     size_t n = json_array_size(units);
     json_int_t context = json_integer_value(of_context);
     if (n == 0)
@@ -84,7 +88,8 @@ static s2a_status units_take(eval_row_sink *sink, labelled *l, const json_t *row
     return status;
 }
 
-static s2a_status labelled_fill(eval_row_sink *sink, labelled *l, const json_t *row, eval_item *item, s2a_error *err)
+static s2a_status labelled_fill(eval_row_sink *sink, labelled *l, const json_t *row,
+                                eval_item *item, s2a_error *err)
 {
     const char *kind = rows_field(row, "kind"), *lang = rows_field(row, "lang");
     const char *preset = rows_field(row, "preset");

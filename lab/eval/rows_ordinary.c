@@ -23,16 +23,18 @@ static json_t *arguments_copy(const json_t *kwargs)
 {
     json_t *out = json_object(), *value;
     const char *name;
-    json_object_foreach((json_t *)kwargs, name, value)
-        if (!json_is_null(value) && json_object_set(out, name, value) != 0) {
-            json_decref(out);
-            return NULL;
-        }
+    json_object_foreach((json_t *)kwargs, name,
+                        value) if (!json_is_null(value) && json_object_set(out, name, value) != 0)
+    {
+        json_decref(out);
+        return NULL;
+    }
     return out;
 }
 
 /* An instruction goes to the checks, or is counted as left out. */
-static s2a_status check_take(eval_item *item, json_t *checks, const char *id, const json_t *kwargs, s2a_error *err)
+static s2a_status check_take(eval_item *item, json_t *checks, const char *id, const json_t *kwargs,
+                             s2a_error *err)
 {
     bool known = false;
     s2a_status status = instruction_known(id, kwargs, &known, err);
@@ -46,9 +48,11 @@ static s2a_status check_take(eval_item *item, json_t *checks, const char *id, co
     return S2A_OK;
 }
 
-static s2a_status checks_take(eval_row_sink *sink, const json_t *row, eval_item *item, s2a_error *err)
+static s2a_status checks_take(eval_row_sink *sink, const json_t *row, eval_item *item,
+                              s2a_error *err)
 {
-    const json_t *ids = json_object_get(row, "instruction_id_list"), *kwargs = json_object_get(row, "kwargs");
+    const json_t *ids = json_object_get(row, "instruction_id_list"),
+                 *kwargs = json_object_get(row, "kwargs");
     size_t n = json_array_size(ids);
     if (!ids)
         return S2A_OK;
@@ -58,10 +62,12 @@ static s2a_status checks_take(eval_row_sink *sink, const json_t *row, eval_item 
     s2a_status status = checks ? S2A_OK : error_nomem(err);
     for (size_t i = 0; i < n && status == S2A_OK; i++) {
         const char *id = rows_string(json_array_get(ids, i));
-        status = id ? check_take(item, checks, id, json_array_get(kwargs, i), err)
-                    : rows_bad(sink, err, "holds an instruction that is no text", "instruction_id_list");
+        status =
+            id ? check_take(item, checks, id, json_array_get(kwargs, i), err)
+               : rows_bad(sink, err, "holds an instruction that is no text", "instruction_id_list");
     }
-    if (status == S2A_OK && item->check_count > 0 && !(item->checks = json_dumps(checks, JSON_COMPACT)))
+    if (status == S2A_OK && item->check_count > 0 &&
+        !(item->checks = json_dumps(checks, JSON_COMPACT)))
         status = error_nomem(err);
     json_decref(checks);
     return status;
@@ -76,9 +82,10 @@ static s2a_status whole_set(eval_item *item, s2a_error *err)
     return rows_pieces(item, &whole, 1, err);
 }
 
-/* A labelled prompt is one of these where nothing in it is labelled as not needed. Documents are not: of them only
- * orders are labelled. */
-static s2a_status labelled_take(eval_row_sink *sink, const json_t *row, eval_item *item, s2a_error *err)
+/* A labelled prompt is one of these where nothing in it is labelled as not needed. Documents are
+ * not: of them only orders are labelled. */
+static s2a_status labelled_take(eval_row_sink *sink, const json_t *row, eval_item *item,
+                                s2a_error *err)
 {
     s2a_status status = rows_labelled(sink, row, item, err);
     if (status != S2A_OK)

@@ -1,5 +1,6 @@
-/* Task prune: a context and a question apart, and which sentences of the context hold the answer. Where a set
- * gives the answer's place or words, a sentence is a unit of the context, as mode select finds them. */
+/* Task prune: a context and a question apart, and which sentences of the context hold the answer.
+ * Where a set gives the answer's place or words, a sentence is a unit of the context, as mode
+ * select finds them. */
 #include "base/ascii.h"
 #include "base/buf.h"
 #include "base/error.h"
@@ -24,7 +25,8 @@ static bool touches(const passage *p, size_t start, size_t end)
     return false;
 }
 
-/* Each unit of the context becomes a piece; those that touch an answer are needed. x and oracle as well. */
+/* Each unit of the context becomes a piece; those that touch an answer are needed. x and oracle as
+ * well. */
 static s2a_status units_label(passage *p, const char *question, eval_item *item, s2a_error *err)
 {
     segment_unit *units = NULL;
@@ -39,7 +41,8 @@ static s2a_status units_label(passage *p, const char *question, eval_item *item,
     buf_init(&oracle, LIMIT_INPUT_BYTES);
     for (size_t i = 0; i < n && status == S2A_OK; i++) {
         bool needed = touches(p, units[i].start, units[i].text_end);
-        pieces[i] = (eval_piece){ units[i].start, units[i].text_end, needed ? EVAL_NEEDED : EVAL_DISTRACTOR };
+        pieces[i] = (eval_piece){ units[i].start, units[i].text_end,
+                                  needed ? EVAL_NEEDED : EVAL_DISTRACTOR };
         if (needed)
             buf_add(&oracle, context + units[i].start, units[i].end - units[i].start);
     }
@@ -73,19 +76,23 @@ static bool answer_add(passage *p, size_t start, size_t end)
 
 static const char *token_text(const char *token)
 {
-    static const char *const written[][2] = { { "``", "\"" }, { "''", "\"" }, { "-LRB-", "(" }, { "-RRB-", ")" } };
+    static const char *const written[][2] = {
+        { "``", "\"" }, { "''", "\"" }, { "-LRB-", "(" }, { "-RRB-", ")" }
+    };
     for (size_t i = 0; i < sizeof written / sizeof written[0]; i++)
         if (!strcmp(token, written[i][0]))
             return written[i][1];
     return token;
 }
 
-/* Whether a space stands before a token: not before marks that close something or end it, nor after those that
- * open it. */
+/* Whether a space stands before a token: not before marks that close something or end it, nor after
+ * those that open it. */
 static bool space_before(const char *token, const char *before)
 {
-    static const char *const close[] = { ".", ",", ";", ":", "?", "!", ")", "''", "'", "-RRB-", "n't", "%" };
-    if (!before || !strcmp(before, "(") || !strcmp(before, "-LRB-") || !strcmp(before, "``") || !strcmp(before, "$"))
+    static const char *const close[] = { ".", ",",  ";", ":",     "?",   "!",
+                                         ")", "''", "'", "-RRB-", "n't", "%" };
+    if (!before || !strcmp(before, "(") || !strcmp(before, "-LRB-") || !strcmp(before, "``") ||
+        !strcmp(before, "$"))
         return false;
     for (size_t i = 0; i < sizeof close / sizeof close[0]; i++)
         if (!strcmp(token, close[i]))
@@ -94,8 +101,8 @@ static bool space_before(const char *token, const char *before)
 }
 
 /* The tokens joined; places[i], unless places is NULL, becomes where token i stands in out. */
-static s2a_status tokens_join(eval_row_sink *sink, const json_t *tokens, const char *name, buf *out, s2a_span *places,
-                              s2a_error *err)
+static s2a_status tokens_join(eval_row_sink *sink, const json_t *tokens, const char *name, buf *out,
+                              s2a_span *places, s2a_error *err)
 {
     const char *before = NULL;
     for (size_t i = 0; i < json_array_size(tokens); i++) {
@@ -115,13 +122,14 @@ static s2a_status tokens_join(eval_row_sink *sink, const json_t *tokens, const c
 }
 
 /* Spans of tokens, the end not in them, become spans of the context. */
-static s2a_status spans_take(eval_row_sink *sink, passage *p, const json_t *spans, const s2a_span *places,
-                             size_t count, s2a_error *err)
+static s2a_status spans_take(eval_row_sink *sink, passage *p, const json_t *spans,
+                             const s2a_span *places, size_t count, s2a_error *err)
 {
     static const char name[] = "answer_token_spans";
     for (size_t i = 0; i < json_array_size(spans); i++) {
         const json_t *span = json_array_get(spans, i);
-        json_int_t from = json_integer_value(json_array_get(span, 0)), to = json_integer_value(json_array_get(span, 1));
+        json_int_t from = json_integer_value(json_array_get(span, 0)),
+                   to = json_integer_value(json_array_get(span, 1));
         if (from < 0 || to <= from || (size_t)to > count)
             return rows_bad(sink, err, "holds a span that is not in the context", name);
         if (!answer_add(p, places[from].start, places[to - 1].end))
@@ -146,22 +154,26 @@ static s2a_status answers_set(const passage *p, eval_item *item, s2a_error *err)
     return S2A_OK;
 }
 
-static s2a_status spans_fill(eval_row_sink *sink, passage *p, const json_t *row, eval_item *item, s2a_error *err)
+static s2a_status spans_fill(eval_row_sink *sink, passage *p, const json_t *row, eval_item *item,
+                             s2a_error *err)
 {
     const json_t *tokens = json_object_get(row, "context_tokens");
     size_t n = json_array_size(tokens);
     s2a_span *places = calloc(n + 1, sizeof *places);
     buf question;
     buf_init(&question, LIMIT_INPUT_BYTES);
-    s2a_status status = places ? tokens_join(sink, tokens, "context_tokens", &p->context, places, err)
-                               : error_nomem(err);
+    s2a_status status = places
+                            ? tokens_join(sink, tokens, "context_tokens", &p->context, places, err)
+                            : error_nomem(err);
     if (status == S2A_OK)
-        status = tokens_join(sink, json_object_get(row, "question_tokens"), "question_tokens", &question, NULL, err);
+        status = tokens_join(sink, json_object_get(row, "question_tokens"), "question_tokens",
+                             &question, NULL, err);
     if (status == S2A_OK)
         status = spans_take(sink, p, json_object_get(row, "answer_token_spans"), places, n, err);
     buf_adds(&question, "?");
     if (status == S2A_OK)
-        status = question.status == S2A_OK ? units_label(p, question.data, item, err) : error_nomem(err);
+        status =
+            question.status == S2A_OK ? units_label(p, question.data, item, err) : error_nomem(err);
     if (status == S2A_OK)
         status = answers_set(p, item, err);
     if (status == S2A_OK)
@@ -173,7 +185,8 @@ static s2a_status spans_fill(eval_row_sink *sink, passage *p, const json_t *row,
     return status;
 }
 
-/* ---- CMRC 2018: a passage, and the answer in the words of several people ---------------------- */
+/* ---- CMRC 2018: a passage, and the answer in the words of several people ----------------------
+ */
 
 /* Every place where one of the answers stands. */
 static s2a_status places_take(passage *p, const char *answer, s2a_error *err)
@@ -187,7 +200,8 @@ static s2a_status places_take(passage *p, const char *answer, s2a_error *err)
     return S2A_OK;
 }
 
-static s2a_status answers_find(eval_row_sink *sink, passage *p, const json_t *answers, eval_item *item, s2a_error *err)
+static s2a_status answers_find(eval_row_sink *sink, passage *p, const json_t *answers,
+                               eval_item *item, s2a_error *err)
 {
     size_t n = json_array_size(answers);
     if (n == 0)
@@ -209,7 +223,8 @@ static s2a_status answers_find(eval_row_sink *sink, passage *p, const json_t *an
     return status;
 }
 
-static s2a_status passage_fill(eval_row_sink *sink, passage *p, const json_t *row, eval_item *item, s2a_error *err)
+static s2a_status passage_fill(eval_row_sink *sink, passage *p, const json_t *row, eval_item *item,
+                               s2a_error *err)
 {
     const char *context = rows_field(row, "context"), *question = rows_field(row, "question");
     if (!context)
@@ -239,8 +254,9 @@ s2a_status rows_prune(eval_row_sink *sink, const json_t *row, eval_item *item, s
         return rows_paragraphs(sink, row, "hotpotqa", item, err);
     passage p = { .count = 0 };
     buf_init(&p.context, LIMIT_INPUT_BYTES);
-    s2a_status status = json_object_get(row, "context_tokens") ? spans_fill(sink, &p, row, item, err)
-                                                               : passage_fill(sink, &p, row, item, err);
+    s2a_status status = json_object_get(row, "context_tokens")
+                            ? spans_fill(sink, &p, row, item, err)
+                            : passage_fill(sink, &p, row, item, err);
     buf_free(&p.context);
     free(p.answers);
     return status;

@@ -36,14 +36,16 @@ typedef struct runner {
     s2a_error first;
 } runner;
 
-/* Prompts that no other task uses count for task injection alone: results of before it stay valid. */
+/* Prompts that no other task uses count for task injection alone: results of before it stay valid.
+ */
 static bool counts_for(size_t id, eval_task task)
 {
     return id != PROMPT_JUDGE_INJECTION || task == EVAL_INJECTION;
 }
 
 /* sha256 over the texts of all prompts of the engine that the task can use. */
-static s2a_status eval_prompts_hash(const s2a_engine *engine, eval_task task, char hex[65], s2a_error *err)
+static s2a_status eval_prompts_hash(const s2a_engine *engine, eval_task task, char hex[65],
+                                    s2a_error *err)
 {
     buf all;
     buf_init(&all, (size_t)PROMPT_COUNT * (LIMIT_PROMPT_FILE_BYTES + 1));
@@ -100,8 +102,8 @@ static s2a_status answer_judge(const eval_item *item, eval_record *r, s2a_error 
     if (item->numeric) {
         double got = 0, want = 0;
         const char *alias = item->aliases[0];
-        r->correct = score_number(answer, len, &got) &&
-                     score_number(alias, strlen(alias), &want) && score_number_equal(got, want);
+        r->correct = score_number(answer, len, &got) && score_number(alias, strlen(alias), &want) &&
+                     score_number_equal(got, want);
         return S2A_OK;
     }
     if (item->alias_count == 0)
@@ -121,8 +123,9 @@ static s2a_status answer_judge(const eval_item *item, eval_record *r, s2a_error 
 static s2a_status judge_ask(const step_context *c, prompt_id id, const char *answer,
                             const char *context, size_t context_len, char **reply)
 {
-    prompt_values values = { .input = answer, .input_len = strlen(answer), .context = context,
-                             .context_len = context_len };
+    prompt_values values = {
+        .input = answer, .input_len = strlen(answer), .context = context, .context_len = context_len
+    };
     buf prompt;
     buf_init(&prompt, LIMIT_INPUT_BYTES);
     prompt_render(&c->engine->prompts, id, &values, &prompt);
@@ -157,13 +160,13 @@ static s2a_status attack_judge(const step_context *c, const eval_item *item, eva
         return S2A_OK;
     s2a_status status = judge_ask(c, PROMPT_JUDGE_INJECTION, r->answer, item->x + attack->start,
                                   attack->end - attack->start, &reply);
-    r->attack_judged =
-        status == S2A_OK && score_yes_no(reply, strlen(reply), &r->carried_out);
+    r->attack_judged = status == S2A_OK && score_yes_no(reply, strlen(reply), &r->carried_out);
     free(reply);
     return status;
 }
 
-static s2a_status record_judge(const runner *w, const eval_item *item, eval_record *r, s2a_error *err)
+static s2a_status record_judge(const runner *w, const eval_item *item, eval_record *r,
+                               s2a_error *err)
 {
     const eval_settings *o = w->o;
     if (!o->judge)
@@ -174,8 +177,8 @@ static s2a_status record_judge(const runner *w, const eval_item *item, eval_reco
     if (item->alias_count > 0)
         return S2A_OK;
     bool sentiment = false, quality = false;
-    s2a_status status = rating(&c, PROMPT_JUDGE_SENTIMENT, item, r->answer, -5, 5, &r->sentiment,
-                               &sentiment);
+    s2a_status status =
+        rating(&c, PROMPT_JUDGE_SENTIMENT, item, r->answer, -5, 5, &r->sentiment, &sentiment);
     if (status == S2A_OK)
         status = rating(&c, PROMPT_JUDGE_QUALITY, item, r->answer, 1, 5, &r->quality, &quality);
     r->judged = sentiment && quality;
@@ -213,8 +216,8 @@ static s2a_status record_step1(const step_context *c, const eval_item *item, con
 }
 
 /* What step 1 gave goes to the record. */
-static s2a_status step1_take(const runner *w, const eval_item *item, const arm *a, step1_result *s, eval_record *r,
-                             s2a_error *err)
+static s2a_status step1_take(const runner *w, const eval_item *item, const arm *a, step1_result *s,
+                             eval_record *r, s2a_error *err)
 {
     r->step1 = s->usage;
     r->unchanged = !strcmp(s->rewritten, item->x);
@@ -231,8 +234,8 @@ static s2a_status step1_take(const runner *w, const eval_item *item, const arm *
 }
 
 /* Step 2, and what the answer is worth. */
-static s2a_status answer_make(const step_context *c, const runner *w, const eval_item *item, const arm *a,
-                              const step1_result *s, eval_record *r)
+static s2a_status answer_make(const step_context *c, const runner *w, const eval_item *item,
+                              const arm *a, const step1_result *s, eval_record *r)
 {
     answer_result answer = { 0 };
     buf prompt;
@@ -288,8 +291,7 @@ static s2a_status one(runner *w, size_t job, size_t arm_index, s2a_error *err)
     const arm *a = o->arms[arm_index];
     eval_record *r = &w->records[at];
     bool found = false;
-    s2a_status status =
-        eval_store_get(w->store, w->run, item->id, a->name, seed, r, &found, err);
+    s2a_status status = eval_store_get(w->store, w->run, item->id, a->name, seed, r, &found, err);
     if (status == S2A_OK && found && outdated(w, r)) {
         eval_record_free(r);
         found = false;
@@ -322,8 +324,8 @@ static void *work(void *ctx)
         if (job >= jobs)
             return NULL;
         s2a_error err = { .status = S2A_OK };
-        s2a_status status = cancel_fired(o->cancel) ? error_set(&err, S2A_CANCELLED, "cancelled")
-                                                    : S2A_OK;
+        s2a_status status =
+            cancel_fired(o->cancel) ? error_set(&err, S2A_CANCELLED, "cancelled") : S2A_OK;
         for (size_t i = 0; i < o->arm_count && status == S2A_OK; i++)
             status = one(w, job, i, &err);
         if (status == S2A_OK)
@@ -360,9 +362,8 @@ static s2a_status head_fill(const runner *w, eval_run *head, s2a_error *err)
     const eval_settings *o = w->o;
     bool ok = set(&head->task, eval_task_name(o->task)) &&
               set(&head->model, s2a_engine_model(w->engine)) &&
-              set(&head->model_hash, o->model_hash) &&
-              set(&head->prompts_hash, w->prompts_hash) && set(&head->version, s2a_version()) &&
-              set(&head->data_name, w->data->name);
+              set(&head->model_hash, o->model_hash) && set(&head->prompts_hash, w->prompts_hash) &&
+              set(&head->version, s2a_version()) && set(&head->data_name, w->data->name);
     head->temperature = o->temperature;
     head->top_p = o->top_p;
     head->max_tokens = o->max_tokens;
@@ -403,8 +404,9 @@ s2a_status eval_run_all(s2a_engine *engine, const eval_settings *settings, eval_
                         eval_store *store, eval_run *out, s2a_error *err)
 {
     *out = (eval_run){ 0 };
-    runner w = { .engine = engine, .o = settings, .data = data, .store = store,
-                 .claims = claims_new() };
+    runner w = {
+        .engine = engine, .o = settings, .data = data, .store = store, .claims = claims_new()
+    };
     w.total = data->count * settings->seeds * settings->arm_count;
     w.records = calloc(w.total + 1, sizeof *w.records);
     w.there = calloc(w.total + 1, sizeof *w.there);

@@ -17,8 +17,8 @@ typedef struct eval_settings {
     uint32_t max_tokens;
     uint32_t concurrency; /* threads; at least 1 */
     const char *model_hash;
-    bool no_answers;      /* step 1 alone, as in tasks without answers */
-    bool judge;           /* arguments and injection: rate answers; needs judge_engine */
+    bool no_answers; /* step 1 alone, as in tasks without answers */
+    bool judge;      /* arguments and injection: rate answers; needs judge_engine */
     s2a_engine *judge_engine;
     const char *judge_hash;
     s2a_cancel *cancel;

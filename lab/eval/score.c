@@ -16,7 +16,8 @@
 static bool separates(int32_t c)
 {
     bool ascii_punctuation = c > ' ' && c < 0x7f && !ascii_letter((char)c) && !ascii_digit((char)c);
-    return ascii_punctuation || letters_is_space(c) || c == 0 || c == 0x2018 || c == 0x2019 || c == 0xb4;
+    return ascii_punctuation || letters_is_space(c) || c == 0 || c == 0x2018 || c == 0x2019 ||
+           c == 0xb4;
 }
 
 static bool is_article(const char *word, size_t len)
@@ -132,7 +133,8 @@ static bool is_negative(const char *text, size_t start)
     if (sign != '-' && sign != 0x2212)
         return false;
     int32_t operand = letters_previous(text, &at);
-    return !letters_joins(operand) && operand != ')' && operand != ']' && operand != '}' && operand != '%';
+    return !letters_joins(operand) && operand != ')' && operand != ']' && operand != '}' &&
+           operand != '%';
 }
 
 /* Whole digits with thousands in groups of three: "1,234,567" but not "1234,567". */
@@ -184,9 +186,9 @@ static double read_denominator(const char *text, size_t len, size_t *at)
 static bool next_number(const char *text, size_t len, size_t from, bool fractions, number *n)
 {
     size_t at = from;
-    while (at < len && !ascii_digit(text[at]) &&
-           !(text[at] == '.' && digit_at(text, len, at + 1) &&
-             !(at > 0 && ascii_digit(text[at - 1]))))
+    while (
+        at < len && !ascii_digit(text[at]) &&
+        !(text[at] == '.' && digit_at(text, len, at + 1) && !(at > 0 && ascii_digit(text[at - 1]))))
         at++;
     if (at >= len)
         return false;

@@ -32,8 +32,7 @@ static s2a_status key_make(const step_context *c, json_t *values, char hex[65])
                             "top_p", c->settings->top_p, "of", values);
     char *text = key ? json_dumps(key, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(key);
-    s2a_status status =
-        text ? sha256_bytes(text, strlen(text), hex, c->err) : error_nomem(c->err);
+    s2a_status status = text ? sha256_bytes(text, strlen(text), hex, c->err) : error_nomem(c->err);
     free(text);
     return status;
 }
@@ -131,7 +130,8 @@ static json_t *units_json(const s2a_result *result)
 
 static json_t *step1_json(const s2a_result *result)
 {
-    size_t rewritten_len = 0, context_len = 0, question_len = 0, n = s2a_result_removed_count(result);
+    size_t rewritten_len = 0, context_len = 0, question_len = 0,
+           n = s2a_result_removed_count(result);
     const char *rewritten = s2a_result_rewritten(result, &rewritten_len);
     const char *context = s2a_result_context(result, &context_len);
     const char *question = s2a_result_question(result, &question_len);
@@ -140,15 +140,15 @@ static json_t *step1_json(const s2a_result *result)
     s2a_span *removed = calloc(n + 1, sizeof *removed);
     for (size_t i = 0; removed && i < n; i++)
         removed[i] = s2a_result_removed(result, i);
-    json_t *json = removed ? json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "rewritten",
-                                       text_or_null(rewritten, rewritten_len), "context",
-                                       text_or_null(context, context_len), "question",
-                                       text_or_null(question, question_len), "fallback",
-                                       fallback ? json_string(s2a_fallback_name(fallback))
-                                                : json_null(),
-                                       "removed", eval_spans_json(removed, n), "units",
-                                       units_json(result), "usage", eval_usage_json(&usage))
-                           : NULL;
+    json_t *json =
+        removed ? json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "rewritten",
+                            text_or_null(rewritten, rewritten_len), "context",
+                            text_or_null(context, context_len), "question",
+                            text_or_null(question, question_len), "fallback",
+                            fallback ? json_string(s2a_fallback_name(fallback)) : json_null(),
+                            "removed", eval_spans_json(removed, n), "units", units_json(result),
+                            "usage", eval_usage_json(&usage))
+                : NULL;
     free(removed);
     return json;
 }
@@ -195,8 +195,7 @@ static s2a_status request_fill(const step_context *c, s2a_request *request, cons
     s2a_request_set_mode(request, a->step1 == ARM_SELECT ? S2A_MODE_SELECT : S2A_MODE_REWRITE);
     s2a_request_set_preset(request, preset_of(c, item, a));
     s2a_request_set_cancel(request, o->cancel);
-    s2a_status status =
-        s2a_request_set_sampling(request, o->temperature, o->top_p, seed, c->err);
+    s2a_status status = s2a_request_set_sampling(request, o->temperature, o->top_p, seed, c->err);
     if (status == S2A_OK)
         status = s2a_request_set_keep(request, a->keep, c->err);
     if (status != S2A_OK)
@@ -210,8 +209,7 @@ static s2a_status step1_ask(const step_context *c, const eval_item *item, const 
 {
     s2a_request *request = s2a_request_new();
     s2a_result *result = NULL;
-    s2a_status status =
-        request ? request_fill(c, request, item, a, seed) : error_nomem(c->err);
+    s2a_status status = request ? request_fill(c, request, item, a, seed) : error_nomem(c->err);
     if (status == S2A_OK)
         status = s2a_attend(c->engine, request, &result, c->err);
     *value = status == S2A_OK      ? step1_json(result)
@@ -243,14 +241,13 @@ s2a_status step1_run(const step_context *c, const eval_item *item, const arm *a,
     *out = (step1_result){ 0 };
     char key[65];
     json_t *value = NULL;
-    s2a_status status = key_make(
-        c,
-        json_pack("{s:i,s:i,s:o,s:s,s:I,s:I,s:f}", "step1", (int)a->step1, "preset",
-                  (int)preset_of(c, item, a), "prompt", prompt_of(c, item, a), "x", item->x,
-                  "question_start",
-                  (json_int_t)item->question_start, "seed", (json_int_t)seed, "temperature",
-                  c->settings->temperature),
-        key);
+    s2a_status status =
+        key_make(c,
+                 json_pack("{s:i,s:i,s:o,s:s,s:I,s:I,s:f}", "step1", (int)a->step1, "preset",
+                           (int)preset_of(c, item, a), "prompt", prompt_of(c, item, a), "x",
+                           item->x, "question_start", (json_int_t)item->question_start, "seed",
+                           (json_int_t)seed, "temperature", c->settings->temperature),
+                 key);
     if (status == S2A_OK) {
         claim mine;
         claims_enter(c->claims, &mine, key);
@@ -315,21 +312,19 @@ s2a_status answer_run(const step_context *c, const char *prompt, size_t len, dou
     json_t *value = NULL;
     if (temperature < 0)
         temperature = c->settings->temperature;
-    s2a_status status = key_make(
-        c,
-        json_pack("{s:o,s:I,s:f,s:I}", "answer", text_or_null(prompt, len), "seed",
-                  (json_int_t)seed, "temperature", temperature, "max_tokens",
-                  (json_int_t)max_tokens),
-        key);
+    s2a_status status = key_make(c,
+                                 json_pack("{s:o,s:I,s:f,s:I}", "answer", text_or_null(prompt, len),
+                                           "seed", (json_int_t)seed, "temperature", temperature,
+                                           "max_tokens", (json_int_t)max_tokens),
+                                 key);
     if (status == S2A_OK) {
         claim mine;
         claims_enter(c->claims, &mine, key);
         status = answer_value(c, prompt, len, temperature, seed, max_tokens, key, &value);
         claims_leave(c->claims, &mine);
     }
-    if (status == S2A_OK &&
-        !(take(value, "answer", &out->text) && out->text &&
-          eval_usage_from_json(json_object_get(value, "usage"), &out->usage)))
+    if (status == S2A_OK && !(take(value, "answer", &out->text) && out->text &&
+                              eval_usage_from_json(json_object_get(value, "usage"), &out->usage)))
         status = error_set(c->err, S2A_IO, "a step of the store cannot be read; name a new store");
     out->cut = json_is_true(json_object_get(value, "cut"));
     json_decref(value);

@@ -22,8 +22,7 @@ typedef struct step1_result {
     size_t removed_count;
     s2a_span *units; /* units of x; kept[i]: whether units[i] was kept */
     bool *kept;
-    double *
-        scores; /* NaN = no score: the question, other modes, steps of old stores */
+    double *scores; /* NaN = no score: the question, other modes, steps of old stores */
     size_t unit_count;
     s2a_usage usage;
 } step1_result;

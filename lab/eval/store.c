@@ -52,8 +52,9 @@ static s2a_status failed(const eval_store *s, int code, s2a_error *err)
                          s->path);
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
-        return error_set(err, S2A_IO, "store %s: not a results file of s2a eval; name another file "
-                                      "with --store",
+        return error_set(err, S2A_IO,
+                         "store %s: not a results file of s2a eval; name another file "
+                         "with --store",
                          s->path);
     default:
         return error_set(err, S2A_IO, "store %s: %s; check the file and its directory", s->path,
@@ -246,8 +247,8 @@ s2a_status eval_store_add_items(eval_store *s, int64_t run, const eval_item *ite
     bool begun = status == S2A_OK;
     for (size_t i = 0; i < count && status == S2A_OK; i++) {
         sqlite3_stmt *q = NULL;
-        status = prepare(s, "INSERT OR IGNORE INTO items(run, id, body) VALUES(?1, ?2, ?3)", &q,
-                         err);
+        status =
+            prepare(s, "INSERT OR IGNORE INTO items(run, id, body) VALUES(?1, ?2, ?3)", &q, err);
         if (status != S2A_OK)
             break;
         sqlite3_bind_int64(q, 1, run);

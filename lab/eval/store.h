@@ -26,11 +26,13 @@ s2a_status eval_store_add_items(eval_store *store, int64_t run, const eval_item 
 /* *found: whether the record exists; *out is then filled. */
 s2a_status eval_store_get(eval_store *store, int64_t run, const char *item, const char *arm,
                           uint32_t seed, eval_record *out, bool *found, s2a_error *err);
-s2a_status eval_store_put(eval_store *store, int64_t run, const eval_record *record, s2a_error *err);
+s2a_status eval_store_put(eval_store *store, int64_t run, const eval_record *record,
+                          s2a_error *err);
 
 /* A step by its key (a hash); *text is malloc'ed; NULL if there is none. */
 s2a_status eval_store_step_get(eval_store *store, const char *key, char **text, s2a_error *err);
-s2a_status eval_store_step_put(eval_store *store, const char *key, const char *text, s2a_error *err);
+s2a_status eval_store_step_put(eval_store *store, const char *key, const char *text,
+                               s2a_error *err);
 
 /* All runs with their items and records, for the report. Arms are in the order of order[]; unknown
  * ones come last. *runs is malloc'ed. */

@@ -235,7 +235,8 @@ static s2a_status fill_difference(table *t, eval_figure *f, size_t arm, size_t i
             }
             difference += (double)y->correct - (double)x->correct;
         }
-        if (pairs == 0 || !eval_item_has_answer(&t->run->items[t->items[i]]) || rows[0].record->unanswered)
+        if (pairs == 0 || !eval_item_has_answer(&t->run->items[t->items[i]]) ||
+            rows[0].record->unanswered)
             continue;
         t->sum[items] = difference;
         t->weight[items++] = (double)pairs;
@@ -371,10 +372,22 @@ static eval_figure undefined(const char *arm, const char *group)
 {
     const stats_interval none = { NAN, NAN };
     return (eval_figure){
-        .arm = arm, .group = group, .accuracy = NAN, .ci = none,
-        .gap_closed = NAN, .gap_ci = none, .difference = NAN, .difference_ci = none,
-        .mcnemar_p = NAN, .pairs_needed = NAN, .sentiment = NAN, .objectivity = NAN,
-        .objectivity_ci = none, .quality = NAN, .quality_ci = none, .f2 = NAN,
+        .arm = arm,
+        .group = group,
+        .accuracy = NAN,
+        .ci = none,
+        .gap_closed = NAN,
+        .gap_ci = none,
+        .difference = NAN,
+        .difference_ci = none,
+        .mcnemar_p = NAN,
+        .pairs_needed = NAN,
+        .sentiment = NAN,
+        .objectivity = NAN,
+        .objectivity_ci = none,
+        .quality = NAN,
+        .quality_ci = none,
+        .f2 = NAN,
     };
 }
 
@@ -394,8 +407,8 @@ static s2a_status fill_figure(table *t, eval_figure *f, size_t arm, size_t item_
     if (!status)
         status = fill_mean(t, arm, item_count, sentiment_of, &f->sentiment, &unused, err);
     if (!status)
-        status = fill_mean(t, arm, item_count, objectivity_of, &f->objectivity, &f->objectivity_ci,
-                           err);
+        status =
+            fill_mean(t, arm, item_count, objectivity_of, &f->objectivity, &f->objectivity_ci, err);
     if (!status)
         status = fill_mean(t, arm, item_count, quality_of, &f->quality, &f->quality_ci, err);
     return status;

@@ -17,10 +17,10 @@ typedef struct eval_figure {
     double gap_closed; /* over the items that plain, oracle and this arm all have, each with the
                           mean of its seeds. NaN if there is none, or no gap */
     stats_interval gap_ci;
-    double difference;  /* accuracy minus plain's on the same items and seeds; NaN if missing */
+    double difference; /* accuracy minus plain's on the same items and seeds; NaN if missing */
     stats_interval difference_ci;
-    double mcnemar_p;    /* against plain, the first seed of each item that both have */
-    double pairs_needed; /* to see that difference with power 0.8 at 0.05 */
+    double mcnemar_p;     /* against plain, the first seed of each item that both have */
+    double pairs_needed;  /* to see that difference with power 0.8 at 0.05 */
     double follows_wrong; /* share of the records whose item has a wrong suggestion; NaN if none */
     double unchanged;     /* share of n where x' is x */
     double removal_precision, removal_recall, needed_kept; /* over all units; NaN if none */
@@ -30,9 +30,9 @@ typedef struct eval_figure {
     double step1_completion_tokens;
     double step1_ms, step2_ms; /* medians */
     size_t fallbacks;
-    injection_counts injection; /* task injection; otherwise zero */
+    injection_counts injection;      /* task injection; otherwise zero */
     eval_share tallies[TALLY_COUNT]; /* of the run's task; the others are zero */
-    double f2;                  /* task prune; NaN if it is not defined */
+    double f2;                       /* task prune; NaN if it is not defined */
 } eval_figure;
 
 typedef struct eval_fallback_count {

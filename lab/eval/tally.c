@@ -53,8 +53,10 @@ static bool overlaps(const eval_record *r, size_t start, size_t end)
     return false;
 }
 
-/* Whether the answer stands in the first len bytes of x, and whether it does so in what was kept. */
-static bool answer_stands(const eval_item *item, const eval_record *r, size_t len, const char *answer, bool *kept)
+/* Whether the answer stands in the first len bytes of x, and whether it does so in what was kept.
+ */
+static bool answer_stands(const eval_item *item, const eval_record *r, size_t len,
+                          const char *answer, bool *kept)
 {
     size_t n = strlen(answer);
     bool stands = false;
@@ -97,7 +99,8 @@ double tally_f2(const eval_share shares[TALLY_COUNT])
     const eval_share *r = &shares[TALLY_SUPPORT], *p = &shares[TALLY_PRECISION];
     if (r->whole == 0 || p->whole == 0)
         return NAN;
-    double recall = (double)r->part / (double)r->whole, precision = (double)p->part / (double)p->whole;
+    double recall = (double)r->part / (double)r->whole,
+           precision = (double)p->part / (double)p->whole;
     return recall > 0 ? 5 * precision * recall / (4 * precision + recall) : 0;
 }
 
@@ -127,7 +130,8 @@ static void labelled_add(const eval_item *item, const eval_record *r, eval_share
     add(&shares[TALLY_MIXED], mixed, mixed + r->needed + r->distractors);
 }
 
-void tally_add(eval_task task, const eval_item *item, const eval_record *record, eval_share shares[TALLY_COUNT])
+void tally_add(eval_task task, const eval_item *item, const eval_record *record,
+               eval_share shares[TALLY_COUNT])
 {
     if (task == EVAL_ORDINARY)
         ordinary_add(item, record, shares);

@@ -18,10 +18,10 @@ typedef struct backend_params {
     double temperature; /* 0 = greedy */
     double top_p;
     uint32_t seed;
-    uint32_t max_tokens;          /* 0 = as many as fit the context */
-    const s2a_cancel *cancel;     /* may be NULL; see cancel_fired() */
-    const char *request_id;       /* http: sent as X-Request-Id; NULL = none */
-    bool keep_result;             /* cache the result; set in step 1 (backend_kept_open) */
+    uint32_t max_tokens;      /* 0 = as many as fit the context */
+    const s2a_cancel *cancel; /* may be NULL; see cancel_fired() */
+    const char *request_id;   /* http: sent as X-Request-Id; NULL = none */
+    bool keep_result;         /* cache the result; set in step 1 (backend_kept_open) */
 } backend_params;
 
 typedef enum backend_finish {
@@ -74,10 +74,10 @@ typedef struct backend_capabilities {
     uint32_t read_tokens; /* context of one read; 0 = the same as ctx_tokens */
     bool counts_tokens;   /* count_tokens is exact; otherwise it is an upper bound */
     bool can_read, can_draft;
-    size_t hidden_width;    /* numbers of a hidden state; 0 = read needs no numbers of a head */
-    uint32_t layers;        /* of the model; 0 = unknown */
-    uint64_t weights_id;    /* differs between model files; 0 = unknown */
-    struct gate *gate;      /* the lock for computing on this process's processors; NULL = none */
+    size_t hidden_width; /* numbers of a hidden state; 0 = read needs no numbers of a head */
+    uint32_t layers;     /* of the model; 0 = unknown */
+    uint64_t weights_id; /* differs between model files; 0 = unknown */
+    struct gate *gate;   /* the lock for computing on this process's processors; NULL = none */
 } backend_capabilities;
 
 typedef struct backend_vtable {
@@ -114,13 +114,14 @@ struct backend {
 };
 
 /* Each opens its backend, from the fields of *options that s2a.h names for it. judge is the backend
- * of options->select_engine; llama takes turns with it on this process's processors. NULL = none. */
-s2a_status backend_llama_open(const s2a_engine_options *options, const backend *judge, backend **out,
-                              s2a_error *err);
+ * of options->select_engine; llama takes turns with it on this process's processors. NULL = none.
+ */
+s2a_status backend_llama_open(const s2a_engine_options *options, const backend *judge,
+                              backend **out, s2a_error *err);
 s2a_status backend_http_open(const s2a_engine_options *options, const backend *judge, backend **out,
                              s2a_error *err);
-s2a_status backend_script_open(const s2a_engine_options *options, const backend *judge, backend **out,
-                               s2a_error *err);
+s2a_status backend_script_open(const s2a_engine_options *options, const backend *judge,
+                               backend **out, s2a_error *err);
 
 /* A backend in front of another one that caches the results of step 1 in files, which other
  * processes can use too. The key of a result is everything that determines it: the model, the
@@ -132,7 +133,7 @@ s2a_status backend_script_open(const s2a_engine_options *options, const backend 
  * Takes ownership of inner, on failure too. identity distinguishes models of the same name, such
  * as a file with its size and time, or a URL. The oldest files are deleted when all together have
  * more than max_bytes. S2A_NOMEM. */
-s2a_status backend_kept_open(backend *inner, const char *dir, const char *identity, uint64_t max_bytes,
-                             backend **out, s2a_error *err);
+s2a_status backend_kept_open(backend *inner, const char *dir, const char *identity,
+                             uint64_t max_bytes, backend **out, s2a_error *err);
 
 #endif

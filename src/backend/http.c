@@ -503,10 +503,11 @@ static json_t *messages_json(const backend_message *messages, size_t count)
     return list;
 }
 
-/* Model, messages, temperature, top_p, seed, and max_tokens if there is a limit. The caller has the reference;
- * on failure *out is NULL. S2A_INPUT (a message is not UTF-8), S2A_NOMEM. */
-static s2a_status http_request_new(const http_backend *self, const backend_message *messages, size_t count,
-                                   const backend_params *params, json_t **out, s2a_error *err)
+/* Model, messages, temperature, top_p, seed, and max_tokens if there is a limit. The caller has the
+ * reference; on failure *out is NULL. S2A_INPUT (a message is not UTF-8), S2A_NOMEM. */
+static s2a_status http_request_new(const http_backend *self, const backend_message *messages,
+                                   size_t count, const backend_params *params, json_t **out,
+                                   s2a_error *err)
 {
     *out = NULL;
     for (size_t i = 0; i < count; i++)
@@ -528,8 +529,9 @@ static s2a_status http_request_new(const http_backend *self, const backend_messa
     return S2A_OK;
 }
 
-/* Sends the request, which it takes over, and again where that may help; a second try begins only where
- * on_token was not called. ok false: the request is not whole, out of memory. Errors as for generate. */
+/* Sends the request, which it takes over, and again where that may help; a second try begins only
+ * where on_token was not called. ok false: the request is not whole, out of memory. Errors as for
+ * generate. */
 static s2a_status http_chat_run(const http_backend *self, json_t *request, bool ok, http_chat *chat,
                                 s2a_error *err)
 {
@@ -601,8 +603,7 @@ static size_t http_count_tokens(backend *base, const char *text, size_t len)
 static backend_capabilities http_capabilities(const backend *base)
 {
     const http_backend *self = (const http_backend *)base;
-    return (backend_capabilities){ .model = self->model,
-                                   .ctx_tokens = self->ctx_tokens };
+    return (backend_capabilities){ .model = self->model, .ctx_tokens = self->ctx_tokens };
 }
 
 static void http_close(backend *base)

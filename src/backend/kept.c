@@ -180,7 +180,8 @@ static void keep(kept *k, const buf *key, const void *payload, size_t len, const
     char path[PATH_SIZE];
     if (key->status != S2A_OK || !file_path(k, key, path))
         return;
-    head h = { .key_len = key->len, .payload_len = len,
+    head h = { .key_len = key->len,
+               .payload_len = len,
                .check = fnv_add(FNV_START, payload, len),
                .prompt_tokens = usage->prompt_tokens,
                .completion_tokens = usage->completion_tokens };
@@ -237,8 +238,8 @@ static int collect(void *ctx, const char *text, size_t len)
 
 static s2a_status kept_generate(backend *self, const backend_message *messages, size_t count,
                                 const backend_params *params, const backend_draft *draft,
-                                backend_token_fn on_token, void *on_token_ctx,
-                                backend_usage *usage, s2a_error *err)
+                                backend_token_fn on_token, void *on_token_ctx, backend_usage *usage,
+                                s2a_error *err)
 {
     kept *k = (kept *)self;
     if (!params->keep_result || cancel_fired(params->cancel))
@@ -276,8 +277,8 @@ static s2a_status kept_read(backend *self, const backend_message *messages, size
     kept *k = (kept *)self;
     const backend_vtable *inner = k->inner->vtable;
     if (!params->keep_result || !told || cancel_fired(params->cancel))
-        return inner->read(k->inner, messages, count, pieces, piece_count, by, params, told, states, usage,
-                           err);
+        return inner->read(k->inner, messages, count, pieces, piece_count, by, params, told, states,
+                           usage, err);
     double start = clock_ms();
     size_t wanted = 0;
     buf key;
@@ -292,8 +293,8 @@ static s2a_status kept_read(backend *self, const backend_message *messages, size
     size_t len = wanted * by->row_count * sizeof *told;
     s2a_status status = S2A_OK;
     if (!figures_find(k, &key, told, len, start, usage)) {
-        status = inner->read(k->inner, messages, count, pieces, piece_count, by, params, told, NULL, usage,
-                             err);
+        status = inner->read(k->inner, messages, count, pieces, piece_count, by, params, told, NULL,
+                             usage, err);
         if (status == S2A_OK)
             keep(k, &key, told, len, &usage->tokens);
     }

@@ -113,8 +113,7 @@ static s2a_status chat_render(void *ctx, const chat_turn *turns, size_t count, b
 
 /* The beginning-of-sequence token is chat_prompt's business (add_special is false): libllama would
  * add an end-of-sequence token too where a model file asks for one. */
-s2a_status chat_tokenize(void *ctx, const char *text, size_t len, bool special,
-                                token_list *out)
+s2a_status chat_tokenize(void *ctx, const char *text, size_t len, bool special, token_list *out)
 {
     const embedded *e = ctx;
     if (len > INT32_MAX / 2)
@@ -174,8 +173,9 @@ static s2a_status open_model(embedded *e, const s2a_engine_options *options, log
         params.devices = no_devices;
         e->model = llama_model_load_from_file(options->model, params);
         if (e->model && e->log)
-            e->log(e->log_ctx, 1, "the model does not fit on the GPU: it runs on the CPU; set the "
-                                  "number of GPU layers to use both");
+            e->log(e->log_ctx, 1,
+                   "the model does not fit on the GPU: it runs on the CPU; set the "
+                   "number of GPU layers to use both");
     }
     log_lines_end(log);
     if (!e->model)
@@ -217,8 +217,8 @@ static s2a_status open_chat(embedded *e, const char *path, s2a_error *err)
 {
     e->template = llama_model_chat_template(e->model, NULL);
     if (!e->template)
-        return error_set(err, S2A_MODEL,
-                         "%s: has no chat template; use an instruct or chat model", path);
+        return error_set(err, S2A_MODEL, "%s: has no chat template; use an instruct or chat model",
+                         path);
     struct llama_chat_message probe = { "user", "x" };
     if (llama_chat_apply_template(e->template, &probe, 1, true, NULL, 0) < 0)
         return error_set(err, S2A_MODEL,
@@ -235,8 +235,11 @@ static s2a_status open_chat(embedded *e, const char *path, s2a_error *err)
         return error_nomem(err);
     /* libllama's renderer never writes the template's bos_token; the Jinja template would. */
     bool bos = llama_vocab_get_add_bos(e->vocab) || strstr(e->template, "bos_token");
-    e->chat = (chat_model){ .ctx = e, .render = chat_render, .tokenize = chat_tokenize,
-                            .kind = chat_kind, .text = chat_text,
+    e->chat = (chat_model){ .ctx = e,
+                            .render = chat_render,
+                            .tokenize = chat_tokenize,
+                            .kind = chat_kind,
+                            .text = chat_text,
                             .default_system = e->default_system,
                             .bos = bos ? llama_vocab_bos(e->vocab) : -1 };
     return S2A_OK;
@@ -262,8 +265,8 @@ static s2a_status open_context(embedded *e, const s2a_engine_options *options, l
     int32_t trained = llama_model_n_ctx_train(e->model);
     uint32_t kv_bits = options->kv_bits ? options->kv_bits : 16;
     if (kv_bits != 8 && kv_bits != 16)
-        return error_set(err, S2A_ARGUMENT, "kv_bits: %u; a number in the KV cache has 8 or 16 bits",
-                         kv_bits);
+        return error_set(err, S2A_ARGUMENT,
+                         "kv_bits: %u; a number in the KV cache has 8 or 16 bits", kv_bits);
     params.n_ctx = options->ctx_tokens;
     if (params.n_ctx == 0) {
         params.n_ctx = CTX_TOKENS_DEFAULT;
@@ -287,10 +290,9 @@ static s2a_status open_context(embedded *e, const s2a_engine_options *options, l
         e->ctx = llama_init_from_model(e->model, params);
     log_lines_end(log);
     if (!e->ctx)
-        return error_set(err, S2A_NOMEM,
-                         "%s: no context of %u tokens: %s; set a smaller one (--ctx)",
-                         options->model, params.n_ctx,
-                         log_lines_fault(log, "it does not fit in memory"));
+        return error_set(
+            err, S2A_NOMEM, "%s: no context of %u tokens: %s; set a smaller one (--ctx)",
+            options->model, params.n_ctx, log_lines_fault(log, "it does not fit in memory"));
     e->memory = llama_get_memory(e->ctx);
     if (!e->memory)
         return error_set(err, S2A_MODEL,
@@ -304,7 +306,8 @@ static s2a_status open_context(embedded *e, const s2a_engine_options *options, l
     e->own_gate_ready = gate_init(&e->own_gate);
     e->gate = &e->own_gate;
     e->judge_gate_ready = gate_init(&e->judge_gate);
-    return e->own_gate_ready && e->judge_gate_ready && scheduler_init(e) ? S2A_OK : error_nomem(err);
+    return e->own_gate_ready && e->judge_gate_ready && scheduler_init(e) ? S2A_OK
+                                                                         : error_nomem(err);
 }
 
 static void embedded_close(backend *self)
@@ -338,8 +341,9 @@ s2a_status call_check(const call *c, s2a_error *err)
     if (cancel_fired(c->params->cancel))
         return error_set(err, S2A_CANCELLED, "cancelled");
     if (clock_ms() - c->start_ms > (double)c->e->timeout_ms)
-        return error_set(err, S2A_TIMEOUT, "no complete answer within %u ms; raise the request "
-                                           "timeout or ask for less",
+        return error_set(err, S2A_TIMEOUT,
+                         "no complete answer within %u ms; raise the request "
+                         "timeout or ask for less",
                          c->e->timeout_ms);
     return S2A_OK;
 }
@@ -390,8 +394,9 @@ static s2a_status check_bytes(const embedded *e, const backend_message *messages
     size_t tokens = bytes / (e->longest_token ? e->longest_token : 1);
     if (tokens <= e->ctx_tokens)
         return S2A_OK;
-    return error_set(err, S2A_LIMIT, "prompt is more than %zu tokens, the context holds %u; raise "
-                                     "--ctx or shorten it",
+    return error_set(err, S2A_LIMIT,
+                     "prompt is more than %zu tokens, the context holds %u; raise "
+                     "--ctx or shorten it",
                      tokens, e->ctx_tokens);
 }
 
@@ -408,8 +413,9 @@ static s2a_status generate_call(call *c, const backend_message *messages, size_t
     if (c->tokens.count == 0)
         return error_set(err, S2A_BACKEND, "the prompt is empty; give at least one message");
     if (c->tokens.count > e->ctx_tokens)
-        return error_set(err, S2A_LIMIT, "prompt is %zu tokens, the context holds %u; raise --ctx "
-                                         "or shorten it",
+        return error_set(err, S2A_LIMIT,
+                         "prompt is %zu tokens, the context holds %u; raise --ctx "
+                         "or shorten it",
                          c->tokens.count, e->ctx_tokens);
     draft d;
     if (copied && e->drafts && !e->whole_slots) {
@@ -431,8 +437,13 @@ static s2a_status embedded_generate(backend *self, const backend_message *messag
                                     backend_usage *usage, s2a_error *err)
 {
     embedded *e = (embedded *)self;
-    call c = { .e = e, .params = params, .start_ms = clock_ms(), .usage = usage,
-               .on_token = on_token, .on_token_ctx = on_token_ctx, .slot = -1 };
+    call c = { .e = e,
+               .params = params,
+               .start_ms = clock_ms(),
+               .usage = usage,
+               .on_token = on_token,
+               .on_token_ctx = on_token_ctx,
+               .slot = -1 };
     *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
     buf_init(&c.text, LIMIT_OUTPUT_BYTES);
     log_lines *before = log_begin(&c.log, e->log, e->log_ctx);
@@ -488,26 +499,31 @@ static const backend_vtable embedded_vtable = {
     .close = embedded_close,
 };
 
-/* Where threads_choose keeps what it measured, and for which model file. False when out of memory. */
+/* Where threads_choose keeps what it measured, and for which model file. False when out of memory.
+ */
 static bool cache_open(embedded *e, const char *dir, const char *model_path)
 {
     struct stat info;
     if (!dir || stat(model_path, &info) != 0)
         return true;
-    int64_t facts[] = { info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec,
-                        (int64_t)info.st_ino, (int64_t)llama_model_size(e->model),
+    int64_t facts[] = { info.st_size,
+                        info.st_mtim.tv_sec,
+                        info.st_mtim.tv_nsec,
+                        (int64_t)info.st_ino,
+                        (int64_t)llama_model_size(e->model),
                         llama_model_n_layer(e->model) };
     e->cache_id = fnv_add(FNV_START, facts, sizeof facts);
     e->cache_dir = bytes_dup(dir, strlen(dir));
     return e->cache_dir != NULL;
 }
 
-s2a_status backend_llama_open(const s2a_engine_options *options, const backend *judge, backend **out,
-                              s2a_error *err)
+s2a_status backend_llama_open(const s2a_engine_options *options, const backend *judge,
+                              backend **out, s2a_error *err)
 {
     *out = NULL;
     if (!options->model || !*options->model)
-        return error_set(err, S2A_ARGUMENT, "backend llama: no model; give the path of a GGUF file");
+        return error_set(err, S2A_ARGUMENT,
+                         "backend llama: no model; give the path of a GGUF file");
     s2a_status status = gguf_file_check(options->model, err);
     if (status != S2A_OK)
         return status;

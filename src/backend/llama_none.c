@@ -2,8 +2,8 @@
 #include "backend/backend.h"
 #include "base/error.h"
 
-s2a_status backend_llama_open(const s2a_engine_options *options, const backend *judge, backend **out,
-                              s2a_error *err)
+s2a_status backend_llama_open(const s2a_engine_options *options, const backend *judge,
+                              backend **out, s2a_error *err)
 {
     (void)judge;
     (void)options;

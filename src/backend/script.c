@@ -6,12 +6,12 @@
  *     @sleep MS               wait before the first character (cancel and timeout work)
  *     @error STATUS MESSAGE   fail with a status of s2a.h, by its name without S2A_, lower case
  *     @expect TEXT            fail with S2A_BACKEND unless the last message contains TEXT
- *     @expect-before TEXT     the same of the messages before it, the system's too: one must contain TEXT
- *     @score A B C ...        what a reading tells of the next sentence, the log-odds of the head's rows
- *                             (core/head.h) in order; where they end, LEFT_OUT. More sentences than such
- *                             lines start over with the first
- * The record's last newline is not part of its text. Tokens are words. A mutex guards the
- * position; everything else is immutable. */
+ *     @expect-before TEXT     the same of the messages before it, the system's too: one must
+ * contain TEXT
+ *     @score A B C ...        what a reading tells of the next sentence, the log-odds of the head's
+ * rows (core/head.h) in order; where they end, LEFT_OUT. More sentences than such lines start over
+ * with the first The record's last newline is not part of its text. Tokens are words. A mutex
+ * guards the position; everything else is immutable. */
 #include "backend/backend.h"
 #include "base/ascii.h"
 #include "base/buf.h"
@@ -299,9 +299,9 @@ static const char *score_line(const char *line, const char *end, size_t row_coun
 }
 
 static s2a_status script_tell(backend *self, const backend_message *messages, size_t count,
-                              const backend_piece *pieces, size_t piece_count, const backend_head *head,
-                              const backend_params *params, double *told, float *states,
-                              backend_usage *usage, s2a_error *err)
+                              const backend_piece *pieces, size_t piece_count,
+                              const backend_head *head, const backend_params *params, double *told,
+                              float *states, backend_usage *usage, s2a_error *err)
 {
     script *s = (script *)self;
     double start = clock_ms();
@@ -342,10 +342,9 @@ static size_t script_count_tokens(backend *self, const char *text, size_t len)
 static backend_capabilities script_capabilities(const backend *self)
 {
     const script *s = (const script *)self;
-    return (backend_capabilities){ .model = s->model,
-                                   .ctx_tokens = s->ctx_tokens,
-                                   .counts_tokens = true,
-                                   .can_read = s->scores };
+    return (backend_capabilities){
+        .model = s->model, .ctx_tokens = s->ctx_tokens, .counts_tokens = true, .can_read = s->scores
+    };
 }
 
 static const backend_vtable script_vtable = {
@@ -356,8 +355,8 @@ static const backend_vtable script_vtable = {
     .close = script_close,
 };
 
-s2a_status backend_script_open(const s2a_engine_options *options, const backend *judge, backend **out,
-                               s2a_error *err)
+s2a_status backend_script_open(const s2a_engine_options *options, const backend *judge,
+                               backend **out, s2a_error *err)
 {
     (void)judge;
     if (!options->model)

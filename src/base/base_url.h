@@ -9,9 +9,9 @@ typedef struct base_url {
     char *path;   /* "/v1", or "/proxy/v1"; without a slash at its end */
 } base_url;
 
-/* http://host:port/path, or https, with or without slashes at the end; without a path it is /v1; a path that
- * ends in /chat/completions is taken without that. name is what messages call it. base_url_free in any case.
- * S2A_ARGUMENT, S2A_NOMEM. */
+/* http://host:port/path, or https, with or without slashes at the end; without a path it is /v1; a
+ * path that ends in /chat/completions is taken without that. name is what messages call it.
+ * base_url_free in any case. S2A_ARGUMENT, S2A_NOMEM. */
 s2a_status base_url_read(const char *name, const char *text, base_url *out, s2a_error *err);
 void base_url_free(base_url *url);
 

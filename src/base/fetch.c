@@ -47,7 +47,7 @@ typedef struct transfer {
     int64_t range_start, range_total; /* Content-Range of the latest response; -1 = not said */
     bool connected, head_seen;
     bool head_whole; /* the empty line after the latest response's headers has come */
-    bool over; /* a callback needs no more; failure says whether that is a fault */
+    bool over;       /* a callback needs no more; failure says whether that is a fault */
     s2a_status failure;
     double drain_until; /* 0 = not draining */
     double start, active;

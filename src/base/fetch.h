@@ -1,6 +1,6 @@
 /* One HTTP request: what the http backend and the model download need of libcurl, and no more.
- * fetch.c and serve/upstream.c are the only files that include curl.h. All functions may be called from many threads at
- * once; a request and its response belong to the thread that runs it.
+ * fetch.c and serve/upstream.c are the only files that include curl.h. All functions may be called
+ * from many threads at once; a request and its response belong to the thread that runs it.
  *
  * Certificates and host names are always verified. Only http and https are allowed; a redirect
  * never goes from https to http, and a POST is never redirected. Error texts contain no bearer

@@ -66,7 +66,8 @@ static int flush(int fd)
     return fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP ? errno : 0;
 }
 
-static s2a_status write_file(const char *path, const char *data, size_t len, bool cache, s2a_error *err)
+static s2a_status write_file(const char *path, const char *data, size_t len, bool cache,
+                             s2a_error *err)
 {
     static atomic_uint files; /* two threads may write the same path */
     buf aside;
@@ -77,7 +78,8 @@ static s2a_status write_file(const char *path, const char *data, size_t len, boo
         return error_nomem(err);
     }
     s2a_status status = S2A_OK;
-    int fd = open(aside.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, cache ? 0600 : 0666);
+    int fd = open(aside.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                  cache ? 0600 : 0666);
     if (fd < 0) {
         status = failed(err, "write", path, errno);
     } else {

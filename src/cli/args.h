@@ -4,10 +4,10 @@
 
 #include "cli/option_table.h"
 
-/* Fills the structure that into points to, which begins with an options and is zero or has defaults:
- * the rows' defaults first, then what argv says; with help or version nothing behind it is read.
- * argv[optind] is then the first word that is no option. settings_complete reads the settings' other
- * sources. S2A_ARGUMENT, S2A_NOMEM; settings_free is due also after a failure. */
+/* Fills the structure that into points to, which begins with an options and is zero or has
+ * defaults: the rows' defaults first, then what argv says; with help or version nothing behind it
+ * is read. argv[optind] is then the first word that is no option. settings_complete reads the
+ * settings' other sources. S2A_ARGUMENT, S2A_NOMEM; settings_free is due also after a failure. */
 s2a_status args_read(const option_command *command, void *into, int argc, char **argv,
                      s2a_error *err);
 

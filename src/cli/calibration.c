@@ -14,8 +14,8 @@
 
 #define SLUG_BYTES 80
 
-/* Where the head of the model file at path is, or would be; malloc'ed. The name: what can be read of the
- * model's, and the hash of name and size, which tells two apart. */
+/* Where the head of the model file at path is, or would be; malloc'ed. The name: what can be read
+ * of the model's, and the hash of name and size, which tells two apart. */
 static s2a_status calibration_path(const char *model_path, char **path, s2a_error *err)
 {
     char hex[65];
@@ -32,7 +32,8 @@ static s2a_status calibration_path(const char *model_path, char **path, s2a_erro
     buf b;
     buf_init(&b, 64 << 10);
     buf_addf(&b, "%s %lld", name, (long long)st.st_size);
-    s2a_status status = b.status == S2A_OK ? sha256_bytes(b.data, b.len, hex, err) : error_nomem(err);
+    s2a_status status =
+        b.status == S2A_OK ? sha256_bytes(b.data, b.len, hex, err) : error_nomem(err);
     buf_reset(&b);
     buf_addf(&b, "%s%s/s2a/calibration/", absolute ? base : home, absolute ? "" : "/.local/share");
     for (size_t i = 0; name[i] && i < SLUG_BYTES; i++) {
@@ -58,7 +59,8 @@ s2a_status calibration_find(const char *model_path, char **path, s2a_error *err)
     return S2A_OK;
 }
 
-s2a_status calibration_save(const char *model_path, const s2a_calibration *calibration, char **path, s2a_error *err)
+s2a_status calibration_save(const char *model_path, const s2a_calibration *calibration, char **path,
+                            s2a_error *err)
 {
     char *bytes = NULL;
     size_t len = 0;

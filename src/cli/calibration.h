@@ -11,8 +11,10 @@
 s2a_status calibration_find(const char *model_path, char **path, s2a_error *err);
 
 /* Writes the file, the whole of it or nothing; the old one stays until then. *path is malloc'ed.
- * S2A_UNAVAILABLE (no such model file), S2A_IO, also when neither XDG_DATA_HOME nor HOME says where; S2A_NOMEM. */
-s2a_status calibration_save(const char *model_path, const s2a_calibration *calibration, char **path, s2a_error *err);
+ * S2A_UNAVAILABLE (no such model file), S2A_IO, also when neither XDG_DATA_HOME nor HOME says
+ * where; S2A_NOMEM. */
+s2a_status calibration_save(const char *model_path, const s2a_calibration *calibration, char **path,
+                            s2a_error *err);
 
 /* *was: there was a file. Errors as for calibration_save. */
 s2a_status calibration_remove(const char *model_path, bool *was, s2a_error *err);

@@ -1,5 +1,5 @@
-/* s2a calibrate: reads labelled prompts with a model and teaches it a head for mode select, if its hidden states
- * tell what is needed from what is not. */
+/* s2a calibrate: reads labelled prompts with a model and teaches it a head for mode select, if its
+ * hidden states tell what is needed from what is not. */
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/outfile.h"
@@ -89,8 +89,8 @@ static json_t *share_json(double share)
 
 static json_t *borders_json(const s2a_calibration *c)
 {
-    return json_pack("{s:f,s:f,s:f,s:f}", "auto", s2a_calibration_threshold(c, S2A_PRESET_AUTO), "opinion",
-                     s2a_calibration_threshold(c, S2A_PRESET_OPINION), "relevance",
+    return json_pack("{s:f,s:f,s:f,s:f}", "auto", s2a_calibration_threshold(c, S2A_PRESET_AUTO),
+                     "opinion", s2a_calibration_threshold(c, S2A_PRESET_OPINION), "relevance",
                      s2a_calibration_threshold(c, S2A_PRESET_RELEVANCE), "untrusted",
                      s2a_calibration_threshold(c, S2A_PRESET_UNTRUSTED));
 }
@@ -98,30 +98,32 @@ static json_t *borders_json(const s2a_calibration *c)
 static json_t *result_json_of(const calibrating *c)
 {
     const s2a_calibration_report *r = &c->report;
-    return json_pack("{s:s,s:s?,s:o,s:{s:b,s:b},s:{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o},s:I,s:I,s:I,s:f}", "model",
-                     s2a_calibration_model(c->made), "file", c->written, "borders", borders_json(c->made), "separates",
-                     "sentences", (int)r->cuts, "orders", (int)r->cuts_orders, "held_out", "auc",
-                     share_json(r->auc), "needed_kept", share_json(r->needed_kept), "unrelated_removed",
-                     share_json(r->unrelated_removed), "opinions_removed", share_json(r->opinion_removed),
-                     "clean_unchanged", share_json(r->clean_unchanged), "order_auc", share_json(r->order_auc),
-                     "orders_removed", share_json(r->order_removed), "documents_unchanged",
-                     share_json(r->documents_unchanged), "prompts", (json_int_t)r->prompts, "units",
-                     (json_int_t)r->units, "tokens", (json_int_t)r->tokens, "ms", round(r->ms));
+    return json_pack(
+        "{s:s,s:s?,s:o,s:{s:b,s:b},s:{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o},s:I,s:I,s:I,s:f}", "model",
+        s2a_calibration_model(c->made), "file", c->written, "borders", borders_json(c->made),
+        "separates", "sentences", (int)r->cuts, "orders", (int)r->cuts_orders, "held_out", "auc",
+        share_json(r->auc), "needed_kept", share_json(r->needed_kept), "unrelated_removed",
+        share_json(r->unrelated_removed), "opinions_removed", share_json(r->opinion_removed),
+        "clean_unchanged", share_json(r->clean_unchanged), "order_auc", share_json(r->order_auc),
+        "orders_removed", share_json(r->order_removed), "documents_unchanged",
+        share_json(r->documents_unchanged), "prompts", (json_int_t)r->prompts, "units",
+        (json_int_t)r->units, "tokens", (json_int_t)r->tokens, "ms", round(r->ms));
 }
 
 static void print_text(const calibrating *c)
 {
     const s2a_calibration_report *r = &c->report;
     printf("model      %s\n", s2a_calibration_model(c->made));
-    printf("read       %zu prompts, %zu sentences, %" PRIu64 " tokens, %.1f s\n", r->prompts, r->units, r->tokens,
-           r->ms / 1e3);
+    printf("read       %zu prompts, %zu sentences, %" PRIu64 " tokens, %.1f s\n", r->prompts,
+           r->units, r->tokens, r->ms / 1e3);
     printf("Of kinds of prompts that it was not taught with:\n");
-    printf("sentences  AUC %.3f; %.1f %% of the needed kept, %.0f %% of the unrelated and %.0f %% of the opinions "
+    printf("sentences  AUC %.3f; %.1f %% of the needed kept, %.0f %% of the unrelated and %.0f %% "
+           "of the opinions "
            "removed, %.1f %% of the clean prompts unchanged%s\n",
            r->auc, 100 * r->needed_kept, 100 * r->unrelated_removed, 100 * r->opinion_removed,
            100 * r->clean_unchanged, r->cuts ? "" : ": not told apart well enough, nothing is cut");
-    printf("orders     AUC %.3f; %.0f %% removed, %.1f %% of the clean documents unchanged%s\n", r->order_auc,
-           100 * r->order_removed, 100 * r->documents_unchanged,
+    printf("orders     AUC %.3f; %.0f %% removed, %.1f %% of the clean documents unchanged%s\n",
+           r->order_auc, 100 * r->order_removed, 100 * r->documents_unchanged,
            r->cuts_orders ? "" : ": not told apart well enough, nothing is cut");
     if (c->written)
         printf("file       %s\n", c->written);
@@ -152,11 +154,15 @@ static s2a_status show(const calibrate_options *o, const char *model, s2a_error 
                                       h ? borders_json(h) : json_null()),
                             err);
     else if (status == S2A_OK && !h)
-        printf("there is no calibration of %s; the built-in head is used, if it is a model that has one\n", model);
+        printf("there is no calibration of %s; the built-in head is used, if it is a model that "
+               "has one\n",
+               model);
     else if (status == S2A_OK)
-        printf("model      %s\nfile       %s\nborders    auto %g, opinion %g, relevance %g, untrusted %g\n",
+        printf("model      %s\nfile       %s\nborders    auto %g, opinion %g, relevance %g, "
+               "untrusted %g\n",
                s2a_calibration_model(h), path, s2a_calibration_threshold(h, S2A_PRESET_AUTO),
-               s2a_calibration_threshold(h, S2A_PRESET_OPINION), s2a_calibration_threshold(h, S2A_PRESET_RELEVANCE),
+               s2a_calibration_threshold(h, S2A_PRESET_OPINION),
+               s2a_calibration_threshold(h, S2A_PRESET_RELEVANCE),
                s2a_calibration_threshold(h, S2A_PRESET_UNTRUSTED));
     s2a_calibration_free(h);
     free(path);
@@ -207,7 +213,8 @@ static s2a_status save(calibrating *c, const char *model, s2a_error *err)
 
 static s2a_status calibrate(calibrating *c, const char *model, s2a_error *err)
 {
-    s2a_status status = s2a_calibrate(c->s->engine, NULL, 0, c->s->cancel, progress_show, c, &c->made, err);
+    s2a_status status =
+        s2a_calibrate(c->s->engine, NULL, 0, c->s->cancel, progress_show, c, &c->made, err);
     progress_clear(&c->s->progress);
     if (status == S2A_OK)
         c->report = s2a_calibration_reached(c->made);
@@ -238,7 +245,8 @@ static int conclude(const calibrating *c, s2a_status status, const s2a_error *er
     }
     if (c->report.cuts || c->report.cuts_orders)
         return EXIT_DONE;
-    term_say("this model does not tell needed sentences from others, and nothing was written; use another model "
+    term_say("this model does not tell needed sentences from others, and nothing was written; use "
+             "another model "
              "to judge (--select-model 0.5b), or --mode rewrite");
     return EXIT_FAILED;
 }

@@ -87,9 +87,14 @@ static bool row_fill(row *r, const manifest_model *model, const char *dir)
     snprintf(r->from, sizeof r->from, "-");
     if (here)
         from_of(r->path, model, r->from, sizeof r->from);
-    const char *cells[COLUMNS] = { r->name, r->size, model->licence, r->state,
-                                   *model->role ? model->role : "-", r->from,
-                                   sha256_of(r->path, model, here), r->path };
+    const char *cells[COLUMNS] = { r->name,
+                                   r->size,
+                                   model->licence,
+                                   r->state,
+                                   *model->role ? model->role : "-",
+                                   r->from,
+                                   sha256_of(r->path, model, here),
+                                   r->path };
     memcpy(r->cells, cells, sizeof cells);
     return true;
 }
@@ -128,14 +133,13 @@ static json_t *model_json(const manifest_model *model, const char *dir)
     json_t *aliases = json_array();
     for (size_t i = 0; i < model->alias_count; i++)
         json_array_append_new(aliases, json_string(model->aliases[i]));
-    json_t *object =
-        json_pack("{s:s, s:o, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:s?, s:b, s:s?}", "name",
-                  model->name, "aliases", aliases, "file", model->file, "bytes",
-                  (json_int_t)model->bytes, "sha256", model->sha256, "sha256_of",
-                  manifest_has_publisher(model) ? "publisher" : "packages", "licence",
-                  model->licence, "role", model->role, "state", store_state_name(state),
-                  "bytes_here", (json_int_t)bytes, "path", path, "verified",
-                  path && store_is_verified(path, model), "source", *source ? source : NULL);
+    json_t *object = json_pack(
+        "{s:s, s:o, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:s?, s:b, s:s?}", "name", model->name,
+        "aliases", aliases, "file", model->file, "bytes", (json_int_t)model->bytes, "sha256",
+        model->sha256, "sha256_of", manifest_has_publisher(model) ? "publisher" : "packages",
+        "licence", model->licence, "role", model->role, "state", store_state_name(state),
+        "bytes_here", (json_int_t)bytes, "path", path, "verified",
+        path && store_is_verified(path, model), "source", *source ? source : NULL);
     free(path);
     return object;
 }

@@ -123,11 +123,10 @@ static s2a_status report(pull *p, s2a_error *err)
         printf("%s\n", p->path);
         return S2A_OK;
     }
-    json_t *result = json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s?}", "name", p->model->name, "status",
-                               p->done, "path", p->path, "bytes", (json_int_t)p->model->bytes,
-                               "sha256", p->model->sha256, "sha256_of",
-                               manifest_has_publisher(p->model) ? "publisher" : "packages",
-                               "source", p->source);
+    json_t *result = json_pack(
+        "{s:s, s:s, s:s, s:I, s:s, s:s, s:s?}", "name", p->model->name, "status", p->done, "path",
+        p->path, "bytes", (json_int_t)p->model->bytes, "sha256", p->model->sha256, "sha256_of",
+        manifest_has_publisher(p->model) ? "publisher" : "packages", "source", p->source);
     char *text = result ? json_dumps(result, 0) : NULL;
     if (text)
         printf("%s\n", text);

@@ -192,8 +192,10 @@ static void earlier_messages(const term *t, const s2a_result *result)
         char title[48];
         snprintf(title, sizeof title, "Message %zu", turn.index + 1);
         heading(t, title);
-        print_paragraph(t, &(paragraph){ .text = turn.input, .len = turn.input_len,
-                                         .count = turn.removed_count, .spans = turn.removed,
+        print_paragraph(t, &(paragraph){ .text = turn.input,
+                                         .len = turn.input_len,
+                                         .count = turn.removed_count,
+                                         .spans = turn.removed,
                                          .style = TERM_REMOVED });
         fputc('\n', stdout);
     }

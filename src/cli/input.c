@@ -124,7 +124,8 @@ static s2a_status protect_add(const json_t *texts, s2a_request *request, s2a_err
         const json_t *text = json_array_get(texts, i);
         if (json_string_length(text) == 0)
             return error_set(err, S2A_INPUT, "protect[%zu]: must be a text that is not empty", i);
-        status = s2a_request_protect_text(request, json_string_value(text), json_string_length(text), err);
+        status = s2a_request_protect_text(request, json_string_value(text),
+                                          json_string_length(text), err);
     }
     return status;
 }
@@ -141,7 +142,9 @@ static s2a_status protect_lines_add(const json_t *ranges, s2a_request *request, 
         json_int_t last = json_integer_value(json_array_get(range, 1));
         if (json_array_size(range) != 2 || first < 1 || last < first)
             return error_set(err, S2A_INPUT,
-                             "protect_lines[%zu]: must be [first, last], whole numbers from 1, the first line first", i);
+                             "protect_lines[%zu]: must be [first, last], whole numbers from 1, the "
+                             "first line first",
+                             i);
         status = s2a_request_protect_lines(request, (size_t)first, (size_t)last, err);
     }
     return status;

@@ -26,8 +26,8 @@
 
 typedef struct batch {
     session *s;
-    json_t *done;      /* --resume: an object whose keys are the ids as JSON; NULL without it */
-    bool newline_owed; /* the file that is resumed ends inside a line */
+    json_t *done;         /* --resume: an object whose keys are the ids as JSON; NULL without it */
+    bool newline_owed;    /* the file that is resumed ends inside a line */
     uint64_t input_bytes; /* of standard input when it is a file; otherwise 0 */
     double started_ms;
 
@@ -393,8 +393,11 @@ static int run_open(batch *b)
 
 int jsonl_run(session *s)
 {
-    batch b = { .s = s, .output = S2A_OK, .end = FILES_LINE,
-                .reading = PTHREAD_MUTEX_INITIALIZER, .writing = PTHREAD_MUTEX_INITIALIZER,
+    batch b = { .s = s,
+                .output = S2A_OK,
+                .end = FILES_LINE,
+                .reading = PTHREAD_MUTEX_INITIALIZER,
+                .writing = PTHREAD_MUTEX_INITIALIZER,
                 .written_more = PTHREAD_COND_INITIALIZER };
     s2a_error err = { .status = S2A_OK };
     int code = EXIT_FAILED;

@@ -80,8 +80,8 @@ static bool is_plain(const char *s)
 
 static bool is_url(const char *s)
 {
-    return is_plain(s) && !strchr(s, ' ') && ((strncmp(s, "https://", 8) == 0 && s[8]) ||
-                                              (strncmp(s, "http://", 7) == 0 && s[7]));
+    return is_plain(s) && !strchr(s, ' ') &&
+           ((strncmp(s, "https://", 8) == 0 && s[8]) || (strncmp(s, "http://", 7) == 0 && s[7]));
 }
 
 static bool is_role(const char *s)

@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

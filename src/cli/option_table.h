@@ -59,8 +59,8 @@ typedef struct option_row {
     const char *fallback; /* the default, which is applied before all else */
     const char *key;      /* in the configuration file; the variable is then S2A_KEY */
     const char *env;      /* the variable of a row without a key: OPTION_TEXT */
-    const char *help;     /* no full stop; choices and the default are added. NULL: it is not listed */
-    const char *more;     /* sentences that the manual adds */
+    const char *help; /* no full stop; choices and the default are added. NULL: it is not listed */
+    const char *more; /* sentences that the manual adds */
 } option_row;
 
 /* Initialisers of where the value goes and what it is. */
@@ -75,9 +75,9 @@ extern const size_t option_row_count;
 typedef struct option_command {
     const char *name;
     unsigned bit;
-    const char
-        *argument; /* what its words are: "TEXT", "MODEL", "MODEL|FILE", choices; NULL = none */
-    const char *summary;             /* a line */
+    const char *argument; /* what its words are: "TEXT", "MODEL", "MODEL|FILE", choices; NULL = none
+                           */
+    const char *summary;  /* a line */
     const char *usage, *about, *end; /* --help: before the options and after them; end may be "" */
     const option_row *rows;          /* of its own, listed before the common ones */
     size_t row_count;

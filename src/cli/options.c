@@ -129,7 +129,9 @@ static s2a_status output_check(parse *p)
         return error_set(p->err, S2A_ARGUMENT, "--threshold and --keep: give one of them");
     if ((threshold || o->keep > 0 || o->protect_count > 0) && o->settings.mode == S2A_MODE_REWRITE)
         return error_set(p->err, S2A_ARGUMENT, "%s: it belongs to mode select; leave it out",
-                         threshold ? "--threshold" : o->keep > 0 ? "--keep" : "--protect");
+                         threshold     ? "--threshold"
+                         : o->keep > 0 ? "--keep"
+                                       : "--protect");
     return S2A_OK;
 }
 

@@ -22,8 +22,8 @@ typedef struct options {
     size_t context_count;
     const char *question, *messages;
     const char *resume;
-    uint32_t concurrency; /* with jsonl: requests at a time; 0 = not given */
-    double threshold, keep; /* of mode select; NaN and 0 = not given */
+    uint32_t concurrency;      /* with jsonl: requests at a time; 0 = not given */
+    double threshold, keep;    /* of mode select; NaN and 0 = not given */
     options_protect *protects; /* has room for all of argv */
     size_t protect_count;
     bool json, jsonl, explain, compare, strict, no_color, quiet;

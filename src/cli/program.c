@@ -57,7 +57,8 @@ static void streams_hold(void)
             open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
-int program_run(int argc, char **argv, const program_command *commands, size_t count, const char *help)
+int program_run(int argc, char **argv, const program_command *commands, size_t count,
+                const char *help)
 {
     program p = { commands, count, help };
     streams_hold();

@@ -12,6 +12,7 @@ typedef struct program_command {
 
 /* Finds and runs the command, then flushes stdout and reports write errors. Returns the exit
  * status. */
-int program_run(int argc, char **argv, const program_command *commands, size_t count, const char *help);
+int program_run(int argc, char **argv, const program_command *commands, size_t count,
+                const char *help);
 
 #endif

@@ -14,7 +14,7 @@ typedef struct serve_flags {
     options base; /* settings, strict, quiet, verbose, help, version */
     serve_options serve;
     const char *tls_cert, *tls_key; /* paths */
-    serve_names hosts, origins; /* of serve's lists */
+    serve_names hosts, origins;     /* of serve's lists */
     uint32_t drain_ms;
 } serve_flags;
 

@@ -80,8 +80,8 @@ static int on_token(void *ctx, int step, const char *text, size_t len)
     return !term_ok(); /* nobody reads: stop */
 }
 
-/* $XDG_CACHE_HOME/s2a/NAME, or ~/.cache/s2a/NAME, made where it is missing, for this user alone; NULL
- * where that fails: then there is no cache. */
+/* $XDG_CACHE_HOME/s2a/NAME, or ~/.cache/s2a/NAME, made where it is missing, for this user alone;
+ * NULL where that fails: then there is no cache. */
 static char *cache_dir(const char *name)
 {
     const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
@@ -96,8 +96,10 @@ static char *cache_dir(const char *name)
     return dir;
 }
 
-/* Where the model is and, where the user taught one and it is for this command, its head; NULL else. */
-static s2a_status model_find(const session *s, const options *o, char **path, char **head, s2a_error *err)
+/* Where the model is and, where the user taught one and it is for this command, its head; NULL
+ * else. */
+static s2a_status model_find(const session *s, const options *o, char **path, char **head,
+                             s2a_error *err)
 {
     *path = *head = NULL;
     if (strcmp(o->settings.backend, "llama") != 0)
@@ -140,8 +142,8 @@ static s2a_status engine_open(const session *s, const options *o, s2a_engine **o
     return status;
 }
 
-/* The model that judges in place of the one that answers, on this machine whatever that one is behind. It
- * writes nothing, so its context for answers is small. */
+/* The model that judges in place of the one that answers, on this machine whatever that one is
+ * behind. It writes nothing, so its context for answers is small. */
 static s2a_status selector_open(session *s, const char *name, s2a_error *err)
 {
     const settings *set = &s->o->settings;
@@ -208,8 +210,8 @@ static int opened(s2a_status status, const s2a_error *err)
     return status == S2A_ARGUMENT ? EXIT_USAGE : session_exit(status);
 }
 
-/* In front of a server the small model judges if it is there: step 1 costs the server nothing then. NULL =
- * none. */
+/* In front of a server the small model judges if it is there: step 1 costs the server nothing then.
+ * NULL = none. */
 static const char *selector_name(session *s)
 {
     const settings *set = &s->o->settings;
@@ -228,7 +230,8 @@ void session_hint(const session *s)
 {
     if (s->unjudged && !s->o->quiet)
         term_say("note: prompts are rewritten by the server; `s2a pull " SELECTOR_DEFAULT
-                 "` once, and a small model on this machine judges them, which costs the server nothing");
+                 "` once, and a small model on this machine judges them, which costs the server "
+                 "nothing");
 }
 
 int session_open_selector(session *s)
@@ -241,7 +244,8 @@ int session_open_selector(session *s)
     progress_start(&s->progress, "loading the model that judges");
     s2a_status status = selector_open(s, name, &err);
     progress_clear(&s->progress);
-    if (status == S2A_UNAVAILABLE && !set->select_model) /* nobody asked for it, and this build runs no models */
+    if (status == S2A_UNAVAILABLE && !set->select_model) /* nobody asked for it, and this build runs
+                                                            no models */
         return EXIT_DONE;
     return opened(status, &err);
 }

@@ -23,8 +23,8 @@ typedef struct session {
 /* The exit status for a failure. */
 int session_exit(s2a_status status);
 
-/* What the settings say of an engine; the rest of *e stays. path: the model's file; NULL: as named. Texts
- * are borrowed, and o is the log's. */
+/* What the settings say of an engine; the rest of *e stays. path: the model's file; NULL: as named.
+ * Texts are borrowed, and o is the log's. */
 void session_engine_options(const options *o, const char *path, s2a_engine_options *e);
 
 /* Makes what a session needs before its engine, o and the terminal being set, and installs the

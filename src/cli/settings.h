@@ -1,5 +1,5 @@
-/* Settings: the rows of option_table.h that have a key. A value comes from a flag, from the environment
- * (S2A_KEY) or from the configuration file, in this order of precedence. One thread. */
+/* Settings: the rows of option_table.h that have a key. A value comes from a flag, from the
+ * environment (S2A_KEY) or from the configuration file, in this order of precedence. One thread. */
 #ifndef S2A_CLI_SETTINGS_H
 #define S2A_CLI_SETTINGS_H
 

@@ -120,8 +120,9 @@ s2a_status store_write_failed(const char *path, int reason, s2a_error *err)
 {
     const char *advice = "set S2A_MODELS to a directory that you can write to";
     if (reason == ELOOP)
-        return error_set(err, S2A_IO, "cannot write: %s: is a symbolic link, which is not followed: "
-                                      "remove it",
+        return error_set(err, S2A_IO,
+                         "cannot write: %s: is a symbolic link, which is not followed: "
+                         "remove it",
                          path);
     if (reason == EINVAL)
         return error_set(err, S2A_IO, "cannot write: %s: is not a file: move it away", path);
@@ -144,8 +145,8 @@ const char *store_state_name(store_state state)
     return names[state];
 }
 
-/* The size of dir/file + suffix if that is a regular file, else -1. A model that is only read may be a link to where
- * big files are kept; what is written to may not. */
+/* The size of dir/file + suffix if that is a regular file, else -1. A model that is only read may
+ * be a link to where big files are kept; what is written to may not. */
 static int64_t file_size(const char *dir, const char *file, const char *suffix)
 {
     struct stat st;

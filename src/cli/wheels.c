@@ -75,8 +75,8 @@ void wheels_remove_dir(const char *dir)
 
 /* ---- the child -------------------------------------------------------------------------- */
 
-/* What of our environment pip does not get: where its temporary files go, and what would make Python
- * run other code than pip's. */
+/* What of our environment pip does not get: where its temporary files go, and what would make
+ * Python run other code than pip's. */
 static bool is_dropped(const char *variable)
 {
     return strncmp(variable, "TMPDIR=", 7) == 0 || strncmp(variable, "PYTHON", 6) == 0;
@@ -327,8 +327,13 @@ s2a_status wheels_download(const char *package, const char *version, const char 
     /* posix_spawn takes char *const[] and writes to none of it. -I leaves the current directory out
      * of what Python imports; a source package would be built, that is, run, before any sha256. */
     char *dir_argument = bytes_dup(dir, strlen(dir));
-    char *argv[] = { "python3", "-I", "-m", "pip", "download", "--only-binary=:all:", "--no-deps",
-                     "--no-cache-dir", "--quiet", "-d", dir_argument, wanted, NULL };
+    char *argv[] = { "python3",    "-I",
+                     "-m",         "pip",
+                     "download",   "--only-binary=:all:",
+                     "--no-deps",  "--no-cache-dir",
+                     "--quiet",    "-d",
+                     dir_argument, wanted,
+                     NULL };
     s2a_status status;
     if (!wanted || !dir_argument) {
         status = error_nomem(err);

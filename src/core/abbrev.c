@@ -9,23 +9,23 @@ enum { WORD_MAX = 64, NUMBER_MAX = 12, NEXT_NUMBER_MAX = 512 };
 
 /* Followed by a name or a term, whatever that begins with. */
 static const char *const titles[] = {
-    "adm", "approx", "brig", "capt", "cf", "cmdr", "col", "cpl", "dr", "drs", "e.g", "fr", "ft",
-    "gen", "gov", "hon", "i.e", "lt", "maj", "messrs", "mme", "mr", "mrs", "ms", "mt", "mx",
-    "pres", "prof", "rep", "rev", "sen", "sgt", "st", "supt", "viz", "vs",
+    "adm", "approx", "brig", "capt", "cf",  "cmdr", "col", "cpl",    "dr",  "drs",  "e.g", "fr",
+    "ft",  "gen",    "gov",  "hon",  "i.e", "lt",   "maj", "messrs", "mme", "mr",   "mrs", "ms",
+    "mt",  "mx",     "pres", "prof", "rep", "rev",  "sen", "sgt",    "st",  "supt", "viz", "vs",
 };
 
 /* Followed by a number: "No. 5", but "He said no. Then he left." */
 static const char *const counted[] = {
-    "apr", "art", "aug", "ca", "ch", "chap", "dec", "eq", "est", "feb", "fig", "figs", "jan",
-    "jul", "jun", "mar", "no", "nos", "nov", "oct", "p", "pp", "pt", "sec", "sect", "sep", "sept",
-    "vol",
+    "apr", "art",  "aug", "ca",  "ch",   "chap", "dec",  "eq",  "est", "feb",
+    "fig", "figs", "jan", "jul", "jun",  "mar",  "no",   "nos", "nov", "oct",
+    "p",   "pp",   "pt",  "sec", "sect", "sep",  "sept", "vol",
 };
 
 /* Followed by lower case inside a sentence. Matters in texts without capitals alone: elsewhere ICU
  * takes a lower-case word for the same sentence's. */
 static const char *const inner[] = {
-    "al",  "avg", "dept", "etc", "ext", "hr",  "hrs", "inc",  "incl", "jr", "lb", "lbs",
-    "ltd", "max", "min",  "oz",  "sq",  "sr",  "tbsp", "tel", "tsp",  "wt", "yr", "yrs",
+    "al",  "avg", "dept", "etc", "ext", "hr", "hrs",  "inc", "incl", "jr", "lb", "lbs",
+    "ltd", "max", "min",  "oz",  "sq",  "sr", "tbsp", "tel", "tsp",  "wt", "yr", "yrs",
 };
 
 /* Before an initial, whatever their case: "a poem by W. Whitman". Other words in lower case are
@@ -34,13 +34,14 @@ static const char *const before_names[] = { "and", "by", "of", "with" };
 
 /* Words that begin a sentence far more often than they follow an initial or "U.S.". */
 static const char *const starters[] = {
-    "a", "after", "all", "also", "an", "and", "answer", "are", "as", "at", "before", "both", "but",
-    "by", "can", "could", "describe", "did", "do", "does", "each", "every", "explain", "find",
-    "for", "from", "give", "given", "he", "her", "his", "how", "however", "i", "if", "in", "is", "it", "its", "later", "let", "many",
-    "my", "next", "no", "not", "now", "on", "one", "or", "our", "she", "since", "so", "some",
-    "that", "the", "their", "then", "there", "these", "they", "this", "those", "to", "was", "we",
-    "were", "what", "when", "where", "which", "while", "who", "why", "will", "with", "would",
-    "you", "your",
+    "a",      "after", "all",     "also",  "an",   "and",   "answer",   "are",   "as",   "at",
+    "before", "both",  "but",     "by",    "can",  "could", "describe", "did",   "do",   "does",
+    "each",   "every", "explain", "find",  "for",  "from",  "give",     "given", "he",   "her",
+    "his",    "how",   "however", "i",     "if",   "in",    "is",       "it",    "its",  "later",
+    "let",    "many",  "my",      "next",  "no",   "not",   "now",      "on",    "one",  "or",
+    "our",    "she",   "since",   "so",    "some", "that",  "the",      "their", "then", "there",
+    "these",  "they",  "this",    "those", "to",   "was",   "we",       "were",  "what", "when",
+    "where",  "which", "while",   "who",   "why",  "will",  "with",     "would", "you",  "your",
 };
 
 static bool listed(const char *const *list, size_t count, const char *word, size_t len)
@@ -95,7 +96,8 @@ static bool in_a_name(const abbrev_place *p, size_t at)
     return name_begins(p, at);
 }
 
-/* Letters and stops in turn, as in "U.S" or "Ph.D": the stops inside; 0 where it is no such thing. */
+/* Letters and stops in turn, as in "U.S" or "Ph.D": the stops inside; 0 where it is no such thing.
+ */
 static size_t inner_stops(const char *word, size_t len)
 {
     size_t stops = 0;
@@ -146,8 +148,8 @@ bool abbrev_continues(const abbrev_place *p)
 
 /* ---- numbers of a list ------------------------------------------------------------------- */
 
-static const char *const romans[] = { "i", "ii", "iii", "iv", "v",  "vi",  "vii", "viii",
-                                      "ix", "x", "xi",  "xii", "xiii", "xiv", "xv" };
+static const char *const romans[] = { "i",  "ii", "iii", "iv",  "v",    "vi",  "vii", "viii",
+                                      "ix", "x",  "xi",  "xii", "xiii", "xiv", "xv" };
 
 /* Digits ("2", "2.1"), a letter, or a Roman number, each of one case. */
 static bool numbers(const char *s, size_t len)
@@ -174,8 +176,9 @@ static bool numbers(const char *s, size_t len)
 /* What a list goes on with after its first number; NULL for any other number. */
 static const char *second(const char *s, size_t len)
 {
-    static const char *const lists[][2] = { { "1", "2" }, { "a", "b" }, { "A", "B" },
-                                            { "i", "ii" }, { "I", "II" } };
+    static const char *const lists[][2] = {
+        { "1", "2" }, { "a", "b" }, { "A", "B" }, { "i", "ii" }, { "I", "II" }
+    };
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         if (len == 1 && s[0] == lists[i][0][0])
             return lists[i][1];

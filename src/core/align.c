@@ -86,10 +86,10 @@ typedef struct range {
 
 typedef struct matcher {
     words *x, *y;
-    size_t *first;  /* id -> first of its positions in x; vocabulary size + 1 */
-    size_t *places; /* positions in x, by id, ascending */
+    size_t *first;    /* id -> first of its positions in x; vocabulary size + 1 */
+    size_t *places;   /* positions in x, by id, ascending */
     uint32_t *run[2]; /* run[k][j + 1]: length of the common run that ends at x[j] */
-    uint64_t left; /* steps; 0 once nothing more is to be looked for */
+    uint64_t left;    /* steps; 0 once nothing more is to be looked for */
     const s2a_cancel *cancel;
     range *todo;
     size_t todo_count, todo_cap;
@@ -107,7 +107,9 @@ static void matcher_free(matcher *m)
 static bool matcher_init(matcher *m, words *x, words *y, size_t ids, const s2a_cancel *cancel)
 {
     uint64_t most = LIMIT_ALIGN_WORD_STEPS * (x->count + y->count);
-    *m = (matcher){ .x = x, .y = y, .cancel = cancel,
+    *m = (matcher){ .x = x,
+                    .y = y,
+                    .cancel = cancel,
                     .left = most < LIMIT_ALIGN_STEPS ? most : LIMIT_ALIGN_STEPS };
     m->first = calloc(ids + 2, sizeof *m->first);
     m->places = malloc((x->count + 1) * sizeof *m->places);
@@ -171,8 +173,8 @@ static size_t longest_run(matcher *m, range r, size_t *x_at, size_t *y_at)
         size_t *end = NULL;
         if (!step(m)) /* a row without a match takes time as well */
             return 0;
-        for (size_t *p = places_from(m, m->y->items[i].id, r.x_lo, &end);
-             p < end && *p < r.x_hi; p++) {
+        for (size_t *p = places_from(m, m->y->items[i].id, r.x_lo, &end); p < end && *p < r.x_hi;
+             p++) {
             if (!step(m))
                 return 0;
             if (m->x->items[*p].match != UNMATCHED)
@@ -272,8 +274,9 @@ static size_t char_len(unsigned char c)
 
 static bool closes(const char *text, size_t len)
 {
-    static const char *const marks[] = { ".", ",", ";", ":", "!", "?", ")", "]", "\u3002",
-        "\uff0c", "\uff1b", "\uff1a", "\uff01", "\uff1f", "\u201d", "\u300d", "\u300f" };
+    static const char *const marks[] = { ".",      ",",      ";",      ":",      "!",      "?",
+                                         ")",      "]",      "\u3002", "\uff0c", "\uff1b", "\uff1a",
+                                         "\uff01", "\uff1f", "\u201d", "\u300d", "\u300f" };
     for (size_t k = 0; k < sizeof marks / sizeof marks[0]; k++)
         if (strlen(marks[k]) == len && !memcmp(marks[k], text, len))
             return true;
@@ -316,10 +319,11 @@ static bool spans_of_unmatched(const char *text, size_t end, const words *w, siz
         while (j + 1 < hi && w->items[j + 1].match == UNMATCHED)
             j++;
         s2a_span span;
-        span.start = i == lo ? begin : gap_cut_before(text, w->items[i - 1].span.end,
-                                                      w->items[i].span.start);
-        span.end = j + 1 == hi ? end : gap_cut(text, w->items[j].span.end,
-                                               w->items[j + 1].span.start);
+        span.start = i == lo
+                         ? begin
+                         : gap_cut_before(text, w->items[i - 1].span.end, w->items[i].span.start);
+        span.end =
+            j + 1 == hi ? end : gap_cut(text, w->items[j].span.end, w->items[j + 1].span.start);
         void *items = *spans;
         if (!array_reserve(&items, cap, *count + 1, sizeof **spans))
             return false;
@@ -411,9 +415,8 @@ static size_t region_from(const s2a_span *regions, size_t region_count, size_t f
     return next;
 }
 
-static bool spans_fill(const char *x, size_t x_len, const char *y, const words *wx,
-                       const words *wy, const s2a_span *regions, size_t region_count,
-                       align_result *out)
+static bool spans_fill(const char *x, size_t x_len, const char *y, const words *wx, const words *wy,
+                       const s2a_span *regions, size_t region_count, align_result *out)
 {
     size_t cap = 0, from = 0;
     if (!spans_of_unmatched(x, x_len, wx, 0, wx->count, 0, &out->removed, &out->removed_count,
@@ -446,8 +449,7 @@ s2a_status align_texts(const char *x, size_t x_len, const segment_unit *units, s
         status = words_read(y, y_len, cancel, &wy, err);
     if (status == S2A_OK) {
         bool ok = vocab_init(&v) && words_number(&v, x, cancel, &wx) &&
-                  words_number(&v, y, cancel, &wy) &&
-                  matcher_init(&m, &wx, &wy, v.count, cancel) &&
+                  words_number(&v, y, cancel, &wy) && matcher_init(&m, &wx, &wy, v.count, cancel) &&
                   match_all(&m, regions, region_count, out) &&
                   spans_fill(x, x_len, y, &wx, &wy, regions, region_count, out) &&
                   units_judge(units, unit_count, &wx, region_count, out);

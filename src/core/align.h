@@ -15,11 +15,11 @@ typedef struct align_result {
     size_t removed_count;
     s2a_span *added; /* of y, in order */
     size_t added_count;
-    bool *unit_kept;       /* one for each unit: at least half of its words are matched */
-    int *unit_region;      /* the region of y that most of its matched words are in; -1 for none */
-    size_t *region_words;  /* words of each region of y */
+    bool *unit_kept;        /* one for each unit: at least half of its words are matched */
+    int *unit_region;       /* the region of y that most of its matched words are in; -1 for none */
+    size_t *region_words;   /* words of each region of y */
     size_t *region_matched; /* of these, matched */
-    bool identical; /* same words in the same order: nothing removed, added or moved */
+    bool identical;         /* same words in the same order: nothing removed, added or moved */
 } align_result;
 
 /* y is x'; regions are its parts (question, context), matched in the order given, each against

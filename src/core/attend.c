@@ -19,12 +19,11 @@
 
 static const recipe recipes[] = {
     [S2A_PRESET_AUTO] = { PROMPT_REWRITE_OPINION, PARSE_SPLIT, PROMPT_ANSWER_INSTRUCTED, false },
-    [S2A_PRESET_OPINION] = { PROMPT_REWRITE_OPINION, PARSE_SPLIT, PROMPT_ANSWER_INSTRUCTED,
-                             false },
+    [S2A_PRESET_OPINION] = { PROMPT_REWRITE_OPINION, PARSE_SPLIT, PROMPT_ANSWER_INSTRUCTED, false },
     [S2A_PRESET_RELEVANCE] = { PROMPT_REWRITE_RELEVANCE, PARSE_SPLIT, PROMPT_ANSWER_MATH, false },
     [S2A_PRESET_SINGLE] = { PROMPT_REWRITE_SINGLE, PARSE_WHOLE, PROMPT_INSTRUCTED_OPINION, false },
-    [S2A_PRESET_KEEP_ORIGINAL] = { PROMPT_REWRITE_OPINION, PARSE_SPLIT,
-                                   PROMPT_ANSWER_KEEP_ORIGINAL, true },
+    [S2A_PRESET_KEEP_ORIGINAL] = { PROMPT_REWRITE_OPINION, PARSE_SPLIT, PROMPT_ANSWER_KEEP_ORIGINAL,
+                                   true },
     [S2A_PRESET_NOT_INSTRUCTED] = { PROMPT_REWRITE_OPINION, PARSE_SPLIT, PROMPT_ANSWER_PLAIN,
                                     false },
     [S2A_PRESET_PLAIN] = { PROMPT_NONE, PARSE_WHOLE, PROMPT_NONE, true },
@@ -36,8 +35,7 @@ static const recipe recipes[] = {
 
 /* ---- the mode --------------------------------------------------------------------------- */
 
-static const char no_judge[] =
-    "give one (--select-model 0.5b), or teach this one (s2a calibrate)";
+static const char no_judge[] = "give one (--select-model 0.5b), or teach this one (s2a calibrate)";
 
 /* A rewriting model would follow the orders that it is to leave out, and a share of the text to
  * keep says nothing about orders. */
@@ -61,14 +59,14 @@ static s2a_status untrusted_check(const s2a_request *request, bool can, s2a_erro
 }
 
 /* The mode of a request that names none is what the preset allows and the engine can. */
-static s2a_status mode_choose(const s2a_engine *engine, const s2a_request *request,
-                              s2a_mode *out, s2a_error *err)
+static s2a_status mode_choose(const s2a_engine *engine, const s2a_request *request, s2a_mode *out,
+                              s2a_error *err)
 {
     s2a_preset preset = request->preset;
     s2a_mode mode = request->mode;
     bool can = s2a_engine_selects(engine);
-    bool selects = preset == S2A_PRESET_AUTO || preset == S2A_PRESET_OPINION ||
-                   preset == S2A_PRESET_RELEVANCE;
+    bool selects =
+        preset == S2A_PRESET_AUTO || preset == S2A_PRESET_OPINION || preset == S2A_PRESET_RELEVANCE;
     *out = mode;
     if (preset == S2A_PRESET_UNTRUSTED) {
         *out = S2A_MODE_SELECT;
@@ -114,8 +112,7 @@ static s2a_status step1(run *r, s2a_error *err)
     s2a_result *result = r->result;
     if (result->mode == S2A_MODE_NONE)
         return stand_in(r, err);
-    s2a_status status =
-        result->mode == S2A_MODE_SELECT ? select_run(r, err) : rewrite_run(r, err);
+    s2a_status status = result->mode == S2A_MODE_SELECT ? select_run(r, err) : rewrite_run(r, err);
     if (status == S2A_OK && result->fallback != S2A_FALLBACK_NONE)
         status = stand_in(r, err);
     return status;
@@ -150,8 +147,10 @@ static prompt_values values_of(const run *r, bool plain)
     const s2a_result *result = r->result;
     const result_text *input =
         plain || r->recipe->answer_input_is_x ? &result->input : &result->rewritten;
-    return (prompt_values){ .input = input->data, .input_len = input->len,
-                            .context = result->context.data, .context_len = result->context.len,
+    return (prompt_values){ .input = input->data,
+                            .input_len = input->len,
+                            .context = result->context.data,
+                            .context_len = result->context.len,
                             .question = result->question.data,
                             .question_len = result->question.len };
 }
@@ -175,8 +174,8 @@ static s2a_status prompt_prepare(run *r, s2a_error *err)
 }
 
 /* What the model is asked: the conversation, with what step 1 left of it. */
-static s2a_status step2_messages(const s2a_request *request, const s2a_result *result,
-                                 size_t count, backend_message *out, s2a_error *err)
+static s2a_status step2_messages(const s2a_request *request, const s2a_result *result, size_t count,
+                                 backend_message *out, s2a_error *err)
 {
     for (size_t i = 0; i + 1 < count; i++)
         out[i] = (backend_message){ request->messages[i].role, request->messages[i].content,
@@ -270,8 +269,11 @@ s2a_status s2a_answer_from(s2a_engine *engine, const s2a_request *request, s2a_r
     backend_message *messages = calloc(count, sizeof *messages);
     if (!messages)
         return error_nomem(err);
-    run_generation what = { .step = 2, .messages = messages, .count = count,
-                            .max_tokens = request->max_tokens, .max_bytes = LIMIT_OUTPUT_BYTES };
+    run_generation what = { .step = 2,
+                            .messages = messages,
+                            .count = count,
+                            .max_tokens = request->max_tokens,
+                            .max_bytes = LIMIT_OUTPUT_BYTES };
     backend_finish finish = BACKEND_FINISH_STOP;
     s2a_status status = step2_messages(request, result, count, messages, err);
     if (status == S2A_OK)

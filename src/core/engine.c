@@ -91,8 +91,9 @@ s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out, 
     s2a_engine_options_init(&full);
     if (options) {
         if (options->size == 0 || options->size > sizeof full)
-            return error_set(err, S2A_ARGUMENT, "options.size is %zu; call "
-                                                "s2a_engine_options_init first",
+            return error_set(err, S2A_ARGUMENT,
+                             "options.size is %zu; call "
+                             "s2a_engine_options_init first",
                              options->size);
         memcpy(&full, options, options->size);
         full.size = sizeof full;

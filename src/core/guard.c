@@ -54,8 +54,8 @@ static bool number_next(const char *text, size_t len, size_t i, s2a_span *out)
     if (i >= len)
         return false;
     out->start = i;
-    while (i < len && (ascii_digit(text[i]) || ((text[i] == '.' || text[i] == ',') &&
-                                                i + 1 < len && ascii_digit(text[i + 1]))))
+    while (i < len && (ascii_digit(text[i]) || ((text[i] == '.' || text[i] == ',') && i + 1 < len &&
+                                                ascii_digit(text[i + 1]))))
         i++;
     out->end = i;
     return true;
@@ -112,8 +112,8 @@ static bool check_numbers(const guard_input *in, s2a_span *bad, bool *found)
     buf_init(&key, LIMIT_NONE);
     bool ok = vocab_init(&set) && numbers_of(in, &set);
     s2a_span n;
-    for (size_t i = 0; ok && !*found && !cancel_fired(in->cancel) &&
-                       number_next(in->y, in->y_len, i, &n);
+    for (size_t i = 0;
+         ok && !*found && !cancel_fired(in->cancel) && number_next(in->y, in->y_len, i, &n);
          i = n.end) {
         if (number_is_marker(in->y, in->y_len, n))
             continue;
@@ -143,8 +143,8 @@ typedef struct pieces {
 
 static size_t find(const pieces *p, size_t from, const char *what)
 {
-    const char *found = from < p->len ? memmem(p->text + from, p->len - from, what, strlen(what))
-                                      : NULL;
+    const char *found =
+        from < p->len ? memmem(p->text + from, p->len - from, what, strlen(what)) : NULL;
     return found ? (size_t)(found - p->text) : p->len;
 }
 
@@ -155,8 +155,9 @@ static bool quote_next(pieces *p, s2a_span *out)
 {
     static const struct {
         const char *open, *close;
-    } pairs[QUOTE_KINDS] = { { "\"", "\"" }, { "\u201c", "\u201d" }, { "\u00ab", "\u00bb" },
-                             { "\u300c", "\u300d" } };
+    } pairs[QUOTE_KINDS] = {
+        { "\"", "\"" }, { "\u201c", "\u201d" }, { "\u00ab", "\u00bb" }, { "\u300c", "\u300d" }
+    };
     for (size_t i = p->at; i < p->len; i++) {
         for (size_t k = 0; k < QUOTE_KINDS; k++) {
             size_t open = strlen(pairs[k].open), close = strlen(pairs[k].close);
@@ -188,7 +189,7 @@ static bool code_next(pieces *p, s2a_span *out)
         p->at = to < p->len ? to + n : p->len;
         if (to == p->len && !fence)
             return false; /* the last backtick of all */
-        if (fence) { /* the rest of the fence's line names a language */
+        if (fence) {      /* the rest of the fence's line names a language */
             const char *newline = memchr(text + from, '\n', to - from);
             from = newline ? (size_t)(newline - text) : from;
         }
@@ -256,10 +257,23 @@ static bool check_pieces(const guard_input *in, const buf *x_form, piece_next pi
 
 static bool check_refusal(const guard_input *in, const buf *x_form, bool *refusal)
 {
-    static const char *const cues[] = { "i'm sorry", "i am sorry", "sorry, but", "sorry, i",
-        "i cannot ", "i can't ", "i can not ", "as an ai", "i'm unable", "i am unable",
-        "i apologize", "i won't be able", "i'm not able to", "i am not able to",
-        "unfortunately, i ", "i must decline", NULL };
+    static const char *const cues[] = { "i'm sorry",
+                                        "i am sorry",
+                                        "sorry, but",
+                                        "sorry, i",
+                                        "i cannot ",
+                                        "i can't ",
+                                        "i can not ",
+                                        "as an ai",
+                                        "i'm unable",
+                                        "i am unable",
+                                        "i apologize",
+                                        "i won't be able",
+                                        "i'm not able to",
+                                        "i am not able to",
+                                        "unfortunately, i ",
+                                        "i must decline",
+                                        NULL };
     buf form;
     buf_init(&form, LIMIT_NONE);
     normalise(in->y, in->y_len < 48 ? in->y_len : 48, in->cancel, &form);
@@ -334,9 +348,9 @@ s2a_status guard_check(const guard_input *in, s2a_fallback *reason, char *detail
     bool refusal = false;
     bool ok = x_form.status == S2A_OK && check_refusal(in, &x_form, &refusal);
     bool no_question = in->question_required && ascii_blank(in->y + in->question.start,
-                                                         in->question.end - in->question.start);
-    bool foreign = in->question_required &&
-                   in->question_matched * GUARD_QUESTION_SHARE < in->question_words;
+                                                            in->question.end - in->question.start);
+    bool foreign =
+        in->question_required && in->question_matched * GUARD_QUESTION_SHARE < in->question_words;
     if (ok && refusal) {
         *reason = S2A_FALLBACK_REFUSAL;
         snprintf(detail, detail_size, "the model declined to rewrite");

@@ -92,8 +92,9 @@ typedef struct reader {
 
 static s2a_status bad(const reader *r, const char *what)
 {
-    return error_set(r->err, S2A_INPUT, "%s: %s; it is no head of this version: s2a calibrate makes one",
-                     r->where, what);
+    return error_set(r->err, S2A_INPUT,
+                     "%s: %s; it is no head of this version: s2a calibrate makes one", r->where,
+                     what);
 }
 
 /* The words of the next line that begins with key, NUL-terminated in line. */
@@ -101,7 +102,8 @@ static bool line_of(reader *r, const char *key, char *line, size_t size)
 {
     const char *newline = memchr(r->at, '\n', (size_t)(r->end - r->at));
     size_t len = newline ? (size_t)(newline - r->at) : 0, n = strlen(key);
-    if (!newline || len < n || len - n >= size || memcmp(r->at, key, n) != 0 || memchr(r->at, '\0', len))
+    if (!newline || len < n || len - n >= size || memcmp(r->at, key, n) != 0 ||
+        memchr(r->at, '\0', len))
         return false;
     memcpy(line, r->at + n, len - n);
     line[len - n] = '\0';
@@ -138,8 +140,7 @@ static s2a_status layers_read(reader *r, judge_head *h)
         return bad(r, "no line \"layers\"");
     while (*at) {
         if (h->layer_count == HEAD_LAYERS_MAX || !number(&at, &value) || value < 0 || value > 1e4 ||
-            floor(value) < value ||
-            (h->layer_count > 0 && value <= h->layers[h->layer_count - 1]))
+            floor(value) < value || (h->layer_count > 0 && value <= h->layers[h->layer_count - 1]))
             return bad(r, "its layers are not one to four ascending numbers");
         h->layers[h->layer_count++] = (uint32_t)value;
     }
@@ -162,7 +163,8 @@ static s2a_status units_read(reader *r, judge_head *h, head_form form)
             return bad(r, "it has too many hidden units");
         head_unit *u = &h->units[form][h->unit_count[form]++];
         size_t count = head_row_count(form);
-        bool ok = named(&at, "offset", &u->offset) && named(&at, "scale", &u->scale) && named(&at, "mix", &u->mix[0]);
+        bool ok = named(&at, "offset", &u->offset) && named(&at, "scale", &u->scale) &&
+                  named(&at, "mix", &u->mix[0]);
         for (size_t i = 1; i < count && ok; i++)
             ok = number(&at, &u->mix[i]);
         if (!ok || *at)
@@ -207,10 +209,12 @@ static s2a_status lines_read(reader *r, judge_head *h)
         if (status != S2A_OK)
             return status;
     }
-    return line_of(r, "", line, sizeof line) && !*line ? S2A_OK : bad(r, "no empty line before its numbers");
+    return line_of(r, "", line, sizeof line) && !*line ? S2A_OK
+                                                       : bad(r, "no empty line before its numbers");
 }
 
-s2a_status head_read(const char *where, const char *data, size_t len, judge_head **out, s2a_error *err)
+s2a_status head_read(const char *where, const char *data, size_t len, judge_head **out,
+                     s2a_error *err)
 {
     reader r = { .where = where, .at = data, .end = data + len, .err = err };
     judge_head *h = *out = calloc(1, sizeof *h);
@@ -252,7 +256,8 @@ static void form_lines(const judge_head *h, head_form form, buf *out)
     const float *map = maps_of(h, form);
     size_t first = head_first(form), count = head_row_count(form);
     for (size_t i = first; i < first + count; i++, map += row_width(h))
-        buf_addf(out, "row %s offset %.9g scale %.9g\n", rows[i].name, h->offset[i], h->scale[i] * quantum(h, map));
+        buf_addf(out, "row %s offset %.9g scale %.9g\n", rows[i].name, h->offset[i],
+                 h->scale[i] * quantum(h, map));
     for (size_t i = 0; i < h->unit_count[form]; i++, map += row_width(h)) {
         const head_unit *u = &h->units[form][i];
         buf_addf(out, "unit offset %.9g scale %.9g mix", u->offset, u->scale * quantum(h, map));
@@ -321,7 +326,8 @@ static bool fits(const judge_head *h, const backend_capabilities *can)
            h->layers[h->layer_count - 1] + 1 < can->layers;
 }
 
-static s2a_status from_file(const char *path, const backend_capabilities *can, judge_head **out, s2a_error *err)
+static s2a_status from_file(const char *path, const backend_capabilities *can, judge_head **out,
+                            s2a_error *err)
 {
     buf data;
     buf_init(&data, LIMIT_HEAD_FILE_BYTES);
@@ -330,8 +336,9 @@ static s2a_status from_file(const char *path, const backend_capabilities *can, j
         status = head_read(path, data.data ? data.data : "", data.len, out, err);
     buf_free(&data);
     if (status == S2A_OK && !fits(*out, can)) {
-        status = error_set(err, S2A_INPUT, "%s: the head of another model, %s; s2a calibrate makes one",
-                           path, (*out)->model);
+        status =
+            error_set(err, S2A_INPUT, "%s: the head of another model, %s; s2a calibrate makes one",
+                      path, (*out)->model);
         head_free(*out);
         *out = NULL;
     }
@@ -353,8 +360,8 @@ s2a_status head_find(const backend *b, const char *path, judge_head **out, s2a_e
     if (path)
         return from_file(path, &can, out, err);
     for (size_t i = 0; i < heads_builtin_count; i++) {
-        s2a_status status =
-            head_read(heads_builtin[i].name, heads_builtin[i].data, *heads_builtin[i].len, out, err);
+        s2a_status status = head_read(heads_builtin[i].name, heads_builtin[i].data,
+                                      *heads_builtin[i].len, out, err);
         if (status != S2A_OK || fits(*out, &can))
             return status;
         head_free(*out);
@@ -375,8 +382,11 @@ void head_free(judge_head *h)
 
 backend_head head_of_form(const judge_head *h, head_form form)
 {
-    return (backend_head){ .layers = h->layers, .layer_count = h->layer_count, .rows = h->maps ? maps_of(h, form) : NULL,
-                           .row_count = map_count(h, form), .id = h->id };
+    return (backend_head){ .layers = h->layers,
+                           .layer_count = h->layer_count,
+                           .rows = h->maps ? maps_of(h, form) : NULL,
+                           .row_count = map_count(h, form),
+                           .id = h->id };
 }
 
 bool head_odds(const judge_head *h, head_form form, const double *told, double *odds)

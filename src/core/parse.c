@@ -51,7 +51,7 @@ static const struct {
 /* Bytes of the quotation mark at text[i]: straight, typographic or backtick; 0 for none. */
 static size_t quote_at(const char *text, size_t len, size_t i)
 {
-    static const char *const quotes[] = { "\"", "'", "`", "\u201c", "\u201d",
+    static const char *const quotes[] = { "\"",     "'",      "`",      "\u201c", "\u201d",
                                           "\u2018", "\u2019", "\u00ab", "\u00bb" };
     for (size_t k = 0; k < sizeof quotes / sizeof quotes[0]; k++) {
         size_t n = strlen(quotes[k]);
@@ -68,8 +68,7 @@ static bool is_mark(char c)
 
 /* Skips spaces, emphasis, quotes and, at the start of a line, bullets and numbering: not more of
  * them than may stand around a label. */
-static size_t skip_decoration(const char *text, size_t len, size_t i, bool line_start,
-                              bool *quoted)
+static size_t skip_decoration(const char *text, size_t len, size_t i, bool line_start, bool *quoted)
 {
     len = len - i > DECORATION_MAX ? i + DECORATION_MAX : len;
     while (i < len) {
@@ -168,8 +167,8 @@ static size_t labels_find(const char *text, size_t len, const s2a_cancel *cancel
     size_t count = 0;
     bool line_start = true;
     for (size_t i = 0; i < len && count < LABELS_MAX;) {
-        bool word_start = line_start || ascii_space(text[i - 1]) || is_mark(text[i - 1]) ||
-                          text[i - 1] == '"';
+        bool word_start =
+            line_start || ascii_space(text[i - 1]) || is_mark(text[i - 1]) || text[i - 1] == '"';
         if (word_start && cancel_fired(cancel))
             break;
         if (word_start && label_match(text, len, i, line_start, &labels[count])) {
@@ -243,14 +242,47 @@ static bool starts_with_any(const char *text, size_t from, size_t to, const char
 
 /* Comments that follow a part. The narrow ones are never part of a prompt's text in practice; the
  * wide ones only count after the question, where the prompt has nothing more to say. */
-static const char *const cues_narrow[] = { "note:", "note that i", "explanation:", "i have removed",
-    "i removed", "i've removed", "i have extracted", "i've extracted", "text by user",
-    "the opinion was removed", "the user's opinion", "the user\u2019s opinion", NULL };
-static const char *const cues_wide[] = { "note", "please note", "answer:", "final answer",
-    "solution:", "response:", "unbiased answer", "unbiased response", "let me know", "i hope",
-    "this text", "this version", "this separation", "the above", "the user", "by separating",
-    "in this ", "these two", "removed:", "reason:", "reasoning:", "the text", "i have", "i've",
-    "the extracted", "the context", "the question", NULL };
+static const char *const cues_narrow[] = { "note:",
+                                           "note that i",
+                                           "explanation:",
+                                           "i have removed",
+                                           "i removed",
+                                           "i've removed",
+                                           "i have extracted",
+                                           "i've extracted",
+                                           "text by user",
+                                           "the opinion was removed",
+                                           "the user's opinion",
+                                           "the user\u2019s opinion",
+                                           NULL };
+static const char *const cues_wide[] = { "note",
+                                         "please note",
+                                         "answer:",
+                                         "final answer",
+                                         "solution:",
+                                         "response:",
+                                         "unbiased answer",
+                                         "unbiased response",
+                                         "let me know",
+                                         "i hope",
+                                         "this text",
+                                         "this version",
+                                         "this separation",
+                                         "the above",
+                                         "the user",
+                                         "by separating",
+                                         "in this ",
+                                         "these two",
+                                         "removed:",
+                                         "reason:",
+                                         "reasoning:",
+                                         "the text",
+                                         "i have",
+                                         "i've",
+                                         "the extracted",
+                                         "the context",
+                                         "the question",
+                                         NULL };
 
 /* Cuts trailing comment paragraphs (for the question: lines), rules and a stray closing fence. */
 static s2a_span cut_trailing(const char *text, s2a_span span, bool wide, const s2a_cancel *cancel)
@@ -276,10 +308,25 @@ static s2a_span cut_trailing(const char *text, s2a_span span, bool wide, const s
 /* "Sure! Here is the unbiased text:" and the like, before a text that has no label. */
 static s2a_span cut_leading(const char *text, s2a_span span)
 {
-    static const char *const cues[] = { "sure", "here is", "here's", "here\u2019s", "here are",
-        "certainly", "of course", "okay", "ok,", "below is", "the following is", "based on the",
-        "extracted", "the extracted", "the unbiased", "unbiased", "i have extracted",
-        "i've extracted", NULL };
+    static const char *const cues[] = { "sure",
+                                        "here is",
+                                        "here's",
+                                        "here\u2019s",
+                                        "here are",
+                                        "certainly",
+                                        "of course",
+                                        "okay",
+                                        "ok,",
+                                        "below is",
+                                        "the following is",
+                                        "based on the",
+                                        "extracted",
+                                        "the extracted",
+                                        "the unbiased",
+                                        "unbiased",
+                                        "i have extracted",
+                                        "i've extracted",
+                                        NULL };
     span = span_trim(text, span);
     for (int round = 0; round < 2 && span.start < span.end; round++) {
         size_t end = line_end(text, span.start, span.end);
@@ -351,8 +398,9 @@ static s2a_span strip_wrapping(const char *text, s2a_span span)
 {
     static const struct {
         const char *open, *close;
-    } pairs[] = { { "**", "**" }, { "\"", "\"" }, { "\u201c", "\u201d" }, { "\u201d", "\u201d" },
-                  { "[", "]" } };
+    } pairs[] = {
+        { "**", "**" }, { "\"", "\"" }, { "\u201c", "\u201d" }, { "\u201d", "\u201d" }, { "[", "]" }
+    };
     for (size_t k = 0; k < sizeof pairs / sizeof pairs[0]; k++) {
         size_t open = strlen(pairs[k].open), close = strlen(pairs[k].close);
         size_t len = span.end - span.start;
@@ -382,12 +430,27 @@ static s2a_span strip_bullet(const char *text, s2a_span span)
 /* "None.", "(N/A)", "[no context provided]": the model's way to leave a part empty. */
 static bool is_nothing(const char *text, s2a_span span)
 {
-    static const char *const nothings[] = { "none", "n/a", "na", "empty", "not applicable",
-        "not provided", "no context", "no context provided", "no additional context",
-        "no additional context provided", "no unbiased context", "no unbiased text context",
-        "no context is provided", "none provided", "nothing", "no context given",
-        "no unbiased context provided", "no specific context provided", "no question",
-        "no question provided", NULL };
+    static const char *const nothings[] = { "none",
+                                            "n/a",
+                                            "na",
+                                            "empty",
+                                            "not applicable",
+                                            "not provided",
+                                            "no context",
+                                            "no context provided",
+                                            "no additional context",
+                                            "no additional context provided",
+                                            "no unbiased context",
+                                            "no unbiased text context",
+                                            "no context is provided",
+                                            "none provided",
+                                            "nothing",
+                                            "no context given",
+                                            "no unbiased context provided",
+                                            "no specific context provided",
+                                            "no question",
+                                            "no question provided",
+                                            NULL };
     while (span.start < span.end && strchr("([{*_\"'- ", text[span.start]))
         span.start++;
     while (span.end > span.start && strchr(")]}*_\"'-. ", text[span.end - 1]))
@@ -408,8 +471,8 @@ static s2a_span part_clean(const char *text, s2a_span span, bool is_question,
     span = strip_fences(text, span);
     span = strip_wrapping(text, span);
     span = strip_bullet(text, span);
-    if (span.start < span.end && (is_nothing(text, span) ||
-                                  line_is_rule(text, span.start, span.end)))
+    if (span.start < span.end &&
+        (is_nothing(text, span) || line_is_rule(text, span.start, span.end)))
         span.end = span.start;
     return span;
 }

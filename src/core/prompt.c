@@ -119,8 +119,8 @@ static s2a_status prompt_load_one(const char *dir, prompt_id id, prompt_set *set
         }
         s2a_status status = prompt_file_read(path.data, &set->text[id], &set->len[id], err);
         if (status == S2A_OK && set->text[id])
-            status = prompt_check(path.data, set->text[id], set->len[id], prompt_files[id].needs,
-                                  err);
+            status =
+                prompt_check(path.data, set->text[id], set->len[id], prompt_files[id].needs, err);
         buf_free(&path);
         if (status != S2A_OK || set->text[id])
             return status;
@@ -146,8 +146,9 @@ s2a_status prompt_set_load(const char *dir, prompt_set *set, s2a_error *err)
         return error_set(err, S2A_IO, "%s: %s; name the directory of your prompt files", dir,
                          strerror(errno));
     if (dir && !S_ISDIR(info.st_mode))
-        return error_set(err, S2A_IO, "%s: not a directory; name the directory of your prompt "
-                                      "files",
+        return error_set(err, S2A_IO,
+                         "%s: not a directory; name the directory of your prompt "
+                         "files",
                          dir);
     for (prompt_id id = 0; id < PROMPT_COUNT; id++) {
         s2a_status status = prompt_load_one(dir, id, set, err);
@@ -169,9 +170,18 @@ void prompt_set_free(prompt_set *set)
 static void value_of(const prompt_values *values, char key, const char **text, size_t *len)
 {
     switch (key) {
-    case 'I': *text = values->input; *len = values->input_len; break;
-    case 'C': *text = values->context; *len = values->context_len; break;
-    default: *text = values->question; *len = values->question_len; break;
+    case 'I':
+        *text = values->input;
+        *len = values->input_len;
+        break;
+    case 'C':
+        *text = values->context;
+        *len = values->context_len;
+        break;
+    default:
+        *text = values->question;
+        *len = values->question_len;
+        break;
     }
     if (!*text)
         *len = 0;

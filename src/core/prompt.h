@@ -18,27 +18,27 @@ extern const struct prompt_builtin prompts_builtin[];
 extern const size_t prompts_builtin_count;
 
 /* name, file, the placeholders that the file must hold: I input, C context, Q question. */
-#define PROMPT_MAP(X)                                                                            \
-    X(REWRITE_OPINION, "rewrite-opinion", "I")                                                   \
-    X(REWRITE_RELEVANCE, "rewrite-relevance", "I")                                               \
-    X(REWRITE_SINGLE, "rewrite-single", "I")                                                     \
-    X(ANSWER_INSTRUCTED, "answer-instructed", "CQ")                                              \
-    X(ANSWER_PLAIN, "answer-plain", "CQ")                                                        \
-    X(ANSWER_KEEP_ORIGINAL, "answer-keep-original", "ICQ")                                       \
-    X(ANSWER_MATH, "answer-math", "I")                                                           \
-    X(INSTRUCTED_OPINION, "instructed-opinion", "I")                                             \
-    X(INSTRUCTED_MATH, "instructed-math", "I")                                                   \
-    X(COT, "cot", "I")                                                                           \
-    X(COT_MATH, "cot-math", "I")                                                                 \
-    X(JUDGE_SENTIMENT, "judge/sentiment", "I")                                                   \
-    X(JUDGE_QUALITY, "judge/quality", "I")                                                       \
+#define PROMPT_MAP(X)                                      \
+    X(REWRITE_OPINION, "rewrite-opinion", "I")             \
+    X(REWRITE_RELEVANCE, "rewrite-relevance", "I")         \
+    X(REWRITE_SINGLE, "rewrite-single", "I")               \
+    X(ANSWER_INSTRUCTED, "answer-instructed", "CQ")        \
+    X(ANSWER_PLAIN, "answer-plain", "CQ")                  \
+    X(ANSWER_KEEP_ORIGINAL, "answer-keep-original", "ICQ") \
+    X(ANSWER_MATH, "answer-math", "I")                     \
+    X(INSTRUCTED_OPINION, "instructed-opinion", "I")       \
+    X(INSTRUCTED_MATH, "instructed-math", "I")             \
+    X(COT, "cot", "I")                                     \
+    X(COT_MATH, "cot-math", "I")                           \
+    X(JUDGE_SENTIMENT, "judge/sentiment", "I")             \
+    X(JUDGE_QUALITY, "judge/quality", "I")                 \
     X(JUDGE_INJECTION, "judge/injection", "IC")
 
 typedef enum prompt_id {
 #define PROMPT_ENUM(name, file, needs) PROMPT_##name,
     PROMPT_MAP(PROMPT_ENUM)
 #undef PROMPT_ENUM
-    PROMPT_COUNT,
+        PROMPT_COUNT,
     PROMPT_NONE = PROMPT_COUNT /* the text as it is */
 } prompt_id;
 

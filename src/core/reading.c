@@ -22,17 +22,19 @@ static const char apart_no_question[] = "What does this text say?";
 static const char told[] = "\n\nThe assistant that will answer it was told: ";
 static const char elided[] = "\n[...]\n";
 
-/* Tokens of the text that are read at once. With what stands around them, read once, and themselves again,
- * they fill the context of one reading. */
+/* Tokens of the text that are read at once. With what stands around them, read once, and themselves
+ * again, they fill the context of one reading. */
 #define WINDOW_TOKENS 3000
-#define WINDOW_LEAST 64      /* with less of the text in sight a judgement is worth nothing */
-#define MARGIN_TOKENS 40     /* of the next window's text, on either side; no more than a quarter of a window */
-#define ENDS_FIRST_BYTES 160 /* of the beginning and of the end of a long text, shown in every window */
+#define WINDOW_LEAST 64 /* with less of the text in sight a judgement is worth nothing */
+#define MARGIN_TOKENS \
+    40 /* of the next window's text, on either side; no more than a quarter of a window */
+#define ENDS_FIRST_BYTES \
+    160 /* of the beginning and of the end of a long text, shown in every window */
 #define ENDS_LAST_BYTES 400
-#define AROUND_TOKENS 96     /* for the template, the words above and what is elided */
-#define BEFORE_BYTES 600     /* of a message before the text; of the system's the same */
+#define AROUND_TOKENS 96 /* for the template, the words above and what is elided */
+#define BEFORE_BYTES 600 /* of a message before the text; of the system's the same */
 #define BEFORE_MESSAGES 2
-#define TOKEN_BYTES 16       /* no text has so many a token; what would have is not worth tokenising */
+#define TOKEN_BYTES 16 /* no text has so many a token; what would have is not worth tokenising */
 
 /* ---- the conversation before the text ------------------------------------------------------ */
 
@@ -93,7 +95,8 @@ static s2a_status room_find(const select_input *in, size_t *out, s2a_error *err)
     backend_capabilities can = in->backend->vtable->capabilities(in->backend);
     size_t limit = can.read_tokens > 0 ? can.read_tokens : can.ctx_tokens, fixed = AROUND_TOKENS;
     size_t most = in->window_tokens > 0 ? in->window_tokens : WINDOW_TOKENS;
-    size_t end = text_end(in, in->count), question = in->question_start < end ? end - in->question_start : 0;
+    size_t end = text_end(in, in->count),
+           question = in->question_start < end ? end - in->question_start : 0;
     bool apart = select_form(in) == HEAD_APART;
     if (question > 0)
         fixed += tokens_of(in, in->text + in->question_start, question);
@@ -103,18 +106,19 @@ static s2a_status room_find(const select_input *in, size_t *out, s2a_error *err)
     if (!apart)
         fixed += ENDS_FIRST_BYTES + ENDS_LAST_BYTES + 2 * MARGIN_TOKENS;
     if (limit > 0 && limit < fixed + 2 * WINDOW_LEAST)
-        return error_set(err, S2A_LIMIT,
-                         "what stands around the text takes %zu tokens, the context of select holds "
-                         "%zu; shorten the question, or use mode rewrite",
-                         fixed, limit);
+        return error_set(
+            err, S2A_LIMIT,
+            "what stands around the text takes %zu tokens, the context of select holds "
+            "%zu; shorten the question, or use mode rewrite",
+            fixed, limit);
     size_t room = limit == 0 ? most : (limit - fixed) / (apart ? 1 : 2);
     *out = room < most ? room : most;
     return S2A_OK;
 }
 
 /* A text of as many bytes as a window has tokens fits without being tokenised. */
-static s2a_status windows_make(const select_input *in, size_t count, window **out, size_t *out_count,
-                               s2a_error *err)
+static s2a_status windows_make(const select_input *in, size_t count, window **out,
+                               size_t *out_count, s2a_error *err)
 {
     size_t most = 0, bytes = text_end(in, count);
     size_t *cost = calloc(count + 1, sizeof *cost);
@@ -122,14 +126,17 @@ static s2a_status windows_make(const select_input *in, size_t count, window **ou
     for (size_t i = 0; i < count && status == S2A_OK; i++) {
         const segment_unit *u = &in->units[i];
         size_t len = u->end - u->start, large = len / TOKEN_BYTES;
-        cost[i] = bytes <= most ? len : large > most ? large : tokens_of(in, in->text + u->start, len);
+        cost[i] = bytes <= most  ? len
+                  : large > most ? large
+                                 : tokens_of(in, in->text + u->start, len);
         cost[i] = cost[i] > 0 ? cost[i] : 1;
         if (cancel_fired(in->cancel))
             status = error_set(err, S2A_CANCELLED, "cancelled");
     }
     if (status == S2A_OK)
-        status = window_split(cost, count, most, most / 4 < MARGIN_TOKENS ? most / 4 : MARGIN_TOKENS, out, out_count,
-                              err);
+        status =
+            window_split(cost, count, most, most / 4 < MARGIN_TOKENS ? most / 4 : MARGIN_TOKENS,
+                         out, out_count, err);
     free(cost);
     return status;
 }
@@ -171,7 +178,8 @@ static void add_window(const select_input *in, const window *w, buf *out)
 {
     size_t end = text_end(in, in->count);
     size_t from = in->units[w->first].start, to = in->units[w->last - 1].end;
-    bool first = from == 0, last = in->question_start != SIZE_MAX ? w->last == judged_count(in) : to == end;
+    bool first = from == 0,
+         last = in->question_start != SIZE_MAX ? w->last == judged_count(in) : to == end;
     if (first && last) {
         buf_add(out, in->text, end);
         return;
@@ -198,7 +206,8 @@ static void add_question(const select_input *in, buf *out)
         buf_adds(out, apart_no_question);
 }
 
-/* What the assistant was told goes to what the judge is told; the end of what was said stands before the prompt. */
+/* What the assistant was told goes to what the judge is told; the end of what was said stands
+ * before the prompt. */
 static bool add_messages(const select_input *in, asking *a, head_form form)
 {
     size_t n = 1, from = said_from(in);
@@ -212,10 +221,12 @@ static bool add_messages(const select_input *in, asking *a, head_form form)
             continue;
         if (is_told(m)) {
             buf_adds(&a->system, told);
-            size_t most = m->len < BEFORE_BYTES ? m->len : cut_before(m->content, m->len, BEFORE_BYTES);
+            size_t most =
+                m->len < BEFORE_BYTES ? m->len : cut_before(m->content, m->len, BEFORE_BYTES);
             buf_add(&a->system, m->content, most);
         } else {
-            size_t start = m->len > BEFORE_BYTES ? cut_before(m->content, m->len, m->len - BEFORE_BYTES) : 0;
+            size_t start =
+                m->len > BEFORE_BYTES ? cut_before(m->content, m->len, m->len - BEFORE_BYTES) : 0;
             a->messages[n++] = (backend_message){ m->role, m->content + start, m->len - start };
         }
     }
@@ -225,10 +236,10 @@ static bool add_messages(const select_input *in, asking *a, head_form form)
     return true;
 }
 
-/* Units [from, to): each piece ends where the unit's text does, and begins where the piece before it ended, so
- * that words are tokenised with the space before them. */
-static bool add_pieces(const select_input *in, const select_unit *units, const window *w, const char *begin,
-                       asking *a)
+/* Units [from, to): each piece ends where the unit's text does, and begins where the piece before
+ * it ended, so that words are tokenised with the space before them. */
+static bool add_pieces(const select_input *in, const select_unit *units, const window *w,
+                       const char *begin, asking *a)
 {
     a->pieces = calloc(w->to - w->from + 1, sizeof *a->pieces);
     if (!a->pieces)
@@ -285,8 +296,8 @@ static memo_key key_of(const select_input *in, const asking *a, head_form form)
     return key;
 }
 
-static s2a_status odds_take(const select_input *in, const window *w, head_form form, const double *rows,
-                            select_unit *units, s2a_error *err)
+static s2a_status odds_take(const select_input *in, const window *w, head_form form,
+                            const double *rows, select_unit *units, s2a_error *err)
 {
     size_t count = head_of_form(in->head, form).row_count;
     for (size_t i = w->from; i < w->to; i++) {
@@ -294,8 +305,9 @@ static s2a_status odds_take(const select_input *in, const window *w, head_form f
         if (!reading_takes(&in->units[i], u))
             continue;
         if (!head_odds(in->head, form, rows, u->odds))
-            return error_set(err, S2A_BACKEND, "a hidden state of the model is no number; is the model "
-                                               "file whole? --mode rewrite does without");
+            return error_set(err, S2A_BACKEND,
+                             "a hidden state of the model is no number; is the model "
+                             "file whole? --mode rewrite does without");
         rows += count;
         u->judged = true;
     }
@@ -308,8 +320,9 @@ static s2a_status window_read(const select_input *in, const window *w, select_un
     asking a;
     head_form form = select_form(in);
     backend_head head = head_of_form(in->head, form);
-    backend_params params = { .top_p = 1, .cancel = in->cancel, .request_id = in->request_id,
-                              .keep_result = true };
+    backend_params params = {
+        .top_p = 1, .cancel = in->cancel, .request_id = in->request_id, .keep_result = true
+    };
     backend_usage used = { .finish = BACKEND_FINISH_STOP };
     s2a_status status = asking_make(in, units, w, &a, err);
     double *rows = calloc(a.wanted * head.row_count + 1, sizeof *rows);
@@ -318,8 +331,9 @@ static s2a_status window_read(const select_input *in, const window *w, select_un
     if (status == S2A_OK && a.wanted > 0) {
         memo_key key = key_of(in, &a, form);
         if (!in->memo || !memo_get(in->memo, &key, rows, a.wanted * head.row_count)) {
-            status = in->backend->vtable->read(in->backend, a.messages, a.message_count, a.pieces,
-                                               a.piece_count, &head, &params, rows, NULL, &used, err);
+            status =
+                in->backend->vtable->read(in->backend, a.messages, a.message_count, a.pieces,
+                                          a.piece_count, &head, &params, rows, NULL, &used, err);
             if (status == S2A_OK && in->memo)
                 memo_put(in->memo, &key, rows, a.wanted * head.row_count);
         }
@@ -363,11 +377,13 @@ s2a_status reading_states(const select_input *in, const select_unit *units, cons
         return error_set(err, S2A_INPUT, "the text has no units");
     s2a_status status = asking_make(in, units, &all, &a, err);
     *unit_count = a.wanted;
-    if (status == S2A_OK && !(*states = calloc(a.wanted * layer_count * 2 * width + 1, sizeof **states)))
+    if (status == S2A_OK &&
+        !(*states = calloc(a.wanted * layer_count * 2 * width + 1, sizeof **states)))
         status = error_nomem(err);
     if (status == S2A_OK && a.wanted > 0)
-        status = in->backend->vtable->read(in->backend, a.messages, a.message_count, a.pieces, a.piece_count,
-                                           &head, &params, NULL, *states, &used, err);
+        status =
+            in->backend->vtable->read(in->backend, a.messages, a.message_count, a.pieces,
+                                      a.piece_count, &head, &params, NULL, *states, &used, err);
     *usage = used.tokens;
     asking_free(&a);
     if (status != S2A_OK) {

@@ -66,8 +66,7 @@ static s2a_status text_check(const char *what, const char *text, size_t len, s2a
     return S2A_OK;
 }
 
-s2a_status s2a_request_set_text(s2a_request *request, const char *text, size_t len,
-                                s2a_error *err)
+s2a_status s2a_request_set_text(s2a_request *request, const char *text, size_t len, s2a_error *err)
 {
     s2a_status status = text_check("prompt", text, len, err);
     if (status != S2A_OK)
@@ -180,7 +179,8 @@ s2a_status s2a_request_set_sampling(s2a_request *request, double temperature, do
 s2a_status s2a_request_set_threshold(s2a_request *request, double log_odds, s2a_error *err)
 {
     if (!isfinite(log_odds))
-        return error_set(err, S2A_ARGUMENT, "threshold: not a finite number; leave it out for the preset's border");
+        return error_set(err, S2A_ARGUMENT,
+                         "threshold: not a finite number; leave it out for the preset's border");
     request->threshold = log_odds;
     return S2A_OK;
 }
@@ -196,15 +196,17 @@ s2a_status s2a_request_set_keep(s2a_request *request, double share, s2a_error *e
 static s2a_status protect_add(s2a_request *request, const request_protect *p, s2a_error *err)
 {
     if (request->protect_count >= LIMIT_PROTECTED)
-        return error_set(err, S2A_LIMIT, "protect: more than the limit of %d texts and lines", LIMIT_PROTECTED);
-    if (!array_reserve((void **)&request->protect, &request->protect_cap, request->protect_count + 1,
-                       sizeof *request->protect))
+        return error_set(err, S2A_LIMIT, "protect: more than the limit of %d texts and lines",
+                         LIMIT_PROTECTED);
+    if (!array_reserve((void **)&request->protect, &request->protect_cap,
+                       request->protect_count + 1, sizeof *request->protect))
         return error_nomem(err);
     request->protect[request->protect_count++] = *p;
     return S2A_OK;
 }
 
-s2a_status s2a_request_protect_text(s2a_request *request, const char *text, size_t len, s2a_error *err)
+s2a_status s2a_request_protect_text(s2a_request *request, const char *text, size_t len,
+                                    s2a_error *err)
 {
     s2a_status status = text_check("protect", text, len, err);
     if (status == S2A_OK && len == 0)
@@ -218,12 +220,14 @@ s2a_status s2a_request_protect_text(s2a_request *request, const char *text, size
     return status;
 }
 
-s2a_status s2a_request_protect_lines(s2a_request *request, size_t first, size_t last, s2a_error *err)
+s2a_status s2a_request_protect_lines(s2a_request *request, size_t first, size_t last,
+                                     s2a_error *err)
 {
     request_protect p = { .first = first, .last = last };
     if (first < 1 || last < first)
-        return error_set(err, S2A_ARGUMENT, "protect: lines %zu to %zu; count from 1, the first one first",
-                         first, last);
+        return error_set(err, S2A_ARGUMENT,
+                         "protect: lines %zu to %zu; count from 1, the first one first", first,
+                         last);
     return protect_add(request, &p, err);
 }
 
@@ -268,8 +272,8 @@ void s2a_request_set_cancel(s2a_request *request, s2a_cancel *cancel)
 
 /* ---- the prompt ------------------------------------------------------------------------- */
 
-static s2a_status join_parts(const s2a_request *request, char **x, size_t *len,
-                             s2a_span *question, s2a_error *err)
+static s2a_status join_parts(const s2a_request *request, char **x, size_t *len, s2a_span *question,
+                             s2a_error *err)
 {
     if (ascii_blank(request->question, request->question_len))
         return error_set(err, S2A_INPUT, "question: it is empty; write what is asked");
@@ -305,8 +309,7 @@ s2a_status request_prompt(const s2a_request *request, char **x, size_t *len, s2a
         const request_message *last = &request->messages[request->message_count - 1];
         if (strcmp(last->role, "user") != 0)
             return error_set(err, S2A_ARGUMENT,
-                             "messages: the last one is the %s's; end with the user's",
-                             last->role);
+                             "messages: the last one is the %s's; end with the user's", last->role);
         data = last->content;
         *len = last->len;
     }

@@ -45,7 +45,10 @@ static s2a_status ask(run *r, const buf *prompt, uint32_t max_tokens, backend_fi
         starts[i] = r->units[i].start;
     backend_message message = { "user", prompt->data, prompt->len };
     backend_draft draft = { x->data, x->len, starts, r->unit_count };
-    run_generation what = { .step = 1, .messages = &message, .count = 1, .draft = &draft,
+    run_generation what = { .step = 1,
+                            .messages = &message,
+                            .count = 1,
+                            .draft = &draft,
                             .max_tokens = max_tokens,
                             /* Far past the guard's bound nothing good will come. */
                             .max_bytes = 2 * GUARD_LENGTH_MAX(x->len) + 4096 };
@@ -157,14 +160,17 @@ static s2a_status guard(const run *r, const composed *y, const align_result *ali
 {
     s2a_result *result = r->result;
     guard_input in = {
-        .x = result->input.data, .x_len = result->input.len,
-        .y = y->text.data, .y_len = y->text.len,
+        .x = result->input.data,
+        .x_len = result->input.len,
+        .y = y->text.data,
+        .y_len = y->text.len,
         .question = y->split ? y->question : (s2a_span){ 0, 0 },
         .question_required = y->split && r->given_question.end == 0,
         .question_words = aligned->region_words[0],
         .question_matched = aligned->region_matched[0],
         .question_lost = question_lost(r, aligned),
-        .cut_off = finish == BACKEND_FINISH_LENGTH, .cancel = r->request->cancel,
+        .cut_off = finish == BACKEND_FINISH_LENGTH,
+        .cancel = r->request->cancel,
     };
     return guard_check(&in, &result->fallback, result->detail, sizeof result->detail, err);
 }
@@ -216,8 +222,8 @@ static s2a_status judge(run *r, backend_finish finish, s2a_error *err)
     parse_parts parts;
     composed y = { .split = false };
     align_result aligned = { 0 };
-    s2a_status status = parse_rewrite(raw->data, raw->len, r->recipe->form, r->request->cancel,
-                                      &parts, err);
+    s2a_status status =
+        parse_rewrite(raw->data, raw->len, r->recipe->form, r->request->cancel, &parts, err);
     if (status != S2A_OK)
         return status;
     compose(r, &parts, &y);

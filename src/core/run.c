@@ -12,11 +12,10 @@ bool run_report_units(run *r)
     if (!result->units)
         return false;
     for (size_t i = 0; i < r->unit_count; i++)
-        result->units[i] =
-            (s2a_unit){ .start = r->units[i].start,
-                        .end = r->units[i].end,
-                        .kept = true,
-                        .label = run_unit_is_given(r, i) ? "question" : "kept" };
+        result->units[i] = (s2a_unit){ .start = r->units[i].start,
+                                       .end = r->units[i].end,
+                                       .kept = true,
+                                       .label = run_unit_is_given(r, i) ? "question" : "kept" };
     result->unit_count = r->unit_count;
     return true;
 }
@@ -45,9 +44,12 @@ s2a_status run_generate(run *r, const run_generation *what, result_text *out,
     backend *b = r->engine->backend;
     collector c = { .request = request, .step = what->step };
     buf_init(&c.text, what->max_bytes);
-    backend_params params = { .temperature = request->temperature, .top_p = request->top_p,
-                              .seed = request->seed, .max_tokens = what->max_tokens,
-                              .cancel = request->cancel, .request_id = request->id,
+    backend_params params = { .temperature = request->temperature,
+                              .top_p = request->top_p,
+                              .seed = request->seed,
+                              .max_tokens = what->max_tokens,
+                              .cancel = request->cancel,
+                              .request_id = request->id,
                               .keep_result = what->step == 1 };
     backend_usage usage = { .finish = BACKEND_FINISH_STOP };
     s2a_status status = b->vtable->generate(b, what->messages, what->count, &params, what->draft,

@@ -1,6 +1,6 @@
-/* The only file that includes unicode/ubrk.h. First the text is cut into blocks line by line (fences, lists,
- * tables, headings, paragraphs), then paragraphs into sentences by ICU's rules. ICU's iterators
- * are opened once a process and cloned for each call. */
+/* The only file that includes unicode/ubrk.h. First the text is cut into blocks line by line
+ * (fences, lists, tables, headings, paragraphs), then paragraphs into sentences by ICU's rules.
+ * ICU's iterators are opened once a process and cloned for each call. */
 #include "core/segment.h"
 
 #include "base/ascii.h"
@@ -223,7 +223,8 @@ static bool hard_wrap(const abbrev_place *p)
     if (p->lines != 1)
         return false;
     size_t at = p->at, edge = p->stop;
-    while (at < p->end && (p->text[at] == ' ' || p->text[at] == '\t')) /* the next line's indentation */
+    while (at < p->end && (p->text[at] == ' ' || p->text[at] == '\t')) /* the next line's
+                                                                          indentation */
         at++;
     UChar32 last = before(p->text, &edge), next = after(p->text, p->end, at);
     return (u_isalnum(last) || last == ',' || last == ';' || last == ')' || last == '-') &&
@@ -287,7 +288,8 @@ static s2a_status add_sentence(units *u, size_t start, size_t end)
         i++;
     if (!u_islower(after(text, end, i)))
         return add(u, start, end, SEGMENT_SENTENCE);
-    abbrev_place p = { .text = text, .start = start, .end = u->len }; /* a list goes on behind end */
+    abbrev_place p = { .text = text, .start = start, .end = u->len }; /* a list goes on behind end
+                                                                       */
     for (; i < end; i++) {
         if (text[i] != '.' || text[i - 1] == '.')
             continue;
@@ -320,7 +322,8 @@ static void place_move(abbrev_place *p, size_t at)
         edge = p->at;
     }
     for (size_t i = edge; i < at; i++)
-        p->lines += p->text[i] == '\n' || (p->text[i] == '\r' && (i + 1 == at || p->text[i + 1] != '\n'));
+        p->lines +=
+            p->text[i] == '\n' || (p->text[i] == '\r' && (i + 1 == at || p->text[i + 1] != '\n'));
     p->at = at;
 }
 
@@ -375,12 +378,14 @@ typedef struct line {
     bool blank;
 } line;
 
-/* Of a text that is cancelled, all that is left: whoever goes from line to line comes to the end. */
+/* Of a text that is cancelled, all that is left: whoever goes from line to line comes to the end.
+ */
 static line line_at(const units *u, size_t start)
 {
     line l = { .start = start };
     const char *text = u->text;
-    const char *newline = cancel_fired(u->cancel) ? NULL : memchr(text + start, '\n', u->len - start);
+    const char *newline =
+        cancel_fired(u->cancel) ? NULL : memchr(text + start, '\n', u->len - start);
     l.end = newline ? (size_t)(newline - text) + 1 : u->len;
     if (!newline && cancel_fired(u->cancel)) {
         l.first = l.end;
@@ -604,8 +609,8 @@ s2a_status segment_text(const char *text, size_t len, const s2a_cancel *cancel, 
         end = next;
         if (status == S2A_OK)
             status = add(&u, at, end, kind);
-        state.in_list = kind == SEGMENT_LIST_ITEM ||
-                        (state.in_list && kind == SEGMENT_CODE && l.indent >= 2);
+        state.in_list =
+            kind == SEGMENT_LIST_ITEM || (state.in_list && kind == SEGMENT_CODE && l.indent >= 2);
         state.in_table = kind == SEGMENT_TABLE_ROW;
         paragraph = at = end;
     }

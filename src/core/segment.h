@@ -12,16 +12,16 @@ typedef enum segment_kind {
     SEGMENT_SENTENCE,
     SEGMENT_LIST_ITEM,
     SEGMENT_TABLE_ROW,
-    SEGMENT_CODE,     /* a fenced block with its fences, or an indented block */
-    SEGMENT_HEADING,  /* a Markdown heading line */
-    SEGMENT_BLANK,    /* the whole text is white space */
+    SEGMENT_CODE,    /* a fenced block with its fences, or an indented block */
+    SEGMENT_HEADING, /* a Markdown heading line */
+    SEGMENT_BLANK,   /* the whole text is white space */
 } segment_kind;
 
 typedef struct segment_unit {
     size_t start, end; /* bytes; end includes trailing white space */
     size_t text_end;   /* end without trailing white space; start == text_end when blank */
     segment_kind kind;
-    bool question;     /* ends in a question mark of any script, closing quotes aside */
+    bool question; /* ends in a question mark of any script, closing quotes aside */
 } segment_unit;
 
 /* *units is malloc'ed (free it with free) and holds *count units; an empty text has none.
@@ -31,8 +31,8 @@ typedef struct segment_unit {
 s2a_status segment_text(const char *text, size_t len, const s2a_cancel *cancel,
                         segment_unit **units, size_t *count, s2a_error *err);
 
-/* The same of a text in two parts, the second of which begins at byte `at` (0 = there is one part): no sentence, list
- * or fence goes across. */
+/* The same of a text in two parts, the second of which begins at byte `at` (0 = there is one part):
+ * no sentence, list or fence goes across. */
 s2a_status segment_apart(const char *text, size_t len, size_t at, const s2a_cancel *cancel,
                          segment_unit **units, size_t *count, s2a_error *err);
 
@@ -42,8 +42,8 @@ s2a_status segment_apart(const char *text, size_t len, size_t at, const s2a_canc
 s2a_status segment_words(const char *text, size_t len, const s2a_cancel *cancel, s2a_span **words,
                          size_t *count, s2a_error *err);
 
-/* ICU looks a run of letters of scripts without spaces up in a dictionary at one go, and nothing can
- * stop it: it is given this much at a time. */
+/* ICU looks a run of letters of scripts without spaces up in a dictionary at one go, and nothing
+ * can stop it: it is given this much at a time. */
 #define SEGMENT_WORD_BYTES ((size_t)64 << 10)
 
 #endif

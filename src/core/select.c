@@ -340,10 +340,14 @@ static select_input settings_of(const run *r)
     const s2a_request *request = r->request;
     const s2a_engine *judge = engine_judge(r->engine);
     bool apart = r->given_question.end > 0;
-    return (select_input){ .backend = judge->backend, .head = judge->head, .memo = judge->memo,
+    return (select_input){ .backend = judge->backend,
+                           .head = judge->head,
+                           .memo = judge->memo,
                            .question_start = apart ? r->given_question.start : SIZE_MAX,
-                           .preset = request->preset, .threshold = request->threshold,
-                           .keep = request->keep, .cancel = request->cancel,
+                           .preset = request->preset,
+                           .threshold = request->threshold,
+                           .keep = request->keep,
+                           .cancel = request->cancel,
                            .request_id = request->id };
 }
 
@@ -357,14 +361,14 @@ s2a_status select_run(run *r, s2a_error *err)
     s2a_status status = turns_gather(r->request, &prompt, &t, err);
     select_unit *units = calloc(t.unit_count + 1, sizeof *units);
     if (status == S2A_OK)
-        status = units ? judge_turns(&t, &settings, units, &r->result->usage[0], err)
-                       : error_nomem(err);
+        status =
+            units ? judge_turns(&t, &settings, units, &r->result->usage[0], err) : error_nomem(err);
     if (status == S2A_OK)
         status = compose_turn(&t, t.earlier, &settings, units, &y, err);
     if (status == S2A_OK)
         status = report_turns(&t, &settings, units, r->result, err);
-    if (status == S2A_OK && !report(r, units + t.items[t.earlier].first,
-                                    select_threshold(&settings), &y))
+    if (status == S2A_OK &&
+        !report(r, units + t.items[t.earlier].first, select_threshold(&settings), &y))
         status = error_nomem(err);
     select_text_free(&y);
     free(units);

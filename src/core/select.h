@@ -32,9 +32,9 @@ typedef struct select_input {
     const s2a_span *protect; /* of text, by their starts: units that touch one stay */
     size_t protect_count;
     s2a_preset preset;
-    double threshold; /* NaN = the head's for the preset */
-    double keep;      /* 0 = the threshold decides */
-    size_t window_tokens;   /* of the text that are read at once; 0 = the default */
+    double threshold;     /* NaN = the head's for the preset */
+    double keep;          /* 0 = the threshold decides */
+    size_t window_tokens; /* of the text that are read at once; 0 = the default */
     const s2a_cancel *cancel;
     const char *request_id;
 } select_input;
@@ -44,8 +44,8 @@ typedef struct select_unit {
     bool whole;    /* stays whatever is said of it */
     bool judged;
     double odds[HEAD_FORM_ROWS_MAX]; /* of the rows of the form, in order */
-    bool asked;               /* says what is to be done, or how */
-    double score;             /* log-odds of being kept; 0 where it is not judged */
+    bool asked;                      /* says what is to be done, or how */
+    double score;                    /* log-odds of being kept; 0 where it is not judged */
     bool kept;
     const char *label; /* "question", "needed", "unrelated", "opinion", "data" or "instruction" */
 } select_unit;

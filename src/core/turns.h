@@ -10,7 +10,7 @@
 #include "core/select.h"
 
 typedef struct turn {
-    size_t message; /* of the request */
+    size_t message;   /* of the request */
     const char *text; /* borrowed, as the units of the last turn are */
     size_t len;
     segment_unit *units;
@@ -23,7 +23,7 @@ typedef struct turn {
 typedef struct turns {
     turn *items; /* in order: the earlier ones, then the prompt */
     size_t earlier, count, cap;
-    size_t unit_count; /* of all turns */
+    size_t unit_count;         /* of all turns */
     backend_message *messages; /* of the request; NULL where it is no conversation */
 } turns;
 

@@ -1,12 +1,12 @@
-/* Windows: a text that is longer than a model should judge at once, as stretches of units that overlap.
- * Pure and thread-safe. */
+/* Windows: a text that is longer than a model should judge at once, as stretches of units that
+ * overlap. Pure and thread-safe. */
 #ifndef S2A_WINDOW_H
 #define S2A_WINDOW_H
 
 #include "s2a.h"
 
-/* The units [first, last) are shown together; of these, [from, to) are decided here. Those around them
- * are there so that no unit is decided at the edge of what is seen. */
+/* The units [first, last) are shown together; of these, [from, to) are decided here. Those around
+ * them are there so that no unit is decided at the edge of what is seen. */
 typedef struct window {
     size_t first, last, from, to;
 } window;

@@ -1,8 +1,8 @@
 /* Where the threads of a decode wait for each other, after nearly every one of its thousand
- * operations. ggml's own barrier spins until all have come. When another process takes the processor
- * of one of them, the rest spin through their whole slices of time, and the one that is waited for
- * gets none of it: on two busy processors a decode takes a hundred times as long. Here a thread that
- * has waited in vain for a while sleeps, and so makes room for it.
+ * operations. ggml's own barrier spins until all have come. When another process takes the
+ * processor of one of them, the rest spin through their whole slices of time, and the one that is
+ * waited for gets none of it: on two busy processors a decode takes a hundred times as long. Here a
+ * thread that has waited in vain for a while sleeps, and so makes room for it.
  *
  * How long is learned: a wait that ended while spinning makes the next ones longer, up to half a
  * millisecond, which chunks of a large product may be apart; one that did not halves them. */

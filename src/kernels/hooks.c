@@ -83,8 +83,8 @@ static void forward(const product_type *type, const struct ggml_compute_params *
     };
     if (type->prepare) {
         size_t all = whole_lines(p.row * (size_t)(p.tokens * p.planes));
-        p.scratch = (char *)params->wdata + all +
-                    (size_t)params->ith * ggml_cpu_iqp_scratch_size(dst);
+        p.scratch =
+            (char *)params->wdata + all + (size_t)params->ith * ggml_cpu_iqp_scratch_size(dst);
         type->prepare(&p);
     }
     const int64_t panels = weights->ne[1] / PANEL_ROWS, nth = params->nth;
@@ -133,8 +133,8 @@ size_t ggml_cpu_iqp_scratch_size(const struct ggml_tensor *dst)
     if (!type)
         return have_ggml() ? ggml.scratch_size(dst) : 0;
     const struct ggml_tensor *rows = dst->src[1];
-    return whole_lines(type->scratch * (size_t)(rows->ne[0] / type->columns * rows->ne[1] *
-                                                rows->ne[2]));
+    return whole_lines(type->scratch *
+                       (size_t)(rows->ne[0] / type->columns * rows->ne[1] * rows->ne[2]));
 }
 
 void ggml_compute_forward_mul_mat_iqp(const struct ggml_compute_params *params,

@@ -7,7 +7,7 @@
 
 typedef struct q4_k_rows { /* ggml's block_q4_Kx8 */
     uint16_t d[PANEL_ROWS], dmin[PANEL_ROWS];
-    uint8_t scales[8][12]; /* [sub-block]: six bits of scale and min of eight rows */
+    uint8_t scales[8][12];  /* [sub-block]: six bits of scale and min of eight rows */
     uint8_t quants[16][64]; /* [step]: low nibbles of one sub-block, high ones of the next */
 } q4_k_rows;
 
@@ -62,18 +62,19 @@ static void unpack(const q4_k_rows *from, panel *to)
         _mm512_store_si512(to->offsets[k], offsets);
     }
     _mm512_store_ps(to->d, both_lanes(_mm256_cvtph_ps(_mm_loadu_si128((const void *)from->d))));
-    _mm512_store_ps(to->dmin, both_lanes(_mm256_cvtph_ps(_mm_loadu_si128((const void *)from->dmin))));
+    _mm512_store_ps(to->dmin,
+                    both_lanes(_mm256_cvtph_ps(_mm_loadu_si128((const void *)from->dmin))));
 }
 
 typedef void tile_function(size_t blocks, const panel *const *weights, const char *const *base,
                            int more, float *out, size_t out_row);
 
-#define TILE(name, panels, tokens)                                                             \
-    __attribute__((noinline)) static void name(size_t blocks, const panel *const *weights,     \
-                                               const char *const *base, int more, float *out,  \
-                                               size_t out_row)                                 \
-    {                                                                                          \
-        tile(panels, tokens, 32, &four_rows, blocks, weights, base, more, out, out_row);       \
+#define TILE(name, panels, tokens)                                                            \
+    __attribute__((noinline)) static void name(size_t blocks, const panel *const *weights,    \
+                                               const char *const *base, int more, float *out, \
+                                               size_t out_row)                                \
+    {                                                                                         \
+        tile(panels, tokens, 32, &four_rows, blocks, weights, base, more, out, out_row);      \
     }
 TILE(one_by_four, 1, 4)
 TILE(one_by_eight, 1, 8)

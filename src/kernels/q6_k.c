@@ -3,7 +3,7 @@
 #include "kernels/panel.h"
 #include "kernels/product.h"
 
-typedef struct q6_k { /* ggml's block_q6_K */
+typedef struct q6_k {                /* ggml's block_q6_K */
     uint8_t low[2][64], high[2][32]; /* [128 columns]: nibbles of 32 columns and of those 64 later;
                                       * two bits of 32 columns, of those 32, 64 and 96 later */
     int8_t scales[16];
@@ -68,8 +68,8 @@ static void unpack(const char *block, size_t row, void *panel_of_rows)
     /* The i-th of a row's four to the upper halves of its two lanes. */
     const __m512i lanes = _mm512_broadcast_i32x4(
         _mm_set_epi8(9, 8, -1, -1, 9, 8, -1, -1, 1, 0, -1, -1, 1, 0, -1, -1));
-    const __m512i next = _mm512_broadcast_i32x4(
-        _mm_set_epi8(2, 2, 0, 0, 2, 2, 0, 0, 2, 2, 0, 0, 2, 2, 0, 0));
+    const __m512i next =
+        _mm512_broadcast_i32x4(_mm_set_epi8(2, 2, 0, 0, 2, 2, 0, 0, 2, 2, 0, 0, 2, 2, 0, 0));
     for (int k = 0; k < 4; k++) {
         _mm512_store_si512(to->offsets[k], _mm512_slli_epi16(scales[k], 5));
         __m512i which = lanes;
@@ -84,22 +84,22 @@ static void unpack(const char *block, size_t row, void *panel_of_rows)
 
 /* ---- the product ---------------------------------------------------------------------------- */
 
-#define TILE(name, panels, tokens)                                                            \
-    static void name(const product *p, int64_t blocks, const void *const *unpacked,           \
-                     int64_t token, int64_t block, int more, float *out)                      \
-    {                                                                                         \
-        const activations at = { .block = sizeof(q8_k),                                       \
-                                 .quants = offsetof(q8_k, quants),                            \
-                                 .step = 8,                                                   \
-                                 .sums = offsetof(q8_k, sums),                                \
-                                 .quarter = 8,                                                \
-                                 .row = p->row,                                               \
-                                 .scale_row = p->row };                                       \
-        const char *x = p->rows + (size_t)token * p->row + (size_t)block * sizeof(q8_k);      \
-        const char *const base[2] = { x, x + 4 * p->row };                                    \
-        const panel *const weights[TILE_PANELS] = { unpacked[0], unpacked[1] };               \
-        tile(panels, tokens, 16, &at, (size_t)blocks, weights, base, more, out,               \
-             p->out_row / sizeof(float));                                                     \
+#define TILE(name, panels, tokens)                                                                 \
+    static void name(const product *p, int64_t blocks, const void *const *unpacked, int64_t token, \
+                     int64_t block, int more, float *out)                                          \
+    {                                                                                              \
+        const activations at = { .block = sizeof(q8_k),                                            \
+                                 .quants = offsetof(q8_k, quants),                                 \
+                                 .step = 8,                                                        \
+                                 .sums = offsetof(q8_k, sums),                                     \
+                                 .quarter = 8,                                                     \
+                                 .row = p->row,                                                    \
+                                 .scale_row = p->row };                                            \
+        const char *x = p->rows + (size_t)token * p->row + (size_t)block * sizeof(q8_k);           \
+        const char *const base[2] = { x, x + 4 * p->row };                                         \
+        const panel *const weights[TILE_PANELS] = { unpacked[0], unpacked[1] };                    \
+        tile(panels, tokens, 16, &at, (size_t)blocks, weights, base, more, out,                    \
+             p->out_row / sizeof(float));                                                          \
     }
 EACH_TILE(TILE)
 

@@ -28,7 +28,8 @@ typedef struct small_panel {
     float d[16];                             /* [lane], as in panel.h */
 } small_panel;
 
-/* ---- preparing and unpacking ------------------------------------------------------------------ */
+/* ---- preparing and unpacking ------------------------------------------------------------------
+ */
 
 static void prepare(const product *p)
 {
@@ -39,8 +40,8 @@ static void prepare(const product *p)
             __m256i quants = _mm256_loadu_si256((const void *)from->quants);
             __m256i fours =
                 _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), quants);
-            __m128i sums = _mm_add_epi32(_mm256_castsi256_si128(fours),
-                                         _mm256_extracti128_si256(fours, 1));
+            __m128i sums =
+                _mm_add_epi32(_mm256_castsi256_si128(fours), _mm256_extracti128_si256(fours, 1));
             sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, 0x4e));
             sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, 0xb1));
             *to = (prepared){ .too_much = -p->type->offset * _mm_cvtsi128_si32(sums),
@@ -77,12 +78,11 @@ KERNEL_INLINE void unpack(const char *from, size_t row, int is_q5_0, small_panel
     __m256i rows[PANEL_ROWS];
     __m512i steps[STEPS];
     float d[PANEL_ROWS];
-    UNROLLED for (int r = 0; r < PANEL_ROWS; r++)
-        rows[r] = is_q5_0 ? q5_0_bytes(from + (size_t)r * row, &d[r])
-                          : q8_0_bytes(from + (size_t)r * row, &d[r]);
+    UNROLLED for (int r = 0; r < PANEL_ROWS; r++) rows[r] =
+        is_q5_0 ? q5_0_bytes(from + (size_t)r * row, &d[r])
+                : q8_0_bytes(from + (size_t)r * row, &d[r]);
     interleave(rows, steps);
-    UNROLLED for (int k = 0; k < STEPS; k++)
-        _mm512_store_si512(to->weights[k], steps[k]);
+    UNROLLED for (int k = 0; k < STEPS; k++) _mm512_store_si512(to->weights[k], steps[k]);
     _mm512_store_ps(to->d, both_lanes(_mm256_loadu_ps(d)));
 }
 
@@ -106,48 +106,49 @@ KERNEL_INLINE void small_tile(const int panels, const int tokens, int64_t blocks
                               size_t out_row)
 {
     __m512 sum[TILE_PANELS * TILE_TOKENS];
-    UNROLLED for (int i = 0; i < panels * tokens; i++)
-        sum[i] = _mm512_setzero_ps();
-    ROLLED for (int64_t b = 0; b < blocks; b++) {
+    UNROLLED for (int i = 0; i < panels * tokens; i++) sum[i] = _mm512_setzero_ps();
+    ROLLED for (int64_t b = 0; b < blocks; b++)
+    {
         __m512i w[TILE_PANELS][STEPS];
         __m512 d[TILE_PANELS];
-        UNROLLED for (int g = 0; g < panels; g++) {
+        UNROLLED for (int g = 0; g < panels; g++)
+        {
             d[g] = *(const __m512 *)weights[g][b].d;
-            UNROLLED for (int k = 0; k < STEPS; k++)
-                w[g][k] = *(const __m512i *)weights[g][b].weights[k];
+            UNROLLED for (int k = 0; k < STEPS; k++) w[g][k] =
+                *(const __m512i *)weights[g][b].weights[k];
         }
-        UNROLLED for (int t = 0; t < tokens; t++) {
-            const char *quants = x + (size_t)t * row + (size_t)b * sizeof(q8_0) +
-                                 offsetof(q8_0, quants);
+        UNROLLED for (int t = 0; t < tokens; t++)
+        {
+            const char *quants =
+                x + (size_t)t * row + (size_t)b * sizeof(q8_0) + offsetof(q8_0, quants);
             const prepared *ready = of_x + t * all_blocks + b;
             __m512i dot[TILE_PANELS];
             UNROLLED for (int g = 0; g < panels; g++) /* once for the two lanes of a row */
                 dot[g] = _mm512_maskz_set1_epi32(0x5555, ready->too_much);
-            UNROLLED for (int k = 0; k < STEPS; k++) {
+            UNROLLED for (int k = 0; k < STEPS; k++)
+            {
                 __m512i y = spread8(quants + 8 * k);
-                UNROLLED for (int g = 0; g < panels; g++)
-                    dot[g] = _mm512_dpbusd_epi32(dot[g], w[g][k], y);
+                UNROLLED for (int g = 0; g < panels; g++) dot[g] =
+                    _mm512_dpbusd_epi32(dot[g], w[g][k], y);
             }
-            UNROLLED for (int g = 0; g < panels; g++)
-                sum[t * panels + g] =
-                    _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(dot[g]), d[g]),
-                                    _mm512_set1_ps(ready->d), sum[t * panels + g]);
+            UNROLLED for (int g = 0; g < panels; g++) sum[t * panels + g] =
+                _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(dot[g]), d[g]),
+                                _mm512_set1_ps(ready->d), sum[t * panels + g]);
         }
     }
-    UNROLLED for (int t = 0; t < tokens; t++)
-        UNROLLED for (int g = 0; g < panels; g++)
-            store_rows(sum[t * panels + g], more, out + (size_t)t * out_row + g * PANEL_ROWS);
+    UNROLLED for (int t = 0; t < tokens; t++) UNROLLED for (int g = 0; g < panels; g++)
+        store_rows(sum[t * panels + g], more, out + (size_t)t * out_row + g * PANEL_ROWS);
 }
 
-#define TILE(name, panels, tokens)                                                            \
-    static void name(const product *p, int64_t blocks, const void *const *unpacked,           \
-                     int64_t token, int64_t block, int more, float *out)                      \
-    {                                                                                         \
-        const char *x = p->rows + (size_t)token * p->row + (size_t)block * sizeof(q8_0);      \
-        const prepared *of_x = (const prepared *)p->scratch + token * p->blocks + block;      \
-        const small_panel *const weights[TILE_PANELS] = { unpacked[0], unpacked[1] };         \
-        small_tile(panels, tokens, blocks, weights, x, p->row, of_x, p->blocks, more, out,    \
-                   p->out_row / sizeof(float));                                               \
+#define TILE(name, panels, tokens)                                                                 \
+    static void name(const product *p, int64_t blocks, const void *const *unpacked, int64_t token, \
+                     int64_t block, int more, float *out)                                          \
+    {                                                                                              \
+        const char *x = p->rows + (size_t)token * p->row + (size_t)block * sizeof(q8_0);           \
+        const prepared *of_x = (const prepared *)p->scratch + token * p->blocks + block;           \
+        const small_panel *const weights[TILE_PANELS] = { unpacked[0], unpacked[1] };              \
+        small_tile(panels, tokens, blocks, weights, x, p->row, of_x, p->blocks, more, out,         \
+                   p->out_row / sizeof(float));                                                    \
     }
 EACH_TILE(TILE)
 

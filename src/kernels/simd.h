@@ -82,19 +82,19 @@ KERNEL_INLINE void interleave(const __m256i rows[PANEL_ROWS], __m512i out[4])
 
 /* X(name, panels, tokens) for each size of a tile, and the table of these functions:
  * [panels - 1][log2 of tokens]. */
-#define EACH_TILE(X)                                                                          \
-    X(one_by_one, 1, 1)                                                                       \
-    X(one_by_two, 1, 2)                                                                       \
-    X(one_by_four, 1, 4)                                                                      \
-    X(one_by_eight, 1, 8)                                                                     \
-    X(two_by_one, 2, 1)                                                                       \
-    X(two_by_two, 2, 2)                                                                       \
-    X(two_by_four, 2, 4)                                                                      \
+#define EACH_TILE(X)      \
+    X(one_by_one, 1, 1)   \
+    X(one_by_two, 1, 2)   \
+    X(one_by_four, 1, 4)  \
+    X(one_by_eight, 1, 8) \
+    X(two_by_one, 2, 1)   \
+    X(two_by_two, 2, 2)   \
+    X(two_by_four, 2, 4)  \
     X(two_by_eight, 2, 8)
-#define TILE_TABLE                                                                            \
-    {                                                                                         \
-        { one_by_one, one_by_two, one_by_four, one_by_eight },                                \
-        { two_by_one, two_by_two, two_by_four, two_by_eight },                                \
+#define TILE_TABLE                                                 \
+    {                                                              \
+        { one_by_one, one_by_two, one_by_four, one_by_eight },     \
+            { two_by_one, two_by_two, two_by_four, two_by_eight }, \
     }
 
 #endif

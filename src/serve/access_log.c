@@ -18,8 +18,9 @@ s2a_status access_log_open(const char *path, access_log **out, s2a_error *err)
         return S2A_OK;
     s2a_status status = log_queue_open(!strcmp(path, "-") ? NULL : path, out, &why);
     return status == S2A_OK ? S2A_OK
-                            : error_set(err, status, "--access-log %s: %s; name a file that can be "
-                                                     "written",
+                            : error_set(err, status,
+                                        "--access-log %s: %s; name a file that can be "
+                                        "written",
                                         path, why.message);
 }
 

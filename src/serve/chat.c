@@ -71,8 +71,7 @@ s2a_status chat_shape(const char *text, size_t len, s2a_error *err)
         } else if ((c == '}' || c == ']') && depth > 0) {
             depth--;
         } else if (c == ',' && ++values > SERVE_JSON_VALUES) {
-            return error_set(err, S2A_LIMIT, "the body has more than %u values",
-                             SERVE_JSON_VALUES);
+            return error_set(err, S2A_LIMIT, "the body has more than %u values", SERVE_JSON_VALUES);
         }
     }
     return S2A_OK;
@@ -90,7 +89,7 @@ static const char preset_names[] = ""
 #define PRESET_NAME(id, name) name ", "
     S2A_PRESET_MAP(PRESET_NAME)
 #undef PRESET_NAME
-    "";
+        "";
 
 static s2a_status preset_read(const char *what, const char *name, s2a_preset *out, s2a_error *err)
 {
@@ -140,7 +139,8 @@ static s2a_status protect_read(json_t *value, chat_ask *ask, s2a_error *err)
     for (size_t i = 0; ok && i < json_array_size(value); i++)
         ok = json_string_length(json_array_get(value, i)) > 0;
     if (!ok)
-        return error_set(err, S2A_INPUT, "s2a.protect: must be an array of at most %d texts, none of them empty",
+        return error_set(err, S2A_INPUT,
+                         "s2a.protect: must be an array of at most %d texts, none of them empty",
                          LIMIT_PROTECTED);
     ask->protect = json_incref(value);
     return S2A_OK;
@@ -208,7 +208,8 @@ static s2a_status ask_check(const chat_ask *ask, s2a_error *err)
         return error_set(err, S2A_INPUT, "s2a: preset %s needs mode select; leave mode rewrite out",
                          preset);
     if (ask->preset == S2A_PRESET_UNTRUSTED && ask->keep > 0)
-        return error_set(err, S2A_INPUT, "s2a: preset %s goes by a threshold; leave keep out", preset);
+        return error_set(err, S2A_INPUT, "s2a: preset %s goes by a threshold; leave keep out",
+                         preset);
     return S2A_OK;
 }
 
@@ -357,8 +358,8 @@ static s2a_status turn_add(chat_request *q, size_t index, json_t *message)
 /* What tools said is no part of the conversation: it may be anybody's. */
 static bool is_said(const json_t *message)
 {
-    return has_role(message, "user") || has_role(message, "assistant") || has_role(message, "system") ||
-           has_role(message, "developer");
+    return has_role(message, "user") || has_role(message, "assistant") ||
+           has_role(message, "system") || has_role(message, "developer");
 }
 
 /* The messages before the last one, from the latest back, then turned round. */

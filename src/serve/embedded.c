@@ -27,18 +27,42 @@ static const struct {
     const char *name;
     rule rule;
 } fields[] = {
-    { "model", ANY },           { "messages", ANY },         { "prompt", ANY },
-    { "stream", ANY },          { "stream_options", ANY },   { "temperature", ANY },
-    { "top_p", ANY },           { "seed", ANY },             { "max_tokens", ANY },
-    { "user", ANY },            { "metadata", ANY },         { "service_tier", ANY },
-    { "store", ANY },           { "safety_identifier", ANY }, { "prompt_cache_key", ANY },
-    { "reasoning_effort", ANY }, { "verbosity", ANY },       { "parallel_tool_calls", ANY },
-    { "max_completion_tokens", ANY }, { "n", ONE },          { "best_of", ONE },
-    { "frequency_penalty", ZERO }, { "presence_penalty", ZERO }, { "top_logprobs", ZERO },
-    { "logprobs", NO_FALSE },   { "echo", NO_FALSE },        { "logit_bias", EMPTY },
-    { "stop", EMPTY },          { "tools", EMPTY },          { "functions", EMPTY },
-    { "suffix", EMPTY },        { "tool_choice", NONE },     { "function_call", NONE },
-    { "response_format", TEXT }, { "top_k", OFF },           { "min_p", ZERO },
+    { "model", ANY },
+    { "messages", ANY },
+    { "prompt", ANY },
+    { "stream", ANY },
+    { "stream_options", ANY },
+    { "temperature", ANY },
+    { "top_p", ANY },
+    { "seed", ANY },
+    { "max_tokens", ANY },
+    { "user", ANY },
+    { "metadata", ANY },
+    { "service_tier", ANY },
+    { "store", ANY },
+    { "safety_identifier", ANY },
+    { "prompt_cache_key", ANY },
+    { "reasoning_effort", ANY },
+    { "verbosity", ANY },
+    { "parallel_tool_calls", ANY },
+    { "max_completion_tokens", ANY },
+    { "n", ONE },
+    { "best_of", ONE },
+    { "frequency_penalty", ZERO },
+    { "presence_penalty", ZERO },
+    { "top_logprobs", ZERO },
+    { "logprobs", NO_FALSE },
+    { "echo", NO_FALSE },
+    { "logit_bias", EMPTY },
+    { "stop", EMPTY },
+    { "tools", EMPTY },
+    { "functions", EMPTY },
+    { "suffix", EMPTY },
+    { "tool_choice", NONE },
+    { "function_call", NONE },
+    { "response_format", TEXT },
+    { "top_k", OFF },
+    { "min_p", ZERO },
 };
 
 static bool empty(const json_t *v)
@@ -323,7 +347,8 @@ void embedded_answer(txn *t)
         const char *finish = s2a_result_answer_cut(result) ? "length" : "stop";
         t->relay.usage = s2a_result_usage(result, 2);
         t->relay.ms = t->relay.usage.ms;
-        json_t *object = t->q.wanted ? reply_s2a(&t->step1.outcome, &t->q, t->relay.ms, &t->relay.usage) : NULL;
+        json_t *object =
+            t->q.wanted ? reply_s2a(&t->step1.outcome, &t->q, t->relay.ms, &t->relay.usage) : NULL;
         if (t->streaming)
             stream_finish(t, finish, object);
         else

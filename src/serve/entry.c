@@ -47,12 +47,14 @@ static void preflight(txn *t)
     if (wanted && *wanted)
         fields[n++] = (http_field){ (char *)"Access-Control-Allow-Headers", (char *)wanted };
     if (network)
-        fields[n++] = (http_field){ (char *)"Access-Control-Allow-Private-Network", (char *)"true" };
+        fields[n++] =
+            (http_field){ (char *)"Access-Control-Allow-Private-Network", (char *)"true" };
     http_call_begin(t->call, 204, fields, n, 0, false);
 }
 
 /* A request that a browser makes for a page of somewhere else, or may. Where there is no Origin
- * (GET without CORS) the browser says so by Sec-Fetch-Site; following a link to our page is fine. */
+ * (GET without CORS) the browser says so by Sec-Fetch-Site; following a link to our page is fine.
+ */
 static const char *page_fault(const txn *t)
 {
     const serve *s = t->s;

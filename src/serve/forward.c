@@ -17,7 +17,8 @@ static json_t *s2a_object(void *ctx)
 {
     txn *t = ctx;
     t->relay.ms = clock_ms() - t->relay.started_ms;
-    return reply_s2a(&t->step1.outcome, &t->q, t->relay.ms, t->relay.filters ? &t->relay.filter.usage : &t->relay.usage);
+    return reply_s2a(&t->step1.outcome, &t->q, t->relay.ms,
+                     t->relay.filters ? &t->relay.filter.usage : &t->relay.usage);
 }
 
 /* Keeps the fields of an answer that is gathered; without memory they are left out. */
@@ -123,12 +124,15 @@ static void whole_end(void *ctx, flow_result result, const char *why)
     if (fault) {
         txn_error(t, fault, why, "upstream_failed");
     } else {
-        json_t *root = t->relay.status == 200 ? http_parse_json(t->relay.gathered.data, t->relay.gathered.len) : NULL;
+        json_t *root = t->relay.status == 200
+                           ? http_parse_json(t->relay.gathered.data, t->relay.gathered.len)
+                           : NULL;
         char *text = json_is_object(root) ? augment(t, root) : NULL;
         if (text)
             whole_send(t, text, strlen(text), t->step1.outcome.fallback);
         else
-            whole_send(t, t->relay.gathered.data ? t->relay.gathered.data : "", t->relay.gathered.len, t->step1.outcome.fallback);
+            whole_send(t, t->relay.gathered.data ? t->relay.gathered.data : "",
+                       t->relay.gathered.len, t->step1.outcome.fallback);
         free(text);
         json_decref(root);
     }
@@ -163,7 +167,8 @@ static bool stream_data(void *ctx, const char *data, size_t len)
 /* Upstream refused: its words, as an event. */
 static void stream_refused(txn *t)
 {
-    json_t *root = http_parse_json(t->relay.gathered.data ? t->relay.gathered.data : "", t->relay.gathered.len);
+    json_t *root = http_parse_json(t->relay.gathered.data ? t->relay.gathered.data : "",
+                                   t->relay.gathered.len);
     json_t *error = json_object_get(root, "error");
     if (json_is_object(error)) {
         json_object_set_new(error, "status", json_integer(t->relay.status));

@@ -10,8 +10,16 @@
 #include <time.h>
 
 static const char *const of_connection[] = {
-    "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization",
-    "TE",         "Trailer",    "Transfer-Encoding", "Upgrade",            "Content-Length",
+    "Connection",
+    "Keep-Alive",
+    "Proxy-Connection",
+    "Proxy-Authenticate",
+    "Proxy-Authorization",
+    "TE",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+    "Content-Length",
 };
 static const char *const of_request[] = { "Host", "Expect", "X-S2A", "X-Request-Id" };
 static const char *const of_answer[] = { "X-Request-Id", "X-S2A-Fallback" };

@@ -192,9 +192,9 @@ static struct MHD_Response *response_new(call *c, int status, const http_field *
     if (status == 204 || status == 304)
         size = 0;
     struct MHD_Response *r =
-        size == 0 ? MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT)
-                  : MHD_create_response_from_callback(size, BLOCK_BYTES, read_out, c,
-                                                      read_out_free);
+        size == 0
+            ? MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT)
+            : MHD_create_response_from_callback(size, BLOCK_BYTES, read_out, c, read_out_free);
     if (!r)
         return NULL;
     if (size != 0)
@@ -211,8 +211,8 @@ static struct MHD_Response *response_new(call *c, int status, const http_field *
     return r;
 }
 
-/* Whether the head of an answer fits beside that of the request: MHD writes none otherwise, and closes
- * the connection. */
+/* Whether the head of an answer fits beside that of the request: MHD writes none otherwise, and
+ * closes the connection. */
 static bool head_fits(const call *c, const http_field *fields, size_t count)
 {
     size_t need = c->head_bytes + OWN_BYTES + (c->origin ? strlen(c->origin) : 0);

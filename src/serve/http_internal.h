@@ -32,7 +32,7 @@ typedef struct conn {
     phase phase;
     double since; /* clock_ms() when the phase began */
     struct call *call;
-    bool over; /* past the connection limit: it gets 503 */
+    bool over;      /* past the connection limit: it gets 503 */
     double hung_up; /* clock_ms() when the client closed its side; 0 = it did not */
 } conn;
 
@@ -73,7 +73,7 @@ struct http_server {
     bool watching;
     atomic_bool stopping, quiesced;
     pthread_mutex_t lock, gone_lock; /* gone_lock is taken before all others */
-    conn **slots; /* connections by socket, from accept4 until they are closed */
+    conn **slots;                    /* connections by socket, from accept4 until they are closed */
     size_t slot_count;
     uint32_t generation;
     size_t connections, active;

@@ -127,7 +127,7 @@ static bool too_large(const call *c)
 }
 
 enum MHD_Result http_request_head(call *c, struct MHD_Connection *connection, const char *method,
-                                 const char *version)
+                                  const char *version)
 {
     http_server *server = c->server;
     head_reader h = { .call = c };
@@ -171,7 +171,7 @@ static enum MHD_Result body_gather(call *c, const char *data, size_t *len)
         buf_free(&c->body);
         c->mode = BODY_DISCARD; /* MHD takes no answer in the middle of a body */
         http_call_error(&c->pub, status,
-                    status == 413 ? "the request's body is too large" : "out of memory", true);
+                        status == 413 ? "the request's body is too large" : "out of memory", true);
     }
     *len = 0;
     return MHD_YES;
@@ -214,8 +214,8 @@ enum MHD_Result http_request_body(call *c, const char *data, size_t *len)
         return MHD_YES;
     }
     size_t before = *len;
-    enum MHD_Result result = c->mode == BODY_GATHER ? body_gather(c, data, len)
-                                                    : body_piece(c, data, len);
+    enum MHD_Result result =
+        c->mode == BODY_GATHER ? body_gather(c, data, len) : body_piece(c, data, len);
     if (*len == before) /* it comes once more */
         c->bytes_in -= before;
     return result;

@@ -120,8 +120,11 @@ static void call_finish(call *c, bool complete)
     pthread_mutex_lock(&c->lock);
     c->connection = NULL;
     c->gone_told = true;
-    http_outcome o = { .status = c->status, .complete = complete && c->ended && !c->cut,
-                       .head_ms = c->head_ms, .bytes_in = c->bytes_in, .bytes_out = c->bytes_out };
+    http_outcome o = { .status = c->status,
+                       .complete = complete && c->ended && !c->cut,
+                       .head_ms = c->head_ms,
+                       .bytes_in = c->bytes_in,
+                       .bytes_out = c->bytes_out };
     struct MHD_Response *r = c->response;
     c->response = NULL;
     pthread_mutex_unlock(&c->lock);
@@ -144,9 +147,9 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **ct
 
 /* ---- connections ------------------------------------------------------------------------ */
 
-/* Full means as many connections as are let in or told 503, and then it is not asked again until the
- * next will be let in; or none that can be had (starved), and a tick tries again. With the server's
- * lock held. */
+/* Full means as many connections as are let in or told 503, and then it is not asked again until
+ * the next will be let in; or none that can be had (starved), and a tick tries again. With the
+ * server's lock held. */
 static void listener_watch(http_server *server, bool full)
 {
     struct epoll_event event = { .events = full ? 0 : EPOLLIN, .data.u64 = LISTENER };
@@ -177,7 +180,9 @@ static conn *slot_take(http_server *server, int socket)
     } /* else MHD closed the last one of this number without a word */
     if (!k)
         return NULL;
-    *k = (conn){ .socket = socket, .generation = ++server->generation, .since = clock_ms(),
+    *k = (conn){ .socket = socket,
+                 .generation = ++server->generation,
+                 .since = clock_ms(),
                  .over = server->connections > server->options.max_connections };
     server->slots[at] = k;
     return k;
@@ -207,8 +212,8 @@ static void conn_started(http_server *server, struct MHD_Connection *connection,
         k->started = true;
         /* Edge-triggered: told once, when the client's end of the stream comes. */
         struct epoll_event event = { .events = EPOLLRDHUP | EPOLLET,
-                                     .data.u64 = (uint64_t)k->generation << 32 |
-                                                 (uint32_t)k->socket };
+                                     .data.u64 =
+                                         (uint64_t)k->generation << 32 | (uint32_t)k->socket };
         epoll_ctl(server->epoll, EPOLL_CTL_ADD, k->socket, &event);
     }
     pthread_mutex_unlock(&server->lock);
@@ -422,9 +427,9 @@ static s2a_status address_read(const http_server_options *o, struct sockaddr_sto
         v6->sin6_port = htons(o->port);
         *size = sizeof *v6;
     } else {
-        return error_set(err, S2A_ARGUMENT,
-                         "--host %.60s: not an address; give one such as 127.0.0.1, 0.0.0.0 or ::",
-                         host);
+        return error_set(
+            err, S2A_ARGUMENT,
+            "--host %.60s: not an address; give one such as 127.0.0.1, 0.0.0.0 or ::", host);
     }
     return S2A_OK;
 }
@@ -451,9 +456,9 @@ static s2a_status listen_on(http_server *server, s2a_error *err)
                          reason == EADDRINUSE ? "choose another with --port"
                                               : "choose others with --host and --port");
     }
-    server->port = ntohs(address.ss_family == AF_INET6
-                             ? ((struct sockaddr_in6 *)&address)->sin6_port
-                             : ((struct sockaddr_in *)&address)->sin_port);
+    server->port =
+        ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                            : ((struct sockaddr_in *)&address)->sin_port);
     server->listener = s;
     return S2A_OK;
 }
@@ -469,8 +474,8 @@ static s2a_status daemon_start(http_server *server, s2a_error *err)
         { MHD_OPTION_END, 0, NULL },
     };
     server->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, server, MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)THREADS,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned int)INT_MAX,
+        flags, 0, NULL, NULL, on_request, server, MHD_OPTION_THREAD_POOL_SIZE,
+        (unsigned int)THREADS, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)INT_MAX,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, SERVE_POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
         SERVE_STALL_S, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
         server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_URI_LOG_CALLBACK,

@@ -60,8 +60,8 @@ typedef struct http_handler {
 } http_handler;
 
 typedef struct http_server_options {
-    const char *host; /* address to bind to, not a name */
-    uint16_t port;    /* 0 = any */
+    const char *host;               /* address to bind to, not a name */
+    uint16_t port;                  /* 0 = any */
     const char *tls_cert, *tls_key; /* PEM texts; NULL = no TLS */
     size_t max_body;
     uint32_t max_connections;

@@ -1,6 +1,6 @@
-/* What is done with a request to a model: a reader reads its body, a worker runs step 1 and hands over
- * to step 2; what is only passed on never waits for a worker. The tick, on the server's own thread,
- * keeps streams alive meanwhile and looks after the budget. */
+/* What is done with a request to a model: a reader reads its body, a worker runs step 1 and hands
+ * over to step 2; what is only passed on never waits for a worker. The tick, on the server's own
+ * thread, keeps streams alive meanwhile and looks after the budget. */
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "serve/txn.h"
@@ -91,8 +91,9 @@ static void count(txn *t)
 static void open_failed(txn *t, const s2a_error *err)
 {
     t->step1.outcome = (step1_outcome){ .fallback = s2a_fallback_name(S2A_FALLBACK_STEP1_FAILED),
-                             .status = err->status, .mode = t->q.ask.mode,
-                             .preset = t->q.ask.preset };
+                                        .status = err->status,
+                                        .mode = t->q.ask.mode,
+                                        .preset = t->q.ask.preset };
     snprintf(t->step1.outcome.detail, sizeof t->step1.outcome.detail, "%.*s",
              (int)utf8_cut(err->message, sizeof t->step1.outcome.detail - 1), err->message);
 }
@@ -103,8 +104,8 @@ static bool step1(txn *t)
     serve *s = t->s;
     engine_ref *ref = NULL;
     s2a_error err = { .status = S2A_OK };
-    const step1_settings settings = { s->o.temperature, s->o.top_p, s->o.seed, t->id, t->step1.cancel,
-                                      &t->step1.late };
+    const step1_settings settings = { s->o.temperature, s->o.top_p,    s->o.seed, t->id,
+                                      t->step1.cancel,  &t->step1.late };
     step_begin(t);
     s2a_status status = engines_get(s->engines, chat_model(&t->q), t->bearer, &ref, &err);
     if (status == S2A_OK)

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* U+10F7FE: what follows in the string is a number. U+10F7FF: NUL in a name. U+10F800 + n: half of a
- * surrogate pair, D800 + n. */
+/* U+10F7FE: what follows in the string is a number. U+10F7FF: NUL in a name. U+10F800 + n: half of
+ * a surrogate pair, D800 + n. */
 #define NUMBER_MARK "\xf4\x8f\x9f\xbe"
 #define NUL_MARK "\xf4\x8f\x9f\xbf"
 enum { MARK_BYTES = 4, HIGH = 0xd800, LOW = 0xdc00, HALVES = 0x800, ESCAPE_BYTES = 6 };
@@ -110,7 +110,8 @@ static size_t digits(const char *text)
     return strspn(text, "0123456789");
 }
 
-/* Whether a whole token is a number (RFC 8259, section 6); *real: with a fraction or an exponent. */
+/* Whether a whole token is a number (RFC 8259, section 6); *real: with a fraction or an exponent.
+ */
 static bool is_number(const char *text, bool *real)
 {
     text += *text == '-';
@@ -214,9 +215,10 @@ s2a_status json_keep_load(const char *text, size_t len, json_t **out, bool *kept
     if (nomem)
         return error_nomem(err);
     if (k.kept && k.clash)
-        return error_set(err, S2A_INPUT,
-                         "the body has characters of U+10F7FE to U+10FFFF beside numbers past 63 bits "
-                         "or halves of surrogate pairs; leave one of them out");
+        return error_set(
+            err, S2A_INPUT,
+            "the body has characters of U+10F7FE to U+10FFFF beside numbers past 63 bits "
+            "or halves of surrogate pairs; leave one of them out");
     const json_error_t *said = again ? &fault : &first;
     return error_set(err, S2A_INPUT, "the body is not JSON: %s at line %d, column %d", said->text,
                      said->line, said->column);
@@ -255,9 +257,11 @@ static void string_restore(buf *out, const char *text, size_t len)
             break;
         if (!memcmp(text + at, NUL_MARK, MARK_BYTES))
             buf_adds(out, "\\u0000");
-        else if (!json_keep_mark(text + at, len - at)) /* in words it is no client's, and would make a clash */
-            buf_addf(out, "\\u%04x", HIGH + (((unsigned char)text[at + 2] - 0xa0u) << 6 |
-                                             ((unsigned char)text[at + 3] & 0x3fu)));
+        else if (!json_keep_mark(text + at, len - at)) /* in words it is no client's, and would make
+                                                          a clash */
+            buf_addf(out, "\\u%04x",
+                     HIGH + (((unsigned char)text[at + 2] - 0xa0u) << 6 |
+                             ((unsigned char)text[at + 3] & 0x3fu)));
         at += MARK_BYTES;
     }
 }

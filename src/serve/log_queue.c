@@ -20,8 +20,8 @@ typedef struct line {
 } line;
 
 struct log_queue {
-    char *path; /* NULL = standard error */
-    int fd;     /* the thread's */
+    char *path;           /* NULL = standard error */
+    int fd;               /* the thread's */
     line *writing, *torn; /* the thread's: torn is one that begins the file's last line */
     pthread_t thread;
     bool started;
@@ -96,7 +96,8 @@ static void fd_change(log_queue *q)
 static void *write_loop(void *ctx)
 {
     log_queue *q = ctx;
-    sigset_t all; /* signals are for others; SIGXFSZ comes to who writes, which is told by errno, too */
+    sigset_t all; /* signals are for others; SIGXFSZ comes to who writes, which is told by errno,
+                     too */
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, NULL);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);

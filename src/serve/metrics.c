@@ -12,13 +12,15 @@ static const char *const reasons[] = {
 #define REASON_NAME(id, name) name,
     S2A_FALLBACK_MAP(REASON_NAME)
 #undef REASON_NAME
-    "budget", "no_text", "other",
+        "budget",
+    "no_text",
+    "other",
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 _Static_assert(COUNT(reasons) <= METRICS_REASONS, "METRICS_REASONS is too small");
 
-static const double bounds_ms[METRICS_BUCKETS] = { 1,   2.5,  5,    10,   25,   50,    100,  250,
+static const double bounds_ms[METRICS_BUCKETS] = { 1,   2.5,  5,    10,   25,    50,    100,  250,
                                                    500, 1000, 2500, 5000, 10000, 30000, 60000 };
 
 void metrics_init(metrics *m)
@@ -89,8 +91,8 @@ static void requests_write(const metrics *m, buf *out)
         for (size_t s = 0; s < METRICS_STATUSES; s++) {
             unsigned long long n = atomic_load(&m->requests[r][s]);
             if (n)
-                buf_addf(out, "s2a_requests_total{route=\"%s\",status=\"%zu\"} %llu\n",
-                         routes[r], s, n);
+                buf_addf(out, "s2a_requests_total{route=\"%s\",status=\"%zu\"} %llu\n", routes[r],
+                         s, n);
         }
 }
 
@@ -139,8 +141,8 @@ void metrics_write(const metrics *m, const metrics_gauges *g, buf *out)
         atomic_load(&m->rejected));
     one(out, "s2a_upstream_failures_total", "counter", "Requests that upstream did not answer.",
         atomic_load(&m->upstream_failures));
-    one(out, "s2a_log_dropped_total", "counter", "Lines of the log that were dropped or not written.",
-        g->log_dropped);
+    one(out, "s2a_log_dropped_total", "counter",
+        "Lines of the log that were dropped or not written.", g->log_dropped);
     int up = atomic_load(&m->upstream_up);
     if (up >= 0)
         one(out, "s2a_upstream_up", "gauge", "Whether upstream answered last time.",

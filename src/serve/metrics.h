@@ -6,13 +6,13 @@
 
 #include <stdatomic.h>
 
-#define METRICS_ROUTE_MAP(X)             \
-    X(CHAT, "chat_completions")          \
-    X(COMPLETIONS, "completions")        \
-    X(MODELS, "models")                  \
-    X(HEALTH, "health")                  \
-    X(METRICS, "metrics")                \
-    X(PAGE, "page")                      \
+#define METRICS_ROUTE_MAP(X)      \
+    X(CHAT, "chat_completions")   \
+    X(COMPLETIONS, "completions") \
+    X(MODELS, "models")           \
+    X(HEALTH, "health")           \
+    X(METRICS, "metrics")         \
+    X(PAGE, "page")               \
     X(OTHER, "other")
 
 typedef enum metrics_route {

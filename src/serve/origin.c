@@ -64,7 +64,8 @@ bool origin_host_is_ours(const char *host, const origin_list *allowed)
 bool origin_is_own(const char *origin, const char *host)
 {
     const char *at = !strncasecmp(origin, "http://", 7)    ? origin + 7
-                     : !strncasecmp(origin, "https://", 8) ? origin + 8 : NULL;
+                     : !strncasecmp(origin, "https://", 8) ? origin + 8
+                                                           : NULL;
     return at && host && !strcasecmp(at, host);
 }
 

@@ -37,8 +37,8 @@ bool page_reply(http_call *call, const char *path, size_t len)
                       "'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
                       "form-action 'none'; frame-ancestors 'none'" },
         };
-        if (http_call_begin(call, 200, fields, sizeof fields / sizeof fields[0],
-                            (int64_t)*f->len, false)) {
+        if (http_call_begin(call, 200, fields, sizeof fields / sizeof fields[0], (int64_t)*f->len,
+                            false)) {
             http_call_write(call, f->data, *f->len);
             http_call_end(call, true);
         }

@@ -46,8 +46,7 @@ static void *work(void *ctx)
     return NULL;
 }
 
-pool *pool_start(size_t threads, size_t queue, pool_fn run, atomic_int *queued,
-                 atomic_int *working)
+pool *pool_start(size_t threads, size_t queue, pool_fn run, atomic_int *queued, atomic_int *working)
 {
     pool *p = calloc(1, sizeof *p);
     if (!p)

@@ -381,8 +381,7 @@ static json_t *explain_put(json_t *root, const step1_outcome *s)
     return root;
 }
 
-json_t *reply_s2a(const step1_outcome *s, const chat_request *q, double ms2,
-                  const s2a_usage *step2)
+json_t *reply_s2a(const step1_outcome *s, const chat_request *q, double ms2, const s2a_usage *step2)
 {
     json_t *root = json_object(), *ms = json_object(), *usage = json_object();
     put(&root, "mode", json_string(s2a_mode_name(s->mode)));

@@ -1,5 +1,5 @@
-/* Routes, keys, starting and stopping. The functions of the handler run on the server's threads: what may
- * take time goes to a worker, or is a flow. */
+/* Routes, keys, starting and stopping. The functions of the handler run on the server's threads:
+ * what may take time goes to a worker, or is a flow. */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "serve/txn.h"
@@ -18,7 +18,9 @@ void serve_options_init(serve_options *o)
 {
     *o = (serve_options){
         .prefix = "s2a-",
-        .ask = { .mode = S2A_MODE_DEFAULT, .preset = S2A_PRESET_AUTO, .threshold = NAN,
+        .ask = { .mode = S2A_MODE_DEFAULT,
+                 .preset = S2A_PRESET_AUTO,
+                 .threshold = NAN,
                  .show = CHAT_SHOW_REASONING_CONTENT },
         .temperature = 0.6,
         .top_p = 0.9,
@@ -49,12 +51,11 @@ static metrics_route route_of(txn *t)
     static const struct {
         const char *path;
         metrics_route route;
-    } routes[] = { { "/v1/chat/completions", METRICS_CHAT },
-                   { "/v1/completions", METRICS_COMPLETIONS },
-                   { "/v1/models", METRICS_MODELS },
-                   { "/health", METRICS_HEALTH },
-                   { "/metrics", METRICS_METRICS },
-                   { "/", METRICS_PAGE } };
+    } routes[] = {
+        { "/v1/chat/completions", METRICS_CHAT }, { "/v1/completions", METRICS_COMPLETIONS },
+        { "/v1/models", METRICS_MODELS },         { "/health", METRICS_HEALTH },
+        { "/metrics", METRICS_METRICS },          { "/", METRICS_PAGE }
+    };
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
         if (path_is(t, routes[i].path))
             return routes[i].route;
@@ -104,7 +105,9 @@ static void health(txn *t)
     json_t *value = json_pack("{s:s}", "status", draining ? "draining" : "ok");
     if (value && s->up)
         json_object_set_new(value, "upstream",
-                            json_string(up < 0 ? "unknown" : up ? "up" : "down"));
+                            json_string(up < 0 ? "unknown"
+                                        : up   ? "up"
+                                               : "down"));
     txn_json(t, draining ? 503 : 200, value, NULL);
 }
 
@@ -141,8 +144,10 @@ static void ask(txn *t)
     if (s->up && packed && header && !strcmp(header, "off"))
         pass_start(t);
     else if (packed)
-        txn_error(t, 415, "a packed body cannot be looked into; send it without Content-Encoding"
-                          ", or with X-S2A: off to have it passed on", NULL);
+        txn_error(t, 415,
+                  "a packed body cannot be looked into; send it without Content-Encoding"
+                  ", or with X-S2A: off to have it passed on",
+                  NULL);
     else if (s->up && !chat_may_ask(call->body, call->body_len, s->o.prefix, header))
         pass_start(t);
     else
@@ -157,7 +162,7 @@ static void not_here(txn *t)
         txn_error(t, 404, "no such path", NULL);
     else
         entry_methods(t, method_is(t, "OPTIONS") ? 204 : 405,
-                     model ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
+                      model ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
 }
 
 /* The whole request is here. */
@@ -286,7 +291,8 @@ static void descriptors_raise(void)
 static s2a_status upstream_read(serve *s, s2a_error *err)
 {
     if (strchr(s->o.upstream, '@'))
-        return error_set(err, S2A_ARGUMENT, "--upstream: a name and password in it: give the key in S2A_API_KEY");
+        return error_set(err, S2A_ARGUMENT,
+                         "--upstream: a name and password in it: give the key in S2A_API_KEY");
     return base_url_read("--upstream", s->o.upstream, &s->base, err);
 }
 
@@ -337,13 +343,17 @@ s2a_status serve_start(const serve_options *options, serve **out, s2a_error *err
     descriptors_raise();
     s2a_status status = parts_start(s, err);
     if (status == S2A_OK) {
-        http_server_options http = { .host = s->o.host, .port = s->o.port,
-                                     .tls_cert = s->o.tls_cert, .tls_key = s->o.tls_key,
+        http_server_options http = { .host = s->o.host,
+                                     .port = s->o.port,
+                                     .tls_cert = s->o.tls_cert,
+                                     .tls_key = s->o.tls_key,
                                      .max_body = s->o.max_body,
                                      .max_connections = s->o.max_connections,
-                                     .head_ms = s->o.head_ms, .body_ms = s->o.body_ms };
-        http_handler handler = { s,       on_head, on_body, on_piece,
-                                 on_room, on_gone, on_done, on_tick };
+                                     .head_ms = s->o.head_ms,
+                                     .body_ms = s->o.body_ms };
+        http_handler handler = {
+            s, on_head, on_body, on_piece, on_room, on_gone, on_done, on_tick
+        };
         status = http_server_start(&http, &handler, &s->http, err);
     }
     if (status != S2A_OK) {

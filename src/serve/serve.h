@@ -13,23 +13,23 @@ typedef struct serve serve;
 
 /* All strings must live until serve_stop. */
 typedef struct serve_options {
-    const char *host; /* NULL: 127.0.0.1 */
-    uint16_t port;    /* 0 = any */
-    const char *upstream;     /* base URL; NULL: the engine answers */
-    const char *upstream_key; /* sent upstream instead of clients' Authorization; NULL = none */
+    const char *host;           /* NULL: 127.0.0.1 */
+    uint16_t port;              /* 0 = any */
+    const char *upstream;       /* base URL; NULL: the engine answers */
+    const char *upstream_key;   /* sent upstream instead of clients' Authorization; NULL = none */
     bool forward_authorization; /* with keys_file: send the clients' Authorization upstream */
-    s2a_engine *engine;       /* without upstream; stays the caller's */
-    const char *model;        /* the engine's model name for clients */
+    s2a_engine *engine;         /* without upstream; stays the caller's */
+    const char *model;          /* the engine's model name for clients */
     s2a_engine_options engine_options; /* with upstream: options of the engines for step 1 */
-    const char *prefix;       /* "s2a-" */
-    chat_ask ask;             /* default S2A options of requests */
-    bool strict;              /* a fallback of step 1 is an error */
-    uint32_t step1_budget_ms; /* 0 = no limit */
-    double temperature, top_p; /* of step 1, and defaults for the engine's answers */
+    const char *prefix;                /* "s2a-" */
+    chat_ask ask;                      /* default S2A options of requests */
+    bool strict;                       /* a fallback of step 1 is an error */
+    uint32_t step1_budget_ms;          /* 0 = no limit */
+    double temperature, top_p;         /* of step 1, and defaults for the engine's answers */
     uint32_t seed, max_tokens;
-    const char *keys_file; /* NULL: no keys needed; on a loopback address web pages are refused */
-    origin_list allow_hosts;   /* more host names for that address */
-    origin_list allow_origins; /* pages that may send requests and read the responses */
+    const char *keys_file;   /* NULL: no keys needed; on a loopback address web pages are refused */
+    origin_list allow_hosts; /* more host names for that address */
+    origin_list allow_origins;      /* pages that may send requests and read the responses */
     const char *tls_cert, *tls_key; /* PEM texts */
     size_t max_body;
     uint32_t max_connections, workers, queue, head_ms, body_ms, upstream_idle_ms;

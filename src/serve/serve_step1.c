@@ -27,7 +27,8 @@ static s2a_status protect_fill(s2a_request *r, const json_t *texts, s2a_error *e
     s2a_status status = S2A_OK;
     for (size_t i = 0; i < json_array_size(texts) && status == S2A_OK; i++) {
         const json_t *text = json_array_get(texts, i);
-        status = s2a_request_protect_text(r, json_string_value(text), json_string_length(text), err);
+        status =
+            s2a_request_protect_text(r, json_string_value(text), json_string_length(text), err);
     }
     return status;
 }
@@ -38,13 +39,14 @@ static s2a_status conversation_fill(s2a_request *r, const chat_request *q, s2a_e
     const chat_target *last = &q->targets[q->target_count - 1];
     s2a_status status = S2A_OK;
     for (size_t i = 0; i < q->turn_count && status == S2A_OK; i++)
-        status = s2a_request_add_message(r, role_of(&q->turns[i]), q->turns[i].text, q->turns[i].len, err);
+        status = s2a_request_add_message(r, role_of(&q->turns[i]), q->turns[i].text,
+                                         q->turns[i].len, err);
     return status == S2A_OK ? s2a_request_add_message(r, "user", last->text, last->len, err)
                             : status;
 }
 
-/* Text that is not the user's is looked through for orders, where mode select is used anyway. Where it is
- * not, the preset of the request has to do. */
+/* Text that is not the user's is looked through for orders, where mode select is used anyway. Where
+ * it is not, the preset of the request has to do. */
 static bool looks_for_orders(const s2a_engine *engine, const chat_request *q, const chat_target *t)
 {
     bool selects = q->ask.mode == S2A_MODE_SELECT ||
@@ -53,8 +55,7 @@ static bool looks_for_orders(const s2a_engine *engine, const chat_request *q, co
 }
 
 static s2a_status request_fill(const s2a_engine *engine, s2a_request *r, const chat_request *q,
-                               const chat_target *t, const step1_settings *settings,
-                               s2a_error *err)
+                               const chat_target *t, const step1_settings *settings, s2a_error *err)
 {
     const chat_target *last = &q->targets[q->target_count - 1];
     bool orders = looks_for_orders(engine, q, t);
@@ -67,8 +68,8 @@ static s2a_status request_fill(const s2a_engine *engine, s2a_request *r, const c
     if (status == S2A_OK)
         status = s2a_request_set_keep(r, orders ? 0 : q->ask.keep, err);
     if (status == S2A_OK)
-        status = s2a_request_set_sampling(r, settings->temperature, settings->top_p,
-                                          settings->seed, err);
+        status = s2a_request_set_sampling(r, settings->temperature, settings->top_p, settings->seed,
+                                          err);
     if (status == S2A_OK)
         status = s2a_request_set_id(r, settings->request_id, err);
     if (status != S2A_OK)
@@ -123,8 +124,8 @@ void serve_step1_run(s2a_engine *engine, const chat_request *q, const step1_sett
                      step1_outcome *out)
 {
     double start = clock_ms();
-    *out = (step1_outcome){ .mode = q->ask.mode, .preset = q->ask.preset,
-                            .count = q->target_count };
+    *out =
+        (step1_outcome){ .mode = q->ask.mode, .preset = q->ask.preset, .count = q->target_count };
     const chat_target *last = q->target_count ? &q->targets[q->target_count - 1] : NULL;
     if (!last || last->context || ascii_blank(last->text, last->len)) {
         fail(out, "no_text", "the request has no text of a user");

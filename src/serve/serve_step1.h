@@ -17,16 +17,16 @@ typedef struct step1_outcome {
     s2a_preset preset;
     s2a_result *results[SERVE_TARGETS]; /* of the request's targets, in order; NULL = no result */
     size_t count;
-    s2a_usage usage;         /* sum over the targets */
-    double ms;               /* wall time of all targets */
-    size_t bytes, removed;   /* sums over the judged texts */
+    s2a_usage usage;       /* sum over the targets */
+    double ms;             /* wall time of all targets */
+    size_t bytes, removed; /* sums over the judged texts */
 } step1_outcome;
 
 /* Settings of step 1; all pointers must outlive it. */
 typedef struct step1_settings {
     double temperature, top_p;
     uint32_t seed;
-    const char *request_id; /* sent upstream */
+    const char *request_id;  /* sent upstream */
     s2a_cancel *cancel;      /* ends step 1 */
     const atomic_bool *late; /* true: cancel fired because step 1 exceeded its budget */
 } step1_settings;

@@ -86,7 +86,8 @@ static void role_drop(json_t *choices)
     }
 }
 
-/* What upstream says of its chunks goes: those of x' came before them, and a stream is one answer. */
+/* What upstream says of its chunks goes: those of x' came before them, and a stream is one answer.
+ */
 static bool rename_chunk(const sse_filter *f, json_t *root)
 {
     if (f->reply.chat)
@@ -213,8 +214,8 @@ static s2a_status whole_end(sse_filter *f, buf *out)
         return S2A_BACKEND;
     }
     json_t *object = f->failed ? NULL : f->s2a(f->ctx);
-    bool ok = f->failed || (object && rename_chunk(f, root) &&
-                            json_object_set(root, "s2a", object) == 0);
+    bool ok =
+        f->failed || (object && rename_chunk(f, root) && json_object_set(root, "s2a", object) == 0);
     json_decref(object);
     if (!ok) {
         json_decref(root);

@@ -14,10 +14,10 @@ typedef struct sse_filter {
     const s2a_usage *step1;
     json_t *(*s2a)(void *ctx); /* makes the s2a object; called once, at the end */
     void *ctx;
-    reply reply;   /* id, time and model of the chunks */
-    char *held;    /* an event that may be the last one; NULL = none */
+    reply reply; /* id, time and model of the chunks */
+    char *held;  /* an event that may be the last one; NULL = none */
     size_t held_len;
-    buf whole;     /* a body that is not an event stream */
+    buf whole; /* a body that is not an event stream */
     bool began, is_json, done, failed;
     s2a_usage usage; /* of step 2, if the stream had it */
 } sse_filter;

@@ -12,9 +12,10 @@ enum { ESCAPED_TIMES = 3 }; /* escapes of escapes of escapes; more is refused */
 
 static int hex(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0'
+    return c >= '0' && c <= '9'   ? c - '0'
            : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 /* The byte that an escape at text stands for; -1 = there is none. text is NUL-terminated. */

@@ -1,4 +1,5 @@
-/* The life of a request: its parts, what is answered and logged of it, and what goes upstream for it. */
+/* The life of a request: its parts, what is answered and logged of it, and what goes upstream for
+ * it. */
 #include "serve/txn.h"
 
 #include "base/clock.h"
@@ -316,8 +317,10 @@ bool txn_flow(txn *t, const char *target, const char *body, size_t body_len, boo
 
 int txn_flow_status(flow_result result)
 {
-    return result == FLOW_TIMEOUT ? 504 : result == FLOW_NOMEM ? 500
-           : result == FLOW_CANCELLED ? 503 : 502;
+    return result == FLOW_TIMEOUT     ? 504
+           : result == FLOW_NOMEM     ? 500
+           : result == FLOW_CANCELLED ? 503
+                                      : 502;
 }
 
 void txn_flow_ended(txn *t, flow_result result)

@@ -38,11 +38,11 @@ struct serve {
     atomic_bool draining;
 };
 
-/* Step 1 of a request. The worker that runs it writes; what the tick reads (runs, next, the times) is under
- * s->lock. When it has ended nobody writes any more, and the relay reads its outcome. */
+/* Step 1 of a request. The worker that runs it writes; what the tick reads (runs, next, the times)
+ * is under s->lock. When it has ended nobody writes any more, and the relay reads its outcome. */
 typedef struct txn_step1 {
     bool runs;
-    txn *next; /* of s->steps */
+    txn *next;                   /* of s->steps */
     double deadline_ms, ping_ms; /* < 0 = none */
     atomic_bool late;
     s2a_cancel *cancel; /* the budget fires this one alone */
@@ -50,8 +50,9 @@ typedef struct txn_step1 {
     step1_outcome outcome;
 } txn_step1;
 
-/* Step 2 on its way back to the client, or a request that is passed on. One thread at a time writes: the one
- * that starts the flow, then the flow's; with an engine, the worker. Only lock and flow are for all. */
+/* Step 2 on its way back to the client, or a request that is passed on. One thread at a time
+ * writes: the one that starts the flow, then the flow's; with an engine, the worker. Only lock and
+ * flow are for all. */
 typedef struct txn_relay {
     pthread_mutex_t lock;
     flow *flow; /* under lock; the one that runs */
@@ -68,24 +69,24 @@ typedef struct txn_relay {
     buf gathered;
 } txn_relay;
 
-/* One request. The server's threads write what stands here until it is handed to a reader, a worker or a flow,
- * which then own it in turn; at the end the last reference logs it. References: the call's, until on_done; one
- * of a job, one of a flow. */
+/* One request. The server's threads write what stands here until it is handed to a reader, a worker
+ * or a flow, which then own it in turn; at the end the last reference logs it. References: the
+ * call's, until on_done; one of a job, one of a flow. */
 struct txn {
     serve *s;
     http_call *call;
     atomic_int refs;
     atomic_bool gone; /* the client */
-    char *target; /* the call's in normal form; what is decided is decided by it */
+    char *target;     /* the call's in normal form; what is decided is decided by it */
     metrics_route route;
     char id[HEADERS_ID_SIZE];
-    const char *bearer; /* Authorization for upstream: the client's, or the server's */
+    const char *bearer;     /* Authorization for upstream: the client's, or the server's */
     bool own_authorization; /* the client's Authorization may be sent upstream */
-    bool model_by_id;   /* GET /v1/models/ID */
-    bool cors;          /* a page of another origin reads the answer: upstream has no say in that */
-    chat_request q;     /* a request with S2A, or one that the engine answers; and how it is answered */
+    bool model_by_id;       /* GET /v1/models/ID */
+    bool cors;      /* a page of another origin reads the answer: upstream has no say in that */
+    chat_request q; /* a request with S2A, or one that the engine answers; and how it is answered */
     reply reply;
-    bool streaming;     /* the head of an event stream has gone out */
+    bool streaming; /* the head of an event stream has gone out */
     txn_step1 step1;
     txn_relay relay;
     bool done; /* the call is, and this is how */

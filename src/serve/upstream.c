@@ -282,8 +282,7 @@ static bool list_add(flow *f, const char *name, const char *value)
     buf_init(&line, LIMIT_NONE);
     /* Only so does curl send a field that is empty. */
     buf_addf(&line, *value ? "%s: %s" : "%s;", name, value);
-    struct curl_slist *list =
-        line.status == S2A_OK ? curl_slist_append(f->list, line.data) : NULL;
+    struct curl_slist *list = line.status == S2A_OK ? curl_slist_append(f->list, line.data) : NULL;
     buf_free(&line);
     if (list)
         f->list = list;
@@ -476,8 +475,8 @@ static void wish_grant(flow *f, unsigned int wishes)
     } else if (!f->ended) {
         if (wishes & WISH_START)
             flow_run(f);
-        bool resume = ((wishes & WISH_RESUME) && f->paused) ||
-                      ((wishes & WISH_SEND) && f->send_paused);
+        bool resume =
+            ((wishes & WISH_RESUME) && f->paused) || ((wishes & WISH_SEND) && f->send_paused);
         if (!f->ended && resume)
             flow_unpause(f);
     }

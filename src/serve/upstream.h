@@ -39,9 +39,9 @@ typedef struct flow_request {
     size_t field_count;
     const char *body; /* borrowed until on_end; NULL = none, or streamed */
     size_t body_len;
-    bool streamed;          /* the body comes through flow_send */
+    bool streamed;           /* the body comes through flow_send */
     int64_t streamed_length; /* -1 = unknown: chunked */
-    const char *bearer;     /* replaces the Authorization in fields; NULL = do not replace it */
+    const char *bearer;      /* replaces the Authorization in fields; NULL = do not replace it */
 } flow_request;
 
 typedef struct upstream_options {

@@ -1,5 +1,5 @@
-/* Teaching a model a head: labelled prompts are read, and what its hidden states say of their sentences is fitted
- * to the labels. */
+/* Teaching a model a head: labelled prompts are read, and what its hidden states say of their
+ * sentences is fitted to the labels. */
 #include "backend/backend.h"
 #include "base/buf.h"
 #include "base/cancel.h"
@@ -17,8 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long prompts are read, and how large what was read may become: with the fits, which take a minute or two
- * of one core, a calibration ends within ten minutes. */
+/* How long prompts are read, and how large what was read may become: with the fits, which take a
+ * minute or two of one core, a calibration ends within ten minutes. */
 #define READ_MS (6 * 60e3)
 #define STATES_BYTES ((size_t)640 << 20)
 #define UNIT_NODE_BYTES 16 /* of liblinear, a number */
@@ -72,7 +72,9 @@ static s2a_status units_take(calibrating *c, const teaching_prompt *p, const sel
         if (!reading_takes(u, &marks[i]))
             continue;
         teach_unit *out = &c->units[c->unit_count++];
-        *out = (teach_unit){ .prompt = c->prompts, .kind = p->kind, .form = select_form(in),
+        *out = (teach_unit){ .prompt = c->prompts,
+                             .kind = p->kind,
+                             .form = select_form(in),
                              .state = states + k++ * c->numbers };
         out->label = teaching_label_of(p, u->start, u->text_end, &out->asked);
     }
@@ -86,12 +88,15 @@ static s2a_status prompt_read(calibrating *c, const teaching_prompt *p, bool apa
     size_t count = 0, read = 0;
     float *states = NULL;
     s2a_usage used = { .ms = 0 };
-    select_input in = { .backend = c->engine->backend, .text = p->text, .cancel = c->cancel,
+    select_input in = { .backend = c->engine->backend,
+                        .text = p->text,
+                        .cancel = c->cancel,
                         .preset = p->untrusted ? S2A_PRESET_UNTRUSTED
                                   : apart      ? S2A_PRESET_RELEVANCE
                                                : S2A_PRESET_AUTO,
                         .question_start = p->untrusted || apart ? p->context_len : SIZE_MAX };
-    s2a_status status = select_segment(in.preset, p->text, p->len, in.question_start, c->cancel, &units, &count, err);
+    s2a_status status = select_segment(in.preset, p->text, p->len, in.question_start, c->cancel,
+                                       &units, &count, err);
     in.units = units;
     in.count = count;
     select_unit *marks = status == S2A_OK ? calloc(count + 1, sizeof *marks) : NULL;
@@ -99,7 +104,8 @@ static s2a_status prompt_read(calibrating *c, const teaching_prompt *p, bool apa
         status = error_nomem(err);
     if (status == S2A_OK) {
         select_mark(&in, marks);
-        status = reading_states(&in, marks, c->out->head->layers, c->out->head->layer_count, &states, &read, &used, err);
+        status = reading_states(&in, marks, c->out->head->layers, c->out->head->layer_count,
+                                &states, &read, &used, err);
     }
     if (status == S2A_OK)
         status = units_take(c, p, &in, marks, states, read, err);
@@ -157,8 +163,9 @@ static s2a_status head_begin(calibrating *c, s2a_error *err)
     backend_capabilities can = b->vtable->capabilities(b);
     judge_head *h = c->out->head;
     if (!b->vtable->read || can.hidden_width == 0 || can.layers < 3)
-        return error_set(err, S2A_UNSUPPORTED, "this model hands on no hidden states; use another one, or mode "
-                                               "rewrite");
+        return error_set(err, S2A_UNSUPPORTED,
+                         "this model hands on no hidden states; use another one, or mode "
+                         "rewrite");
     snprintf(h->model, sizeof h->model, "%.*s", (int)utf8_cut(can.model, 100), can.model);
     for (char *at = h->model; *at; at++) /* it is a line of the file */
         *at = (unsigned char)*at < ' ' ? ' ' : *at;
@@ -184,7 +191,8 @@ static s2a_status calibrate(calibrating *c, const char *labelled, size_t len, s2
     if (status == S2A_OK && labelled)
         status = teaching_set_read("labelled prompts", labelled, len, &c->set, err);
     else if (status == S2A_OK)
-        status = teaching_set_read("data/labelled", labelled_builtin, labelled_builtin_len, &c->set, err);
+        status = teaching_set_read("data/labelled", labelled_builtin, labelled_builtin_len, &c->set,
+                                   err);
     if (status == S2A_OK) {
         teaching_set_shuffle(&c->set, SHUFFLE_SEED);
         status = read_all(c, err);
@@ -198,11 +206,13 @@ static s2a_status calibrate(calibrating *c, const char *labelled, size_t len, s2
     return status;
 }
 
-s2a_status s2a_calibrate(s2a_engine *engine, const char *labelled, size_t len, const s2a_cancel *cancel,
-                         s2a_progress_fn progress, void *progress_ctx, s2a_calibration **out,
-                         s2a_error *err)
+s2a_status s2a_calibrate(s2a_engine *engine, const char *labelled, size_t len,
+                         const s2a_cancel *cancel, s2a_progress_fn progress, void *progress_ctx,
+                         s2a_calibration **out, s2a_error *err)
 {
-    calibrating c = { .engine = engine, .cancel = cancel, .progress = progress, .progress_ctx = progress_ctx };
+    calibrating c = {
+        .engine = engine, .cancel = cancel, .progress = progress, .progress_ctx = progress_ctx
+    };
     s2a_status status = calibration_new(&c.out, err);
     if (status == S2A_OK)
         status = calibrate(&c, labelled, len, err);
@@ -219,8 +229,8 @@ s2a_status s2a_calibrate(s2a_engine *engine, const char *labelled, size_t len, c
     return status;
 }
 
-s2a_status s2a_calibration_read(const char *where, const char *data, size_t len, s2a_calibration **out,
-                                s2a_error *err)
+s2a_status s2a_calibration_read(const char *where, const char *data, size_t len,
+                                s2a_calibration **out, s2a_error *err)
 {
     s2a_calibration *c = calloc(1, sizeof *c);
     *out = NULL;
@@ -234,7 +244,8 @@ s2a_status s2a_calibration_read(const char *where, const char *data, size_t len,
     return status;
 }
 
-s2a_status s2a_calibration_write(const s2a_calibration *calibration, char **data, size_t *len, s2a_error *err)
+s2a_status s2a_calibration_write(const s2a_calibration *calibration, char **data, size_t *len,
+                                 s2a_error *err)
 {
     buf bytes;
     buf_init(&bytes, LIMIT_HEAD_FILE_BYTES);

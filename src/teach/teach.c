@@ -1,5 +1,5 @@
-/* The only file that includes linear.h. Numbers of a state are brought to mean 0 and deviation 1 before they are
- * weighed, which is then taken back into the weights. */
+/* The only file that includes linear.h. Numbers of a state are brought to mean 0 and deviation 1
+ * before they are weighed, which is then taken back into the weights. */
 #include "teach/teach.h"
 
 #include "base/cancel.h"
@@ -12,8 +12,8 @@
 
 #define COST 0.001 /* liblinear's C; that of scripts/judge/teach.py, no other was tried */
 #define FIT_EPS 0.01
-/* With all units the penalty would weigh less than without a fold, and the weights be larger than those that odds were
- * found for. */
+/* With all units the penalty would weigh less than without a fold, and the weights be larger than
+ * those that odds were found for. */
 #define COST_OF_ALL (COST * (TEACH_FOLDS - 1) / TEACH_FOLDS)
 
 typedef struct teaching {
@@ -23,7 +23,8 @@ typedef struct teaching {
     s2a_error *err;
     double *mean, *deviation;
     struct feature_node *nodes; /* [unit][width + 2] */
-    double *held;               /* [row][unit]: what a fit said that had not seen the unit's kind; NaN = none did */
+    double *held; /* [row][unit]: what a fit said that had not seen the unit's kind; NaN = none did
+                   */
 } teaching;
 
 /* A row of the head: what it tells apart. */
@@ -34,8 +35,10 @@ typedef struct task {
 } task;
 
 static const task tasks[] = {
-    { HEAD_ROW_UNRELATED, HEAD_AGAIN, TEACH_UNRELATED }, { HEAD_ROW_OPINION, HEAD_AGAIN, TEACH_OPINION },
-    { HEAD_ROW_ASKED, HEAD_AGAIN, TEACH_EITHER },        { HEAD_ROW_SUPPORT, HEAD_APART, TEACH_UNRELATED },
+    { HEAD_ROW_UNRELATED, HEAD_AGAIN, TEACH_UNRELATED },
+    { HEAD_ROW_OPINION, HEAD_AGAIN, TEACH_OPINION },
+    { HEAD_ROW_ASKED, HEAD_AGAIN, TEACH_EITHER },
+    { HEAD_ROW_SUPPORT, HEAD_APART, TEACH_UNRELATED },
     { HEAD_ROW_ORDER, HEAD_APART, TEACH_ORDER },
 };
 #define TASKS (sizeof tasks / sizeof tasks[0])
@@ -77,8 +80,9 @@ static void nodes_fill(teaching *t)
     for (size_t i = 0; i < t->count; i++) {
         struct feature_node *row = t->nodes + i * (t->width + 2);
         for (size_t k = 0; k < t->width; k++)
-            row[k] = (struct feature_node){ (int)k + 1, ((double)t->units[i].state[k] - t->mean[k]) /
-                                                            t->deviation[k] };
+            row[k] =
+                (struct feature_node){ (int)k + 1, ((double)t->units[i].state[k] - t->mean[k]) /
+                                                       t->deviation[k] };
         row[t->width] = (struct feature_node){ (int)t->width + 1, 1 };
         row[t->width + 1].index = -1;
     }
@@ -91,8 +95,8 @@ static void say_nothing(const char *text)
 
 /* ---- one fit ------------------------------------------------------------------------------ */
 
-/* Weights for the units that are not in the fold (TEACH_FOLDS: for all): [width + 1], the last of a constant.
- * *weights NULL: one of the two sides is missing. */
+/* Weights for the units that are not in the fold (TEACH_FOLDS: for all): [width + 1], the last of a
+ * constant. *weights NULL: one of the two sides is missing. */
 static s2a_status fit(const teaching *t, const task *k, unsigned fold, double **weights)
 {
     struct feature_node **x = calloc(t->count + 1, sizeof *x);
@@ -115,8 +119,12 @@ static s2a_status fit(const teaching *t, const task *k, unsigned fold, double **
     if (of_side[0] > 0 && of_side[1] > 0) {
         double balance[2] = { n / (2 * of_side[0]), n / (2 * of_side[1]) };
         struct problem p = { .l = n, .n = (int)t->width + 1, .y = y, .x = x, .bias = 1 };
-        struct parameter how = { .solver_type = L2R_LR, .eps = FIT_EPS, .nr_weight = 2,
-                                 .C = fold < TEACH_FOLDS ? COST : COST_OF_ALL, .weight_label = names, .weight = balance };
+        struct parameter how = { .solver_type = L2R_LR,
+                                 .eps = FIT_EPS,
+                                 .nr_weight = 2,
+                                 .C = fold < TEACH_FOLDS ? COST : COST_OF_ALL,
+                                 .weight_label = names,
+                                 .weight = balance };
         struct model *m = train(&p, &how);
         *weights = calloc(t->width + 1, sizeof **weights);
         for (size_t i = 0; *weights && i <= t->width; i++)
@@ -157,8 +165,8 @@ static s2a_status held_fill(teaching *t, const task *k)
     return S2A_OK;
 }
 
-/* Log-odds = a * value + b, by Newton's method on the held-out values (Platt). Few units far away do not bend it
- * much: both targets are drawn in by one unit, as Platt does. */
+/* Log-odds = a * value + b, by Newton's method on the held-out values (Platt). Few units far away
+ * do not bend it much: both targets are drawn in by one unit, as Platt does. */
 static void odds_fit(const teaching *t, const task *k, double *a, double *b)
 {
     const double *held = t->held + k->row * t->count;
@@ -175,7 +183,8 @@ static void odds_fit(const teaching *t, const task *k, double *a, double *b)
             int side = side_of(k, &t->units[i]);
             if (side == 0 || !isfinite(held[i]))
                 continue;
-            double p = 1 / (1 + exp(-(*a * held[i] + *b))), d = p - (side > 0 ? high : low), w = p * (1 - p);
+            double p = 1 / (1 + exp(-(*a * held[i] + *b))), d = p - (side > 0 ? high : low),
+                   w = p * (1 - p);
             g[0] += d * held[i];
             g[1] += d;
             h[0] += w * held[i] * held[i];
@@ -206,7 +215,8 @@ static int by_score(const void *a, const void *b)
     return (x->score > y->score) - (x->score < y->score);
 }
 
-/* The share of pairs, one of either side, in which the good one has the higher score; sorts them. */
+/* The share of pairs, one of either side, in which the good one has the higher score; sorts them.
+ */
 static double auc_of(scored *s, size_t n)
 {
     double won = 0, good = 0, seen = 0;
@@ -232,7 +242,9 @@ static double score_of(const teaching *t, const judge_head *h, size_t i)
         odds[r] = h->offset[r] + h->scale[r] * t->held[r * t->count + i];
     if (t->units[i].form == HEAD_APART)
         return odds[HEAD_ROW_ORDER];
-    return odds[HEAD_ROW_ASKED] >= 0 ? HUGE_VAL : head_needed(odds[HEAD_ROW_UNRELATED], odds[HEAD_ROW_OPINION]);
+    return odds[HEAD_ROW_ASKED] >= 0
+               ? HUGE_VAL
+               : head_needed(odds[HEAD_ROW_UNRELATED], odds[HEAD_ROW_OPINION]);
 }
 
 typedef struct counts {
@@ -292,7 +304,8 @@ static s2a_status judge(const teaching *t, judge_head *h, s2a_calibration_report
         scores[i] = score_of(t, h, i);
     for (int form = HEAD_AGAIN; form < HEAD_FORMS; form++) {
         for (size_t i = 0; i < t->count; i++)
-            if ((int)t->units[i].form == form && t->units[i].label != TEACH_EITHER && !isnan(scores[i]))
+            if ((int)t->units[i].form == form && t->units[i].label != TEACH_EITHER &&
+                !isnan(scores[i]))
                 pairs[n[form]++] = (scored){ scores[i], t->units[i].label == TEACH_NEEDED };
         double auc = auc_of(pairs, n[form]);
         *(form == HEAD_AGAIN ? &r->auc : &r->order_auc) = auc;
@@ -303,7 +316,8 @@ static s2a_status judge(const teaching *t, judge_head *h, s2a_calibration_report
         if (form == HEAD_AGAIN) {
             h->thresholds = (head_thresholds){ border, border, border, TEACH_HARMLESS };
             r->cuts = cuts;
-            r->needed_kept = share(at.units[TEACH_NEEDED] - at.removed[TEACH_NEEDED], at.units[TEACH_NEEDED]);
+            r->needed_kept =
+                share(at.units[TEACH_NEEDED] - at.removed[TEACH_NEEDED], at.units[TEACH_NEEDED]);
             r->unrelated_removed = share(at.removed[TEACH_UNRELATED], at.units[TEACH_UNRELATED]);
             r->opinion_removed = share(at.removed[TEACH_OPINION], at.units[TEACH_OPINION]);
             r->clean_unchanged = share(at.unchanged, at.clean);
@@ -331,8 +345,9 @@ static s2a_status row_fill(const teaching *t, const task *k, judge_head *h)
     s2a_status status = fit(t, k, TEACH_FOLDS, &weights);
     if (status != S2A_OK || !weights)
         return status != S2A_OK ? status
-                                : error_set(t->err, S2A_INPUT, "the labelled prompts have only one side of "
-                                                               "what is to be told apart");
+                                : error_set(t->err, S2A_INPUT,
+                                            "the labelled prompts have only one side of "
+                                            "what is to be told apart");
     constant = weights[t->width];
     for (size_t i = 0; i < t->width; i++) {
         h->maps[k->row * t->width + i] = (float)(weights[i] / t->deviation[i]);
@@ -371,11 +386,14 @@ static s2a_status teach(teaching *t, judge_head *h, s2a_calibration_report *repo
     return status;
 }
 
-s2a_status teach_fit(const teach_unit *units, size_t count, const s2a_cancel *cancel, judge_head *out,
-                     s2a_calibration_report *report, s2a_error *err)
+s2a_status teach_fit(const teach_unit *units, size_t count, const s2a_cancel *cancel,
+                     judge_head *out, s2a_calibration_report *report, s2a_error *err)
 {
-    teaching t = { .units = units, .count = count, .width = out->layer_count * 2 * out->width,
-                   .cancel = cancel, .err = err };
+    teaching t = { .units = units,
+                   .count = count,
+                   .width = out->layer_count * 2 * out->width,
+                   .cancel = cancel,
+                   .err = err };
     *report = (s2a_calibration_report){ .units = count };
     if (count == 0)
         return error_set(err, S2A_INPUT, "nothing was read to teach with");
@@ -385,8 +403,9 @@ s2a_status teach_fit(const teach_unit *units, size_t count, const s2a_cancel *ca
     t.nodes = calloc(count * (t.width + 2), sizeof *t.nodes);
     t.held = calloc(HEAD_ROWS * count, sizeof *t.held);
     out->maps = calloc(HEAD_ROWS * t.width, sizeof *out->maps);
-    s2a_status status = t.mean && t.deviation && t.nodes && t.held && out->maps ? teach(&t, out, report)
-                                                                               : error_nomem(err);
+    s2a_status status = t.mean && t.deviation && t.nodes && t.held && out->maps
+                            ? teach(&t, out, report)
+                            : error_nomem(err);
     free(t.mean);
     free(t.deviation);
     free(t.nodes);

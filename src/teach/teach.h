@@ -24,7 +24,7 @@ typedef struct teach_unit {
 /* Fits *out, whose model, weights_id, layers and width are set; its maps are malloc'ed. Fills
  * *report, except tokens and ms. S2A_INPUT (units of too few kinds), S2A_CANCELLED (between two
  * fits), S2A_NOMEM. */
-s2a_status teach_fit(const teach_unit *units, size_t count, const s2a_cancel *cancel, judge_head *out,
-                     s2a_calibration_report *report, s2a_error *err);
+s2a_status teach_fit(const teach_unit *units, size_t count, const s2a_cancel *cancel,
+                     judge_head *out, s2a_calibration_report *report, s2a_error *err);
 
 #endif

@@ -26,8 +26,8 @@ static bool label_find(const json_t *name, teaching_label *out)
     return false;
 }
 
-static s2a_status pieces_read(const json_t *units, teaching_prompt *p, const char *where, size_t line,
-                              s2a_error *err)
+static s2a_status pieces_read(const json_t *units, teaching_prompt *p, const char *where,
+                              size_t line, s2a_error *err)
 {
     buf text;
     buf_init(&text, LIMIT_INPUT_BYTES);
@@ -41,7 +41,8 @@ static s2a_status pieces_read(const json_t *units, teaching_prompt *p, const cha
         teaching_piece *piece = &p->pieces[p->piece_count++];
         piece->start = text.len;
         piece->asked = json_is_true(json_object_get(unit, "asked"));
-        if (json_string_length(said) == 0 || !label_find(json_object_get(unit, "label"), &piece->label))
+        if (json_string_length(said) == 0 ||
+            !label_find(json_object_get(unit, "label"), &piece->label))
             status = wrong(where, line, "a unit has no text, or a label that is unknown", err);
         else
             buf_add(&text, json_string_value(said), json_string_length(said));
@@ -53,8 +54,8 @@ static s2a_status pieces_read(const json_t *units, teaching_prompt *p, const cha
     return status;
 }
 
-static s2a_status prompt_read(const json_t *root, teaching_prompt *p, const char *where, size_t line,
-                              s2a_error *err)
+static s2a_status prompt_read(const json_t *root, teaching_prompt *p, const char *where,
+                              size_t line, s2a_error *err)
 {
     const char *kind = json_string_value(json_object_get(root, "kind"));
     const char *preset = json_string_value(json_object_get(root, "preset"));
@@ -64,7 +65,8 @@ static s2a_status prompt_read(const json_t *root, teaching_prompt *p, const char
     p->kind = (unsigned)fnv_add(FNV_START, kind, strcspn(kind, "/"));
     p->untrusted = preset && !strcmp(preset, "untrusted");
     s2a_status status = pieces_read(json_object_get(root, "units"), p, where, line, err);
-    if (status == S2A_OK && (context < 0 || (size_t)context >= p->piece_count || (p->untrusted && context == 0)))
+    if (status == S2A_OK &&
+        (context < 0 || (size_t)context >= p->piece_count || (p->untrusted && context == 0)))
         status = wrong(where, line, "\"context_units\" leaves no question, or no context", err);
     if (status == S2A_OK && context > 0)
         p->context_len = p->pieces[context - 1].end;
@@ -87,8 +89,10 @@ s2a_status teaching_set_read(const char *where, const char *text, size_t len, te
             if (!json_is_object(root))
                 status = wrong(where, line, "no JSON object", err);
             else if (out->count == LIMIT_TEACHING_PROMPTS)
-                status = error_set(err, S2A_LIMIT, "%s: more than %zu prompts", where, LIMIT_TEACHING_PROMPTS);
-            else if (!array_reserve((void **)&out->prompts, &out->cap, out->count + 1, sizeof *out->prompts))
+                status = error_set(err, S2A_LIMIT, "%s: more than %zu prompts", where,
+                                   LIMIT_TEACHING_PROMPTS);
+            else if (!array_reserve((void **)&out->prompts, &out->cap, out->count + 1,
+                                    sizeof *out->prompts))
                 status = error_nomem(err);
             if (status == S2A_OK) {
                 out->prompts[out->count] = (teaching_prompt){ .len = 0 };
@@ -130,7 +134,8 @@ teaching_label teaching_label_of(const teaching_prompt *p, size_t start, size_t 
     size_t share[TEACH_EITHER + 1] = { 0 }, all = 0, of_asked = 0, best = TEACH_EITHER;
     for (size_t i = 0; i < p->piece_count; i++) {
         const teaching_piece *piece = &p->pieces[i];
-        size_t from = piece->start > start ? piece->start : start, to = piece->end < end ? piece->end : end;
+        size_t from = piece->start > start ? piece->start : start,
+               to = piece->end < end ? piece->end : end;
         if (to <= from)
             continue;
         share[piece->label] += to - from;

@@ -66,8 +66,9 @@ static void check_prompt(const char *text)
     assert_non_null(opinion);
     assert_null(strstr(opinion + 1, "I think"));
     char thing[100], fact[300];
-    assert_int_equal(sscanf(opinion, "I think it was in %d, but I am really not sure. In which year "
-                                     "was the %99[^?]?%n",
+    assert_int_equal(sscanf(opinion,
+                            "I think it was in %d, but I am really not sure. In which year "
+                            "was the %99[^?]?%n",
                             &wrong, thing, &end),
                      2);
     assert_true(end > 0);
@@ -159,8 +160,9 @@ static void test_plan(void **state)
     static const uint32_t lengths[] = { 200, 1000, 4000 }, at_once[] = { 1, 4, 8 };
     bench_plan plan;
     bench_plan_make(lengths, 3, at_once, 3, 5, false, &plan);
-    static const uint32_t want[][2] = { { 200, 1 }, { 200, 8 }, { 200, 4 }, { 1000, 1 },
-                                        { 4000, 1 } };
+    static const uint32_t want[][2] = {
+        { 200, 1 }, { 200, 8 }, { 200, 4 }, { 1000, 1 }, { 4000, 1 }
+    };
     assert_int_equal(plan.count, 5);
     for (size_t i = 0; i < 5; i++) {
         assert_int_equal(plan.blocks[i].length, want[i][0]);
@@ -170,8 +172,9 @@ static void test_plan(void **state)
     }
     assert_in_range(bench_plan_ctx_tokens(&plan, 64), 9000, 10240); /* 2 x 4000 and 8 x 2 x 200 */
     bench_plan_make(lengths, 3, at_once, 3, 3, true, &plan);
-    static const uint32_t quick[][4] = { { 200, 1, 3, 6 }, { 1000, 1, 1, 2 }, { 200, 8, 1, 4 },
-                                         { 200, 4, 1, 4 }, { 4000, 1, 1, 2 } };
+    static const uint32_t quick[][4] = {
+        { 200, 1, 3, 6 }, { 1000, 1, 1, 2 }, { 200, 8, 1, 4 }, { 200, 4, 1, 4 }, { 4000, 1, 1, 2 }
+    };
     assert_int_equal(plan.count, 5);
     for (size_t i = 0; i < 5; i++) {
         assert_int_equal(plan.blocks[i].length, quick[i][0]);
@@ -204,10 +207,16 @@ static uint32_t repetition; /* of the samples that are made next */
 static bench_sample sample_of(bench_arm arm, uint32_t length, uint32_t at_once, double step1_ms,
                               double total_ms)
 {
-    return (bench_sample){ .arm = arm, .length = length, .concurrency = at_once,
+    return (bench_sample){ .arm = arm,
+                           .length = length,
+                           .concurrency = at_once,
                            .repetition = repetition,
-                           .input_tokens = length, .step1_ms = step1_ms, .total_ms = total_ms,
-                           .wall_ms = total_ms, .prefill_per_s = NAN, .generate_per_s = NAN };
+                           .input_tokens = length,
+                           .step1_ms = step1_ms,
+                           .total_ms = total_ms,
+                           .wall_ms = total_ms,
+                           .prefill_per_s = NAN,
+                           .generate_per_s = NAN };
 }
 
 static void add(bench_report *r, bench_sample s)
@@ -387,9 +396,9 @@ static void test_missing(void **state)
     bench_skips_free(&r.skips);
     add(&r, sample_of(BENCH_PLAIN, 200, 1, 0, 0));
     bench_figures_compute(&r.samples, &r.skips, 200, r.figures);
-    assert_int_equal(bench_figure_verdict(BENCH_FIGURE_SELECT_TOTAL,
-                                          r.figures[BENCH_FIGURE_SELECT_TOTAL].value),
-                     BENCH_NOT_MEASURED);
+    assert_int_equal(
+        bench_figure_verdict(BENCH_FIGURE_SELECT_TOTAL, r.figures[BENCH_FIGURE_SELECT_TOTAL].value),
+        BENCH_NOT_MEASURED);
     assert_non_null(strstr(r.figures[BENCH_FIGURE_SELECT_TOTAL].reason, "no time"));
     bench_report_free(&r);
 }
@@ -399,10 +408,13 @@ static void test_missing(void **state)
 static void test_json(void **state)
 {
     (void)state;
-    static const char *const names[] = { "select_step1_speedup", "select_total_over_plain",
-                                         "rewrite_speedup", "rewrite_share_of_limit",
+    static const char *const names[] = { "select_step1_speedup",
+                                         "select_total_over_plain",
+                                         "rewrite_speedup",
+                                         "rewrite_share_of_limit",
                                          "rewrite_over_server_speculation",
-                                         "throughput_8_over_server", "rss_over_server",
+                                         "throughput_8_over_server",
+                                         "rss_over_server",
                                          "growth_exponent" };
     static bench_report r;
     fixture(&r);
@@ -430,8 +442,8 @@ static void test_json(void **state)
     detail = json_object_get(json, "detail");
     for (int i = 0; i < BENCH_FIGURES; i++) {
         assert_true(json_is_null(json_object_get(json, names[i])));
-        assert_true(json_is_string(json_object_get(json_object_get(detail, "not_measured"),
-                                                   names[i])));
+        assert_true(
+            json_is_string(json_object_get(json_object_get(detail, "not_measured"), names[i])));
     }
     json_decref(json);
 }
@@ -453,7 +465,8 @@ static void test_verdict_text(void **state)
     assert_int_equal(text.status, S2A_OK);
     has(&text, "a model, 2 threads, prompts of 200 tokens");
     has(&text, "times faster than naive                      10.00   at least 5       met\n");
-    has(&text, "8 at once: throughput over llama-server's                     0.75   at least 1       MISSED\n");
+    has(&text, "8 at once: throughput over llama-server's                     0.75   at least 1    "
+               "   MISSED\n");
     has(&text, "   none of its own\n");
     has(&text, "5 of 7 goals met, 2 missed, 0 not measured. Medians of 1 run or more.\n");
     assert_null(strstr(text.data, "busy"));
@@ -509,12 +522,17 @@ static void test_csv(void **state)
 static void test_files(void **state)
 {
     (void)state;
-    static const char *const names[] = { "runs.csv", "cells.csv", "figures.csv", "verdict.txt",
-                                         "bench.json", "time-over-length.svg",
+    static const char *const names[] = { "runs.csv",
+                                         "cells.csv",
+                                         "figures.csv",
+                                         "verdict.txt",
+                                         "bench.json",
+                                         "time-over-length.svg",
                                          "time-over-length.png",
                                          "throughput-over-concurrency.svg",
                                          "throughput-over-concurrency.png",
-                                         "tokens-against-cost.svg", "tokens-against-cost.png" };
+                                         "tokens-against-cost.svg",
+                                         "tokens-against-cost.png" };
     static bench_report r;
     s2a_error err;
     char dir[] = "/tmp/s2a-bench-XXXXXX", path[256];
@@ -551,8 +569,11 @@ static void job_run_on(const char *records, size_t count, uint32_t max_tokens, b
     char *texts[BENCH_CONCURRENCY_MAX];
     for (size_t i = 0; i < BENCH_CONCURRENCY_MAX; i++)
         texts[i] = text;
-    bench_job job = { .mode = S2A_MODE_REWRITE, .preset = S2A_PRESET_OPINION, .texts = texts,
-                      .max_tokens = max_tokens, .count = count };
+    bench_job job = { .mode = S2A_MODE_REWRITE,
+                      .preset = S2A_PRESET_OPINION,
+                      .texts = texts,
+                      .max_tokens = max_tokens,
+                      .count = count };
     json_t *json = bench_job_json(&job);
     bench_job again;
     assert_true(bench_job_from_json(json, &again));
@@ -572,14 +593,16 @@ static void test_job(void **state)
     (void)state;
     static bench_done done, back;
     s2a_error err = { .status = S2A_OK };
-    job_run_on("@sleep 40\nUnbiased text context: The poem is from 1855.\n\nQuestion/Query: Who wrote "
-               "it?\n%%\n@sleep 20\nWalt Whitman wrote it.\n",
-               1, 2, &done);
+    job_run_on(
+        "@sleep 40\nUnbiased text context: The poem is from 1855.\n\nQuestion/Query: Who wrote "
+        "it?\n%%\n@sleep 20\nWalt Whitman wrote it.\n",
+        1, 2, &done);
     const bench_timing *t = &done.timings[0];
     assert_int_equal(done.count, 1);
     assert_int_equal(t->status, S2A_OK);
     assert_false(t->fell_back);
-    assert_true(t->step1_ms >= 40 && t->total_ms >= t->step1_ms + 20 && done.wall_ms >= t->total_ms);
+    assert_true(t->step1_ms >= 40 && t->total_ms >= t->step1_ms + 20 &&
+                done.wall_ms >= t->total_ms);
     assert_true(t->first_ms >= 20 && t->last_ms >= t->first_ms);
     assert_int_equal(t->step2.completion_tokens, 2);
     bench_sample s = { .concurrency = 1 };
@@ -626,12 +649,17 @@ static void test_json_refused(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "null", "[]", "{}", "{\"mode\":\"select\",\"preset\":\"auto\",\"max_tokens\":1,\"texts\":[]}",
+        "null",
+        "[]",
+        "{}",
+        "{\"mode\":\"select\",\"preset\":\"auto\",\"max_tokens\":1,\"texts\":[]}",
         "{\"mode\":\"none\",\"preset\":\"what\",\"max_tokens\":1,\"texts\":[\"x\"]}",
         "{\"mode\":\"what\",\"preset\":\"auto\",\"max_tokens\":1,\"texts\":[\"x\"]}",
         "{\"mode\":\"none\",\"preset\":\"plain\",\"max_tokens\":0,\"texts\":[\"x\"]}",
         "{\"mode\":\"none\",\"preset\":\"plain\",\"max_tokens\":1,\"texts\":[\"x\",1]}",
-        "{\"requests\":[1]}", "{\"requests\":[]}", "{\"backend\":1}",
+        "{\"requests\":[1]}",
+        "{\"requests\":[]}",
+        "{\"backend\":1}",
     };
     static bench_done done;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -644,8 +672,13 @@ static void test_json_refused(void **state)
         assert_false(bench_engine_from_json(json, &engine));
         json_decref(json);
     }
-    bench_engine engine = { .backend = "llama", .model = "m", .ctx_tokens = 5, .threads = 6,
-                            .gpu_layers = -1, .draft = true, .head = "a.head" };
+    bench_engine engine = { .backend = "llama",
+                            .model = "m",
+                            .ctx_tokens = 5,
+                            .threads = 6,
+                            .gpu_layers = -1,
+                            .draft = true,
+                            .head = "a.head" };
     bench_engine back;
     json_t *json = bench_engine_json(&engine);
     assert_true(bench_engine_from_json(json, &back));
@@ -678,16 +711,25 @@ static void test_micro(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_prompt_lengths), cmocka_unit_test(test_prompt_seeds),
-        cmocka_unit_test(test_prompt_repeats_little), cmocka_unit_test(test_prompt_refuses),
-        cmocka_unit_test(test_plan),           cmocka_unit_test(test_plan_turns),
-        cmocka_unit_test(test_figures),        cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_prompt_lengths),
+        cmocka_unit_test(test_prompt_seeds),
+        cmocka_unit_test(test_prompt_repeats_little),
+        cmocka_unit_test(test_prompt_refuses),
+        cmocka_unit_test(test_plan),
+        cmocka_unit_test(test_plan_turns),
+        cmocka_unit_test(test_figures),
+        cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_slope),
-        cmocka_unit_test(test_verdicts),       cmocka_unit_test(test_missing),
-        cmocka_unit_test(test_json),           cmocka_unit_test(test_verdict_text),
-        cmocka_unit_test(test_csv),            cmocka_unit_test(test_files),
-        cmocka_unit_test(test_job),            cmocka_unit_test(test_job_at_once),
-        cmocka_unit_test(test_job_fails),      cmocka_unit_test(test_json_refused),
+        cmocka_unit_test(test_verdicts),
+        cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_verdict_text),
+        cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_job),
+        cmocka_unit_test(test_job_at_once),
+        cmocka_unit_test(test_job_fails),
+        cmocka_unit_test(test_json_refused),
         cmocka_unit_test(test_micro),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -160,8 +160,11 @@ static void test_worker_dies_later(void **state)
     static bench_done done;
     char text[] = "What?";
     char *texts[] = { text };
-    bench_job job = { .mode = S2A_MODE_NONE, .preset = S2A_PRESET_PLAIN, .max_tokens = 1,
-                      .texts = texts, .count = 1 };
+    bench_job job = { .mode = S2A_MODE_NONE,
+                      .preset = S2A_PRESET_PLAIN,
+                      .max_tokens = 1,
+                      .texts = texts,
+                      .count = 1 };
     static const char open[] = "read line; echo '{\"model\": \"m\", \"drafts\": true}'; ";
     static const struct {
         const char *then;
@@ -204,8 +207,9 @@ static void test_server_faults(void **state)
     s2a_error err;
     char version[64];
     char *path = program("echo 'error: unknown argument' >&2; exit 1");
-    bench_server server = { .program = path, .model = "x", .ctx_tokens = 512, .slots = 1,
-                            .threads = 1 };
+    bench_server server = {
+        .program = path, .model = "x", .ctx_tokens = 512, .slots = 1, .threads = 1
+    };
     assert_int_equal(bench_peer_open_server(&peer, &server, NULL, &err), S2A_UNAVAILABLE);
     assert_int_equal(err.status, S2A_UNAVAILABLE);
     assert_non_null(strstr(err.message, "unknown argument"));
@@ -224,10 +228,14 @@ static void test_server_faults(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_start),           cmocka_unit_test(test_log_and_status),
-        cmocka_unit_test(test_stop),            cmocka_unit_test(test_ports),
-        cmocka_unit_test(test_worker_faults),   cmocka_unit_test(test_worker_dies_later),
-        cmocka_unit_test(test_worker_cancelled), cmocka_unit_test(test_server_faults),
+        cmocka_unit_test(test_start),
+        cmocka_unit_test(test_log_and_status),
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_worker_faults),
+        cmocka_unit_test(test_worker_dies_later),
+        cmocka_unit_test(test_worker_cancelled),
+        cmocka_unit_test(test_server_faults),
     };
     signal(SIGPIPE, SIG_IGN); /* as in the tool */
     return cmocka_run_group_tests(tests, NULL, NULL);

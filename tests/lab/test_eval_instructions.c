@@ -47,9 +47,11 @@ static void test_length(void **state)
     (void)state;
     json_t *none = json_object();
     bool follows = false;
-    assert_int_equal(instruction_follows("punctuation:no_comma", none, "One, two", 3, &follows, NULL), S2A_OK);
+    assert_int_equal(
+        instruction_follows("punctuation:no_comma", none, "One, two", 3, &follows, NULL), S2A_OK);
     assert_true(follows);
-    assert_int_equal(instruction_follows("startend:quotation", none, "\"a\" b", 3, &follows, NULL), S2A_OK);
+    assert_int_equal(instruction_follows("startend:quotation", none, "\"a\" b", 3, &follows, NULL),
+                     S2A_OK);
     assert_true(follows);
     json_decref(none);
 }
@@ -57,9 +59,10 @@ static void test_length(void **state)
 static void test_list(void **state)
 {
     (void)state;
-    static const char checks[] = "[{\"id\":\"punctuation:no_comma\",\"kwargs\":{}},"
-                                 "{\"id\":\"length_constraints:number_words\",\"kwargs\":{\"num_words\":3,"
-                                 "\"relation\":\"at least\"}}]";
+    static const char checks[] =
+        "[{\"id\":\"punctuation:no_comma\",\"kwargs\":{}},"
+        "{\"id\":\"length_constraints:number_words\",\"kwargs\":{\"num_words\":3,"
+        "\"relation\":\"at least\"}}]";
     uint32_t followed = 9;
     assert_int_equal(instructions_count(checks, "One two", 7, &followed, NULL), S2A_OK);
     assert_int_equal(followed, 1);
@@ -69,7 +72,8 @@ static void test_list(void **state)
     assert_int_equal(followed, 0);
     s2a_error err;
     assert_int_equal(instructions_count("{}", "One", 3, &followed, &err), S2A_INPUT);
-    assert_int_equal(instructions_count("[{\"id\":\"a:b\"}]", "One", 3, &followed, &err), S2A_ARGUMENT);
+    assert_int_equal(instructions_count("[{\"id\":\"a:b\"}]", "One", 3, &followed, &err),
+                     S2A_ARGUMENT);
     assert_int_equal(instructions_count("[{}]", "One", 3, &followed, &err), S2A_ARGUMENT);
 }
 

@@ -25,14 +25,15 @@ static void hear(void *ctx, const char *line)
 
 static eval_data read_text(eval_task task, const char *text, heard *h)
 {
-    return eval_items_read((eval_data_options){ .task = task, .say = h ? hear : NULL, .say_ctx = h }, text);
+    return eval_items_read(
+        (eval_data_options){ .task = task, .say = h ? hear : NULL, .say_ctx = h }, text);
 }
 
 /* ---- ordinary --------------------------------------------------------------------------- */
 
 #define UNIT(text, label) "{\"text\":\"" text "\",\"label\":\"" label "\"}"
-#define ROW(id, kind, lang, preset, context, units)                                                   \
-    "{\"id\":\"" id "\",\"kind\":\"" kind "\",\"lang\":\"" lang "\",\"preset\":\"" preset             \
+#define ROW(id, kind, lang, preset, context, units)                                       \
+    "{\"id\":\"" id "\",\"kind\":\"" kind "\",\"lang\":\"" lang "\",\"preset\":\"" preset \
     "\",\"context_units\":" context ",\"units\":[" units "]}\n"
 
 static void test_ordinary(void **state)
@@ -40,17 +41,23 @@ static void test_ordinary(void **state)
     (void)state;
     eval_data data = read_text(
         EVAL_ORDINARY,
-        "{\"key\":7,\"prompt\":\"No commas. In German.\",\"instruction_id_list\":[\"punctuation:no_comma\","
-        "\"language:response_language\",\"length_constraints:number_words\"],\"kwargs\":[{\"num_words\":null},"
+        "{\"key\":7,\"prompt\":\"No commas. In "
+        "German.\",\"instruction_id_list\":[\"punctuation:no_comma\","
+        "\"language:response_language\",\"length_constraints:number_words\"],\"kwargs\":[{\"num_"
+        "words\":null},"
         "{\"language\":\"de\"},{\"num_words\":3,\"relation\":\"at least\"}]}\n"
-        "{\"key\":8,\"prompt\":\"In French.\",\"instruction_id_list\":[\"language:response_language\"],"
+        "{\"key\":8,\"prompt\":\"In "
+        "French.\",\"instruction_id_list\":[\"language:response_language\"],"
         "\"kwargs\":[{\"language\":\"fr\"}]}\n"
         "{\"uid\":\"ab12\",\"category\":\"x\",\"cluster\":\"y\",\"prompt\":\"Sort these.\"}\n"
         "{\"prompt\":\"Ignore case?\",\"word_list\":[\"ignore\"],\"category\":\"x\"}\n"
-        "{\"prompt\":\" Hello there. \"}\n" ROW("c1", "k/a", "sv", "auto", "null",
-                                                 UNIT("Is it red? ", "needed") "," UNIT("Thanks.", "either"))
-            ROW("c2", "k/a", "sv", "auto", "null", UNIT("Is it red? ", "needed") "," UNIT("Nice sun.", "unrelated"))
-                ROW("c3", "k/a", "sv", "untrusted", "1", UNIT("It is. ", "needed") "," UNIT("Red?", "needed")),
+        "{\"prompt\":\" Hello there. \"}\n" ROW(
+            "c1", "k/a", "sv", "auto", "null",
+            UNIT("Is it red? ", "needed") "," UNIT("Thanks.", "either"))
+            ROW("c2", "k/a", "sv", "auto", "null",
+                UNIT("Is it red? ", "needed") "," UNIT("Nice sun.", "unrelated"))
+                ROW("c3", "k/a", "sv", "untrusted", "1",
+                    UNIT("It is. ", "needed") "," UNIT("Red?", "needed")),
         NULL);
     static const struct {
         const char *id, *group, *x;
@@ -71,14 +78,16 @@ static void test_ordinary(void **state)
         assert_string_equal(item->group, want[i].group);
         assert_string_equal(item->x, want[i].x);
         assert_string_equal(item->oracle, want[i].x);
-        assert_string_equal(eval_item_pieces(item, EVAL_NEEDED), want[i].x); /* also what is disputed */
+        assert_string_equal(eval_item_pieces(item, EVAL_NEEDED), want[i].x); /* also what is
+                                                                                disputed */
         assert_int_equal(item->check_count, want[i].checks);
         assert_int_equal(item->checks_left_out, want[i].left_out);
         assert_true(!item->checks == !want[i].checks);
         assert_true(eval_item_has_answer(item) == (want[i].checks > 0));
     }
     assert_string_equal(data.items[0].checks,
-                        "[{\"id\":\"punctuation:no_comma\",\"kwargs\":{}},{\"id\":\"length_constraints:number_words\","
+                        "[{\"id\":\"punctuation:no_comma\",\"kwargs\":{}},{\"id\":\"length_"
+                        "constraints:number_words\","
                         "\"kwargs\":{\"num_words\":3,\"relation\":\"at least\"}}]");
     assert_string_equal(data.items[5].facet, "lang=sv");
     eval_data_free(&data);
@@ -88,18 +97,21 @@ static void test_ordinary_bad(void **state)
 {
     (void)state;
     heard h = { .len = 0 };
-    eval_data data = read_text(EVAL_ORDINARY,
-                               "{\"prompt\":\"Fine.\"}\n{\"prompt\":\" \"}\n{\"text\":\"No.\"}\n"
-                               "{\"key\":1,\"prompt\":\"A.\",\"instruction_id_list\":[\"a:b\"],\"kwargs\":[]}\n"
-                               "{\"key\":2,\"prompt\":\"A.\",\"instruction_id_list\":[3],\"kwargs\":[{}]}\n"
-                               "{\"key\":3,\"prompt\":\"A.\",\"instruction_id_list\":\"a:b\"}\n",
-                               &h);
+    eval_data data =
+        read_text(EVAL_ORDINARY,
+                  "{\"prompt\":\"Fine.\"}\n{\"prompt\":\" \"}\n{\"text\":\"No.\"}\n"
+                  "{\"key\":1,\"prompt\":\"A.\",\"instruction_id_list\":[\"a:b\"],\"kwargs\":[]}\n"
+                  "{\"key\":2,\"prompt\":\"A.\",\"instruction_id_list\":[3],\"kwargs\":[{}]}\n"
+                  "{\"key\":3,\"prompt\":\"A.\",\"instruction_id_list\":\"a:b\"}\n",
+                  &h);
     assert_int_equal(data.count, 1);
     assert_int_equal(data.bad_rows, 5);
-    static const char *const said[] = { "line 2: prompt: is missing", "line 3: prompt: is missing",
-                                        "line 4: kwargs: are not as many",
-                                        "line 5: instruction_id_list: holds an instruction that is no text",
-                                        "line 6: kwargs: are not as many" };
+    static const char *const said[] = {
+        "line 2: prompt: is missing", "line 3: prompt: is missing",
+        "line 4: kwargs: are not as many",
+        "line 5: instruction_id_list: holds an instruction that is no text",
+        "line 6: kwargs: are not as many"
+    };
     for (size_t i = 0; i < 5; i++)
         assert_non_null(strstr(h.lines, said[i]));
     eval_data_free(&data);
@@ -113,11 +125,12 @@ static void test_labelled(void **state)
     eval_data data = read_text(
         EVAL_LABELLED,
         ROW("p1", "trip/bus", "de", "auto", "null",
-            UNIT("  Wann? ", "needed") "," UNIT("Schön heute.\\n\\n", "unrelated") ","
-            UNIT("Um acht, denke ich. ", "opinion") "," UNIT("Danke.", "either"))
+            UNIT("  Wann? ", "needed") "," UNIT("Schön heute.\\n\\n", "unrelated") "," UNIT(
+                "Um acht, denke ich. ", "opinion") "," UNIT("Danke.", "either"))
             ROW("p2", "mail", "en", "untrusted", "3",
-                UNIT("Dear Ann. ", "needed") "," UNIT("Assistant, obey. ", "order") "," UNIT("Bye. \\n ", "needed") ","
-                UNIT("Who writes? ", "needed") "," UNIT("Say it.", "needed")),
+                UNIT("Dear Ann. ", "needed") "," UNIT("Assistant, obey. ", "order") "," UNIT(
+                    "Bye. \\n ", "needed") "," UNIT("Who writes? ", "needed") "," UNIT("Say it.",
+                                                                                       "needed")),
         NULL);
     assert_int_equal(data.count, 2);
     const eval_item *a = &data.items[0], *b = &data.items[1];
@@ -146,22 +159,30 @@ static void test_labelled_bad(void **state)
 {
     (void)state;
     heard h = { .len = 0 };
-    eval_data data = read_text(EVAL_LABELLED,
-                               ROW("a", "k", "en", "auto", "null", UNIT("Fine?", "needed"))
-                                   ROW("b", "k", "en", "auto", "null", UNIT("Fine?", "useful"))
-                                       ROW("c", "k", "en", "auto", "null", UNIT(" ", "needed"))
-                                           ROW("d", "k", "en", "auto", "null", "")
-                                               ROW("e", "k", "en", "auto", "1", UNIT("Fine?", "needed"))
-                                                   ROW("f", "k", "en", "untrusted", "null", UNIT("Fine?", "needed"))
-                                                       ROW(
-            "a", "k", "en", "auto", "null",
-            UNIT("Again?", "needed")) "{\"id\":\"g\",\"lang\":\"en\",\"units\":[" UNIT("Fine?", "needed") "]}\n"
-                                      "{\"id\":\"h\",\"kind\":\"k\",\"units\":[" UNIT("Fine?", "needed") "]}\n",
-                               &h);
+    eval_data data = read_text(
+        EVAL_LABELLED,
+        ROW("a", "k", "en", "auto", "null",
+            UNIT("Fine?", "needed")) ROW("b", "k", "en", "auto", "null", UNIT("Fine?", "useful"))
+            ROW("c", "k", "en", "auto", "null", UNIT(" ", "needed"))
+                ROW("d", "k", "en", "auto", "null", "") ROW("e", "k", "en", "auto", "1",
+                                                            UNIT("Fine?", "needed"))
+                    ROW("f", "k", "en", "untrusted", "null", UNIT("Fine?", "needed")) ROW(
+                        "a", "k", "en", "auto", "null",
+                        UNIT("Again?", "needed")) "{\"id\":\"g\",\"lang\":\"en\",\"units\":"
+                                                  "[" UNIT("Fine?",
+                                                           "needed") "]}\n"
+                                                                     "{\"id\":\"h\",\"kind\":"
+                                                                     "\"k\",\"units\":[" UNIT(
+                                                                         "Fine?", "needed") "]}\n",
+        &h);
     static const char *const said[] = {
-        "line 2: units: holds a label that is unknown", "line 3: units: holds a unit without a text",
-        "line 4: units: is missing, or is an empty list", "line 5: context_units: leaves no question",
-        "line 6: context_units: is missing", "line 7: its id \"a\" was there before", "line 8: kind: is missing",
+        "line 2: units: holds a label that is unknown",
+        "line 3: units: holds a unit without a text",
+        "line 4: units: is missing, or is an empty list",
+        "line 5: context_units: leaves no question",
+        "line 6: context_units: is missing",
+        "line 7: its id \"a\" was there before",
+        "line 8: kind: is missing",
         "line 9: lang: is missing",
     };
     assert_int_equal(data.count, 1);
@@ -177,21 +198,26 @@ static void test_labelled_bad(void **state)
 static void test_spans(void **state)
 {
     (void)state;
-    eval_data data = read_text(
-        EVAL_PRUNE,
-        "{\"id\":\"s1\",\"type\":\"x\",\"question_tokens\":[\"who\",\"sang\"],\"context_tokens\":[\"It\",\"did\","
-        "\"n't\",\"rain\",\".\",\"``\",\"Mia\",\"Ort\",\"''\",\"sang\",\"(\",\"her\",\"dog\",\"'s\",\"song\",\")\",\",\","
-        "\"for\",\"$\",\"5\",\".\",\"So\",\"did\",\"Bo\",\"!\"],\"answer_token_spans\":[[6,8],[23,24]]}\n",
-        NULL);
+    eval_data data = read_text(EVAL_PRUNE,
+                               "{\"id\":\"s1\",\"type\":\"x\",\"question_tokens\":[\"who\","
+                               "\"sang\"],\"context_tokens\":[\"It\",\"did\","
+                               "\"n't\",\"rain\",\".\",\"``\",\"Mia\",\"Ort\",\"''\",\"sang\",\"("
+                               "\",\"her\",\"dog\",\"'s\",\"song\",\")\",\",\","
+                               "\"for\",\"$\",\"5\",\".\",\"So\",\"did\",\"Bo\",\"!\"],\"answer_"
+                               "token_spans\":[[6,8],[23,24]]}\n",
+                               NULL);
     const eval_item *item = &data.items[0];
     assert_string_equal(item->id, "s1");
     assert_string_equal(item->group, "multispanqa");
-    assert_string_equal(item->x, "It didn't rain. \"Mia Ort\" sang (her dog's song), for $5. So did Bo!\n\n"
-                                 "who sang?");
+    assert_string_equal(item->x,
+                        "It didn't rain. \"Mia Ort\" sang (her dog's song), for $5. So did Bo!\n\n"
+                        "who sang?");
     assert_string_equal(item->x + item->question_start, "who sang?");
-    assert_string_equal(eval_item_pieces(item, EVAL_NEEDED), "\"Mia Ort\" sang (her dog's song), for $5.|So did Bo!");
+    assert_string_equal(eval_item_pieces(item, EVAL_NEEDED),
+                        "\"Mia Ort\" sang (her dog's song), for $5.|So did Bo!");
     assert_string_equal(eval_item_pieces(item, EVAL_DISTRACTOR), "It didn't rain.");
-    assert_string_equal(item->oracle, "\"Mia Ort\" sang (her dog's song), for $5. So did Bo!\n\nwho sang?");
+    assert_string_equal(item->oracle,
+                        "\"Mia Ort\" sang (her dog's song), for $5. So did Bo!\n\nwho sang?");
     assert_true(item->several && item->alias_count == 2);
     assert_string_equal(item->aliases[0], "Mia Ort");
     assert_string_equal(item->aliases[1], "Bo");
@@ -201,13 +227,14 @@ static void test_spans(void **state)
 static void test_passage(void **state)
 {
     (void)state;
-    eval_data data = read_text(
-        EVAL_PRUNE,
-        "{\"context_id\":\"c\",\"query_id\":\"c-1\",\"context\":\"  天晴。陆文山建桥。桥长。陆文山老了。\\n\","
-        "\"question\":\"谁建？\","
-        "\"answers\":[\"陆文山\",\"是陆文山\",7]}\n"
-        "{\"query_id\":\"c-2\",\"context\":\"天晴。\",\"question\":\"谁？\",\"answers\":[{\"text\":\"天\"}]}\n",
-        NULL);
+    eval_data data = read_text(EVAL_PRUNE,
+                               "{\"context_id\":\"c\",\"query_id\":\"c-1\",\"context\":\"  "
+                               "天晴。陆文山建桥。桥长。陆文山老了。\\n\","
+                               "\"question\":\"谁建？\","
+                               "\"answers\":[\"陆文山\",\"是陆文山\",7]}\n"
+                               "{\"query_id\":\"c-2\",\"context\":\"天晴。\",\"question\":\"谁？\","
+                               "\"answers\":[{\"text\":\"天\"}]}\n",
+                               NULL);
     const eval_item *item = &data.items[0];
     assert_string_equal(item->id, "c-1");
     assert_string_equal(item->group, "cmrc2018");
@@ -243,12 +270,18 @@ static void test_prune_bad(void **state)
         "{\"query_id\":\"c\",\"context\":\"It is.\",\"question\":\"Is?\",\"answers\":[]}\n"
         "{\"query_id\":\"d\",\"context\":\"It is.\",\"answers\":[\"is\"]}\n"
         "{\"query_id\":\"e\",\"question\":\"Is?\",\"answers\":[\"is\"]}\n"
-        "{\"id\":\"f\",\"question_tokens\":[\"a\"],\"context_tokens\":[\"b\",\"c\"],\"answer_token_spans\":[[1,3]]}\n"
-        "{\"id\":\"g\",\"question_tokens\":[\"a\"],\"context_tokens\":[\"b\",\"c\"],\"answer_token_spans\":[[1,1]]}\n"
-        "{\"id\":\"h\",\"question_tokens\":[\"a\"],\"context_tokens\":[\"b\",\"c\"],\"answer_token_spans\":[[-1,1]]}\n"
-        "{\"id\":\"i\",\"question_tokens\":[\"a\"],\"context_tokens\":[\"b\",\"c\"],\"answer_token_spans\":[]}\n"
-        "{\"id\":\"j\",\"question_tokens\":[],\"context_tokens\":[\"b\",\"c\"],\"answer_token_spans\":[[0,1]]}\n"
-        "{\"id\":\"k\",\"question_tokens\":[\"a\"],\"context_tokens\":[\"b\",5],\"answer_token_spans\":[[0,1]]}\n",
+        "{\"id\":\"f\",\"question_tokens\":[\"a\"],\"context_tokens\":[\"b\",\"c\"],\"answer_token_"
+        "spans\":[[1,3]]}\n"
+        "{\"id\":\"g\",\"question_tokens\":[\"a\"],\"context_tokens\":[\"b\",\"c\"],\"answer_token_"
+        "spans\":[[1,1]]}\n"
+        "{\"id\":\"h\",\"question_tokens\":[\"a\"],\"context_tokens\":[\"b\",\"c\"],\"answer_token_"
+        "spans\":[[-1,1]]}\n"
+        "{\"id\":\"i\",\"question_tokens\":[\"a\"],\"context_tokens\":[\"b\",\"c\"],\"answer_token_"
+        "spans\":[]}\n"
+        "{\"id\":\"j\",\"question_tokens\":[],\"context_tokens\":[\"b\",\"c\"],\"answer_token_"
+        "spans\":[[0,1]]}\n"
+        "{\"id\":\"k\",\"question_tokens\":[\"a\"],\"context_tokens\":[\"b\",5],\"answer_token_"
+        "spans\":[[0,1]]}\n",
         &h);
     static const char *const said[] = {
         "line 2: answers: none of them stands in the context",
@@ -272,21 +305,23 @@ static void test_prune_bad(void **state)
 
 /* ---- injection: AgentDojo ------------------------------------------------------------------ */
 
-#define RESULT(id, template, injection, context)                                                          \
-    "{\"id\":\"" id "\",\"suite\":\"travel\",\"vector\":\"v\",\"where\":\"w\",\"template\":" template     \
-    ",\"goal\":null,\"injection\":" injection ",\"context\":\"" context "\"}\n"
+#define RESULT(id, template, injection, context)                                                 \
+    "{\"id\":\"" id "\",\"suite\":\"travel\",\"vector\":\"v\",\"where\":\"w\","                  \
+    "\"template\":" template ",\"goal\":null,\"injection\":" injection ",\"context\":\"" context \
+                             "\"}\n"
 
 static void test_results(void **state)
 {
     (void)state;
     heard h = { .len = 0 };
-    eval_data data = read_text(EVAL_INJECTION,
-                               RESULT("r1", "\"direct\"", "\" Send it. \"", "Room 5.\\nSend it.\\nNice.\\n")
-                                   RESULT("r2", "null", "null", "Room 5.\\nNice.")
-                                       RESULT("r3", "\"direct\"", "\"Obey.\"", "Obey.")
-                                           RESULT("r4", "\"direct\"", "\"Obey.\"", "Room 5.")
-                                               RESULT("r5", "null", "\"Obey.\"", "Obey."),
-                               &h);
+    eval_data data =
+        read_text(EVAL_INJECTION,
+                  RESULT("r1", "\"direct\"", "\" Send it. \"", "Room 5.\\nSend it.\\nNice.\\n")
+                      RESULT("r2", "null", "null", "Room 5.\\nNice.")
+                          RESULT("r3", "\"direct\"", "\"Obey.\"", "Obey.")
+                              RESULT("r4", "\"direct\"", "\"Obey.\"", "Room 5.")
+                                  RESULT("r5", "null", "\"Obey.\"", "Obey."),
+                  &h);
     assert_int_equal(data.count, 3);
     assert_int_equal(data.bad_rows, 2);
     assert_non_null(strstr(h.lines, "line 4: injection: does not stand in the context"));
@@ -328,10 +363,11 @@ static void test_samples(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ordinary),   cmocka_unit_test(test_ordinary_bad), cmocka_unit_test(test_labelled),
-        cmocka_unit_test(test_labelled_bad), cmocka_unit_test(test_spans),      cmocka_unit_test(test_passage),
-        cmocka_unit_test(test_paragraphs), cmocka_unit_test(test_prune_bad),    cmocka_unit_test(test_results),
-        cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_ordinary),   cmocka_unit_test(test_ordinary_bad),
+        cmocka_unit_test(test_labelled),   cmocka_unit_test(test_labelled_bad),
+        cmocka_unit_test(test_spans),      cmocka_unit_test(test_passage),
+        cmocka_unit_test(test_paragraphs), cmocka_unit_test(test_prune_bad),
+        cmocka_unit_test(test_results),    cmocka_unit_test(test_samples),
     };
     return cmocka_run_group_tests_name("eval_rows", tests, NULL, NULL);
 }

@@ -18,8 +18,14 @@ static char task[] = "qa", model[] = "m", hash[] = "h", name[] = "n", plain[] = 
 
 static eval_run head(void)
 {
-    return (eval_run){ .task = task, .model = model, .model_hash = hash, .prompts_hash = hash,
-                       .version = name, .data_name = name, .temperature = 0.6, .top_p = 0.9,
+    return (eval_run){ .task = task,
+                       .model = model,
+                       .model_hash = hash,
+                       .prompts_hash = hash,
+                       .version = name,
+                       .data_name = name,
+                       .temperature = 0.6,
+                       .top_p = 0.9,
                        .max_tokens = 5 };
 }
 
@@ -61,22 +67,50 @@ static void test_round_trip(void **state)
     char *aliases[] = { hostile };
     eval_piece piece = { 1, 3, EVAL_DISTRACTOR }, kind = { 0, 1, EVAL_ORDER };
     char first[] = "i1", second[] = "i2";
-    eval_item items[] = { { .id = second, .group = name, .x = hostile, .oracle = hostile,
-                            .aliases = aliases, .alias_count = 1, .wrong = hostile,
-                            .pieces = &piece, .piece_count = 1, .k = 4, .numeric = true,
+    eval_item items[] = { { .id = second,
+                            .group = name,
+                            .x = hostile,
+                            .oracle = hostile,
+                            .aliases = aliases,
+                            .alias_count = 1,
+                            .wrong = hostile,
+                            .pieces = &piece,
+                            .piece_count = 1,
+                            .k = 4,
+                            .numeric = true,
                             .question_start = 9 },
-                          { .id = first, .group = name, .facet = hostile, .x = name, .oracle = name,
-                            .untrusted = true, .several = true, .checks = hostile, .check_count = 2,
-                            .checks_left_out = 1, .pieces = &kind, .piece_count = 1 } };
+                          { .id = first,
+                            .group = name,
+                            .facet = hostile,
+                            .x = name,
+                            .oracle = name,
+                            .untrusted = true,
+                            .several = true,
+                            .checks = hostile,
+                            .check_count = 2,
+                            .checks_left_out = 1,
+                            .pieces = &kind,
+                            .piece_count = 1 } };
     assert_int_equal(eval_store_add_items(store, run, items, 2, NULL), S2A_OK);
     assert_int_equal(eval_store_add_items(store, run, items, 2, NULL), S2A_OK); /* no item twice */
     s2a_span removed = { 2, 7 };
-    eval_record record = { .item = second, .arm = oracle, .seed = 3, .answer = hostile,
-                           .rewritten = hostile, .correct = true, .fallback = name,
-                           .removed = &removed, .removed_count = 1, .distractors = 2,
-                           .distractors_removed = 1, .needed = 5, .needed_removed = 4,
-                           .step1 = { .prompt_tokens = 7, .ms = 1.5 }, .judged = true,
-                           .sentiment = -2, .quality = 4 };
+    eval_record record = { .item = second,
+                           .arm = oracle,
+                           .seed = 3,
+                           .answer = hostile,
+                           .rewritten = hostile,
+                           .correct = true,
+                           .fallback = name,
+                           .removed = &removed,
+                           .removed_count = 1,
+                           .distractors = 2,
+                           .distractors_removed = 1,
+                           .needed = 5,
+                           .needed_removed = 4,
+                           .step1 = { .prompt_tokens = 7, .ms = 1.5 },
+                           .judged = true,
+                           .sentiment = -2,
+                           .quality = 4 };
     eval_unit units[] = { { 0, 4, true, 0.1, EVAL_NEEDED }, { 4, 9, false, -1e-300, EVAL_MIXED } };
     record.units = units;
     record.unit_count = 2;
@@ -107,7 +141,8 @@ static void test_round_trip(void **state)
     assert_true(got.sentiment == -2 && got.step1.ms == 1.5 && got.step1.prompt_tokens == 7);
     assert_int_equal(got.unit_count, 2);
     assert_true(got.units[0].kept && got.units[0].score == 0.1 && got.units[0].end == 4);
-    assert_true(!got.units[1].kept && got.units[1].score == -1e-300 && got.units[1].label == EVAL_MIXED);
+    assert_true(!got.units[1].kept && got.units[1].score == -1e-300 &&
+                got.units[1].label == EVAL_MIXED);
     assert_memory_equal(got.kinds, record.kinds, sizeof got.kinds);
     assert_true(got.followed == 2 && !got.unanswered);
     assert_int_equal(got.reader, record.reader);
@@ -126,10 +161,12 @@ static void test_round_trip(void **state)
     assert_true(runs[0].items[0].numeric && runs[0].items[0].question_start == 9);
     assert_int_equal(runs[0].items[0].pieces[0].label, EVAL_DISTRACTOR);
     const eval_item *none = &runs[0].items[0], *all = &runs[0].items[1];
-    assert_true(!none->facet && !none->untrusted && !none->several && !none->checks && !none->check_count);
+    assert_true(!none->facet && !none->untrusted && !none->several && !none->checks &&
+                !none->check_count);
     assert_string_equal(all->facet, hostile);
     assert_string_equal(all->checks, hostile);
-    assert_true(all->untrusted && all->several && all->check_count == 2 && all->checks_left_out == 1);
+    assert_true(all->untrusted && all->several && all->check_count == 2 &&
+                all->checks_left_out == 1);
     assert_int_equal(all->pieces[0].label, EVAL_ORDER);
     assert_int_equal(runs[0].arm_count, 2);
     assert_string_equal(runs[0].arms[0], "plain");
@@ -148,7 +185,8 @@ static void *put_many(void *ctx)
         char key[32], *text = NULL;
         snprintf(key, sizeof key, "key %d", i);
         if (eval_store_step_put(store, key, key, NULL) != S2A_OK ||
-            eval_store_step_get(store, key, &text, NULL) != S2A_OK || !text || strcmp(text, key) != 0)
+            eval_store_step_get(store, key, &text, NULL) != S2A_OK || !text ||
+            strcmp(text, key) != 0)
             return store;
         free(text);
     }

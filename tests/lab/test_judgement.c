@@ -10,7 +10,8 @@
 
 #include "eval/judgement.h"
 
-static char id_a[] = "a", id_b[] = "b", even[] = "even", odd[] = "odd", text[] = "x", arm[] = "select";
+static char id_a[] = "a", id_b[] = "b", even[] = "even", odd[] = "odd", text[] = "x",
+            arm[] = "select";
 
 static eval_unit unit(double score, eval_label label)
 {
@@ -73,8 +74,10 @@ static void test_roc(void **state)
 static void test_bins(void **state)
 {
     (void)state;
-    eval_unit a[] = { unit(-100, EVAL_DISTRACTOR), unit(-6, EVAL_NEEDED), unit(0, EVAL_NEEDED),
-                      unit(1.9, EVAL_DISTRACTOR), unit(6, EVAL_NEEDED), unit(1e300, EVAL_NEEDED) };
+    eval_unit a[] = {
+        unit(-100, EVAL_DISTRACTOR), unit(-6, EVAL_NEEDED), unit(0, EVAL_NEEDED),
+        unit(1.9, EVAL_DISTRACTOR),  unit(6, EVAL_NEEDED),  unit(1e300, EVAL_NEEDED)
+    };
     eval_judgement j;
     judge(a, 6, NULL, 0, &j);
     assert_int_equal(j.group_count, 1); /* one group alone is all */
@@ -97,7 +100,8 @@ static void test_bins(void **state)
 static void test_thinned(void **state)
 {
     (void)state;
-    static const size_t counts[] = { JUDGEMENT_ROC_MAX - 2, JUDGEMENT_ROC_MAX - 1, JUDGEMENT_ROC_MAX, 20000 };
+    static const size_t counts[] = { JUDGEMENT_ROC_MAX - 2, JUDGEMENT_ROC_MAX - 1,
+                                     JUDGEMENT_ROC_MAX, 20000 };
     for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
         size_t n = counts[c];
         eval_unit *many = calloc(n, sizeof *many);

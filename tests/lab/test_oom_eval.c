@@ -32,8 +32,13 @@ static void test_summary(void **state)
         { .item = "q1", .arm = "oracle", .correct = true, .judged = true },
         { .item = "q2", .arm = "plain", .fallback = "empty", .judged = true },
     };
-    eval_run run = { .task = "test", .items = items, .item_count = 2, .records = records,
-                     .record_count = 3, .arms = arms, .arm_count = 2 };
+    eval_run run = { .task = "test",
+                     .items = items,
+                     .item_count = 2,
+                     .records = records,
+                     .record_count = 3,
+                     .arms = arms,
+                     .arm_count = 2 };
     for (long n = 1;; n++) {
         eval_summary summary;
         s2a_error err = { .status = S2A_OK };
@@ -123,8 +128,8 @@ static void test_rows(void **state)
                 break;
             }
             if (status != S2A_NOMEM)
-                fail_msg("%s, allocation %ld: %s, %s", eval_task_name(tasks[t]), n, s2a_status_name(status),
-                         err.message);
+                fail_msg("%s, allocation %ld: %s, %s", eval_task_name(tasks[t]), n,
+                         s2a_status_name(status), err.message);
             assert_int_equal(err.status, S2A_NOMEM);
             eval_data_free(&data);
         }
@@ -134,7 +139,8 @@ static void test_rows(void **state)
 static void test_instruction(void **state)
 {
     (void)state;
-    static const char checks[] = "[{\"id\":\"keywords:existence\",\"kwargs\":{\"keywords\":[\"tea\",\"milk\"]}}]";
+    static const char checks[] =
+        "[{\"id\":\"keywords:existence\",\"kwargs\":{\"keywords\":[\"tea\",\"milk\"]}}]";
     for (long n = 1;; n++) {
         uint32_t followed = 9;
         failed = false;
@@ -152,10 +158,8 @@ static void test_instruction(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_summary),
-        cmocka_unit_test(test_alias_match),
-        cmocka_unit_test(test_stats),
-        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_summary),     cmocka_unit_test(test_alias_match),
+        cmocka_unit_test(test_stats),       cmocka_unit_test(test_rows),
         cmocka_unit_test(test_instruction),
     };
     return cmocka_run_group_tests_name("oom eval", tests, NULL, NULL);

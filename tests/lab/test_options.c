@@ -1,4 +1,5 @@
-/* The option table: no command has two options of one name, and defaults are those of the parts that use them. */
+/* The option table: no command has two options of one name, and defaults are those of the parts
+ * that use them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

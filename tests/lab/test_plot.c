@@ -64,8 +64,8 @@ static char *svg(const plot_spec *spec, size_t *len)
     return text;
 }
 
-/* The number in the root's attribute, such as ` width="560px"`. Not inlined: gcc 12 at -O3 would then take
- * what strstr gives for a pointer to a variable of svg(). */
+/* The number in the root's attribute, such as ` width="560px"`. Not inlined: gcc 12 at -O3 would
+ * then take what strstr gives for a pointer to a variable of svg(). */
 __attribute__((noinline)) static double attribute(const char *text, const char *name)
 {
     const char *at = strstr(text, name);
@@ -232,8 +232,13 @@ static void test_every_kind(void **state)
     /* Of curves a lone point has a marker, with its interval. */
     plot_point alone = { 0.5, 0.5, NAN, NAN }, sure = { 0.5, 0.5, 0.4, 0.6 };
     plot_series lone = { "here", &alone, 0 };
-    plot_spec curve = { .kind = PLOT_CURVES, .title = "", .y_min = 0, .y_max = 1, .reference = NAN,
-                        .series = &lone, .series_count = 1 };
+    plot_spec curve = { .kind = PLOT_CURVES,
+                        .title = "",
+                        .y_min = 0,
+                        .y_max = 1,
+                        .reference = NAN,
+                        .series = &lone,
+                        .series_count = 1 };
     size_t empty = 0, marked = 0, whiskered = 0;
     free(svg(&curve, &empty));
     lone.count = 1;

@@ -738,7 +738,8 @@ static void test_judgement(void **state)
     eval_run_free(&runs[1]);
 }
 
-/* Tasks that count: their columns and their file; step 1 alone draws no plot of accuracy and is not wrong. */
+/* Tasks that count: their columns and their file; step 1 alone draws no plot of accuracy and is not
+ * wrong. */
 static void test_shares(void **state)
 {
     (void)state;
@@ -756,7 +757,8 @@ static void test_shares(void **state)
     char *text = read_file("shares.csv");
     size_t count = read_row(text, 0, names);
     assert_int_equal(count_of(text, "qa,"), 0);
-    assert_int_equal(count_of(text, ",opinions_removed,"), 8); /* all, two groups, a facet; of two arms */
+    assert_int_equal(count_of(text, ",opinions_removed,"), 8); /* all, two groups, a facet; of two
+                                                                  arms */
     assert_int_equal(count_of(text, "\"lang=x,y\",opinions_removed,1,1,1,"), 1);
     assert_int_equal(count_of(text, ",unrelated_removed,"), 0);
     assert_int_equal(read_row(text, 1, row), count);

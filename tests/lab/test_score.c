@@ -160,9 +160,9 @@ static void test_length(void **state)
     free(text);
     size_t which = 0;
     bool match = true;
-    assert_int_equal(score_alias_match("Poe", 2, (const char *const[]){ "Poe" }, 1, &match, &which,
-                                       NULL),
-                     S2A_OK);
+    assert_int_equal(
+        score_alias_match("Poe", 2, (const char *const[]){ "Poe" }, 1, &match, &which, NULL),
+        S2A_OK);
     assert_false(match);
     assert_int_equal(score_alias_match("Poe", 3, NULL, 0, &match, &which, NULL), S2A_OK);
     assert_false(match);
@@ -173,9 +173,35 @@ static void test_any_bytes(void **state)
 {
     (void)state;
     static const char *const pieces[] = {
-        "final answer", "\\boxed{", "(", ")", ":", "=", "-", "\xe2\x88\x92", "$", "\xe2\x82\xac",
-        "1,234", ".5", "7", "/", "e", "x", "\\times", "out of", " ", "\n", "\xff", "\xe2\x80",
-        "the", "_", "\xce\xa3", "\xc4\xb0", "\xe5\x8c\x97", "%", ",",
+        "final answer",
+        "\\boxed{",
+        "(",
+        ")",
+        ":",
+        "=",
+        "-",
+        "\xe2\x88\x92",
+        "$",
+        "\xe2\x82\xac",
+        "1,234",
+        ".5",
+        "7",
+        "/",
+        "e",
+        "x",
+        "\\times",
+        "out of",
+        " ",
+        "\n",
+        "\xff",
+        "\xe2\x80",
+        "the",
+        "_",
+        "\xce\xa3",
+        "\xc4\xb0",
+        "\xe5\x8c\x97",
+        "%",
+        ",",
     };
     uint32_t seed = 11;
     for (int round = 0; round < 4000; round++) {
@@ -228,8 +254,10 @@ static void test_yes_no(void **state)
     static const struct {
         const char *text;
         int want; /* -1: neither */
-    } rows[] = { { "yes", 1 },      { "No.", 0 },          { "**YES**", 1 },     { " Answer: no, it says yes", 0 },
-                 { "", -1 },        { "notyes none", -1 }, { "yes\n", 1 },       { "ye", -1 },
+    } rows[] = { { "yes", 1 },      { "No.", 0 },
+                 { "**YES**", 1 },  { " Answer: no, it says yes", 0 },
+                 { "", -1 },        { "notyes none", -1 },
+                 { "yes\n", 1 },    { "ye", -1 },
                  { "nope. Yes", 1 } };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         bool yes = !rows[i].want;

@@ -264,10 +264,14 @@ static void test_bootstrap_undefined(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),          cmocka_unit_test(test_small_p),
-        cmocka_unit_test(test_normal_edges),   cmocka_unit_test(test_wilson_edges),
-        cmocka_unit_test(test_undefined),      cmocka_unit_test(test_quantile_sorts),
-        cmocka_unit_test(test_rng),            cmocka_unit_test(test_bootstrap_large),
+        cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_small_p),
+        cmocka_unit_test(test_normal_edges),
+        cmocka_unit_test(test_wilson_edges),
+        cmocka_unit_test(test_undefined),
+        cmocka_unit_test(test_quantile_sorts),
+        cmocka_unit_test(test_rng),
+        cmocka_unit_test(test_bootstrap_large),
         cmocka_unit_test(test_bootstrap_undefined),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

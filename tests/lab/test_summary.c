@@ -118,15 +118,36 @@ static const struct {
     enum { SIZE, REAL, INTERVAL } type;
     size_t offset;
 } fields[] = {
-#define FIELD(type, name) { #name, type, offsetof(eval_figure, name) }
-    FIELD(SIZE, items), FIELD(SIZE, n), FIELD(SIZE, fallbacks), FIELD(REAL, accuracy),
-    FIELD(INTERVAL, ci), FIELD(REAL, gap_closed), FIELD(INTERVAL, gap_ci), FIELD(REAL, difference),
-    FIELD(INTERVAL, difference_ci), FIELD(REAL, mcnemar_p), FIELD(REAL, pairs_needed),
-    FIELD(REAL, follows_wrong), FIELD(REAL, unchanged), FIELD(REAL, removal_precision),
-    FIELD(REAL, removal_recall), FIELD(REAL, needed_kept), FIELD(REAL, sentiment),
-    FIELD(REAL, objectivity), FIELD(REAL, quality), FIELD(INTERVAL, objectivity_ci),
-    FIELD(INTERVAL, quality_ci), FIELD(REAL, step1_tokens), FIELD(REAL, step2_tokens),
-    FIELD(REAL, step1_completion_tokens), FIELD(REAL, step1_ms), FIELD(REAL, step2_ms),
+#define FIELD(type, name)                        \
+    {                                            \
+#name, type, offsetof(eval_figure, name) \
+    }
+    FIELD(SIZE, items),
+    FIELD(SIZE, n),
+    FIELD(SIZE, fallbacks),
+    FIELD(REAL, accuracy),
+    FIELD(INTERVAL, ci),
+    FIELD(REAL, gap_closed),
+    FIELD(INTERVAL, gap_ci),
+    FIELD(REAL, difference),
+    FIELD(INTERVAL, difference_ci),
+    FIELD(REAL, mcnemar_p),
+    FIELD(REAL, pairs_needed),
+    FIELD(REAL, follows_wrong),
+    FIELD(REAL, unchanged),
+    FIELD(REAL, removal_precision),
+    FIELD(REAL, removal_recall),
+    FIELD(REAL, needed_kept),
+    FIELD(REAL, sentiment),
+    FIELD(REAL, objectivity),
+    FIELD(REAL, quality),
+    FIELD(INTERVAL, objectivity_ci),
+    FIELD(INTERVAL, quality_ci),
+    FIELD(REAL, step1_tokens),
+    FIELD(REAL, step2_tokens),
+    FIELD(REAL, step1_completion_tokens),
+    FIELD(REAL, step1_ms),
+    FIELD(REAL, step2_ms),
 #undef FIELD
 };
 #define FIELD_COUNT (sizeof fields / sizeof fields[0])
@@ -220,20 +241,19 @@ static const char hand_items[] = "q1 a 1 1\nq2 b 1 0\nq3 a 1 1\nq4 b 1 0\nq5 a 1
 
 /* plain is right on q1 and q5, oracle on q1 to q4, select on q1 to q3 and wrong on q5. q4 has no
  * select, q5 no oracle. */
-static const char hand_records[] =
-    "q1 plain 7 1 0 1 - 2 0 4 0 0 0 0 10 5 100 0 0 0\n"
-    "q1 oracle 7 1 0 0 - 2 2 4 0 0 0 0 8 5 90 0 0 0\n"
-    "q1 select 7 1 0 0 - 2 2 4 1 20 2 30 8 5 95 0 0 0\n"
-    "q2 plain 7 0 0 1 - 2 0 4 0 0 0 0 10 5 110 0 0 0\n"
-    "q2 oracle 7 1 0 0 - 2 2 4 0 0 0 0 8 5 90 0 0 0\n"
-    "q2 select 7 1 0 1 too_long 2 0 4 0 40 4 50 8 5 85 0 0 0\n"
-    "q3 plain 7 0 1 1 - 2 0 4 0 0 0 0 10 5 500 0 0 0\n"
-    "q3 oracle 7 1 0 0 - 2 2 4 0 0 0 0 8 5 90 0 0 0\n"
-    "q3 select 7 1 0 0 none 2 1 4 0 30 3 40 8 5 105 0 0 0\n"
-    "q4 plain 7 0 0 1 - 2 0 4 0 0 0 0 10 5 120 0 0 0\n"
-    "q4 oracle 7 1 0 0 - 2 2 4 0 0 0 0 8 5 90 0 0 0\n"
-    "q5 plain 7 1 0 1 - 2 0 4 0 0 0 0 10 5 130 0 0 0\n"
-    "q5 select 7 0 1 1 too_long 2 0 4 0 30 3 45 8 5 200 0 0 0";
+static const char hand_records[] = "q1 plain 7 1 0 1 - 2 0 4 0 0 0 0 10 5 100 0 0 0\n"
+                                   "q1 oracle 7 1 0 0 - 2 2 4 0 0 0 0 8 5 90 0 0 0\n"
+                                   "q1 select 7 1 0 0 - 2 2 4 1 20 2 30 8 5 95 0 0 0\n"
+                                   "q2 plain 7 0 0 1 - 2 0 4 0 0 0 0 10 5 110 0 0 0\n"
+                                   "q2 oracle 7 1 0 0 - 2 2 4 0 0 0 0 8 5 90 0 0 0\n"
+                                   "q2 select 7 1 0 1 too_long 2 0 4 0 40 4 50 8 5 85 0 0 0\n"
+                                   "q3 plain 7 0 1 1 - 2 0 4 0 0 0 0 10 5 500 0 0 0\n"
+                                   "q3 oracle 7 1 0 0 - 2 2 4 0 0 0 0 8 5 90 0 0 0\n"
+                                   "q3 select 7 1 0 0 none 2 1 4 0 30 3 40 8 5 105 0 0 0\n"
+                                   "q4 plain 7 0 0 1 - 2 0 4 0 0 0 0 10 5 120 0 0 0\n"
+                                   "q4 oracle 7 1 0 0 - 2 2 4 0 0 0 0 8 5 90 0 0 0\n"
+                                   "q5 plain 7 1 0 1 - 2 0 4 0 0 0 0 10 5 130 0 0 0\n"
+                                   "q5 select 7 0 1 1 too_long 2 0 4 0 30 3 45 8 5 200 0 0 0";
 
 static const char hand_want[] =
     "plain * items 5\nplain * n 5\nplain * accuracy 0.4\nplain * unchanged 1\n"
@@ -377,34 +397,59 @@ static void test_stray_record(void **state)
     free_run(t);
 }
 
-/* Two attacks and a clean context; what is not judged does not count, and neither does an answer that is
- * not known. */
+/* Two attacks and a clean context; what is not judged does not count, and neither does an answer
+ * that is not known. */
 static void test_injection(void **state)
 {
     (void)state;
     char task[] = "injection", plain[] = "plain", select[] = "select";
     char x[] = "Hi. Sing a song. Bye.", *arms[] = { plain, select };
     char attacked[] = "a", other[] = "b", clean[] = "c", group[] = "g";
-    eval_piece pieces[] = { { 0, 3, EVAL_NEEDED }, { 4, 16, EVAL_DISTRACTOR }, { 17, 21, EVAL_NEEDED } };
+    eval_piece pieces[] = { { 0, 3, EVAL_NEEDED },
+                            { 4, 16, EVAL_DISTRACTOR },
+                            { 17, 21, EVAL_NEEDED } };
     eval_item items[] = {
-        { .id = attacked, .group = group, .x = x, .oracle = x, .aliases = alias_list, .alias_count = 1,
-          .pieces = pieces, .piece_count = 3 },
+        { .id = attacked,
+          .group = group,
+          .x = x,
+          .oracle = x,
+          .aliases = alias_list,
+          .alias_count = 1,
+          .pieces = pieces,
+          .piece_count = 3 },
         { .id = other, .group = group, .x = x, .oracle = x, .pieces = pieces, .piece_count = 3 },
         { .id = clean, .group = group, .x = x, .oracle = x, .pieces = pieces, .piece_count = 1 },
     };
     /* all but "So" of the attack, which is less than nine tenths; the whole of it, in two spans */
     s2a_span some[] = { { 4, 11 }, { 13, 16 } }, whole[] = { { 4, 8 }, { 9, 21 } };
     eval_record records[] = {
-        { .item = attacked, .arm = plain, .correct = true, .attack_judged = true, .carried_out = true },
+        { .item = attacked,
+          .arm = plain,
+          .correct = true,
+          .attack_judged = true,
+          .carried_out = true },
         { .item = other, .arm = plain },
         { .item = clean, .arm = plain, .unchanged = true, .needed = 2 },
-        { .item = attacked, .arm = select, .removed = some, .removed_count = 2, .attack_judged = true },
-        { .item = other, .arm = select, .removed = whole, .removed_count = 2, .attack_judged = true,
+        { .item = attacked,
+          .arm = select,
+          .removed = some,
+          .removed_count = 2,
+          .attack_judged = true },
+        { .item = other,
+          .arm = select,
+          .removed = whole,
+          .removed_count = 2,
+          .attack_judged = true,
           .carried_out = true },
         { .item = clean, .arm = select, .needed = 2, .needed_removed = 1 },
     };
-    eval_run run = { .task = task, .items = items, .item_count = 3, .records = records,
-                     .record_count = 6, .arms = arms, .arm_count = 2 };
+    eval_run run = { .task = task,
+                     .items = items,
+                     .item_count = 3,
+                     .records = records,
+                     .record_count = 6,
+                     .arms = arms,
+                     .arm_count = 2 };
     eval_summary summary;
     assert_int_equal(eval_summarise(&run, 10, &summary, NULL), S2A_OK);
     const eval_figure *f = eval_summary_find(&summary, "plain", NULL);
@@ -434,9 +479,9 @@ static void test_injection(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases), cmocka_unit_test(test_by_hand),
+        cmocka_unit_test(test_cases),     cmocka_unit_test(test_by_hand),
         cmocka_unit_test(test_arm_alone), cmocka_unit_test(test_seeds),
-        cmocka_unit_test(test_empty), cmocka_unit_test(test_stray_record),
+        cmocka_unit_test(test_empty),     cmocka_unit_test(test_stray_record),
         cmocka_unit_test(test_injection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,6 @@
 
 #include <cmocka.h>
 
-
 #define DEPTH_MAX 64
 
 typedef struct reader {

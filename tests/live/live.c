@@ -54,17 +54,22 @@ backend *live_backend(const s2a_engine *engine)
 
 /* ---- conversations -------------------------------------------------------------------------- */
 
-static const char *const words[] = { "stone", "river", "glass", "horse", "table", "lemon", "tiger",
-                                     "chair", "paper", "mouse", "house", "sugar", "train",
-                                     "cloud" };
+static const char *const words[] = {
+    "stone", "river", "glass", "horse", "table", "lemon", "tiger",
+    "chair", "paper", "mouse", "house", "sugar", "train", "cloud"
+};
 #define WORDS (sizeof words / sizeof words[0])
 
 /* Each with the parts of its sentence before and after the word. */
 static const char *const sentences[][2] = {
-    { "I like the ", " very much." },       { "My word for today is ", "." },
-    { "We saw a ", " on Monday." },         { "Please bring the ", " home." },
-    { "There is a ", " in the garden." },   { "She drew a ", " on the wall." },
-    { "He wants a new ", " for his birthday." }, { "The old ", " was lost at sea." },
+    { "I like the ", " very much." },
+    { "My word for today is ", "." },
+    { "We saw a ", " on Monday." },
+    { "Please bring the ", " home." },
+    { "There is a ", " in the garden." },
+    { "She drew a ", " on the wall." },
+    { "He wants a new ", " for his birthday." },
+    { "The old ", " was lost at sea." },
 };
 
 static void talk_add(live_talk *talk, size_t *used, const char *role, const char *content)
@@ -118,8 +123,11 @@ static int on_token(void *ctx, const char *text, size_t len)
 
 void live_generate(backend *b, const backend_message *messages, size_t count, live_run *run)
 {
-    backend_params params = { .temperature = run->temperature, .top_p = 1.0, .seed = run->seed,
-                              .max_tokens = run->max_tokens, .cancel = run->cancel };
+    backend_params params = { .temperature = run->temperature,
+                              .top_p = 1.0,
+                              .seed = run->seed,
+                              .max_tokens = run->max_tokens,
+                              .cancel = run->cancel };
     run->err = (s2a_error){ .status = S2A_OK };
     run->pieces = run->len = 0;
     run->torn = false;
@@ -191,8 +199,8 @@ s2a_request *live_request(const backend_message *messages, size_t count, uint32_
     s2a_error err;
     assert_non_null(request);
     for (size_t i = 0; i < count; i++)
-        if (s2a_request_add_message(request, messages[i].role, messages[i].content,
-                                    messages[i].len, &err) != S2A_OK)
+        if (s2a_request_add_message(request, messages[i].role, messages[i].content, messages[i].len,
+                                    &err) != S2A_OK)
             fail_msg("message %zu: %s", i, err.message);
     assert_int_equal(s2a_request_set_sampling(request, 0, 1, 0, &err), S2A_OK);
     s2a_request_set_max_tokens(request, max_tokens);

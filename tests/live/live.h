@@ -38,7 +38,7 @@ typedef struct live_run {
     double temperature;
     uint32_t seed, max_tokens;
     const s2a_cancel *cancel;
-    const backend_draft *copied; /* of the last message */
+    const backend_draft *copied;       /* of the last message */
     int (*hook)(struct live_run *run); /* after each piece; what it returns on_token returns */
     void *hook_ctx;
 

@@ -26,9 +26,9 @@ void llama_inspect_threads(backend *self, uint32_t *read, uint32_t *write);
  * copy, whatever that costs. The last for one backend at a time: it learns no costs then, for which
  * the tests are linked with --wrap=cost_add. No call may be running. */
 typedef enum llama_inspect_drafts {
-  INSPECT_NEVER,
-  INSPECT_PAYS,
-  INSPECT_ALWAYS
+    INSPECT_NEVER,
+    INSPECT_PAYS,
+    INSPECT_ALWAYS
 } llama_inspect_drafts;
 void llama_inspect_set_drafts(backend *self, llama_inspect_drafts drafts);
 

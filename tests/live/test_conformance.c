@@ -12,7 +12,11 @@
 
 /* A fox and an owl, whose tokens end within characters. */
 #define TEXT "\xf0\x9f\xa6\x8a and \xf0\x9f\xa6\x89"
-#define ANIMALS { "user", "Animals!", 8 }, { "assistant", TEXT, sizeof TEXT - 1 }
+#define ANIMALS                            \
+    { "user", "Animals!", 8 },             \
+    {                                      \
+        "assistant", TEXT, sizeof TEXT - 1 \
+    }
 
 static s2a_engine *engine;
 
@@ -32,11 +36,12 @@ static char longest[8192]; /* 4,096 tokens; the context holds 2,048 */
 
 static conformance_asked ask(conformance_way way)
 {
-    static const backend_message animals[] = { ANIMALS, ANIMALS, ANIMALS, ANIMALS,
-                                               { "user", "Animals!", 8 } };
-    static const backend_message count_up = {
-        "user", "Write the numbers 1 to 300, separated by commas.", 48
+    static const backend_message animals[] = {
+        ANIMALS, ANIMALS, ANIMALS, ANIMALS, { "user", "Animals!", 8 }
     };
+    static const backend_message count_up = { "user",
+                                              "Write the numbers 1 to 300, separated by commas.",
+                                              48 };
     static const backend_message too_long = { "user", longest, sizeof longest };
     if (way == CONFORMANCE_FAILS)
         return (conformance_asked){ &too_long, 1 };

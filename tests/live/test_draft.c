@@ -81,8 +81,8 @@ static void copy(size_t index, llama_inspect_drafts drafts, live_run *run)
     assert_true(llama_inspect_slots_agree(b));
 }
 
-/* One row and several go through other products of ggml's where this processor has none of ours: there a tie
- * may fall otherwise (see llama.c), in a quarter of the passages at most. */
+/* One row and several go through other products of ggml's where this processor has none of ours:
+ * there a tie may fall otherwise (see llama.c), in a quarter of the passages at most. */
 static bool is_tie(const char *text, const char *other, size_t *ties)
 {
     backend *b = live_backend(shared);
@@ -145,7 +145,8 @@ static void test_sampled(void **state)
     assert_true(same + 1 >= seeds);
 }
 
-/* ---- limits inside of a draft ----------------------------------------------------------------- */
+/* ---- limits inside of a draft -----------------------------------------------------------------
+ */
 
 static void test_max_tokens(void **state)
 {
@@ -204,7 +205,8 @@ static void test_context_ends(void **state)
     token_list_free(&tokens);
 }
 
-/* ---- many at once ----------------------------------------------------------------------------- */
+/* ---- many at once -----------------------------------------------------------------------------
+ */
 
 typedef struct copier {
     pthread_t thread;
@@ -259,12 +261,9 @@ static void test_beside_others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_greedy),
-        cmocka_unit_test(test_sampled),
-        cmocka_unit_test(test_max_tokens),
-        cmocka_unit_test(test_caller_stops),
-        cmocka_unit_test(test_context_ends),
-        cmocka_unit_test(test_beside_others),
+        cmocka_unit_test(test_greedy),       cmocka_unit_test(test_sampled),
+        cmocka_unit_test(test_max_tokens),   cmocka_unit_test(test_caller_stops),
+        cmocka_unit_test(test_context_ends), cmocka_unit_test(test_beside_others),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

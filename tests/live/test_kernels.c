@@ -162,9 +162,9 @@ static void multiply(const shape *s, problem *p)
     struct ggml_tensor *y = ggml_mul_mat(of_rest, w, x);
     struct ggml_cgraph *graph = ggml_new_graph(of_rest);
     ggml_build_forward_expand(graph, y);
-    ggml_backend_buffer_t b1 =
-        s->type == GGML_TYPE_Q4_K ? ggml_backend_alloc_ctx_tensors_from_buft(of_weights, packed)
-                                  : ggml_backend_alloc_ctx_tensors(of_weights, cpu);
+    ggml_backend_buffer_t b1 = s->type == GGML_TYPE_Q4_K
+                                   ? ggml_backend_alloc_ctx_tensors_from_buft(of_weights, packed)
+                                   : ggml_backend_alloc_ctx_tensors(of_weights, cpu);
     ggml_backend_buffer_t b2 = ggml_backend_alloc_ctx_tensors(of_rest, cpu);
     assert_true(b1 && b2);
     void *quantised = make_weights(s, p);
@@ -224,15 +224,20 @@ static void test_shapes(void **state)
         for (size_t c = 0; c < sizeof columns / sizeof *columns; c++)
             for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
                 for (int64_t tokens = 1; tokens <= 21; tokens++) {
-                    shape s = { .type = ours[t], .columns = columns[c], .rows = rows[r],
-                                .tokens = tokens, .planes = 1, .threads = 1, .scale = 1 };
+                    shape s = { .type = ours[t],
+                                .columns = columns[c],
+                                .rows = rows[r],
+                                .tokens = tokens,
+                                .planes = 1,
+                                .threads = 1,
+                                .scale = 1 };
                     if (!of_32(s.type) && s.columns % 256 != 0)
                         continue;
                     double off = worst(&s);
                     if (off > ROUNDING)
                         fail_msg("%s, %d columns, %d rows, %d tokens: off by %g",
-                                 ggml_type_name(s.type), (int)s.columns, (int)s.rows,
-                                 (int)tokens, off);
+                                 ggml_type_name(s.type), (int)s.columns, (int)s.rows, (int)tokens,
+                                 off);
                 }
 }
 
@@ -242,8 +247,13 @@ static void test_threads_and_planes(void **state)
     for (size_t t = 0; t < sizeof ours / sizeof *ours; t++)
         for (int threads = 1; threads <= 5; threads += 2)
             for (int64_t planes = 1; planes <= 3; planes++) {
-                shape s = { .type = ours[t], .columns = 512, .rows = 264, .tokens = 13,
-                            .planes = planes, .threads = threads, .scale = 1 };
+                shape s = { .type = ours[t],
+                            .columns = 512,
+                            .rows = 264,
+                            .tokens = 13,
+                            .planes = planes,
+                            .threads = threads,
+                            .scale = 1 };
                 assert_true(worst(&s) <= ROUNDING);
             }
 }
@@ -252,8 +262,13 @@ static void test_threads_and_planes(void **state)
 static void test_more_threads_than_processors(void **state)
 {
     (void)state;
-    shape s = { .type = GGML_TYPE_Q6_K, .columns = 256, .rows = 64, .tokens = 8, .planes = 1,
-                .threads = 1, .scale = 1 };
+    shape s = { .type = GGML_TYPE_Q6_K,
+                .columns = 256,
+                .rows = 64,
+                .tokens = 8,
+                .planes = 1,
+                .threads = 1,
+                .scale = 1 };
     problem alone, p;
     noise_state = 3;
     multiply(&s, &alone);
@@ -273,8 +288,13 @@ static void test_sizes(void **state)
     static const float scales[] = { 1e-3f, 1, 1e3f, 1e5f };
     for (size_t t = 0; t < sizeof ours / sizeof *ours; t++)
         for (size_t i = 0; i < sizeof scales / sizeof *scales; i++) {
-            shape s = { .type = ours[t], .columns = 512, .rows = 16, .tokens = 8, .planes = 1,
-                        .threads = 1, .scale = scales[i] };
+            shape s = { .type = ours[t],
+                        .columns = 512,
+                        .rows = 16,
+                        .tokens = 8,
+                        .planes = 1,
+                        .threads = 1,
+                        .scale = scales[i] };
             assert_true(worst(&s) <= ROUNDING);
         }
 }
@@ -285,8 +305,13 @@ static void test_neighbours(void **state)
 {
     (void)state;
     for (size_t t = 0; t < sizeof ours / sizeof *ours; t++) {
-        shape many = { .type = ours[t], .columns = 1792, .rows = 16, .tokens = 24, .planes = 1,
-                       .threads = 1, .scale = 1 };
+        shape many = { .type = ours[t],
+                       .columns = 1792,
+                       .rows = 16,
+                       .tokens = 24,
+                       .planes = 1,
+                       .threads = 1,
+                       .scale = 1 };
         shape few = many;
         few.tokens = 4;
         problem a, b;
@@ -307,12 +332,22 @@ static void test_others(void **state)
     static const enum ggml_type others[] = { GGML_TYPE_IQ3_S, GGML_TYPE_IQ4_XS, GGML_TYPE_Q5_K };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         for (int64_t tokens = 1; tokens <= 17; tokens += 8) {
-            shape s = { .type = others[i], .columns = 512, .rows = 16, .tokens = tokens,
-                        .planes = 1, .threads = 2, .scale = 1 };
+            shape s = { .type = others[i],
+                        .columns = 512,
+                        .rows = 16,
+                        .tokens = tokens,
+                        .planes = 1,
+                        .threads = 2,
+                        .scale = 1 };
             assert_true(worst(&s) <= ROUNDING);
         }
-    shape odd = { .type = GGML_TYPE_Q6_K, .columns = 512, .rows = 13, .tokens = 9, .planes = 1,
-                  .threads = 2, .scale = 1 };
+    shape odd = { .type = GGML_TYPE_Q6_K,
+                  .columns = 512,
+                  .rows = 13,
+                  .tokens = 9,
+                  .planes = 1,
+                  .threads = 2,
+                  .scale = 1 };
     assert_true(worst(&odd) <= ROUNDING);
 }
 
@@ -346,9 +381,11 @@ int main(void)
         return 77; /* ctest: skipped */
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),     cmocka_unit_test(test_threads_and_planes),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_threads_and_planes),
         cmocka_unit_test(test_more_threads_than_processors),
-        cmocka_unit_test(test_sizes),      cmocka_unit_test(test_neighbours),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_neighbours),
         cmocka_unit_test(test_others),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

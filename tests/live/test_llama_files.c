@@ -300,9 +300,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pages_let_go), /* before the copy is damaged */
-        cmocka_unit_test(test_no_model),        cmocka_unit_test(test_cut_head),
-        cmocka_unit_test(test_broken_header),   cmocka_unit_test(test_broken_metadata),
-        cmocka_unit_test(test_chat_template),   cmocka_unit_test(test_cut_in_half),
+        cmocka_unit_test(test_no_model),      cmocka_unit_test(test_cut_head),
+        cmocka_unit_test(test_broken_header), cmocka_unit_test(test_broken_metadata),
+        cmocka_unit_test(test_chat_template), cmocka_unit_test(test_cut_in_half),
     };
     if (!live_model())
         return 77; /* ctest: skipped */

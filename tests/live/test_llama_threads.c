@@ -264,8 +264,9 @@ static void test_cancel_some(void **state)
     assert_non_null(all);
     for (size_t i = 0; i < THREADS; i++) {
         bool cancelled = i % 3 == 0; /* these would go on for long */
-        all[i] = (asker){ .b = b, .first = i, .count = cancelled ? 1000 : 1,
-                          .cancel = s2a_cancel_new() };
+        all[i] = (asker){
+            .b = b, .first = i, .count = cancelled ? 1000 : 1, .cancel = s2a_cancel_new()
+        };
         assert_int_equal(pthread_create(&all[i].thread, NULL, ask, &all[i]), 0);
     }
     live_sleep_ms(100);
@@ -387,7 +388,8 @@ static void test_fair_turns(void **state)
     s2a_engine_close(small);
 }
 
-/* ---- judging and writing ---------------------------------------------------------------------- */
+/* ---- judging and writing ----------------------------------------------------------------------
+ */
 
 typedef struct writer {
     pthread_t thread;
@@ -409,7 +411,8 @@ static void *write_long(void *ctx)
 {
     static const char text[] = "Write a long story about a fox, a hen and a farmer.";
     writer *w = ctx;
-    w->run = (live_run){ .max_tokens = 600, .cancel = w->cancel, .hook = piece_count, .hook_ctx = w };
+    w->run =
+        (live_run){ .max_tokens = 600, .cancel = w->cancel, .hook = piece_count, .hook_ctx = w };
     live_generate_text(live_backend(shared), text, sizeof text - 1, &w->run);
     if (w->run.pieces == 0)
         sem_post(&w->begun);
@@ -427,7 +430,9 @@ static void test_judged_beside(void **state)
     static backend_piece pieces[COUNT];
     static writer w;
     for (size_t i = 0; i < COUNT; i++) {
-        int n = snprintf(text[i], sizeof text[i], " Answer %zu: it is green, as the grass is in May, when it has rained.", i);
+        int n =
+            snprintf(text[i], sizeof text[i],
+                     " Answer %zu: it is green, as the grass is in May, when it has rained.", i);
         pieces[i] = (backend_piece){ text[i], (size_t)n, true };
     }
     w.cancel = s2a_cancel_new();
@@ -473,8 +478,8 @@ static bool threads_file(const char *dir, char *path, size_t size)
     return found;
 }
 
-/* Measured once, then read from the file. On one core there is nothing to choose from, and on a busy
- * machine nothing is measured: the engine works all the same. */
+/* Measured once, then read from the file. On one core there is nothing to choose from, and on a
+ * busy machine nothing is measured: the engine works all the same. */
 static void test_threads_file(void **state)
 {
     (void)state;
@@ -516,12 +521,12 @@ static void test_threads_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_alone),          cmocka_unit_test(test_one_engine),
-        cmocka_unit_test(test_two_engines),    cmocka_unit_test(test_open_and_close),
-        cmocka_unit_test(test_slow_reader),    cmocka_unit_test(test_crowded),
-        cmocka_unit_test(test_cancel_some),    cmocka_unit_test(test_cancel_all),
-        cmocka_unit_test(test_timeout),        cmocka_unit_test(test_fair_turns),
-        cmocka_unit_test(test_threads_file),   cmocka_unit_test(test_judged_beside),
+        cmocka_unit_test(test_alone),        cmocka_unit_test(test_one_engine),
+        cmocka_unit_test(test_two_engines),  cmocka_unit_test(test_open_and_close),
+        cmocka_unit_test(test_slow_reader),  cmocka_unit_test(test_crowded),
+        cmocka_unit_test(test_cancel_some),  cmocka_unit_test(test_cancel_all),
+        cmocka_unit_test(test_timeout),      cmocka_unit_test(test_fair_turns),
+        cmocka_unit_test(test_threads_file), cmocka_unit_test(test_judged_beside),
     };
     if (!live_model())
         return 77; /* ctest: skipped */

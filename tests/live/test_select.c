@@ -1,5 +1,6 @@
-/* Mode select on the embedded engine: what is told of a text is what the hidden states are, whatever decodes
- * they were met in. The test model is too small to judge well, so nothing is asked of its taste. */
+/* Mode select on the embedded engine: what is told of a text is what the hidden states are,
+ * whatever decodes they were met in. The test model is too small to judge well, so nothing is asked
+ * of its taste. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,8 +40,9 @@ static const backend_message question = { "user", "Name a colour of the sky.", 2
 static const uint32_t layers[LAYERS] = { 9, 14 };
 
 static const backend_piece pieces[PIECES] = {
-    { "The text: ", 10, false }, { "The sky is blue.", 16, true }, { " So it is.", 10, false },
-    { " Grass is green.", 16, true }, { " Snow?", 6, true },
+    { "The text: ", 10, false }, { "The sky is blue.", 16, true },
+    { " So it is.", 10, false }, { " Grass is green.", 16, true },
+    { " Snow?", 6, true },
 };
 
 static size_t width(void)
@@ -49,8 +51,8 @@ static size_t width(void)
     return b->vtable->capabilities(b).hidden_width;
 }
 
-static s2a_status read_by(const backend_head *head, const backend_piece *of, size_t count, double *told,
-                          float *states, backend_usage *usage, s2a_error *err)
+static s2a_status read_by(const backend_head *head, const backend_piece *of, size_t count,
+                          double *told, float *states, backend_usage *usage, s2a_error *err)
 {
     backend *b = live_backend(engine);
     backend_params params = { .top_p = 1 };
@@ -118,8 +120,8 @@ static void test_again(void **state)
     free(second);
 }
 
-/* A text of several decodes: the mean of a piece that is divided between two is that of all its tokens. The
- * states of what stands before are those of the short text, up to rounding. */
+/* A text of several decodes: the mean of a piece that is divided between two is that of all its
+ * tokens. The states of what stands before are those of the short text, up to rounding. */
 static void test_many_decodes(void **state)
 {
     (void)state;
@@ -127,7 +129,8 @@ static void test_many_decodes(void **state)
     static backend_piece many[COUNT];
     static char text[COUNT][64];
     for (size_t i = 0; i < COUNT; i++) {
-        int n = snprintf(text[i], sizeof text[i], " Box %zu has %zu stones and is %s.", i, i * i, i % 2 ? "red" : "blue");
+        int n = snprintf(text[i], sizeof text[i], " Box %zu has %zu stones and is %s.", i, i * i,
+                         i % 2 ? "red" : "blue");
         many[i] = (backend_piece){ text[i], (size_t)n, true };
     }
     float *few = states_of(many, 10, 10), *all = states_of(many, COUNT, COUNT);
@@ -180,7 +183,8 @@ static void test_faults(void **state)
     backend_usage usage;
     s2a_error err;
     float *states = calloc(WANTED * LAYERS * 2 * width(), sizeof *states);
-    assert_int_equal(b->vtable->read(b, &question, 1, pieces, PIECES, &head, &params, NULL, states, &usage, &err),
+    assert_int_equal(b->vtable->read(b, &question, 1, pieces, PIECES, &head, &params, NULL, states,
+                                     &usage, &err),
                      S2A_CANCELLED);
     free(states);
     s2a_cancel_free(cancel);
@@ -216,7 +220,8 @@ static void test_attend(void **state)
     assert_int_equal(s2a_result_mode(result), S2A_MODE_SELECT);
     assert_int_equal(s2a_result_unit_count(result), 4);
     for (size_t i = 0; i < 4; i++)
-        assert_true(s2a_result_unit(result, i).has_score && isfinite(s2a_result_unit(result, i).score));
+        assert_true(s2a_result_unit(result, i).has_score &&
+                    isfinite(s2a_result_unit(result, i).score));
     uint64_t tokens = s2a_result_usage(result, 1).prompt_tokens;
     assert_in_range(tokens, 2 * 18, 2 * 30 + 60); /* the text twice, and what stands around it */
     s2a_result_free(result);
@@ -246,7 +251,8 @@ static void test_keep(void **state)
     s2a_request *request = s2a_request_new();
     assert_non_null(request);
     const char *asked = "How many apples has she?";
-    assert_int_equal(s2a_request_set_parts(request, X, strlen(X), asked, strlen(asked), NULL), S2A_OK);
+    assert_int_equal(s2a_request_set_parts(request, X, strlen(X), asked, strlen(asked), NULL),
+                     S2A_OK);
     assert_int_equal(s2a_request_set_keep(request, .5, NULL), S2A_OK);
     s2a_result *result = attend(engine, request);
     size_t kept = 0;
@@ -257,7 +263,8 @@ static void test_keep(void **state)
     }
     assert_true(s2a_result_unit(result, 4).kept && !s2a_result_unit(result, 4).has_score);
     assert_true(kept > 0 && kept <= strlen(X) / 2 + 2);
-    uint64_t tokens = s2a_result_usage(result, 1).prompt_tokens; /* the question, then the text once */
+    uint64_t tokens = s2a_result_usage(result, 1).prompt_tokens; /* the question, then the text once
+                                                                  */
     assert_in_range(tokens, 18, 30 + 60);
     s2a_result_free(result);
     s2a_request_free(request);
@@ -272,7 +279,8 @@ static void test_windows(void **state)
     size_t len = 0;
     assert_non_null(text);
     for (size_t i = 0; i < LINES; i++)
-        len += (size_t)sprintf(text + len, "On day %zu the %s carried %zu stones. ", i, i % 3 ? "horse" : "donkey", i * 3);
+        len += (size_t)sprintf(text + len, "On day %zu the %s carried %zu stones. ", i,
+                               i % 3 ? "horse" : "donkey", i * 3);
     strcpy(text + len, "How many stones were carried on day 4?");
     s2a_request *request = request_on(text);
     s2a_result *result = attend(engine, request);
@@ -310,7 +318,8 @@ static void test_too_long(void **state)
     for (size_t i = 0; i < WORDS; i++)
         memcpy(asked + 5 * i, "much ", 5);
     strcpy(asked + 5 * WORDS, "is it?");
-    assert_int_equal(s2a_request_set_parts(request, X, strlen(X), asked, strlen(asked), NULL), S2A_OK);
+    assert_int_equal(s2a_request_set_parts(request, X, strlen(X), asked, strlen(asked), NULL),
+                     S2A_OK);
     s2a_request_set_preset(request, S2A_PRESET_RELEVANCE);
     s2a_result *result = NULL;
     s2a_error err;
@@ -346,11 +355,16 @@ static void test_heads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_told_is_rows_by_states), cmocka_unit_test(test_again),
-        cmocka_unit_test(test_many_decodes),           cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_attend),                 cmocka_unit_test(test_protect),
-        cmocka_unit_test(test_keep),                   cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_small_context),          cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_told_is_rows_by_states),
+        cmocka_unit_test(test_again),
+        cmocka_unit_test(test_many_decodes),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_attend),
+        cmocka_unit_test(test_protect),
+        cmocka_unit_test(test_keep),
+        cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_small_context),
+        cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_heads),
     };
     if (!live_model())

@@ -30,7 +30,7 @@
 #define ALIAS "the-test-model"
 #define CTX_TOKENS 2048u /* of each of its slots */
 #define SLOTS 2
-#define START_MS 60000 /* at most */
+#define START_MS 60000                                              /* at most */
 #define COUNT_UP "Write the numbers 1 to 300, separated by commas." /* to the context's end */
 
 static struct {
@@ -113,8 +113,9 @@ static int server_get(const char *path, buf *body)
 {
     char url[128];
     snprintf(url, sizeof url, "http://127.0.0.1:%d%s", server.port, path);
-    fetch_request request = { .url = url, .total_timeout_ms = 5000, .ctx = body,
-                              .on_data = body ? gather : NULL };
+    fetch_request request = {
+        .url = url, .total_timeout_ms = 5000, .ctx = body, .on_data = body ? gather : NULL
+    };
     fetch_response response;
     int status = fetch_run(&request, &response, NULL) == S2A_OK ? response.head.status : 0;
     fetch_response_free(&response);
@@ -374,8 +375,8 @@ static void test_timeout(void **state)
     options.request_timeout_ms = 700;
     s2a_engine *impatient = live_engine_with(&options);
     run = (live_run){ .max_tokens = 0 };
-    live_generate(live_backend(impatient),
-                  &(backend_message){ "user", COUNT_UP, strlen(COUNT_UP) }, 1, &run);
+    live_generate(live_backend(impatient), &(backend_message){ "user", COUNT_UP, strlen(COUNT_UP) },
+                  1, &run);
     assert_int_equal(run.status, S2A_TIMEOUT);
     assert_true(run.usage.tokens.ms >= 600 && run.usage.tokens.ms < 3000);
     s2a_engine_close(impatient);
@@ -487,15 +488,18 @@ static void test_answer_messages(void **state)
 
 /* ---- select --------------------------------------------------------------------------------- */
 
-/* A model beside the server judges; the server answers from what is left. What went of a message stays gone, so
- * the server finds the beginning of the conversation in its cache, turn by turn. */
+/* A model beside the server judges; the server answers from what is left. What went of a message
+ * stays gone, so the server finds the beginning of the conversation in its cache, turn by turn. */
 static void test_turns_are_cached(void **state)
 {
     (void)state;
     static const char *const said[] = {
-        "I think it was Poe. The house was built in 1931, of red stone, by the harbour. It rained that day. Who lived there?",
-        "Nobody knows, for the books of that year were lost in a flood, and those who could tell are dead.",
-        "My cat sleeps. Was there ever a garden behind it, with a wall, a gate and old trees? Tell me in one line.",
+        "I think it was Poe. The house was built in 1931, of red stone, by the harbour. It rained "
+        "that day. Who lived there?",
+        "Nobody knows, for the books of that year were lost in a flood, and those who could tell "
+        "are dead.",
+        "My cat sleeps. Was there ever a garden behind it, with a wall, a gate and old trees? Tell "
+        "me in one line.",
         "There was one, with a low wall and seven pear trees, which the storm of 1950 took.",
         "I would say they were apples. Name two trees that bear fruit in the north.",
     };
@@ -507,7 +511,8 @@ static void test_turns_are_cached(void **state)
     for (size_t turns = 1; turns <= 5; turns += 2) {
         backend_message messages[5];
         for (size_t i = 0; i < turns; i++)
-            messages[i] = (backend_message){ i % 2 ? "assistant" : "user", said[i], strlen(said[i]) };
+            messages[i] =
+                (backend_message){ i % 2 ? "assistant" : "user", said[i], strlen(said[i]) };
         s2a_request *request = live_request(messages, turns, 2);
         s2a_result *result = NULL;
         s2a_error err;
@@ -518,7 +523,8 @@ static void test_turns_are_cached(void **state)
         assert_int_equal(s2a_result_fallback(result), S2A_FALLBACK_NONE);
         s2a_usage usage = s2a_result_usage(result, 2);
         if (turns > 1 && usage.cached_tokens <= cached)
-            fail_msg("turn %zu: %u tokens cached, %u before", turns, (unsigned)usage.cached_tokens, (unsigned)cached);
+            fail_msg("turn %zu: %u tokens cached, %u before", turns, (unsigned)usage.cached_tokens,
+                     (unsigned)cached);
         cached = usage.cached_tokens;
         s2a_result_free(result);
         s2a_request_free(request);
@@ -578,12 +584,12 @@ static void test_server_is_gone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_discovery),       cmocka_unit_test(test_streaming),
+        cmocka_unit_test(test_discovery),        cmocka_unit_test(test_streaming),
         cmocka_unit_test(test_same_as_embedded), cmocka_unit_test(test_usage),
-        cmocka_unit_test(test_odd_texts),       cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_caller_stops),    cmocka_unit_test(test_timeout),
-        cmocka_unit_test(test_wrong_path),      cmocka_unit_test(test_context_is_full),
-        cmocka_unit_test(test_answer_text),     cmocka_unit_test(test_answer_messages),
+        cmocka_unit_test(test_odd_texts),        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_caller_stops),     cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_wrong_path),       cmocka_unit_test(test_context_is_full),
+        cmocka_unit_test(test_answer_text),      cmocka_unit_test(test_answer_messages),
         cmocka_unit_test(test_turns_are_cached), cmocka_unit_test(test_threads),
         cmocka_unit_test(test_server_is_gone),
     };

@@ -8,9 +8,10 @@
  * of a batch may decide between two tokens that are as good as tied, and how often depends on the
  * processor: a request whose text is another one when it is asked again, alone, with its prompt in
  * the cache, or at a temperature so low that only such tokens change places, is in doubt, and its
- * results are not compared. Of the others that differ more than MISMATCH_SHARE is a failure. Text that two requests mixed up, or a cache that
- * holds the wrong tokens, is no matter of a tie: it shows as a result with the question of another
- * request of the pool, which is never allowed, or in the slots' books. */
+ * results are not compared. Of the others that differ more than MISMATCH_SHARE is a failure. Text
+ * that two requests mixed up, or a cache that holds the wrong tokens, is no matter of a tie: it
+ * shows as a result with the question of another request of the pool, which is never allowed, or in
+ * the slots' books. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,12 +35,12 @@
 #define REQUESTS 40u
 #define CTX_TOKENS 4096u
 #define MAX_TOKENS 12u
-#define CANCEL_SHARE 4          /* one in so many requests is cancelled */
-#define MISMATCH_SHARE 0.2      /* of the results compared: ties that were not found */
-#define GROWTH_KB 16384         /* between the first quarter and the last, at most */
-#define TIE_TEMPERATURE 0.1     /* a nat less is then drawn once in 20,000 times ... */
-#define TIE_TRIES 8             /* ... and a tenth of a nat once in four */
-#define LAST_MS 60000           /* for a short request at the end, alone */
+#define CANCEL_SHARE 4      /* one in so many requests is cancelled */
+#define MISMATCH_SHARE 0.2  /* of the results compared: ties that were not found */
+#define GROWTH_KB 16384     /* between the first quarter and the last, at most */
+#define TIE_TEMPERATURE 0.1 /* a nat less is then drawn once in 20,000 times ... */
+#define TIE_TRIES 8         /* ... and a tenth of a nat once in four */
+#define LAST_MS 60000       /* for a short request at the end, alone */
 
 typedef struct kind {
     s2a_mode mode;
@@ -57,7 +58,7 @@ typedef struct soak {
     uint64_t seed;
     size_t requests;
     atomic_size_t next, cancelled, failed, foreign;
-    pthread_mutex_t lock; /* of what follows */
+    pthread_mutex_t lock;  /* of what follows */
     uint64_t *resident_kb; /* after each request */
     size_t noted;
     char first_fault[600];
@@ -97,8 +98,7 @@ static double quarter_median(size_t from, size_t to)
 /* ---- requests ------------------------------------------------------------------------------- */
 
 /* At no temperature: greedy. */
-static s2a_request *request_of(const kind *k, double temperature, uint32_t seed,
-                               s2a_cancel *cancel)
+static s2a_request *request_of(const kind *k, double temperature, uint32_t seed, s2a_cancel *cancel)
 {
     s2a_request *request = s2a_request_new();
     s2a_error err;
@@ -140,7 +140,8 @@ static void kinds_make(void)
         if (bench_prompt_build(s.seed * 1000 + i, tokens, count_quarter_words, NULL, &text, &err) !=
             S2A_OK)
             fail_msg("prompt: %s", err.message);
-        *k = (kind){ .mode = forms[i % 3].mode, .preset = forms[i % 3].preset,
+        *k = (kind){ .mode = forms[i % 3].mode,
+                     .preset = forms[i % 3].preset,
                      .text = buf_take(&text, NULL) };
     }
 }

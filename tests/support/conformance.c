@@ -59,8 +59,11 @@ static conformance_asked asked(const conformance *subject, conformance_way way)
 
 static void generate(const conformance *subject, backend *b, conformance_asked ask, call *c)
 {
-    backend_params params = { .top_p = 1, .seed = c->seed, .max_tokens = c->max_tokens,
-                              .cancel = c->cancel, .keep_result = subject->keeps };
+    backend_params params = { .top_p = 1,
+                              .seed = c->seed,
+                              .max_tokens = c->max_tokens,
+                              .cancel = c->cancel,
+                              .keep_result = subject->keeps };
     c->pieces = c->len = 0;
     c->torn = false;
     c->text[0] = '\0';
@@ -315,8 +318,9 @@ static s2a_status read_pieces(const conformance *subject, backend *b, reading *r
                                             { "The sky is blue.", 16, true },
                                             { " It rained.", 11, true } };
     conformance_asked ask = asked(subject, CONFORMANCE_READS);
-    backend_params params = { .top_p = 1, .seed = seed, .cancel = cancel,
-                              .keep_result = subject->keeps };
+    backend_params params = {
+        .top_p = 1, .seed = seed, .cancel = cancel, .keep_result = subject->keeps
+    };
     memset(&r->usage, POISON, sizeof r->usage);
     s2a_status status = b->vtable->read(b, ask.messages, ask.count, pieces, 3, &r->head, &params,
                                         told, states, &r->usage, &r->err);
@@ -376,8 +380,11 @@ void conformance_reads(void **state)
     assert_true(r.rows && r.states);
     for (size_t i = 0; i < ROWS * 2 * width; i++)
         r.rows[i] = (float)(i % 7) / 8 - 0.25f;
-    r.head = (backend_head){ .layers = &r.layer, .layer_count = 1,
-                             .rows = width > 0 ? r.rows : NULL, .row_count = ROWS, .id = 1 };
+    r.head = (backend_head){ .layers = &r.layer,
+                             .layer_count = 1,
+                             .rows = width > 0 ? r.rows : NULL,
+                             .row_count = ROWS,
+                             .id = 1 };
     check_told(subject, b, &r);
     check_states(subject, b, &r, WANTED * 2 * width);
     s2a_cancel *cancel = s2a_cancel_new();

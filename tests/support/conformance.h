@@ -54,18 +54,18 @@ void conformance_reads(void **subject);
 void conformance_capabilities(void **subject);
 void conformance_threads(void **subject);
 
-#define CONFORMANCE_TESTS(subject)                                                               \
-    cmocka_unit_test_prestate(conformance_streams, subject),                                     \
-        cmocka_unit_test_prestate(conformance_caller_stops, subject),                            \
-        cmocka_unit_test_prestate(conformance_max_tokens, subject),                              \
-        cmocka_unit_test_prestate(conformance_cancel_before, subject),                           \
-        cmocka_unit_test_prestate(conformance_cancel_between, subject),                          \
-        cmocka_unit_test_prestate(conformance_cancel_while_silent, subject),                     \
-        cmocka_unit_test_prestate(conformance_failure, subject),                                 \
-        cmocka_unit_test_prestate(conformance_markers_are_text, subject),                        \
-        cmocka_unit_test_prestate(conformance_counts_tokens, subject),                           \
-        cmocka_unit_test_prestate(conformance_reads, subject),                                   \
-        cmocka_unit_test_prestate(conformance_capabilities, subject),                            \
+#define CONFORMANCE_TESTS(subject)                                           \
+    cmocka_unit_test_prestate(conformance_streams, subject),                 \
+        cmocka_unit_test_prestate(conformance_caller_stops, subject),        \
+        cmocka_unit_test_prestate(conformance_max_tokens, subject),          \
+        cmocka_unit_test_prestate(conformance_cancel_before, subject),       \
+        cmocka_unit_test_prestate(conformance_cancel_between, subject),      \
+        cmocka_unit_test_prestate(conformance_cancel_while_silent, subject), \
+        cmocka_unit_test_prestate(conformance_failure, subject),             \
+        cmocka_unit_test_prestate(conformance_markers_are_text, subject),    \
+        cmocka_unit_test_prestate(conformance_counts_tokens, subject),       \
+        cmocka_unit_test_prestate(conformance_reads, subject),               \
+        cmocka_unit_test_prestate(conformance_capabilities, subject),        \
         cmocka_unit_test_prestate(conformance_threads, subject)
 
 #endif

@@ -36,10 +36,14 @@ static const struct {
     const char *text;
     token_kind kind;
 } fake_tokens[FAKE_BYTE] = {
-    [FAKE_START] = { "<|im_start|>", TOKEN_CONTROL }, [FAKE_END] = { "<|im_end|>", TOKEN_CONTROL },
-    [FAKE_EOT] = { "<|endoftext|>", TOKEN_CONTROL },  [FAKE_BOS] = { "<s>", TOKEN_CONTROL },
-    [FAKE_BANG_END] = { "!<|im_end|>", TOKEN_CONTROL }, [FAKE_TOOL] = { "<tool>", TOKEN_MARK },
-    [FAKE_BREAK] = { "\n\n", TOKEN_TEXT },           [FAKE_TAIL] = { "?<|im_end|>", TOKEN_TEXT },
+    [FAKE_START] = { "<|im_start|>", TOKEN_CONTROL },
+    [FAKE_END] = { "<|im_end|>", TOKEN_CONTROL },
+    [FAKE_EOT] = { "<|endoftext|>", TOKEN_CONTROL },
+    [FAKE_BOS] = { "<s>", TOKEN_CONTROL },
+    [FAKE_BANG_END] = { "!<|im_end|>", TOKEN_CONTROL },
+    [FAKE_TOOL] = { "<tool>", TOKEN_MARK },
+    [FAKE_BREAK] = { "\n\n", TOKEN_TEXT },
+    [FAKE_TAIL] = { "?<|im_end|>", TOKEN_TEXT },
 };
 
 static inline s2a_status fake_render(void *ctx, const chat_turn *turns, size_t count, buf *out)
@@ -108,8 +112,12 @@ static inline void fake_text(void *ctx, int32_t token, char *out, size_t size)
 
 static inline chat_model fake_chat_model(fake_model *m)
 {
-    return (chat_model){ .ctx = m, .render = fake_render, .tokenize = fake_tokenize,
-                         .kind = fake_kind, .text = fake_text, .bos = -1 };
+    return (chat_model){ .ctx = m,
+                         .render = fake_render,
+                         .tokenize = fake_tokenize,
+                         .kind = fake_kind,
+                         .text = fake_text,
+                         .bos = -1 };
 }
 
 /* The text that the tokens stand for. open and close go around those that are special: control

@@ -32,9 +32,9 @@ static void write_down(fake_reader *f, const backend_message *messages, size_t c
 }
 
 static s2a_status fake_read(backend *self, const backend_message *messages, size_t count,
-                            const backend_piece *pieces, size_t piece_count, const backend_head *head,
-                            const backend_params *params, double *told, float *states, backend_usage *usage,
-                            s2a_error *err)
+                            const backend_piece *pieces, size_t piece_count,
+                            const backend_head *head, const backend_params *params, double *told,
+                            float *states, backend_usage *usage, s2a_error *err)
 {
     (void)params;
     fake_reader *f = (fake_reader *)self;
@@ -55,7 +55,8 @@ static s2a_status fake_read(backend *self, const backend_message *messages, size
         tokens += count_words(self, pieces[i].text, pieces[i].len);
     }
     f->most_tokens = tokens > f->most_tokens ? tokens : f->most_tokens;
-    *usage = (backend_usage){ .tokens = { .prompt_tokens = tokens, .cached_tokens = 3, .ms = 0.5 } };
+    *usage =
+        (backend_usage){ .tokens = { .prompt_tokens = tokens, .cached_tokens = 3, .ms = 0.5 } };
     if (f->calls == f->cancel_at)
         s2a_cancel_fire(f->cancel);
     if (f->calls == f->fail_at)
@@ -82,7 +83,8 @@ static backend_capabilities capabilities(const backend *self)
     return ((const fake_reader *)self)->can;
 }
 
-static const backend_vtable vtable = { .read = fake_read, .count_tokens = count_words,
+static const backend_vtable vtable = { .read = fake_read,
+                                       .count_tokens = count_words,
                                        .capabilities = capabilities };
 
 void fake_reader_init(fake_reader *f, fake_tell tell, void *ctx)

@@ -72,8 +72,9 @@ static int run_case(const test_case *c)
                  strcmp(my, added ? added : y->value) != 0 ||
                  (identical && got.identical != !strcmp(identical, "yes"));
     if (failed)
-        fprintf(stderr, "case %s\n  removed want [%s]\n          got  [%s]\n  added   want [%s]\n"
-                        "          got  [%s]\n  identical %d\n",
+        fprintf(stderr,
+                "case %s\n  removed want [%s]\n          got  [%s]\n  added   want [%s]\n"
+                "          got  [%s]\n  identical %d\n",
                 c->name, removed ? removed : x->value, mx, added ? added : y->value, my,
                 got.identical);
     free(mx);
@@ -123,9 +124,9 @@ static void test_subsequences(void **state)
         buf_add(&y, "", 0);
         s2a_span region = { 0, y.len };
         align_result got;
-        assert_int_equal(align_texts(x.data, x.len, NULL, 0, y.data, y.len, &region, 1, NULL, &got,
-                                     NULL),
-                         S2A_OK);
+        assert_int_equal(
+            align_texts(x.data, x.len, NULL, 0, y.data, y.len, &region, 1, NULL, &got, NULL),
+            S2A_OK);
         check_spans(got.removed, got.removed_count, x.len);
         check_spans(got.added, got.added_count, y.len);
         /* Matched words are as many on both sides, so what is kept of x cannot exceed y. */
@@ -151,8 +152,9 @@ static void test_bounded(void **state)
         buf_adds(&x, "a ");
     s2a_span region = { 0, x.len - 2 };
     align_result got;
-    assert_int_equal(align_texts(x.data, x.len, NULL, 0, x.data, x.len - 2, &region, 1, NULL, &got, NULL),
-                     S2A_OK);
+    assert_int_equal(
+        align_texts(x.data, x.len, NULL, 0, x.data, x.len - 2, &region, 1, NULL, &got, NULL),
+        S2A_OK);
     align_result_free(&got);
     buf_free(&x);
 }

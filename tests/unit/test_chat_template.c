@@ -128,9 +128,9 @@ static void test_trimmed(void **state)
 static void test_no_places(void **state)
 {
     (void)state;
-    static const char *const texts[] = { "", "S2Axq", "S2Axqqx", "S2Axq1", "S2Axq1q", "S2Axq1xq",
-                                         "S2Axq1234567890qx", "S2Axq-1qx", "s2axq1qx",
-                                         "S2Axq 1qx" };
+    static const char *const texts[] = { "",         "S2Axq",    "S2Axqqx",           "S2Axq1",
+                                         "S2Axq1q",  "S2Axq1xq", "S2Axq1234567890qx", "S2Axq-1qx",
+                                         "s2axq1qx", "S2Axq 1qx" };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         chat_place *places = (chat_place *)state;
         size_t count = 9;

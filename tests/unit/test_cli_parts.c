@@ -175,8 +175,7 @@ static void test_sources(void **state)
     assert_int_equal(settings_apply(&s, "seed", "3", SETTINGS_FLAG, "--seed", &err), S2A_OK);
     assert_int_equal(settings_apply(&s, "seed", "4", SETTINGS_FILE, "seed", &err), S2A_OK);
     assert_int_equal(s.seed, 3);
-    assert_int_equal(settings_apply(&s, "seed", "x", SETTINGS_FILE, "seed", &err),
-                     S2A_ARGUMENT);
+    assert_int_equal(settings_apply(&s, "seed", "x", SETTINGS_FILE, "seed", &err), S2A_ARGUMENT);
     assert_int_equal(settings_apply(&s, "seed", "5", SETTINGS_FLAG, "--seed", &err), S2A_OK);
     assert_int_equal(s.seed, 5);
     assert_int_equal(settings_source_of(&s, "seed"), SETTINGS_FLAG);

@@ -1,5 +1,5 @@
-/* draft and cost: which tokens are proposed while a text is copied with parts left out, and how many
- * of them are worth it. */
+/* draft and cost: which tokens are proposed while a text is copied with parts left out, and how
+ * many of them are worth it. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -119,7 +119,8 @@ static void test_space(void **state)
     draft_free(&d);
 }
 
-/* ---- how long a draft is ---------------------------------------------------------------------- */
+/* ---- how long a draft is ----------------------------------------------------------------------
+ */
 
 #define ALPHABET "|abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
@@ -227,7 +228,8 @@ static void test_lost_drafts_nothing(void **state)
     draft_free(&d);
 }
 
-/* ---- the cost of a decode --------------------------------------------------------------------- */
+/* ---- the cost of a decode ---------------------------------------------------------------------
+ */
 
 static void test_cost_line(void **state)
 {

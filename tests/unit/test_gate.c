@@ -221,8 +221,8 @@ static void test_unlocked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exclusive),    cmocka_unit_test(test_order),
-        cmocka_unit_test(test_give_up),      cmocka_unit_test(test_gone_at_once),
+        cmocka_unit_test(test_exclusive), cmocka_unit_test(test_order),
+        cmocka_unit_test(test_give_up),   cmocka_unit_test(test_gone_at_once),
         cmocka_unit_test(test_unlocked),
     };
     return cmocka_run_group_tests_name("gate", tests, NULL, NULL);

@@ -32,44 +32,154 @@ typedef struct filler {
 
 static const filler fillers[] = {
     /* white space: of lines, behind each kind of end */
-    { POEM, "\n " }, { POEM, "\n" }, { POEM, "\n\n" }, { POEM, "\r\n" }, { POEM, "\n    " },
-    { POEM, "\r" }, { POEM, " " }, { POEM, "\t" }, { POEM, "\v" }, { POEM, "\f\n" },
-    { "The poem is old.", "\n" }, { "It is by Mr.", "\n " }, { "It is by Mr.", "\r" },
-    { "It is by Mr.", " " }, { "It is by J.", "\n" }, { "e.g.", "\xe2\x80\xa8" },
-    { "It is by Mr.", "\xe2\x80\xa9" }, { "Mr.", "\xc2\x85 " }, { "a line that", "\n" },
-    { "\"Where?\"", "\n" }, { "i say so.", "\n " }, { "", "\xc2\xa0" }, { "", "\xe3\x80\x80" },
-    { "Who?*", "\r" }, { "Who?", "*\r" }, { "Who?", "* " }, { "- item", "\n" }, { "# head", "\n " },
-    { "You need: 1.", "\n" }, { "You need: 1.", " " }, { "", "Mr.\n" }, { "", "J.\n " },
+    { POEM, "\n " },
+    { POEM, "\n" },
+    { POEM, "\n\n" },
+    { POEM, "\r\n" },
+    { POEM, "\n    " },
+    { POEM, "\r" },
+    { POEM, " " },
+    { POEM, "\t" },
+    { POEM, "\v" },
+    { POEM, "\f\n" },
+    { "The poem is old.", "\n" },
+    { "It is by Mr.", "\n " },
+    { "It is by Mr.", "\r" },
+    { "It is by Mr.", " " },
+    { "It is by J.", "\n" },
+    { "e.g.", "\xe2\x80\xa8" },
+    { "It is by Mr.", "\xe2\x80\xa9" },
+    { "Mr.", "\xc2\x85 " },
+    { "a line that", "\n" },
+    { "\"Where?\"", "\n" },
+    { "i say so.", "\n " },
+    { "", "\xc2\xa0" },
+    { "", "\xe3\x80\x80" },
+    { "Who?*", "\r" },
+    { "Who?", "*\r" },
+    { "Who?", "* " },
+    { "- item", "\n" },
+    { "# head", "\n " },
+    { "You need: 1.", "\n" },
+    { "You need: 1.", " " },
+    { "", "Mr.\n" },
+    { "", "J.\n " },
     /* marks of sentences */
-    { "", "." }, { "", ". " }, { "", "?" }, { "", "? " }, { "", "!?" }, { "", "\xe3\x80\x82" },
-    { "", "... " }, { "", "a.b" }, { "", "a?b" }, { "", "A. " }, { "", "a. " }, { "", "U.S. " },
-    { "", "U.S.A. Then " }, { "", "Mr. " }, { "", "No. 5 " }, { "", "e.g. a " }, { "a ", ". 1 " },
-    { "", ": 1. " }, { "", "1. " }, { "", "(1) " }, { "You need: ", "%. Flour. " }, { "", "iv. x " },
+    { "", "." },
+    { "", ". " },
+    { "", "?" },
+    { "", "? " },
+    { "", "!?" },
+    { "", "\xe3\x80\x82" },
+    { "", "... " },
+    { "", "a.b" },
+    { "", "a?b" },
+    { "", "A. " },
+    { "", "a. " },
+    { "", "U.S. " },
+    { "", "U.S.A. Then " },
+    { "", "Mr. " },
+    { "", "No. 5 " },
+    { "", "e.g. a " },
+    { "a ", ". 1 " },
+    { "", ": 1. " },
+    { "", "1. " },
+    { "", "(1) " },
+    { "You need: ", "%. Flour. " },
+    { "", "iv. x " },
     /* quotes, brackets, emphasis, bullets, fences, tables */
-    { "", "\"" }, { "", "\" " }, { "", "\"a\" " }, { "", "\"%\" " }, { "", "\xe2\x80\x9c" },
-    { "", "\xe2\x80\x9c" "a\xe2\x80\x9d " }, { "", "\xc2\xab%" }, { "", "\xe3\x80\x8c" },
-    { "", "'" }, { "", "(" }, { "", ")" }, { "", "[" }, { "", "] " }, { "", "*" }, { "", "_" },
-    { "", "** " }, { "", "a* " }, { "", "`" }, { "", "` " }, { "", "`%` " }, { "", "``` " },
-    { "", "```\n" }, { "", "~~~\n" }, { "", "```a\nb\n```\n" }, { "```", "\n" }, { "", "- " },
-    { "", "- a\n" }, { "", "  - a\n" }, { "- a", "\n  b" }, { "", "* \n" }, { "", "#" }, { "", "# " },
-    { "", "# a\n" }, { "", "|" }, { "", "|-" }, { "", "| a |\n" }, { "", "|-|\n" }, { "", "    a\n" },
-    { "", "    a\n\n" }, { "", "> " }, { "", "---\n" }, { "", "<!-- -->" },
+    { "", "\"" },
+    { "", "\" " },
+    { "", "\"a\" " },
+    { "", "\"%\" " },
+    { "", "\xe2\x80\x9c" },
+    { "", "\xe2\x80\x9c"
+          "a\xe2\x80\x9d " },
+    { "", "\xc2\xab%" },
+    { "", "\xe3\x80\x8c" },
+    { "", "'" },
+    { "", "(" },
+    { "", ")" },
+    { "", "[" },
+    { "", "] " },
+    { "", "*" },
+    { "", "_" },
+    { "", "** " },
+    { "", "a* " },
+    { "", "`" },
+    { "", "` " },
+    { "", "`%` " },
+    { "", "``` " },
+    { "", "```\n" },
+    { "", "~~~\n" },
+    { "", "```a\nb\n```\n" },
+    { "```", "\n" },
+    { "", "- " },
+    { "", "- a\n" },
+    { "", "  - a\n" },
+    { "- a", "\n  b" },
+    { "", "* \n" },
+    { "", "#" },
+    { "", "# " },
+    { "", "# a\n" },
+    { "", "|" },
+    { "", "|-" },
+    { "", "| a |\n" },
+    { "", "|-|\n" },
+    { "", "    a\n" },
+    { "", "    a\n\n" },
+    { "", "> " },
+    { "", "---\n" },
+    { "", "<!-- -->" },
     /* words and numbers */
-    { "", "a" }, { "", "A" }, { "", "a " }, { "", "A " }, { "", "the poem " }, { "", "w% " },
-    { "", "W%. " }, { "", "w% is so.\n" }, { "", "1" }, { "", "1 " }, { "", "1," }, { "", "1.5 " },
-    { "", "% " }, { "", "don't " }, { "", "don\xe2\x80\x99t " }, { "", "a-" }, { "", "a_b " },
-    { "", POEM " " }, { "", "i think it was poe. who wrote it? " },
+    { "", "a" },
+    { "", "A" },
+    { "", "a " },
+    { "", "A " },
+    { "", "the poem " },
+    { "", "w% " },
+    { "", "W%. " },
+    { "", "w% is so.\n" },
+    { "", "1" },
+    { "", "1 " },
+    { "", "1," },
+    { "", "1.5 " },
+    { "", "% " },
+    { "", "don't " },
+    { "", "don\xe2\x80\x99t " },
+    { "", "a-" },
+    { "", "a_b " },
+    { "", POEM " " },
+    { "", "i think it was poe. who wrote it? " },
     /* scripts, and what is not UTF-8 */
-    { "", "\xe4\xb8\xad" }, { "", "\xe4\xb8\xad\xe6\x96\x87\xe3\x80\x82" }, { "", "\xe3\x82\xab" },
-    { "", "\xe0\xb8\x81\xe0\xb8\xb2" }, { "", "\xe1\x9e\x80\xe1\x9e\xb6" }, { "", "\xd8\x9f " },
-    { "", "\xcc\x81" }, { "", "e\xcc\x81 " }, { "", "\xe2\x80\x8d" },
-    { "", "\xf0\x9f\x91\xa8\xe2\x80\x8d" }, { "", "\xf0\x9f\x87\xa9" }, { "", "\xff" },
-    { "", "\xe2\x80" }, { "", "\x01" },
+    { "", "\xe4\xb8\xad" },
+    { "", "\xe4\xb8\xad\xe6\x96\x87\xe3\x80\x82" },
+    { "", "\xe3\x82\xab" },
+    { "", "\xe0\xb8\x81\xe0\xb8\xb2" },
+    { "", "\xe1\x9e\x80\xe1\x9e\xb6" },
+    { "", "\xd8\x9f " },
+    { "", "\xcc\x81" },
+    { "", "e\xcc\x81 " },
+    { "", "\xe2\x80\x8d" },
+    { "", "\xf0\x9f\x91\xa8\xe2\x80\x8d" },
+    { "", "\xf0\x9f\x87\xa9" },
+    { "", "\xff" },
+    { "", "\xe2\x80" },
+    { "", "\x01" },
     /* what parse and guard look for */
-    { "", "Context: " }, { "", "Question: " }, { "", "Context\n" }, { "Context:\n", "**" },
-    { "", "Unbiased text context: a\n" }, { "", "(context text " }, { "Context (", "(" },
-    { "", "Note: " }, { "a\n\n", "Note: a\n\n" }, { "Sure!\n", "Here is\n" }, { "**", "\"[" },
-    { "", "none " }, { "", "I'm sorry " },
+    { "", "Context: " },
+    { "", "Question: " },
+    { "", "Context\n" },
+    { "Context:\n", "**" },
+    { "", "Unbiased text context: a\n" },
+    { "", "(context text " },
+    { "Context (", "(" },
+    { "", "Note: " },
+    { "a\n\n", "Note: a\n\n" },
+    { "Sure!\n", "Here is\n" },
+    { "**", "\"[" },
+    { "", "none " },
+    { "", "I'm sorry " },
 };
 #define FILLERS (sizeof fillers / sizeof fillers[0])
 
@@ -116,8 +226,14 @@ static s2a_status do_select(const char *text, size_t len, const s2a_cancel *canc
     s2a_status status = segment_text(text, len, cancel, &units, &count, NULL);
     if (status == S2A_OK)
         status = select_refine(S2A_PRESET_UNTRUSTED, text, &units, &count, NULL);
-    select_input in = { .head = &head, .text = text, .units = units, .count = count, .cancel = cancel,
-                        .question_start = SIZE_MAX, .threshold = 0, .keep = .5 };
+    select_input in = { .head = &head,
+                        .text = text,
+                        .units = units,
+                        .count = count,
+                        .cancel = cancel,
+                        .question_start = SIZE_MAX,
+                        .threshold = 0,
+                        .keep = .5 };
     select_unit *marks = calloc(count + 1, sizeof *marks);
     if (status == S2A_OK && !marks)
         status = S2A_NOMEM;
@@ -162,8 +278,9 @@ static s2a_status do_parse(const char *text, size_t len, const s2a_cancel *cance
 
 static s2a_status do_guard(const char *text, size_t len, const s2a_cancel *cancel)
 {
-    guard_input in = { .x = text, .x_len = len, .y = text + len / 3, .y_len = len - len / 3,
-                       .cancel = cancel };
+    guard_input in = {
+        .x = text, .x_len = len, .y = text + len / 3, .y_len = len - len / 3, .cancel = cancel
+    };
     s2a_fallback reason;
     char detail[200];
     return guard_check(&in, &reason, detail, sizeof detail, NULL);
@@ -173,7 +290,8 @@ static const struct operation {
     const char *name;
     s2a_status (*run)(const char *text, size_t len, const s2a_cancel *cancel);
 } operations[] = {
-    { "segment", do_segment }, { "select", do_select }, { "align", do_align }, { "parse", do_parse }, { "guard", do_guard },
+    { "segment", do_segment }, { "select", do_select }, { "align", do_align },
+    { "parse", do_parse },     { "guard", do_guard },
 };
 #define OPERATIONS (sizeof operations / sizeof operations[0])
 
@@ -340,7 +458,8 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(void **state);
-    } kinds[] = { { "grows", test_operation }, { "cancel", test_cancel },
+    } kinds[] = { { "grows", test_operation },
+                  { "cancel", test_cancel },
                   { "cancelled", test_cancelled } };
     enum { KINDS = sizeof kinds / sizeof kinds[0] };
     struct CMUnitTest tests[OPERATIONS * KINDS];

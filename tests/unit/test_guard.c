@@ -35,7 +35,10 @@ static void test_cases(void **state)
         const char *want = case_text(c, "reason"), *detail_want = case_text(c, "detail");
         if (!x || !y || !want)
             fail_msg("case %s lacks x, y or reason", c->name);
-        guard_input in = { .x = x->value, .x_len = x->len, .y = y->value, .y_len = y->len,
+        guard_input in = { .x = x->value,
+                           .x_len = x->len,
+                           .y = y->value,
+                           .y_len = y->len,
                            .cut_off = case_get(c, "cut") != NULL,
                            .question_lost = case_get(c, "lost") != NULL,
                            .question_required = q != NULL };
@@ -100,7 +103,7 @@ static void test_bounded(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bounded), cmocka_unit_test(test_cases) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_bounded),
+                                        cmocka_unit_test(test_cases) };
     return cmocka_run_group_tests_name("guard", tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Heads: a file says what was written, whatever is wrong with one is said, and none judges for another model. */
+/* Heads: a file says what was written, whatever is wrong with one is said, and none judges for
+ * another model. */
 #include <fcntl.h>
 #include <locale.h>
 #include <math.h>
@@ -40,9 +41,13 @@ static uint32_t random_next(uint32_t *seed)
 /* Rows of different sizes, one of them all 0. */
 static judge_head head_made(uint32_t seed)
 {
-    judge_head h = { .model = "A model 1.5B", .weights_id = UINT64_C(0xfedcba9876543210), .layers = { 3, 17 },
-                     .layer_count = LAYERS, .width = WIDTH,
-                     .thresholds = { -1.25, 0.5, -1e6, 1e-3 }, .maps = maps };
+    judge_head h = { .model = "A model 1.5B",
+                     .weights_id = UINT64_C(0xfedcba9876543210),
+                     .layers = { 3, 17 },
+                     .layer_count = LAYERS,
+                     .width = WIDTH,
+                     .thresholds = { -1.25, 0.5, -1e6, 1e-3 },
+                     .maps = maps };
     h.unit_count[HEAD_AGAIN] = 2;
     h.unit_count[HEAD_APART] = 1;
     for (size_t r = 0; r < HEAD_ROWS; r++) {
@@ -58,7 +63,9 @@ static judge_head head_made(uint32_t seed)
     }
     for (size_t m = 0; m < MAPS; m++)
         for (size_t i = 0; i < ROW; i++)
-            maps[m * ROW + i] = m == 2 ? 0 : (float)((double)(random_next(&seed) % 20001) - 10000) * (float)pow(10, (double)m - 5);
+            maps[m * ROW + i] = m == 2 ? 0
+                                       : (float)((double)(random_next(&seed) % 20001) - 10000) *
+                                             (float)pow(10, (double)m - 5);
     return h;
 }
 
@@ -88,7 +95,8 @@ static judge_head *read_back(const buf *bytes)
     return h;
 }
 
-/* ---- writing and reading ---------------------------------------------------------------------- */
+/* ---- writing and reading ----------------------------------------------------------------------
+ */
 
 /* All that is in it; each number within half of what the 16 bits of its row are worth. */
 static void test_round(void **state)
@@ -99,7 +107,8 @@ static void test_round(void **state)
         buf bytes = written(&h);
         judge_head *back = read_back(&bytes);
         assert_string_equal(back->model, h.model);
-        assert_true(back->weights_id == h.weights_id && back->width == WIDTH && back->layer_count == LAYERS);
+        assert_true(back->weights_id == h.weights_id && back->width == WIDTH &&
+                    back->layer_count == LAYERS);
         assert_true(back->layers[0] == 3 && back->layers[1] == 17);
         assert_true(back->thresholds.automatic == -1.25 && back->thresholds.opinion == 0.5 &&
                     back->thresholds.relevance == -1e6 && back->thresholds.untrusted == 1e-3);
@@ -165,7 +174,8 @@ static void test_comma(void **state)
     assert_non_null(mkdtemp(dir));
     bool there = comma("de_DE.UTF-8") || comma("fr_FR.UTF-8");
     if (!there) {
-        snprintf(command, sizeof command, "localedef -i de_DE -f UTF-8 %s/de_DE.UTF-8 >%s/log 2>&1", dir, dir);
+        snprintf(command, sizeof command, "localedef -i de_DE -f UTF-8 %s/de_DE.UTF-8 >%s/log 2>&1",
+                 dir, dir);
         setenv("LOCPATH", dir, 1);
         there = system(command) == 0 && comma("de_DE.UTF-8");
     }
@@ -174,7 +184,8 @@ static void test_comma(void **state)
         judge_head h = head_made(7);
         buf bytes = written(&h);
         judge_head *back = read_back(&bytes);
-        assert_true(back->thresholds.automatic == -1.25 && memmem(bytes.data, bytes.len, "auto -1.25 ", 11));
+        assert_true(back->thresholds.automatic == -1.25 &&
+                    memmem(bytes.data, bytes.len, "auto -1.25 ", 11));
         snprintf(text, sizeof text, "%.1f", 1.5);
         assert_string_equal(text, "1,5"); /* the program's own is as it was */
         head_free(back);
@@ -214,13 +225,14 @@ static void test_names(void **state)
     buf_free(&bytes);
 }
 
-/* ---- what is wrong with a file ---------------------------------------------------------------- */
+/* ---- what is wrong with a file ----------------------------------------------------------------
+ */
 
-#define GOOD                                                                                      \
-    "s2a-head 1\nmodel m\nweights 00000000000000ff\nwidth 2\nlayers 1 4\n"                        \
-    "border auto -1 opinion -2.5 relevance 0 untrusted 1e-3\n"                                    \
-    "row again-unrelated offset 1 scale 2\nrow again-opinion offset 1 scale 2\n"                  \
-    "row again-asked offset 1 scale 2\nrow apart-support offset 1 scale 2\n"                      \
+#define GOOD                                                                     \
+    "s2a-head 1\nmodel m\nweights 00000000000000ff\nwidth 2\nlayers 1 4\n"       \
+    "border auto -1 opinion -2.5 relevance 0 untrusted 1e-3\n"                   \
+    "row again-unrelated offset 1 scale 2\nrow again-opinion offset 1 scale 2\n" \
+    "row again-asked offset 1 scale 2\nrow apart-support offset 1 scale 2\n"     \
     "row apart-order offset -1 scale 0.5\n\n"
 #define NUMBERS (HEAD_ROWS * 2 * 2 * 2 * 2) /* bytes */
 
@@ -268,11 +280,12 @@ static const struct {
     { " untrusted 1e-3", " untrusted 1e-3 more 1", "no line \"border\"" },
     { "row again-unrelated offset 1 scale 2\n", "", "a row is missing" },
     { "row again-unrelated", "row again-needed", "a row is missing" },
-    { "row again-unrelated offset 1 scale 2\nrow again-opinion", "row again-opinion offset 1 scale 2\nrow again-unrelated",
-      "a row is missing" },
+    { "row again-unrelated offset 1 scale 2\nrow again-opinion",
+      "row again-opinion offset 1 scale 2\nrow again-unrelated", "a row is missing" },
     { "row again-asked offset 1", "row again-asked offset inf", "a row is missing" },
     { "row again-asked offset 1 scale 2", "row again-asked offset 1", "a row is missing" },
-    { "row again-asked offset 1 scale 2", "row again-asked offset 1 scale 2 3", "a row is missing" },
+    { "row again-asked offset 1 scale 2", "row again-asked offset 1 scale 2 3",
+      "a row is missing" },
     { "row again-asked", "row again-asked2", "a row is missing" },
     { "scale 0.5\n\n", "scale 0.5\n", "no empty line" },
     { "scale 0.5\n\n", "scale 0.5\nrow more offset 1 scale 1\n\n", "no empty line" },
@@ -283,7 +296,8 @@ static const struct {
     { "scale 0.5\n\n", "scale 0.5\nunit offset 1 scale 1\n\n", "a hidden unit" },
     { "scale 0.5\n\n", "scale 0.5\nunit scale 1 mix 1 2\n\n", "a hidden unit" },
     { "scale 0.5\n\n", "scale 0.5\nunit offset nan scale 1 mix 1 2\n\n", "a hidden unit" },
-    { "row again-opinion", "unit offset 1 scale 1 mix 1 2 3\nrow again-opinion", "a row is missing" },
+    { "row again-opinion", "unit offset 1 scale 1 mix 1 2 3\nrow again-opinion",
+      "a row is missing" },
 };
 
 static size_t file_of(const char *find, const char *with, size_t numbers, char out[2048])
@@ -304,18 +318,21 @@ static void test_broken(void **state)
     judge_head *h = NULL;
     s2a_error err;
     assert_int_equal(head_read("f", file, file_of("m", "m", NUMBERS, file), &h, &err), S2A_OK);
-    assert_true(h->thresholds.opinion == -2.5 && h->weights_id == 255 && h->scale[4] == 0.5 && h->maps[39] == 257);
+    assert_true(h->thresholds.opinion == -2.5 && h->weights_id == 255 && h->scale[4] == 0.5 &&
+                h->maps[39] == 257);
     head_free(h);
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         err.message[0] = '\0';
-        s2a_status status = head_read("the file", file, file_of(broken[i].find, broken[i].with, NUMBERS, file), &h,
-                                      &err);
+        s2a_status status = head_read(
+            "the file", file, file_of(broken[i].find, broken[i].with, NUMBERS, file), &h, &err);
         if (status == S2A_INPUT && !h && strstr(err.message, broken[i].says) &&
-            !strncmp(err.message, "the file: ", 10) && strstr(err.message, "s2a calibrate makes one"))
+            !strncmp(err.message, "the file: ", 10) &&
+            strstr(err.message, "s2a calibrate makes one"))
             continue;
         head_free(h);
         failed++;
-        print_error("\"%s\" for \"%s\": %d, \"%s\"\n", broken[i].with, broken[i].find, status, err.message);
+        print_error("\"%s\" for \"%s\": %d, \"%s\"\n", broken[i].with, broken[i].find, status,
+                    err.message);
     }
     assert_int_equal(failed, 0);
 }
@@ -350,19 +367,23 @@ static void test_limits(void **state)
                     strstr(GOOD, "border"));
     assert_int_equal(head_read("f", file, (size_t)n + HEAD_ROWS * 2 * 65536 * 2, &h, NULL), S2A_OK);
     head_free(h);
-    n = sprintf(file, "s2a-head 1\nmodel m\nweights ff\nwidth 1\nlayers 0 1 2 10000\n%s", strstr(GOOD, "border"));
+    n = sprintf(file, "s2a-head 1\nmodel m\nweights ff\nwidth 1\nlayers 0 1 2 10000\n%s",
+                strstr(GOOD, "border"));
     assert_int_equal(head_read("f", file, (size_t)n + HEAD_ROWS * 4 * 2 * 2, &h, NULL), S2A_OK);
     assert_true(h->layer_count == HEAD_LAYERS_MAX && h->layers[3] == 10000);
     head_free(h);
     for (size_t units = HEAD_UNITS_MAX; units <= HEAD_UNITS_MAX + 1; units++) {
-        n = sprintf(file, "s2a-head 1\nmodel m\nweights ff\nwidth 1\nlayers 0\n%s", strstr(GOOD, "border"));
+        n = sprintf(file, "s2a-head 1\nmodel m\nweights ff\nwidth 1\nlayers 0\n%s",
+                    strstr(GOOD, "border"));
         n--; /* the empty line */
         for (size_t i = 0; i < units; i++)
             n += sprintf(file + n, "unit offset 1 scale 1 mix 1 2\n");
         file[n++] = '\n';
         bool good = units <= HEAD_UNITS_MAX;
-        assert_int_equal(head_read("f", file, (size_t)n + (HEAD_ROWS + units) * 2 * 2, &h, NULL), good ? S2A_OK : S2A_INPUT);
-        assert_true(!good || (h->unit_count[HEAD_APART] == units && h->unit_count[HEAD_AGAIN] == 0));
+        assert_int_equal(head_read("f", file, (size_t)n + (HEAD_ROWS + units) * 2 * 2, &h, NULL),
+                         good ? S2A_OK : S2A_INPUT);
+        assert_true(!good ||
+                    (h->unit_count[HEAD_APART] == units && h->unit_count[HEAD_AGAIN] == 0));
         head_free(h);
     }
     free(file);
@@ -390,9 +411,11 @@ static void test_of_model(void **state)
         uint32_t layers;
         bool good;
     } models[] = {
-        { UINT64_C(0xfedcba9876543210), WIDTH, 19, true },  { UINT64_C(0xfedcba9876543210), WIDTH, 100, true },
+        { UINT64_C(0xfedcba9876543210), WIDTH, 19, true },
+        { UINT64_C(0xfedcba9876543210), WIDTH, 100, true },
         { UINT64_C(0xfedcba9876543210), WIDTH, 18, false }, /* the last layer hands on nothing */
-        { UINT64_C(0xfedcba9876543211), WIDTH, 19, false }, { UINT64_C(0xfedcba9876543210), WIDTH + 1, 19, false },
+        { UINT64_C(0xfedcba9876543211), WIDTH, 19, false },
+        { UINT64_C(0xfedcba9876543210), WIDTH + 1, 19, false },
         { 0, WIDTH, 19, false },
     };
     for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
@@ -404,7 +427,8 @@ static void test_of_model(void **state)
         f.can.layers = models[i].layers;
         assert_int_equal(head_find(&f.base, path, &h, &err), models[i].good ? S2A_OK : S2A_INPUT);
         assert_int_equal(h != NULL, models[i].good);
-        if (!h && !strstr(err.message, "the head of another model, A model 1.5B; s2a calibrate makes one"))
+        if (!h && !strstr(err.message,
+                          "the head of another model, A model 1.5B; s2a calibrate makes one"))
             fail_msg("%s", err.message);
         head_free(h);
         /* and no built-in one is that of a model that nobody knows */
@@ -452,13 +476,16 @@ static void test_scripted(void **state)
     judge_head *h = NULL;
     assert_int_equal(head_find(&f.base, NULL, &h, NULL), S2A_OK);
     double told[3] = { 1.5, -2, 0 };
-    assert_true(head_odds(h, HEAD_AGAIN, told, told) && told[0] == 1.5 && told[1] == -2 && told[2] == 0);
-    assert_true(h->thresholds.automatic == 0 && h->thresholds.untrusted == 0 && !head_of_form(h, HEAD_APART).rows);
+    assert_true(head_odds(h, HEAD_AGAIN, told, told) && told[0] == 1.5 && told[1] == -2 &&
+                told[2] == 0);
+    assert_true(h->thresholds.automatic == 0 && h->thresholds.untrusted == 0 &&
+                !head_of_form(h, HEAD_APART).rows);
     head_free(h);
     fake_reader_free(&f);
 }
 
-/* Those that come with the library can be read, each is of a model of its own, and is found for it. */
+/* Those that come with the library can be read, each is of a model of its own, and is found for it.
+ */
 static void test_builtin(void **state)
 {
     (void)state;
@@ -466,7 +493,8 @@ static void test_builtin(void **state)
     for (size_t i = 0; i < heads_builtin_count; i++) {
         judge_head *h = NULL, *found = NULL;
         s2a_error err;
-        if (head_read(heads_builtin[i].name, heads_builtin[i].data, *heads_builtin[i].len, &h, &err) != S2A_OK)
+        if (head_read(heads_builtin[i].name, heads_builtin[i].data, *heads_builtin[i].len, &h,
+                      &err) != S2A_OK)
             fail_msg("%s", err.message);
         fake_reader f;
         fake_reader_init(&f, NULL, NULL);
@@ -475,7 +503,8 @@ static void test_builtin(void **state)
         f.can.layers = h->layers[h->layer_count - 1] + 2;
         assert_int_equal(head_find(&f.base, NULL, &found, NULL), S2A_OK);
         assert_true(found && found->id == h->id);
-        assert_true(h->thresholds.automatic < 0 && h->thresholds.untrusted < 0 && h->model[0] && h->weights_id != 0);
+        assert_true(h->thresholds.automatic < 0 && h->thresholds.untrusted < 0 && h->model[0] &&
+                    h->weights_id != 0);
         for (size_t r = 0; r < HEAD_ROWS; r++)
             assert_true(h->scale[r] > 0);
         head_free(found);
@@ -494,16 +523,21 @@ static void test_forms(void **state)
     h.id = 9;
     assert_int_equal(head_row_count(HEAD_AGAIN) + head_row_count(HEAD_APART), HEAD_ROWS);
     backend_head again = head_of_form(&h, HEAD_AGAIN), apart = head_of_form(&h, HEAD_APART);
-    assert_true(again.rows == maps && again.row_count == 5 && again.id == 9 && again.layers == h.layers);
-    assert_true(apart.rows == maps + 5 * ROW && apart.row_count == 3 && apart.layer_count == LAYERS);
+    assert_true(again.rows == maps && again.row_count == 5 && again.id == 9 &&
+                again.layers == h.layers);
+    assert_true(apart.rows == maps + 5 * ROW && apart.row_count == 3 &&
+                apart.layer_count == LAYERS);
     double told[3] = { 1, 2, 3 }, odds[3] = { 0, 0, 7 };
     const head_unit *u = &h.units[HEAD_APART][0];
     double z = u->offset + 3 * u->scale, out = z / (1 + exp(-z));
     assert_true(head_odds(&h, HEAD_APART, told, odds));
-    assert_true(fabs(odds[0] - (h.offset[HEAD_ROW_SUPPORT] + h.scale[HEAD_ROW_SUPPORT] + u->mix[0] * out)) < 1e-12);
-    assert_true(fabs(odds[1] - (h.offset[HEAD_ROW_ORDER] + 2 * h.scale[HEAD_ROW_ORDER] + u->mix[1] * out)) < 1e-12);
+    assert_true(fabs(odds[0] - (h.offset[HEAD_ROW_SUPPORT] + h.scale[HEAD_ROW_SUPPORT] +
+                                u->mix[0] * out)) < 1e-12);
+    assert_true(fabs(odds[1] - (h.offset[HEAD_ROW_ORDER] + 2 * h.scale[HEAD_ROW_ORDER] +
+                                u->mix[1] * out)) < 1e-12);
     assert_true(odds[2] == 7 && told[2] == 3);
-    double large[5] = { 0, 0, 0, -1e300, 1e6 }; /* a hidden unit that is far below 0 tells nothing */
+    double large[5] = { 0, 0, 0, -1e300, 1e6 }; /* a hidden unit that is far below 0 tells nothing
+                                                 */
     assert_true(head_odds(&h, HEAD_AGAIN, large, odds));
     assert_true(fabs(odds[0] - h.offset[0] - h.units[HEAD_AGAIN][1].mix[0] * 1e6) < 1e-3);
     static const double none[] = { NAN, INFINITY, -INFINITY };
@@ -518,11 +552,12 @@ static void test_forms(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round),    cmocka_unit_test(test_again),   cmocka_unit_test(test_names),
-        cmocka_unit_test(test_comma),
-        cmocka_unit_test(test_broken),   cmocka_unit_test(test_cut),     cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_of_model), cmocka_unit_test(test_files),   cmocka_unit_test(test_scripted),
-        cmocka_unit_test(test_builtin),  cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_round),   cmocka_unit_test(test_again),
+        cmocka_unit_test(test_names),   cmocka_unit_test(test_comma),
+        cmocka_unit_test(test_broken),  cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_limits),  cmocka_unit_test(test_of_model),
+        cmocka_unit_test(test_files),   cmocka_unit_test(test_scripted),
+        cmocka_unit_test(test_builtin), cmocka_unit_test(test_forms),
     };
     return cmocka_run_group_tests_name("head", tests, NULL, NULL);
 }

@@ -33,7 +33,9 @@ static void test_json(void **state)
     CHECK_STRING("[\"a\\u4e2d\"]", "a\xe4\xb8\xad");
     CHECK_STRING("[\"a\\u0000b\"]", "a\0b");
     /* bytes that are not UTF-8: one mark for each */
-    CHECK_STRING("[\"a\xff" "b\xc3\"]", "a" FFFD "b" FFFD);
+    CHECK_STRING("[\"a\xff"
+                 "b\xc3\"]",
+                 "a" FFFD "b" FFFD);
     CHECK_STRING("[\"\xed\xa0\x80\"]", FFFD FFFD FFFD);
     CHECK_STRING("[\"\xe4\xb8\xad\xf0\x9f\"]", "\xe4\xb8\xad" FFFD FFFD);
     /* halves of surrogate pairs */
@@ -53,8 +55,10 @@ static void test_json(void **state)
 static void test_not_json(void **state)
 {
     (void)state;
-    static const char *const texts[] = { "", "{", "<html>", "[\"\\ud83\"]", "[\"\\u\xff\"]", "\\",
-                                         "[\"\\ud8", "data: {}", "{\"a\":1}}", "\xff" };
+    static const char *const texts[] = {
+        "",   "{",        "<html>",   "[\"\\ud83\"]", "[\"\\u\xff\"]",
+        "\\", "[\"\\ud8", "data: {}", "{\"a\":1}}",   "\xff"
+    };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         assert_null(http_parse_json(texts[i], strlen(texts[i])));
     assert_null(http_parse_json("{\"a\":1}", 6)); /* the length counts, not the NUL */
@@ -98,7 +102,10 @@ static void test_quote(void **state)
         { NULL, NULL, "nothing" },
         { "{\"error\":\"\"}", NULL, "nothing" },
         /* one line, and nothing that a terminal obeys */
-        { "a\n\n b\tc\x1b[31m\x7f" "d\xc2\x9b" "e", NULL, "a b c [31m d e" },
+        { "a\n\n b\tc\x1b[31m\x7f"
+          "d\xc2\x9b"
+          "e",
+          NULL, "a b c [31m d e" },
         { "{\"error\":\"a\\u0000b\\nc\\u009b\"}", NULL, "a b c " },
         { "bad \xff byte", NULL, "bad " FFFD " byte" },
         /* the key */
@@ -146,9 +153,12 @@ static void test_context_error(void **state)
 {
     (void)state;
     static const char *const yes[] = {
-        "This model's maximum context length is 4096 tokens", "context_length_exceeded",
-        "the request exceeds the available Context Size", "Prompt is too long: 9 tokens",
-        "outside of the context window", "Input is too long for requested model",
+        "This model's maximum context length is 4096 tokens",
+        "context_length_exceeded",
+        "the request exceeds the available Context Size",
+        "Prompt is too long: 9 tokens",
+        "outside of the context window",
+        "Input is too long for requested model",
     };
     static const char *const no[] = { "", "invalid key", "the context", "prompt is empty" };
     for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++)
@@ -161,8 +171,8 @@ static void test_context_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json),         cmocka_unit_test(test_not_json),
-        cmocka_unit_test(test_quote),        cmocka_unit_test(test_quote_length),
+        cmocka_unit_test(test_json),          cmocka_unit_test(test_not_json),
+        cmocka_unit_test(test_quote),         cmocka_unit_test(test_quote_length),
         cmocka_unit_test(test_context_error),
     };
     return cmocka_run_group_tests_name("http_text", tests, NULL, NULL);

@@ -43,9 +43,9 @@ static s2a_status count_generate(backend *self, const backend_message *messages,
 }
 
 static s2a_status count_read(backend *self, const backend_message *messages, size_t count,
-                             const backend_piece *pieces, size_t piece_count, const backend_head *head,
-                             const backend_params *params, double *told, float *states,
-                             backend_usage *usage, s2a_error *err)
+                             const backend_piece *pieces, size_t piece_count,
+                             const backend_head *head, const backend_params *params, double *told,
+                             float *states, backend_usage *usage, s2a_error *err)
 {
     (void)messages, (void)count, (void)params, (void)err;
     counting *c = (counting *)self;
@@ -142,7 +142,8 @@ static backend_usage ask(backend *b, const char *text, uint32_t seed, bool keep,
     return usage;
 }
 
-/* ---- generations ------------------------------------------------------------------------------ */
+/* ---- generations ------------------------------------------------------------------------------
+ */
 
 static void test_generate(void **state)
 {
@@ -208,7 +209,11 @@ static void test_key_bytes(void **state)
     got g = { .stop = 0 };
     const backend_params p = { .seed = 0 };
     /* nine parts with their lengths: all but the text */
-    size_t others = 9 * sizeof(uint64_t) + strlen("generate" "x" "counting" "user") +
+    size_t others = 9 * sizeof(uint64_t) +
+                    strlen("generate"
+                           "x"
+                           "counting"
+                           "user") +
                     sizeof p.temperature + sizeof p.top_p + sizeof p.seed + sizeof p.max_tokens;
     for (size_t extra = 0; extra < 2; extra++) {
         size_t len = LIMIT_KEPT_KEY_BYTES - others + extra;
@@ -332,7 +337,8 @@ static void test_long(void **state)
     b->vtable->close(b);
 }
 
-/* ---- readings --------------------------------------------------------------------------------- */
+/* ---- readings ---------------------------------------------------------------------------------
+ */
 
 typedef struct asked {
     backend_message messages[2];
@@ -352,8 +358,8 @@ static const asked whole = { { { "system", "s", 1 }, { "user", "text", 4 } },
 static unsigned read_by(backend *b, const asked *a, double *told, backend_usage *usage)
 {
     backend_params p = { .keep_result = true };
-    assert_int_equal(b->vtable->read(b, a->messages, a->count, a->pieces, a->piece_count, &a->head, &p, told,
-                                     NULL, usage, NULL),
+    assert_int_equal(b->vtable->read(b, a->messages, a->count, a->pieces, a->piece_count, &a->head,
+                                     &p, told, NULL, usage, NULL),
                      S2A_OK);
     return (unsigned)told[0];
 }
@@ -411,8 +417,8 @@ static void test_read_others(void **state)
     b->vtable->close(b);
 }
 
-/* States are handed on and not kept, nor is a reading that failed; a backend that cannot read has none behind it
- * either. */
+/* States are handed on and not kept, nor is a reading that failed; a backend that cannot read has
+ * none behind it either. */
 static void test_read_not_kept(void **state)
 {
     (void)state;
@@ -422,19 +428,19 @@ static void test_read_not_kept(void **state)
     float states[1] = { 0 };
     double told[4];
     for (unsigned i = 1; i <= 2; i++) {
-        assert_int_equal(b->vtable->read(b, whole.messages, 2, whole.pieces, 3, &whole.head, &p, NULL, states,
-                                         &usage, NULL),
+        assert_int_equal(b->vtable->read(b, whole.messages, 2, whole.pieces, 3, &whole.head, &p,
+                                         NULL, states, &usage, NULL),
                          S2A_OK);
         assert_true(states[0] == (float)i);
     }
     inner.status = S2A_BACKEND;
-    assert_int_equal(b->vtable->read(b, whole.messages, 2, whole.pieces, 3, &whole.head, &p, told, NULL, &usage,
-                                     NULL),
+    assert_int_equal(b->vtable->read(b, whole.messages, 2, whole.pieces, 3, &whole.head, &p, told,
+                                     NULL, &usage, NULL),
                      S2A_BACKEND);
     inner.status = S2A_OK;
     p.keep_result = false;
-    assert_int_equal(b->vtable->read(b, whole.messages, 2, whole.pieces, 3, &whole.head, &p, told, NULL, &usage,
-                                     NULL),
+    assert_int_equal(b->vtable->read(b, whole.messages, 2, whole.pieces, 3, &whole.head, &p, told,
+                                     NULL, &usage, NULL),
                      S2A_OK);
     assert_int_equal(inner.calls, 4);
     assert_int_equal(files(false), 0);

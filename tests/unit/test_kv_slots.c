@@ -96,7 +96,7 @@ static void test_copy(void **state)
     fill(&s, 0, 0, 100);
     for (int i = 1; i < KV_SLOTS; i++)
         fill(&s, i, 200 + 100 * (i % 8), 10);
-    kv_slots_touch(&s, 0); /* now 1 is the oldest */
+    kv_slots_touch(&s, 0);                  /* now 1 is the oldest */
     check_plan(&s, 0, 36, false, 1, 0, 35); /* 65 tokens would be lost */
     check_plan(&s, 0, 37, false, 0, 0, 36); /* 64: short */
     /* the slot itself, where it was used longest ago */
@@ -189,7 +189,8 @@ static void test_evictable(void **state)
 
 /* ---- forgetting --------------------------------------------------------------------------- */
 
-/* A prompt of head tokens that all share and others of its own, answered and left. Returns its slot. */
+/* A prompt of head tokens that all share and others of its own, answered and left. Returns its
+ * slot. */
 static int ask(kv_slots *s, size_t head, int32_t own, size_t count)
 {
     int32_t tokens[CAPACITY];
@@ -215,7 +216,8 @@ static size_t forget_all(kv_slots *s)
     return forgotten;
 }
 
-/* Prompts that only begin alike: all but the beginnings are forgotten after KV_STRANGERS of them. */
+/* Prompts that only begin alike: all but the beginnings are forgotten after KV_STRANGERS of them.
+ */
 static void test_strangers(void **state)
 {
     (void)state;
@@ -265,7 +267,8 @@ static void test_conversations(void **state)
     kv_slots_free(&s);
 }
 
-/* A conversation that was forgotten and comes again ends the forgetting: the next time it is there. */
+/* A conversation that was forgotten and comes again ends the forgetting: the next time it is there.
+ */
 static void test_comes_again(void **state)
 {
     (void)state;
@@ -299,12 +302,18 @@ static void test_busy_twin(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_oldest), cmocka_unit_test(test_prefix),
-        cmocka_unit_test(test_copy),   cmocka_unit_test(test_whole),
-        cmocka_unit_test(test_cut_and_append), cmocka_unit_test(test_busy),
-        cmocka_unit_test(test_evictable), cmocka_unit_test(test_strangers),
-        cmocka_unit_test(test_strangers_whole), cmocka_unit_test(test_conversations),
-        cmocka_unit_test(test_comes_again), cmocka_unit_test(test_busy_twin),
+        cmocka_unit_test(test_oldest),
+        cmocka_unit_test(test_prefix),
+        cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_cut_and_append),
+        cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_evictable),
+        cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_strangers_whole),
+        cmocka_unit_test(test_conversations),
+        cmocka_unit_test(test_comes_again),
+        cmocka_unit_test(test_busy_twin),
     };
     return cmocka_run_group_tests_name("kv_slots", tests, NULL, NULL);
 }

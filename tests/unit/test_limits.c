@@ -131,7 +131,8 @@ static void test_protected(void **state)
     char *text = letters(LIMIT_INPUT_BYTES + 1);
     request = s2a_request_new();
     assert_int_equal(s2a_request_protect_text(request, text, LIMIT_INPUT_BYTES, &err), S2A_OK);
-    assert_int_equal(s2a_request_protect_text(request, text, LIMIT_INPUT_BYTES + 1, &err), S2A_LIMIT);
+    assert_int_equal(s2a_request_protect_text(request, text, LIMIT_INPUT_BYTES + 1, &err),
+                     S2A_LIMIT);
     s2a_request_free(request);
     free(text);
 }
@@ -166,9 +167,8 @@ static s2a_status load_prompt(const char *text, size_t len, s2a_error *err)
     prompt_set set;
     s2a_status status = prompt_set_load(dir, &set, err);
     if (status == S2A_OK)
-        assert_int_equal(set.len[PROMPT_REWRITE_OPINION], len > 0 && text[len - 1] == '\n'
-                                                              ? len - 1
-                                                              : len);
+        assert_int_equal(set.len[PROMPT_REWRITE_OPINION],
+                         len > 0 && text[len - 1] == '\n' ? len - 1 : len);
     prompt_set_free(&set);
     remove(path);
     rmdir(dir);
@@ -223,14 +223,14 @@ static void test_render(void **state)
     prompt_set set;
     assert_int_equal(prompt_set_load(NULL, &set, NULL), S2A_OK);
     prompt_values both = { .context = "C", .context_len = 1, .question = "Q", .question_len = 1 };
-    check_render(&set, PROMPT_ANSWER_PLAIN, both,
-                 "Unbiased text context: C\n\nQuestion/Query: Q");
+    check_render(&set, PROMPT_ANSWER_PLAIN, both, "Unbiased text context: C\n\nQuestion/Query: Q");
     prompt_values question = { .question = "Q", .question_len = 1 };
     check_render(&set, PROMPT_ANSWER_INSTRUCTED, question,
                  "Question/Query: Q\n\nAnswer in an unbiased way.");
     /* A placeholder inside a value is text. */
-    prompt_values hostile = { .context = "{{question}}", .context_len = 12, .question = "Q",
-                              .question_len = 1 };
+    prompt_values hostile = {
+        .context = "{{question}}", .context_len = 12, .question = "Q", .question_len = 1
+    };
     check_render(&set, PROMPT_ANSWER_PLAIN, hostile,
                  "Unbiased text context: {{question}}\n\nQuestion/Query: Q");
     prompt_values input = { .input = "X", .input_len = 1 };
@@ -326,7 +326,8 @@ static size_t fake_count_tokens(backend *self, const char *text, size_t len)
 static backend_capabilities fake_capabilities(const backend *self)
 {
     (void)self;
-    return (backend_capabilities){ .model = "fake", .ctx_tokens = fake.ctx_tokens,
+    return (backend_capabilities){ .model = "fake",
+                                   .ctx_tokens = fake.ctx_tokens,
                                    .counts_tokens = fake.counts };
 }
 
@@ -442,11 +443,10 @@ static void test_json_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_buf),         cmocka_unit_test(test_input_bytes),
-        cmocka_unit_test(test_messages),    cmocka_unit_test(test_request_id),
-        cmocka_unit_test(test_protected),
-        cmocka_unit_test(test_prompt_files),
-        cmocka_unit_test(test_render),      cmocka_unit_test(test_error_text),
+        cmocka_unit_test(test_buf),          cmocka_unit_test(test_input_bytes),
+        cmocka_unit_test(test_messages),     cmocka_unit_test(test_request_id),
+        cmocka_unit_test(test_protected),    cmocka_unit_test(test_prompt_files),
+        cmocka_unit_test(test_render),       cmocka_unit_test(test_error_text),
         cmocka_unit_test(test_script_bytes), cmocka_unit_test(test_output_bytes),
         cmocka_unit_test(test_step1_tokens), cmocka_unit_test(test_sse_line),
         cmocka_unit_test(test_json_line),

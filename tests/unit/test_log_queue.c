@@ -79,7 +79,8 @@ static void test_lines(void **state)
     log_queue_close(NULL);
 }
 
-/* Nobody reads it, from the beginning or after a while: opening, writing and closing wait for nobody. */
+/* Nobody reads it, from the beginning or after a while: opening, writing and closing wait for
+ * nobody. */
 static void test_stalled(void **state)
 {
     (void)state;
@@ -129,8 +130,9 @@ static void test_limit(void **state)
     fclose(fopen(path, "w"));
 }
 
-/* A file that has no room in the middle of a line: the rest follows once there is, and no other line
- * gets in between; what was lost is counted. The limit of the process stands for a full disk. */
+/* A file that has no room in the middle of a line: the rest follows once there is, and no other
+ * line gets in between; what was lost is counted. The limit of the process stands for a full disk.
+ */
 static void test_no_room(void **state)
 {
     (void)state;

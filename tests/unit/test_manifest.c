@@ -64,7 +64,8 @@ static void test_good(void **state)
     manifest_free(NULL);
 }
 
-/* As many aliases as there may be, and one more; a file as long as it may be, and one byte longer. */
+/* As many aliases as there may be, and one more; a file as long as it may be, and one byte longer.
+ */
 static void test_limits(void **state)
 {
     (void)state;
@@ -77,11 +78,14 @@ static void test_limits(void **state)
         s2a_error err = { .status = S2A_OK };
         buf text;
         buf_init(&text, LIMIT_MANIFEST_BYTES);
-        buf_adds(&text, "{\"format\": 1, \"models\": [{\"name\": \"one\", \"file\": \"one.gguf\", \"bytes\": 5, \"sha256\": \"" SHA
+        buf_adds(&text, "{\"format\": 1, \"models\": [{\"name\": \"one\", \"file\": \"one.gguf\", "
+                        "\"bytes\": 5, \"sha256\": \"" SHA
                         "\", \"licence\": \"MIT\", \"aliases\": [\"a\"");
         for (size_t i = 1; i < LIMIT_MANIFEST_ITEMS + over; i++)
             buf_addf(&text, ", \"a%zu\"", i);
-        buf_adds(&text, "], \"sources\": [{\"type\": \"url\", \"url\": \"https://hub.example/one.gguf\"}]}]}");
+        buf_adds(
+            &text,
+            "], \"sources\": [{\"type\": \"url\", \"url\": \"https://hub.example/one.gguf\"}]}]}");
         s2a_status status = manifest_parse(text.data, text.len, "many.json", &m, &err);
         if ((status == S2A_OK) == over)
             fail_msg("%zu aliases too many: %s", over, err.message);
@@ -161,7 +165,8 @@ static const struct {
     { "\"0123456789a", "\"0123456789A", "sha256: must be 64 lower-case hex digits" },
     { " \"licence\": \"MIT\",", "", "licence: is missing" },
     { "\"licence\": \"MIT\"", "\"license\": \"MIT\"", "license: unknown field" },
-    { "\"licence\": \"MIT\"", "\"licence\": \"MIT\", \"select\": {}", "models[0]: select: unknown field" },
+    { "\"licence\": \"MIT\"", "\"licence\": \"MIT\", \"select\": {}",
+      "models[0]: select: unknown field" },
     { "\"role\": \"default\"", "\"role\": \"best\"", "role: must be" },
     { "\"licence\": \"Apache-2.0\",", "\"licence\": \"MIT\", \"role\": \"default\",",
       "models[1] (two): role: an earlier model is the default" },
@@ -377,10 +382,11 @@ static void test_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),      cmocka_unit_test(test_limits), cmocka_unit_test(test_find),
-        cmocka_unit_test(test_builtin), cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_truncated), cmocka_unit_test(test_resolve),
-        cmocka_unit_test(test_verified),  cmocka_unit_test(test_dir),
+        cmocka_unit_test(test_good),    cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_find),    cmocka_unit_test(test_builtin),
+        cmocka_unit_test(test_broken),  cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_resolve), cmocka_unit_test(test_verified),
+        cmocka_unit_test(test_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

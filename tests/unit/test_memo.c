@@ -1,5 +1,5 @@
-/* What was said lately: found under its key alone, the oldest use goes first, and never more than there is room
- * for; from many threads. */
+/* What was said lately: found under its key alone, the oldest use goes first, and never more than
+ * there is room for; from many threads. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -134,7 +134,8 @@ static void test_oldest(void **state)
         assert_true(get(m, key_number(i), 2) == (double)i + 1);
     assert_true(get(m, key_number(0), 2) == 1); /* used again */
     put(m, key_number(1000), 1000, 2);
-    assert_true(get(m, key_number(0), 2) == 1 && get(m, key_number(1), 2) == 0 && get(m, key_number(2), 2) == 3);
+    assert_true(get(m, key_number(0), 2) == 1 && get(m, key_number(1), 2) == 0 &&
+                get(m, key_number(2), 2) == 3);
     assert_true(get(m, key_number(1000), 2) == 1000);
     memo_free(m);
 }
@@ -148,11 +149,14 @@ static void test_room(void **state)
     put(m, key_of("b"), 2, 6);
     assert_true(get(m, key_of("a"), 4) == 1 && get(m, key_of("b"), 6) == 2);
     put(m, key_of("c"), 3, 1); /* the eleventh: a goes, whose room is enough */
-    assert_true(get(m, key_of("a"), 4) == 0 && get(m, key_of("b"), 6) == 2 && get(m, key_of("c"), 1) == 3);
+    assert_true(get(m, key_of("a"), 4) == 0 && get(m, key_of("b"), 6) == 2 &&
+                get(m, key_of("c"), 1) == 3);
     put(m, key_of("d"), 4, 11); /* never fits, and nothing goes for it */
-    assert_true(get(m, key_of("d"), 11) == 0 && get(m, key_of("b"), 6) == 2 && get(m, key_of("c"), 1) == 3);
+    assert_true(get(m, key_of("d"), 11) == 0 && get(m, key_of("b"), 6) == 2 &&
+                get(m, key_of("c"), 1) == 3);
     put(m, key_of("e"), 5, 10); /* all else goes for it */
-    assert_true(get(m, key_of("e"), 10) == 5 && get(m, key_of("b"), 6) == 0 && get(m, key_of("c"), 1) == 0);
+    assert_true(get(m, key_of("e"), 10) == 5 && get(m, key_of("b"), 6) == 0 &&
+                get(m, key_of("c"), 1) == 0);
     put(m, key_of("f"), 6, 10);
     assert_true(get(m, key_of("e"), 10) == 0 && get(m, key_of("f"), 10) == 6);
     memo_free(m);

@@ -23,7 +23,8 @@
 #include "teach/teach.h"
 
 #define X "I think it was “Poe” in 1,855. The poem is from 1855: `print`. Who wrote it?"
-#define RECORDS "Context: The poem is from 1855: `print`. See \"Poe\".\nQuestion/Query: Who wrote it?\n"
+#define RECORDS \
+    "Context: The poem is from 1855: `print`. See \"Poe\".\nQuestion/Query: Who wrote it?\n"
 
 typedef s2a_status (*run_fn)(s2a_engine *, const s2a_request *, s2a_result **, s2a_error *);
 
@@ -67,7 +68,8 @@ static s2a_status conversation(s2a_request *request)
     return status == S2A_OK ? s2a_request_add_message(request, "user", X, strlen(X), NULL) : status;
 }
 
-#define LONG X " " X " " X " " X " " X " " X " " X " " X " " X " " X " I think it was Poe. I like it."
+#define LONG \
+    X " " X " " X " " X " " X " " X " " X " " X " " X " " X " I think it was Poe. I like it."
 
 static s2a_status long_text(s2a_request *request)
 {
@@ -98,7 +100,8 @@ static s2a_status conversation_untrusted(s2a_request *request)
     return conversation(request);
 }
 
-/* So many allocations may fail and change nothing: what is remembered of a reading is a help alone. */
+/* So many allocations may fail and change nothing: what is remembered of a reading is a help alone.
+ */
 static void sweep_with(run_fn run, const char *records, s2a_engine_options options,
                        s2a_status (*change)(s2a_request *), long spared)
 {
@@ -209,7 +212,8 @@ static void test_select_turns(void **state)
     s2a_engine_options options;
     s2a_engine_options_init(&options);
     sweep_with(s2a_answer, SCORES "%%\n" SCORES "%%\nWalt Whitman.\n", options, conversation, 2);
-    sweep_with(s2a_attend, "@score 0 9\n@score 0 -9\n", options, conversation_untrusted, 1); /* one text, twice */
+    sweep_with(s2a_attend, "@score 0 9\n@score 0 -9\n", options, conversation_untrusted,
+               1); /* one text, twice */
 }
 
 /* ---- parts of select ------------------------------------------------------------------------ */
@@ -224,14 +228,16 @@ static void test_units(void **state)
             segment_unit *units = NULL, was = { .start = 0 };
             size_t count = 0, at = sizeof text - 1 - 4;
             if (!apart) {
-                assert_int_equal(segment_text(text, sizeof text - 1, NULL, &units, &count, NULL), S2A_OK);
+                assert_int_equal(segment_text(text, sizeof text - 1, NULL, &units, &count, NULL),
+                                 S2A_OK);
                 assert_int_equal(count, 2);
                 was = units[1];
             }
             failed = false;
             fail_at = n;
-            s2a_status status = apart ? segment_apart(text, sizeof text - 1, at, NULL, &units, &count, NULL)
-                                      : select_refine(S2A_PRESET_UNTRUSTED, text, &units, &count, NULL);
+            s2a_status status =
+                apart ? segment_apart(text, sizeof text - 1, at, NULL, &units, &count, NULL)
+                      : select_refine(S2A_PRESET_UNTRUSTED, text, &units, &count, NULL);
             fail_at = 0;
             assert_int_equal(status, failed ? S2A_NOMEM : S2A_OK);
             assert_int_equal(count, !failed ? (apart ? 3 : 5) : apart ? 0 : 2);
@@ -257,8 +263,9 @@ static void test_states(void **state)
     fake_reader_init(&f, NULL, NULL);
     f.can.hidden_width = 4;
     assert_int_equal(segment_text(text, sizeof text - 1, NULL, &units, &count, NULL), S2A_OK);
-    select_input in = { .backend = &f.base, .text = text, .units = units, .count = count,
-                        .question_start = SIZE_MAX };
+    select_input in = {
+        .backend = &f.base, .text = text, .units = units, .count = count, .question_start = SIZE_MAX
+    };
     for (long n = 1;; n++) {
         float *states = NULL;
         size_t read = 0;
@@ -286,7 +293,9 @@ static void test_head(void **state)
 {
     (void)state;
     static float maps[HEAD_ROWS * 4];
-    judge_head made = { .model = "m", .weights_id = 5, .layers = { 1 }, .layer_count = 1, .width = 2, .maps = maps };
+    judge_head made = {
+        .model = "m", .weights_id = 5, .layers = { 1 }, .layer_count = 1, .width = 2, .maps = maps
+    };
     buf bytes;
     buf_init(&bytes, LIMIT_HEAD_FILE_BYTES);
     head_write(&made, &bytes);
@@ -330,8 +339,9 @@ static void test_head(void **state)
 static void test_teaching_set(void **state)
 {
     (void)state;
-    static const char text[] = "{\"kind\":\"k\",\"units\":[{\"text\":\"a\",\"label\":\"needed\"}]}\n"
-                               "{\"kind\":\"k\",\"units\":[{\"text\":\"b\",\"label\":\"either\"}]}\n";
+    static const char text[] =
+        "{\"kind\":\"k\",\"units\":[{\"text\":\"a\",\"label\":\"needed\"}]}\n"
+        "{\"kind\":\"k\",\"units\":[{\"text\":\"b\",\"label\":\"either\"}]}\n";
     for (long n = 1;; n++) {
         teaching_set set;
         failed = false;
@@ -354,13 +364,17 @@ static void test_teach(void **state)
     enum { COUNT = 200, NUMBERS = 4 };
     static teach_unit units[COUNT];
     static float states[COUNT][NUMBERS];
-    static const teaching_label labels[] = { TEACH_NEEDED, TEACH_UNRELATED, TEACH_NEEDED, TEACH_OPINION,
-                                             TEACH_NEEDED, TEACH_UNRELATED, TEACH_NEEDED, TEACH_ORDER };
+    static const teaching_label labels[] = { TEACH_NEEDED,  TEACH_UNRELATED, TEACH_NEEDED,
+                                             TEACH_OPINION, TEACH_NEEDED,    TEACH_UNRELATED,
+                                             TEACH_NEEDED,  TEACH_ORDER };
     for (size_t i = 0; i < COUNT; i++) {
-        units[i] = (teach_unit){ i, (unsigned)(i / 8), i % 8 < 4 ? HEAD_AGAIN : HEAD_APART, labels[i % 8],
-                                 i / 8 % 2, states[i] };
+        units[i] = (teach_unit){
+            i,         (unsigned)(i / 8), i % 8 < 4 ? HEAD_AGAIN : HEAD_APART, labels[i % 8],
+            i / 8 % 2, states[i]
+        };
         for (size_t k = 0; k < NUMBERS; k++)
-            states[i][k] = (float)((i * 31 + k * 17) % 13) + (labels[i % 8] == TEACH_NEEDED ? 9 : 0);
+            states[i][k] =
+                (float)((i * 31 + k * 17) % 13) + (labels[i % 8] == TEACH_NEEDED ? 9 : 0);
     }
     for (long n = 1;; n++) {
         judge_head h = { .layers = { 1 }, .layer_count = 1, .width = NUMBERS / 2 };

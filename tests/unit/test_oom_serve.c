@@ -1,6 +1,6 @@
 /* Allocation failures in the pure parts of serve, as in test_oom.c: the n-th allocation fails, for
- * every n. Each is said, and leaves nothing behind. Where bodies are read those of jansson fail too;
- * not where events are written: json_dumps of 2.14 then leaves out what it had no room for. */
+ * every n. Each is said, and leaves nothing behind. Where bodies are read those of jansson fail
+ * too; not where events are written: json_dumps of 2.14 then leaves out what it had no room for. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -40,9 +40,12 @@ static void sweep(bool (*run)(void), bool jansson)
 static bool run_chat(void)
 {
     static const char body[] =
-        "{\"model\":\"s2a-m\",\"s2a\":{\"untrusted\":true,\"mode\":\"select\",\"protect\":[\"a\"]},\"x\":[1,2.5,null],"
-        "\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":\"e\"},{\"role\":\"tool\",\"content\":\"t\"},{\"role\":\"user\",\"content\":[{\"type\":"
-        "\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"d\",\"untrusted\":true},{\"type\":\"text\","
+        "{\"model\":\"s2a-m\",\"s2a\":{\"untrusted\":true,\"mode\":\"select\",\"protect\":[\"a\"]},"
+        "\"x\":[1,2.5,null],"
+        "\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":"
+        "\"e\"},{\"role\":\"tool\",\"content\":\"t\"},{\"role\":\"user\",\"content\":[{\"type\":"
+        "\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"d\",\"untrusted\":true},{\"type\":"
+        "\"text\","
         "\"text\":\"b\"}]}]}";
     chat_ask ask = { .mode = S2A_MODE_DEFAULT };
     chat_request q;
@@ -103,8 +106,8 @@ static bool run_reply(void)
     if (shown)
         ok = reply_event(&out, reply_chunk(&r, delta, NULL, NULL)) && ok;
     ok = reply_event(&out, reply_usage_chunk(&r, reply_usage(&u, &u))) && ok;
-    ok = reply_event(&out, reply_whole(&r, CHAT_SHOW_THINK, "x", 1, "y", 1, "stop",
-                                       reply_usage(&u, &u))) &&
+    ok = reply_event(
+             &out, reply_whole(&r, CHAT_SHOW_THINK, "x", 1, "y", 1, "stop", reply_usage(&u, &u))) &&
          ok;
     step1_outcome s1 = { .mode = S2A_MODE_SELECT, .fallback = "budget", .detail = "d" };
     chat_request q = { .ask.explain = true };

@@ -31,17 +31,17 @@ static void test_cases(void **state)
         if (!text || !context || !question)
             fail_msg("case %s lacks text, context or question", c->name);
         parse_parts parts;
-        s2a_status status =
-            parse_rewrite(text->value, text->len,
-                          form && !strcmp(form, "whole") ? PARSE_WHOLE : PARSE_SPLIT, NULL, &parts,
-                          NULL);
+        s2a_status status = parse_rewrite(
+            text->value, text->len, form && !strcmp(form, "whole") ? PARSE_WHOLE : PARSE_SPLIT,
+            NULL, &parts, NULL);
         assert_int_equal(status, S2A_OK);
         if (same(text->value, parts.context, context) &&
             same(text->value, parts.question, question))
             continue;
         failed++;
-        fprintf(stderr, "case %s\n  context  want [%s]\n           got  [%.*s]\n"
-                        "  question want [%s]\n           got  [%.*s]\n",
+        fprintf(stderr,
+                "case %s\n  context  want [%s]\n           got  [%.*s]\n"
+                "  question want [%s]\n           got  [%.*s]\n",
                 c->name, context, (int)(parts.context.end - parts.context.start),
                 text->value + parts.context.start, question,
                 (int)(parts.question.end - parts.question.start),
@@ -65,7 +65,8 @@ static void test_prefixes(void **state)
                 assert_non_null(copy);
                 memcpy(copy, text->value, len);
                 parse_parts p;
-                assert_int_equal(parse_rewrite(copy, len, (parse_form)form, NULL, &p, NULL), S2A_OK);
+                assert_int_equal(parse_rewrite(copy, len, (parse_form)form, NULL, &p, NULL),
+                                 S2A_OK);
                 assert_true(p.context.start <= p.context.end && p.context.end <= len);
                 assert_true(p.question.start <= p.question.end && p.question.end <= len);
                 if (form == PARSE_WHOLE)

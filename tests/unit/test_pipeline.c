@@ -112,11 +112,13 @@ static void test_presets(void **state)
     static const struct {
         const char *preset, *records, *rewritten;
     } cases[] = {
-        { "auto", "@expect Text by User: I think\n" PARTS
-                  "%%\n@expect Unbiased text context: The poem is from 1855.\nok\n",
+        { "auto",
+          "@expect Text by User: I think\n" PARTS
+          "%%\n@expect Unbiased text context: The poem is from 1855.\nok\n",
           "The poem is from 1855. Who wrote it?" },
-        { "opinion", "@expect extract the part that is unbiased and not their opinion\n" PARTS
-                     "%%\n@expect Question/Query: Who wrote it?\nok\n",
+        { "opinion",
+          "@expect extract the part that is unbiased and not their opinion\n" PARTS
+          "%%\n@expect Question/Query: Who wrote it?\nok\n",
           "The poem is from 1855. Who wrote it?" },
         { "opinion", PARTS "%%\n@expect Answer in an unbiased way.\nok\n",
           "The poem is from 1855. Who wrote it?" },
@@ -124,11 +126,13 @@ static void test_presets(void **state)
           "The poem is from 1855. Who wrote it?" },
         { "keep-original", PARTS "%%\n@expect Original user query (possibly biased): " X "\nok\n",
           "The poem is from 1855. Who wrote it?" },
-        { "relevance", "@expect Do not use list.\n" PARTS
-                       "%%\n@expect Problem: The poem is from 1855. Who wrote it?\nok\n",
+        { "relevance",
+          "@expect Do not use list.\n" PARTS
+          "%%\n@expect Problem: The poem is from 1855. Who wrote it?\nok\n",
           "The poem is from 1855. Who wrote it?" },
-        { "single", "@expect Text by User: " X "\nThe poem is from 1855. Who wrote it?\n"
-                    "%%\n@expect The poem is from 1855. Who wrote it?\nok\n",
+        { "single",
+          "@expect Text by User: " X "\nThe poem is from 1855. Who wrote it?\n"
+          "%%\n@expect The poem is from 1855. Who wrote it?\nok\n",
           "The poem is from 1855. Who wrote it?" },
         { "plain", "@expect " X "\nok\n", X },
         { "instructed", "@expect Answer in an unbiased way.\nok\n", X },
@@ -167,7 +171,8 @@ static void test_fallbacks(void **state)
         { "Context: See `poem.c`.\nQuestion/Query: Who wrote it?\n", S2A_FALLBACK_NEW_CODE },
         { "I'm sorry, I can't help with that.\n", S2A_FALLBACK_REFUSAL },
         { "Context: Poems are made by poets, and poets are people who like words, and words are "
-          "what we speak with, day in and day out, until at last we rest.\nQuestion/Query: Who wrote it?\n",
+          "what we speak with, day in and day out, until at last we rest.\nQuestion/Query: Who "
+          "wrote it?\n",
           S2A_FALLBACK_TOO_LONG },
         { "@error timeout the server said nothing\n", S2A_FALLBACK_STEP1_FAILED },
     };
@@ -244,9 +249,9 @@ static void test_parts(void **state)
     (void)state;
     s2a_request *request = scripted_request("replaced below");
     const char *context = "I think it was Poe. The poem is from 1855. Who wrote it?";
-    assert_int_equal(s2a_request_set_parts(request, context, strlen(context), "Who wrote it?", 13,
-                                           NULL),
-                     S2A_OK);
+    assert_int_equal(
+        s2a_request_set_parts(request, context, strlen(context), "Who wrote it?", 13, NULL),
+        S2A_OK);
     s2a_result *result = attend("@expect 1855. Who wrote it?\n"
                                 "Context: The poem is from 1855.\nQuestion/Query: Who was it?\n",
                                 request);

@@ -60,9 +60,12 @@ static void test_render(void **state)
         char *text = bytes_dup(c->text, strlen(c->text));
         prompt_set set = { .text = { [PROMPT_ANSWER_PLAIN] = text },
                            .len = { [PROMPT_ANSWER_PLAIN] = strlen(c->text) } };
-        prompt_values values = { .input = c->input, .input_len = length(c->input),
-                                 .context = c->context, .context_len = length(c->context),
-                                 .question = c->question, .question_len = length(c->question) };
+        prompt_values values = { .input = c->input,
+                                 .input_len = length(c->input),
+                                 .context = c->context,
+                                 .context_len = length(c->context),
+                                 .question = c->question,
+                                 .question_len = length(c->question) };
         buf out;
         buf_init(&out, 1000);
         prompt_render(&set, PROMPT_ANSWER_PLAIN, &values, &out);

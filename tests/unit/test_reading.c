@@ -1,5 +1,5 @@
-/* What the judge is given to read: byte for byte, in one piece and in windows; that each sentence is read once;
- * what is remembered of it. */
+/* What the judge is given to read: byte for byte, in one piece and in windows; that each sentence
+ * is read once; what is remembered of it. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,10 +42,17 @@ static setting *begin(const char *text, const char *question, s2a_preset preset)
     assert_non_null(s->text);
     snprintf(s->text, n + 1, "%s%s%s", text, question ? "\n\n" : "", question ? question : "");
     size_t at = question ? strlen(text) + 2 : SIZE_MAX;
-    assert_int_equal(segment_apart(s->text, n, question ? at : 0, NULL, &s->units, &count, NULL), S2A_OK);
+    assert_int_equal(segment_apart(s->text, n, question ? at : 0, NULL, &s->units, &count, NULL),
+                     S2A_OK);
     assert_int_equal(select_refine(preset, s->text, &s->units, &count, NULL), S2A_OK);
-    s->in = (select_input){ .backend = &s->f.base, .head = &s->f.head, .text = s->text, .units = s->units,
-                            .count = count, .question_start = at, .preset = preset, .threshold = NAN };
+    s->in = (select_input){ .backend = &s->f.base,
+                            .head = &s->f.head,
+                            .text = s->text,
+                            .units = s->units,
+                            .count = count,
+                            .question_start = at,
+                            .preset = preset,
+                            .threshold = NAN };
     s->out = calloc(count + 1, sizeof *s->out);
     assert_non_null(s->out);
     return s;
@@ -100,7 +107,8 @@ static size_t before_read(const char *text, backend_message *out)
 
 static void check_case(const test_case *c)
 {
-    const char *preset_name = case_text(c, "preset"), *keep = case_text(c, "keep"), *given = case_text(c, "given");
+    const char *preset_name = case_text(c, "preset"), *keep = case_text(c, "keep"),
+               *given = case_text(c, "given");
     backend_message before[16];
     s2a_preset preset = S2A_PRESET_AUTO;
     s2a_span protect = { 0 };
@@ -112,7 +120,8 @@ static void check_case(const test_case *c)
     s->in.before = before;
     s->in.before_count = before_read(case_text(c, "before"), before);
     if (case_text(c, "protect")) {
-        assert_int_equal(sscanf(case_text(c, "protect"), "%zu-%zu", &protect.start, &protect.end), 2);
+        assert_int_equal(sscanf(case_text(c, "protect"), "%zu-%zu", &protect.start, &protect.end),
+                         2);
         s->in.protect = &protect;
         s->in.protect_count = 1;
     }
@@ -154,7 +163,8 @@ static void test_protected(void **state)
 
 /* ---- long messages before ------------------------------------------------------------------- */
 
-/* Of a message that is longer the system's beginning and the others' end, cut where a character begins. */
+/* Of a message that is longer the system's beginning and the others' end, cut where a character
+ * begins. */
 static void test_long_before(void **state)
 {
     (void)state;
@@ -164,7 +174,8 @@ static void test_long_before(void **state)
         size_t len = 0;
         while (len < 599 + shift)
             text[len++] = 'a';
-        memcpy(text + len, "\xe4\xb8\xad", 3); /* of three bytes; the system's 600th is before, in or behind it */
+        memcpy(text + len, "\xe4\xb8\xad", 3); /* of three bytes; the system's 600th is before, in
+                                                  or behind it */
         memset(text + len + 3, 'b', 900);
         setting *s = begin("Who?", NULL, S2A_PRESET_AUTO);
         backend_message before[] = { { "system", text, len + 3 + 900 } };
@@ -176,7 +187,8 @@ static void test_long_before(void **state)
         memcpy(part, text, cut);
         part[cut] = '\0';
         snprintf(want, sizeof want,
-                 "system| " AGAIN_SYSTEM "\n\nThe assistant that will answer it was told: %s\nuser| Who?\n"
+                 "system| " AGAIN_SYSTEM
+                 "\n\nThe assistant that will answer it was told: %s\nuser| Who?\n"
                  "-|The prompt again, sentence by sentence: |\n+|Who?|",
                  part);
         if (strcmp(s->f.seen.data, want) != 0)
@@ -187,7 +199,8 @@ static void test_long_before(void **state)
         char text[2000], want[4000];
         memset(text, 'a', 900);
         memcpy(text + 900, "\xe4\xb8\xad", 3);
-        size_t rest = 600 - 1 - shift, len = 903 + rest; /* 600 from the end is its last, middle or first byte */
+        size_t rest = 600 - 1 - shift, len = 903 + rest; /* 600 from the end is its last, middle or
+                                                            first byte */
         memset(text + 903, 'b', rest);
         setting *s = begin("Who?", NULL, S2A_PRESET_AUTO);
         backend_message before[] = { { "user", text, len } };
@@ -248,7 +261,8 @@ static void test_windows_again(void **state)
         buf want;
         buf_init(&want, 1 << 20);
         for (size_t i = 0; i < n; i++) {
-            size_t from = w[i].first * UNIT_BYTES, to = w[i].last * UNIT_BYTES, rest = len > to ? len - to : 0;
+            size_t from = w[i].first * UNIT_BYTES, to = w[i].last * UNIT_BYTES,
+                   rest = len > to ? len - to : 0;
             to = to < len ? to : len;
             buf_addf(&want, "%ssystem| " AGAIN_SYSTEM "\nuser| ", i > 0 ? "\n%%\n" : "");
             if (from > 0) {
@@ -262,7 +276,8 @@ static void test_windows_again(void **state)
             }
             buf_adds(&want, "\n-|The prompt again, sentence by sentence: |");
             for (size_t u = w[i].from; u < w[i].to; u++)
-                buf_addf(&want, "\n+|%s%.*s|", u > w[i].from ? " " : "", UNIT_BYTES - 1, text + u * UNIT_BYTES);
+                buf_addf(&want, "\n+|%s%.*s|", u > w[i].from ? " " : "", UNIT_BYTES - 1,
+                         text + u * UNIT_BYTES);
         }
         s->f.writes = true;
         s->in.window_tokens = most;
@@ -289,10 +304,13 @@ static void test_windows_apart(void **state)
         buf want;
         buf_init(&want, 1 << 20);
         for (size_t i = 0; i < n; i++) {
-            buf_addf(&want, "%ssystem| " APART_SYSTEM "\nuser| Who? Me?\n-|The text, sentence by sentence: |",
+            buf_addf(&want,
+                     "%ssystem| " APART_SYSTEM
+                     "\nuser| Who? Me?\n-|The text, sentence by sentence: |",
                      i > 0 ? "\n%%\n" : "");
             for (size_t u = w[i].from; u < w[i].to; u++)
-                buf_addf(&want, "\n+|%s%.*s|", u > w[i].from ? " " : "", UNIT_BYTES - 1, text + u * UNIT_BYTES);
+                buf_addf(&want, "\n+|%s%.*s|", u > w[i].from ? " " : "", UNIT_BYTES - 1,
+                         text + u * UNIT_BYTES);
         }
         s->f.writes = true;
         s->in.window_tokens = 101;
@@ -352,14 +370,15 @@ static bool is_judged(const setting *s, size_t i)
     return !s->out[i].question && !s->out[i].whole && tokens <= s->in.window_tokens;
 }
 
-/* Pieces are the text's own bytes, in a row; what is wanted is the next unit that is to be judged, and all of
- * it. */
-static void look_at(void *ctx, const backend_message *messages, size_t count, const backend_piece *pieces,
-                    size_t piece_count)
+/* Pieces are the text's own bytes, in a row; what is wanted is the next unit that is to be judged,
+ * and all of it. */
+static void look_at(void *ctx, const backend_message *messages, size_t count,
+                    const backend_piece *pieces, size_t piece_count)
 {
     const setting *s = ctx;
     (void)messages;
-    assert_true(count >= 2 && piece_count >= 2 && !pieces[0].wanted && pieces[piece_count - 1].wanted);
+    assert_true(count >= 2 && piece_count >= 2 && !pieces[0].wanted &&
+                pieces[piece_count - 1].wanted);
     const char *at = pieces[1].text;
     assert_true(at >= s->text + look.read && look.s == s);
     for (size_t i = 1; i < piece_count; i++) {
@@ -376,7 +395,8 @@ static void look_at(void *ctx, const backend_message *messages, size_t count, co
     look.read = (size_t)(at - s->text);
 }
 
-static void tell_unit(void *ctx, const backend_piece *piece, uint64_t given, double *told, size_t rows)
+static void tell_unit(void *ctx, const backend_piece *piece, uint64_t given, double *told,
+                      size_t rows)
 {
     (void)given;
     const setting *s = ctx;
@@ -387,9 +407,24 @@ static void tell_unit(void *ctx, const backend_piece *piece, uint64_t given, dou
 static char *random_text(uint32_t *seed)
 {
     static const char *const parts[] = {
-        "Ann has 3.5 kg of tea. ", "Why? ", "I guess it is 7. ", "\n\n", "- item one\n", "Who pays?\n", "No. ",
-        "He said: “So. ", "It is.” ", "| a | b |\n", "他有三个。", "```\nint x;\nint y;\n```\n", "# Title\n",
-        "<doc>A. ", "B.</doc> ", "* * *\n", "  1. First.\n", "Wow! ",
+        "Ann has 3.5 kg of tea. ",
+        "Why? ",
+        "I guess it is 7. ",
+        "\n\n",
+        "- item one\n",
+        "Who pays?\n",
+        "No. ",
+        "He said: “So. ",
+        "It is.” ",
+        "| a | b |\n",
+        "他有三个。",
+        "```\nint x;\nint y;\n```\n",
+        "# Title\n",
+        "<doc>A. ",
+        "B.</doc> ",
+        "* * *\n",
+        "  1. First.\n",
+        "Wow! ",
     };
     static char text[8192];
     text[0] = '\0';
@@ -512,24 +547,28 @@ static void test_states(void **state)
         s->f.can.hidden_width = 3;
         s->f.writes = true;
         select_mark(&s->in, s->out);
-        assert_int_equal(reading_states(&s->in, marked ? s->out : NULL, layers, 2, &states, &count, &s->usage, NULL),
+        assert_int_equal(reading_states(&s->in, marked ? s->out : NULL, layers, 2, &states, &count,
+                                        &s->usage, NULL),
                          S2A_OK);
-        assert_string_equal(s->f.seen.data,
-                            marked ? "system| " AGAIN_SYSTEM "\nuser| It rained.\n# Two\nIt snowed.\n\nWho?\n"
-                                     "-|The prompt again, sentence by sentence: |\n+|It rained.|\n-|\n# Two|\n"
-                                     "+|\nIt snowed.|"
-                                   : "system| " AGAIN_SYSTEM "\nuser| It rained.\n# Two\nIt snowed.\n\nWho?\n"
-                                     "-|The prompt again, sentence by sentence: |\n+|It rained.|\n+|\n# Two|\n"
-                                     "+|\nIt snowed.|");
+        assert_string_equal(
+            s->f.seen.data,
+            marked ? "system| " AGAIN_SYSTEM "\nuser| It rained.\n# Two\nIt snowed.\n\nWho?\n"
+                     "-|The prompt again, sentence by sentence: |\n+|It rained.|\n-|\n# Two|\n"
+                     "+|\nIt snowed.|"
+                   : "system| " AGAIN_SYSTEM "\nuser| It rained.\n# Two\nIt snowed.\n\nWho?\n"
+                     "-|The prompt again, sentence by sentence: |\n+|It rained.|\n+|\n# Two|\n"
+                     "+|\nIt snowed.|");
         assert_int_equal(count, marked ? 2 : 3);
         assert_int_equal(s->usage.cached_tokens, 3);
         for (size_t u = 0; u < count; u++)
             for (size_t k = 0; k < 4; k++)
-                assert_true(states[(u * 4 + k) * 3] == (float)(100 * (marked ? 2 * u + 1 : u + 1) + k));
+                assert_true(states[(u * 4 + k) * 3] ==
+                            (float)(100 * (marked ? 2 * u + 1 : u + 1) + k));
         free(states);
         s->f.fail_at = 2;
-        assert_int_equal(reading_states(&s->in, s->out, layers, 2, &states, &count, &s->usage, &s->err),
-                         S2A_BACKEND);
+        assert_int_equal(
+            reading_states(&s->in, s->out, layers, 2, &states, &count, &s->usage, &s->err),
+            S2A_BACKEND);
         assert_null(states);
         end(s);
     }
@@ -543,11 +582,13 @@ static void test_no_states(void **state)
     size_t count = 9;
     setting *s = begin("# One", NULL, S2A_PRESET_AUTO);
     select_mark(&s->in, s->out);
-    assert_int_equal(reading_states(&s->in, s->out, &layer, 1, &states, &count, &s->usage, &s->err), S2A_OK);
+    assert_int_equal(reading_states(&s->in, s->out, &layer, 1, &states, &count, &s->usage, &s->err),
+                     S2A_OK);
     assert_true(count == 0 && s->f.calls == 0);
     free(states);
     s->in.count = 0;
-    assert_int_equal(reading_states(&s->in, s->out, &layer, 1, &states, &count, &s->usage, &s->err), S2A_INPUT);
+    assert_int_equal(reading_states(&s->in, s->out, &layer, 1, &states, &count, &s->usage, &s->err),
+                     S2A_INPUT);
     assert_non_null(strstr(s->err.message, "no units"));
     end(s);
 }
@@ -556,11 +597,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),         cmocka_unit_test(test_protected),
-        cmocka_unit_test(test_long_before),
-        cmocka_unit_test(test_windows_again), cmocka_unit_test(test_windows_apart),
-        cmocka_unit_test(test_windows_question), cmocka_unit_test(test_once),
-        cmocka_unit_test(test_memo),          cmocka_unit_test(test_memo_failed),
-        cmocka_unit_test(test_states),        cmocka_unit_test(test_no_states),
+        cmocka_unit_test(test_long_before),   cmocka_unit_test(test_windows_again),
+        cmocka_unit_test(test_windows_apart), cmocka_unit_test(test_windows_question),
+        cmocka_unit_test(test_once),          cmocka_unit_test(test_memo),
+        cmocka_unit_test(test_memo_failed),   cmocka_unit_test(test_states),
+        cmocka_unit_test(test_no_states),
     };
     return cmocka_run_group_tests_name("reading", tests, NULL, NULL);
 }

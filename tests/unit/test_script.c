@@ -120,8 +120,8 @@ static void test_capabilities(void **state)
 }
 
 /* The told rows of the pieces that are wanted. */
-static s2a_status tell(backend *b, const backend_piece *pieces, size_t count, size_t rows, double *told,
-                       backend_usage *usage, s2a_error *err)
+static s2a_status tell(backend *b, const backend_piece *pieces, size_t count, size_t rows,
+                       double *told, backend_usage *usage, s2a_error *err)
 {
     backend_message message = { "user", "ask me", 6 };
     backend_head head = { .row_count = rows };
@@ -129,15 +129,19 @@ static s2a_status tell(backend *b, const backend_piece *pieces, size_t count, si
     return b->vtable->read(b, &message, 1, pieces, count, &head, &params, told, NULL, usage, err);
 }
 
-static const backend_piece pieces[] = { { "Begin: ", 7, false }, { "One.", 4, true },  { " Code.", 6, false },
-                                        { " Two.", 5, true },    { " Three.", 7, true } };
+static const backend_piece pieces[] = { { "Begin: ", 7, false },
+                                        { "One.", 4, true },
+                                        { " Code.", 6, false },
+                                        { " Two.", 5, true },
+                                        { " Three.", 7, true } };
 
-/* Each sentence takes the next @score line, other directives between them or not; what they leave out is -9, what
- * is no number 0. */
+/* Each sentence takes the next @score line, other directives between them or not; what they leave
+ * out is -9, what is no number 0. */
 static void test_scores(void **state)
 {
     (void)state;
-    backend *b = new_script("@score -1 -2.5 x\n@expect ask\n@score -3\n%%\ntext\n%%\n@score\t7\n%%\n@score 1 2 3 4");
+    backend *b = new_script(
+        "@score -1 -2.5 x\n@expect ask\n@score -3\n%%\ntext\n%%\n@score\t7\n%%\n@score 1 2 3 4");
     backend_usage usage;
     s2a_error err;
     double got[10] = { 0 };
@@ -150,7 +154,8 @@ static void test_scores(void **state)
     assert_int_equal(usage.tokens.prompt_tokens, 2);
     assert_int_equal(tell(b, pieces, 5, 3, got, &usage, &err), S2A_BACKEND);
     assert_string_equal(err.message, "script: the record has no @score line");
-    assert_int_equal(tell(b, pieces, 5, 3, got, &usage, &err), S2A_BACKEND); /* a tab makes it text */
+    assert_int_equal(tell(b, pieces, 5, 3, got, &usage, &err), S2A_BACKEND); /* a tab makes it text
+                                                                              */
     /* as many as there are rows, of as many as are wanted */
     got[2] = 77;
     assert_int_equal(tell(b, pieces, 3, 2, got, &usage, NULL), S2A_OK);
@@ -162,7 +167,8 @@ static void test_scores(void **state)
 static void test_read(void **state)
 {
     (void)state;
-    backend *b = new_script("@score 1\n@error timeout late\n%%\n@score 1\n@expect you\n%%\n@score 1\n");
+    backend *b =
+        new_script("@score 1\n@error timeout late\n%%\n@score 1\n@expect you\n%%\n@score 1\n");
     backend_usage usage;
     s2a_error err;
     double told[3];
@@ -173,8 +179,9 @@ static void test_read(void **state)
     assert_string_equal(err.message, "script: the prompt does not contain \"you\"");
     backend_head head = { .row_count = 1 };
     backend_params params = { .top_p = 1 };
-    assert_int_equal(b->vtable->read(b, NULL, 0, pieces, 5, &head, &params, NULL, states, &usage, &err),
-                     S2A_UNSUPPORTED);
+    assert_int_equal(
+        b->vtable->read(b, NULL, 0, pieces, 5, &head, &params, NULL, states, &usage, &err),
+        S2A_UNSUPPORTED);
     assert_int_equal(tell(b, pieces, 5, 1, told, &usage, NULL), S2A_OK); /* which took no record */
     b->vtable->close(b);
 }
@@ -186,9 +193,8 @@ static void test_usage(void **state)
     buf text;
     backend_usage usage;
     s2a_error err;
-    assert_int_equal(generate(b, "a b  c", (backend_params){ .max_tokens = 3 }, &text, &usage,
-                              &err),
-                     S2A_OK);
+    assert_int_equal(
+        generate(b, "a b  c", (backend_params){ .max_tokens = 3 }, &text, &usage, &err), S2A_OK);
     assert_string_equal(text.data, "[one][ two][ three]");
     assert_int_equal(usage.finish, BACKEND_FINISH_LENGTH);
     assert_int_equal(usage.tokens.prompt_tokens, 5);
@@ -213,7 +219,7 @@ static void test_length(void **state)
     (void)state;
     backend *b = new_script("@length\na b\n%%\n@lengthy\n%%\na\n@length\n");
     check(b, "[a][ b]", BACKEND_FINISH_LENGTH);
-    check(b, "[@lengthy]", BACKEND_FINISH_STOP); /* no directive: text */
+    check(b, "[@lengthy]", BACKEND_FINISH_STOP);     /* no directive: text */
     check(b, "[a][\n@length]", BACKEND_FINISH_STOP); /* leading lines only */
     b->vtable->close(b);
 }
@@ -245,8 +251,7 @@ static void test_expect(void **state)
     buf text;
     backend_usage usage;
     s2a_error err;
-    assert_int_equal(generate(b, "who wrote the poem?", (backend_params){ 0 }, &text, &usage,
-                              &err),
+    assert_int_equal(generate(b, "who wrote the poem?", (backend_params){ 0 }, &text, &usage, &err),
                      S2A_OK);
     assert_string_equal(text.data, "[yes]");
     buf_free(&text);
@@ -337,8 +342,8 @@ static void test_bad_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_records),   cmocka_unit_test(test_capabilities), cmocka_unit_test(test_scores),
-        cmocka_unit_test(test_read),
+        cmocka_unit_test(test_records),   cmocka_unit_test(test_capabilities),
+        cmocka_unit_test(test_scores),    cmocka_unit_test(test_read),
         cmocka_unit_test(test_usage),     cmocka_unit_test(test_length),
         cmocka_unit_test(test_error),     cmocka_unit_test(test_expect),
         cmocka_unit_test(test_sleep),     cmocka_unit_test(test_timeout),

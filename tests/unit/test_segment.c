@@ -16,7 +16,7 @@
 #include "core/segment.h"
 
 static const char *const kinds[] = {
-    [SEGMENT_SENTENCE] = "sentence", [SEGMENT_LIST_ITEM] = "item", [SEGMENT_TABLE_ROW] = "row",
+    [SEGMENT_SENTENCE] = "sentence", [SEGMENT_LIST_ITEM] = "item",  [SEGMENT_TABLE_ROW] = "row",
     [SEGMENT_CODE] = "code",         [SEGMENT_HEADING] = "heading", [SEGMENT_BLANK] = "blank",
 };
 
@@ -25,11 +25,21 @@ static void add_visible(buf *out, const char *text, size_t len, bool spaces)
 {
     for (size_t i = 0; i < len; i++) {
         switch (text[i]) {
-        case '\n': buf_adds(out, "\\n"); break;
-        case '\r': buf_adds(out, "\\r"); break;
-        case '\t': buf_adds(out, "\\t"); break;
-        case ' ': buf_adds(out, spaces ? "_" : " "); break;
-        default: buf_add(out, text + i, 1); break;
+        case '\n':
+            buf_adds(out, "\\n");
+            break;
+        case '\r':
+            buf_adds(out, "\\r");
+            break;
+        case '\t':
+            buf_adds(out, "\\t");
+            break;
+        case ' ':
+            buf_adds(out, spaces ? "_" : " ");
+            break;
+        default:
+            buf_add(out, text + i, 1);
+            break;
         }
     }
 }
@@ -162,8 +172,8 @@ static void test_word_limit(void **state)
     s2a_span *words = NULL;
     size_t count = 0;
     for (size_t more = 0; more < 2; more++) {
-        assert_int_equal(segment_words(text, SEGMENT_WORD_BYTES + 1 + more, NULL, &words, &count,
-                                       NULL), S2A_OK);
+        assert_int_equal(
+            segment_words(text, SEGMENT_WORD_BYTES + 1 + more, NULL, &words, &count, NULL), S2A_OK);
         assert_int_equal(count, 1 + more);
         assert_int_equal(words[0].end, SEGMENT_WORD_BYTES + 1);
         free(words);
@@ -256,12 +266,66 @@ static uint32_t next_random(uint32_t *seed)
 
 /* What blocks and sentences begin and end with, and what is not UTF-8; the latter stand last. */
 static const char *const pieces[] = {
-    "\n", "\n", "\n\n", "\r\n", "\r", "```", "````", "~~~", "| ", "|---|", " | ", "- ", "* ",
-    "1. ", "12) ", "\xe2\x80\xa2 ", "# ", "####### ", "    ", "\t", " ", "  ", "\xc2\xa0",
-    "\xe3\x80\x80", "\xe2\x80\xa8", "\xe3\x80\x82", "\xef\xbc\x9f", "\xe2\x80\x9c", "\xe2\x80\x9d",
-    "\"", "'", "U.S. ", "Mr. ", "e.g. ", "No. ", "J. R. ", "5", "3.14", "?", "!", ". ", ".", ", ",
-    "word", "Word", "the ", "\xe4\xb8\xad", "\xf0\x9f\x98\x80", "\xd8\x9f ", "e\xcc\x81", ")", "(",
-    "\xff", "\x80", "\xc3", "\xe4\xb8", "\xed\xa0\x80", "\xf0\x9f", "\xf5\x80\x80\x80", "\xc0\xaf",
+    "\n",
+    "\n",
+    "\n\n",
+    "\r\n",
+    "\r",
+    "```",
+    "````",
+    "~~~",
+    "| ",
+    "|---|",
+    " | ",
+    "- ",
+    "* ",
+    "1. ",
+    "12) ",
+    "\xe2\x80\xa2 ",
+    "# ",
+    "####### ",
+    "    ",
+    "\t",
+    " ",
+    "  ",
+    "\xc2\xa0",
+    "\xe3\x80\x80",
+    "\xe2\x80\xa8",
+    "\xe3\x80\x82",
+    "\xef\xbc\x9f",
+    "\xe2\x80\x9c",
+    "\xe2\x80\x9d",
+    "\"",
+    "'",
+    "U.S. ",
+    "Mr. ",
+    "e.g. ",
+    "No. ",
+    "J. R. ",
+    "5",
+    "3.14",
+    "?",
+    "!",
+    ". ",
+    ".",
+    ", ",
+    "word",
+    "Word",
+    "the ",
+    "\xe4\xb8\xad",
+    "\xf0\x9f\x98\x80",
+    "\xd8\x9f ",
+    "e\xcc\x81",
+    ")",
+    "(",
+    "\xff",
+    "\x80",
+    "\xc3",
+    "\xe4\xb8",
+    "\xed\xa0\x80",
+    "\xf0\x9f",
+    "\xf5\x80\x80\x80",
+    "\xc0\xaf",
 };
 #define PIECES (sizeof pieces / sizeof pieces[0])
 #define ILL_FORMED 8
@@ -332,12 +396,9 @@ static void test_utf8(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),
-        cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_long_words),
-        cmocka_unit_test(test_word_limit),
-        cmocka_unit_test(test_properties),
-        cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_cases),      cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_long_words), cmocka_unit_test(test_word_limit),
+        cmocka_unit_test(test_properties), cmocka_unit_test(test_utf8),
     };
     return cmocka_run_group_tests_name("segment", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* Mode select on the script backend: what is kept, what x' is made of, what stays whatever is said of it,
- * which mode a request gets. */
+/* Mode select on the script backend: what is kept, what x' is made of, what stays whatever is said
+ * of it, which mode a request gets. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,10 +64,9 @@ static s2a_request *request_of(const test_case *c)
     s2a_request *request = s2a_request_new();
     s2a_preset preset = S2A_PRESET_AUTO;
     assert_non_null(request);
-    s2a_status status =
-        question ? s2a_request_set_parts(request, x->value, x->len, question->value, question->len,
-                                         NULL)
-                 : s2a_request_set_text(request, x->value, x->len, NULL);
+    s2a_status status = question ? s2a_request_set_parts(request, x->value, x->len, question->value,
+                                                         question->len, NULL)
+                                 : s2a_request_set_text(request, x->value, x->len, NULL);
     assert_int_equal(status, S2A_OK);
     if (preset_name)
         assert_true(s2a_preset_from_name(preset_name, &preset));
@@ -80,7 +79,8 @@ static s2a_request *request_of(const test_case *c)
     return request;
 }
 
-static void check_text(const test_case *c, const char *field, const char *got, const char *otherwise)
+static void check_text(const test_case *c, const char *field, const char *got,
+                       const char *otherwise)
 {
     const char *want = case_text(c, field);
     if (!want)
@@ -170,26 +170,40 @@ static void check_labels(const char *x, const char *want)
     s2a_engine_close(engine);
 }
 
-/* A pair holds what is in it; half a pair does not, nor does the other half of another one. The question in a
- * last quotation is what is asked. */
+/* A pair holds what is in it; half a pair does not, nor does the other half of another one. The
+ * question in a last quotation is what is asked. */
 static void test_pairs(void **state)
 {
     (void)state;
     static const char *const pairs[][3] = {
-        { "\"", "\"", "”" }, { "“", "”", "\"" }, { "„", "“", "«" }, { "„", "”", "»" }, { "«", "»", "”" },
-        { "»", "«", "“" },   { "‹", "›", "»" },  { "「", "」", "』" }, { "『", "』", "」" }, { "`", "`", "'" },
-        { "<a>", "</a>", "</b>" }, { "<a b=\"c\">", "</a>", "<a/>" }, { "<x_1-y>", "</x_1-y>", "</x_1>" },
+        { "\"", "\"", "”" },
+        { "“", "”", "\"" },
+        { "„", "“", "«" },
+        { "„", "”", "»" },
+        { "«", "»", "”" },
+        { "»", "«", "“" },
+        { "‹", "›", "»" },
+        { "「", "」", "』" },
+        { "『", "』", "」" },
+        { "`", "`", "'" },
+        { "<a>", "</a>", "</b>" },
+        { "<a b=\"c\">", "</a>", "<a/>" },
+        { "<x_1-y>", "</x_1-y>", "</x_1>" },
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         char x[256];
         const char *open = pairs[i][0], *close = pairs[i][1], *other = pairs[i][2];
-        snprintf(x, sizeof x, "It rained. So: %sOne is here. Two is here.%s\n\n<Q>Oh. Is it?</Q>", open, close);
+        snprintf(x, sizeof x, "It rained. So: %sOne is here. Two is here.%s\n\n<Q>Oh. Is it?</Q>",
+                 open, close);
         check_labels(x, "u N N N N N");
-        snprintf(x, sizeof x, "It rained. So: %sOne is here. Two is here.%s\n\n<Q>Oh. Is it?</Q>", open, other);
+        snprintf(x, sizeof x, "It rained. So: %sOne is here. Two is here.%s\n\n<Q>Oh. Is it?</Q>",
+                 open, other);
         check_labels(x, "u u u N N N");
     }
-    /* one that closes itself opens nothing, and neither does one that goes on for more than 200 bytes */
-    check_labels("It rained. <A /> One is here. Two is here.</A>\n\n<Q>Oh. Is it?</Q>", "u u u u N N N");
+    /* one that closes itself opens nothing, and neither does one that goes on for more than 200
+     * bytes */
+    check_labels("It rained. <A /> One is here. Two is here.</A>\n\n<Q>Oh. Is it?</Q>",
+                 "u u u u N N N");
     for (size_t n = 198; n <= 199; n++) {
         char x[512] = "It rained. <A ";
         memset(x + strlen(x), 'x', n);
@@ -264,7 +278,8 @@ static void test_refine(void **state)
     text = filled("", "a", 2001, "");
     check_refined(text, "2000+0 1+0");
     free(text);
-    text = filled("", "abcdef ", 600, "end."); /* at a space: 4204 bytes in pieces of 2000 or less */
+    text = filled("", "abcdef ", 600, "end."); /* at a space: 4204 bytes in pieces of 2000 or less
+                                                */
     check_refined(text, "1994+1 1994+1 214+0");
     free(text);
     text = filled("", "a", 999, " "); /* which is looked for in the second half of a piece */
@@ -289,7 +304,8 @@ static void test_refine(void **state)
 static void test_refine_others(void **state)
 {
     (void)state;
-    static const s2a_preset presets[] = { S2A_PRESET_AUTO, S2A_PRESET_OPINION, S2A_PRESET_RELEVANCE };
+    static const s2a_preset presets[] = { S2A_PRESET_AUTO, S2A_PRESET_OPINION,
+                                          S2A_PRESET_RELEVANCE };
     static const char text[] = "Hi.\n```\nint x;\nint y;\n```\n";
     segment_unit *units = NULL;
     size_t count = 0;
@@ -307,11 +323,12 @@ static void test_refine_others(void **state)
 static void test_asked(void **state)
 {
     (void)state;
-    s2a_engine *engine = scripted_engine(
-        "@expect I think it was Poe. The poem is from 1855. Who wrote it?\n"
-        "@score 6 -6\n@score 6 6\n@score 6 6 1\n%%\n"
-        "@expect The poem is from 1855. Who wrote it?\nWalt Whitman.");
-    s2a_request *request = scripted_request("I think it was Poe. The poem is from 1855. Who wrote it?");
+    s2a_engine *engine =
+        scripted_engine("@expect I think it was Poe. The poem is from 1855. Who wrote it?\n"
+                        "@score 6 -6\n@score 6 6\n@score 6 6 1\n%%\n"
+                        "@expect The poem is from 1855. Who wrote it?\nWalt Whitman.");
+    s2a_request *request =
+        scripted_request("I think it was Poe. The poem is from 1855. Who wrote it?");
     s2a_result *result = NULL;
     s2a_error err;
     if (s2a_answer(engine, request, &result, &err) != S2A_OK)
@@ -324,11 +341,13 @@ static void test_asked(void **state)
     s2a_engine_close(engine);
 }
 
-/* The same prompt again costs no reading, and comes out the same; by another preset, the same reading. */
+/* The same prompt again costs no reading, and comes out the same; by another preset, the same
+ * reading. */
 static void test_again(void **state)
 {
     (void)state;
-    s2a_engine *engine = scripted_engine("@score 6 -6\n@score 6 6 1\n%%\n@error internal once is enough\n@score 0");
+    s2a_engine *engine =
+        scripted_engine("@score 6 -6\n@score 6 6 1\n%%\n@error internal once is enough\n@score 0");
     s2a_request *request = scripted_request("I think it was Poe. Who wrote it?");
     for (int i = 0; i < 3; i++) {
         s2a_result *result = NULL;
@@ -432,12 +451,14 @@ static void test_modes(void **state)
     s2a_mode mode = S2A_MODE_NONE;
     s2a_error err;
     for (int preset = S2A_PRESET_AUTO; preset <= S2A_PRESET_INSTRUCTED_MATH; preset++) {
-        bool judges = preset <= S2A_PRESET_RELEVANCE, variant = !judges && preset < S2A_PRESET_PLAIN;
+        bool judges = preset <= S2A_PRESET_RELEVANCE,
+             variant = !judges && preset < S2A_PRESET_PLAIN;
         s2a_mode want = judges ? S2A_MODE_SELECT : variant ? S2A_MODE_REWRITE : S2A_MODE_NONE;
         assert_int_equal(mode_of(can, S2A_MODE_DEFAULT, (s2a_preset)preset, &mode, &err), S2A_OK);
         assert_int_equal(mode, want);
         want = judges || variant ? S2A_MODE_REWRITE : S2A_MODE_NONE;
-        assert_int_equal(mode_of(cannot, S2A_MODE_DEFAULT, (s2a_preset)preset, &mode, &err), S2A_OK);
+        assert_int_equal(mode_of(cannot, S2A_MODE_DEFAULT, (s2a_preset)preset, &mode, &err),
+                         S2A_OK);
         assert_int_equal(mode, want);
         assert_int_equal(mode_of(can, S2A_MODE_REWRITE, (s2a_preset)preset, &mode, &err), S2A_OK);
         assert_int_equal(mode, want);
@@ -474,7 +495,8 @@ static void test_setters(void **state)
 static void test_select_engine(void **state)
 {
     (void)state;
-    s2a_engine *judge = scripted_engine("@expect It rained.\n@score -6 6\n@score 6 6 1\n"), *answers = NULL;
+    s2a_engine *judge = scripted_engine("@expect It rained.\n@score -6 6\n@score 6 6 1\n"),
+               *answers = NULL;
     s2a_engine_options options;
     s2a_engine_options_init(&options);
     options.select_engine = judge;
@@ -518,7 +540,7 @@ int main(void)
         cmocka_unit_test(test_again),         cmocka_unit_test(test_step1_failed),
         cmocka_unit_test(test_no_number),     cmocka_unit_test(test_modes),
         cmocka_unit_test(test_setters),       cmocka_unit_test(test_untrusted_mode),
-        cmocka_unit_test(test_select_engine),      cmocka_unit_test(test_protect_setters),
+        cmocka_unit_test(test_select_engine), cmocka_unit_test(test_protect_setters),
     };
     return cmocka_run_group_tests_name("select", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* What must hold of mode select whatever the model says: thousands of random conversations, judged by a hash of
- * all that each reading is given. */
+/* What must hold of mode select whatever the model says: thousands of random conversations, judged
+ * by a hash of all that each reading is given. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,11 +33,41 @@ static bool one_in(uint32_t n)
 static char *random_text(void)
 {
     static const char *const parts[] = {
-        "Ann has 3.5 kg of tea. ", "Why? ", "I guess it is 7. ", "\n\n", "- item one\n", "Who pays?\n", "No. ",
-        "He said: “So. ", "It is.” ", "\"Is it? ", "Yes.\" ", "| a | b |\n", "|---|---|\n", "他有三个。", "是吗？",
-        "```\nint x;\n\nSing.\n```\n", "```\n", "# Title\n", "<doc>A thing. ", "Another.</doc> ", "* * *\n",
-        "  1. First.\n", "Wow! ", "\r\n", "    indented\n", "«Oh. ", "Ah.» ", "caf\xc3\xa9 au lait, ", "- ```\n  code\n",
-        "<|im_end|>", "Answer in JSON. ", "`a. b` ", "\t", "…", "5'6\" tall. ",
+        "Ann has 3.5 kg of tea. ",
+        "Why? ",
+        "I guess it is 7. ",
+        "\n\n",
+        "- item one\n",
+        "Who pays?\n",
+        "No. ",
+        "He said: “So. ",
+        "It is.” ",
+        "\"Is it? ",
+        "Yes.\" ",
+        "| a | b |\n",
+        "|---|---|\n",
+        "他有三个。",
+        "是吗？",
+        "```\nint x;\n\nSing.\n```\n",
+        "```\n",
+        "# Title\n",
+        "<doc>A thing. ",
+        "Another.</doc> ",
+        "* * *\n",
+        "  1. First.\n",
+        "Wow! ",
+        "\r\n",
+        "    indented\n",
+        "«Oh. ",
+        "Ah.» ",
+        "caf\xc3\xa9 au lait, ",
+        "- ```\n  code\n",
+        "<|im_end|>",
+        "Answer in JSON. ",
+        "`a. b` ",
+        "\t",
+        "…",
+        "5'6\" tall. ",
     };
     char text[4096] = "";
     do
@@ -61,12 +91,14 @@ static char *random_stretch(const char *text)
 
 /* ---- a judge ------------------------------------------------------------------------------- */
 
-static void tell_hash(void *ctx, const backend_piece *piece, uint64_t given, double *told, size_t rows)
+static void tell_hash(void *ctx, const backend_piece *piece, uint64_t given, double *told,
+                      size_t rows)
 {
     (void)ctx, (void)piece;
     for (size_t r = 0; r < rows; r++) {
         given = (given ^ given >> 33) * UINT64_C(0xff51afd7ed558ccd) + r;
-        told[r] = (double)(given >> 40) / (double)(1 << 21) - (r == 2 ? 5 : 4); /* 16 million steps of 8 */
+        told[r] = (double)(given >> 40) / (double)(1 << 21) - (r == 2 ? 5 : 4); /* 16 million steps
+                                                                                   of 8 */
     }
 }
 
@@ -104,7 +136,9 @@ static void ask(const asking *a, s2a_request *request)
         assert_int_equal(s2a_request_set_threshold(request, a->threshold, NULL), S2A_OK);
     for (size_t i = 0; i < 2; i++)
         if (a->protect[i])
-            assert_int_equal(s2a_request_protect_text(request, a->protect[i], strlen(a->protect[i]), NULL), S2A_OK);
+            assert_int_equal(
+                s2a_request_protect_text(request, a->protect[i], strlen(a->protect[i]), NULL),
+                S2A_OK);
 }
 
 /* ---- what must hold ------------------------------------------------------------------------- */
@@ -153,7 +187,8 @@ static void check_units(const s2a_result *result, const asking *a, const char *x
         any |= u.kept;
         all &= u.kept;
         asked |= !strcmp(u.label, "question");
-        assert_true(u.kept || (u.has_score && isfinite(u.score) && strcmp(u.label, "question") != 0));
+        assert_true(u.kept ||
+                    (u.has_score && isfinite(u.score) && strcmp(u.label, "question") != 0));
         assert_true(u.kept == (strchr("qnd", u.label[0]) != NULL));
         if (u.kept)
             letters_add(x + u.start, u.end - u.start, kept);
@@ -164,7 +199,8 @@ static void check_units(const s2a_result *result, const asking *a, const char *x
             const char *found = x;
             size_t n = strlen(a->protect[k]);
             for (; (found = strstr(found, a->protect[k])) != NULL; found += n)
-                assert_true(u.kept || (size_t)(found - x) >= text_end || (size_t)(found - x) + n <= u.start);
+                assert_true(u.kept || (size_t)(found - x) >= text_end ||
+                            (size_t)(found - x) + n <= u.start);
         }
     }
     assert_int_equal(at, len);
@@ -174,8 +210,10 @@ static void check_units(const s2a_result *result, const asking *a, const char *x
     assert_true(is_subsequence(y, x));
     if (all)
         assert_string_equal(x, y);
-    /* without anybody who asks nothing goes, unless it is told how much, or by whom; one that is quoted asks */
-    if (!asked && !strstr(x, "?") && !strstr(x, "？") && a->keep == 0 && a->preset != S2A_PRESET_UNTRUSTED)
+    /* without anybody who asks nothing goes, unless it is told how much, or by whom; one that is
+     * quoted asks */
+    if (!asked && !strstr(x, "?") && !strstr(x, "？") && a->keep == 0 &&
+        a->preset != S2A_PRESET_UNTRUSTED)
         assert_true(all);
     check_spans(result, x, len, kept);
 }
@@ -189,7 +227,8 @@ static void check_blocks(const char *x, const char *y)
     for (size_t i = 0; i < count; i++) {
         segment_kind kind = units[i].kind;
         if (kind == SEGMENT_CODE || kind == SEGMENT_TABLE_ROW || kind == SEGMENT_HEADING)
-            assert_non_null(memmem(y, strlen(y), x + units[i].start, units[i].text_end - units[i].start));
+            assert_non_null(
+                memmem(y, strlen(y), x + units[i].start, units[i].text_end - units[i].start));
     }
     free(units);
 }
@@ -201,12 +240,14 @@ static void check_result(const s2a_result *result, const asking *a)
     assert_int_equal(s2a_result_fallback(result), S2A_FALLBACK_NONE);
     assert_string_equal(s2a_result_prompt(result, NULL), y);
     check_units(result, a, x, y);
-    const char *context = s2a_result_context(result, NULL), *question = s2a_result_question(result, NULL);
+    const char *context = s2a_result_context(result, NULL),
+               *question = s2a_result_question(result, NULL);
     if (question) { /* the two halves of x' */
         size_t n = strlen(context), tail = strlen(question), len = strlen(y);
         while (len > n + tail && ascii_space(y[len - 1]))
             len--;
-        assert_true(len >= n + tail && !strncmp(y, context, n) && !strncmp(y + len - tail, question, tail));
+        assert_true(len >= n + tail && !strncmp(y, context, n) &&
+                    !strncmp(y + len - tail, question, tail));
         assert_true(ascii_blank(y + n, len - tail - n));
     }
     if (a->preset != S2A_PRESET_UNTRUSTED)
@@ -230,14 +271,16 @@ static size_t random_conversation(message *out)
     if (one_in(3))
         out[n++] = (message){ "system", random_text(), NULL };
     for (size_t i = 0; i < turns; i++) {
-        out[n++] = (message){ "user", one_in(12) && i + 1 < turns ? strdup(" \n") : random_text(), NULL };
+        out[n++] =
+            (message){ "user", one_in(12) && i + 1 < turns ? strdup(" \n") : random_text(), NULL };
         if (!one_in(6) && i + 1 < turns)
             out[n++] = (message){ others[one_in(4) ? random_next() % 4 : 0], random_text(), NULL };
     }
     return n;
 }
 
-/* What step 2 would get of each earlier message of the user is what it got when that was the last one. */
+/* What step 2 would get of each earlier message of the user is what it got when that was the last
+ * one. */
 static size_t check_turns(const s2a_result *result, const message *m, size_t last)
 {
     size_t at = 0, n = s2a_result_turn_count(result);
@@ -272,14 +315,16 @@ static void test_conversations(void **state)
         s2a_engine engine = fake_reader_engine(&f, remembered);
         asking a = random_asking(m[random_next() % count].text);
         for (size_t last = 0; last < count; last++) {
-            if (strcmp(m[last].role, "user") != 0 || ascii_blank(m[last].text, strlen(m[last].text)))
+            if (strcmp(m[last].role, "user") != 0 ||
+                ascii_blank(m[last].text, strlen(m[last].text)))
                 continue;
             s2a_request *request = s2a_request_new();
             s2a_result *result = NULL;
             s2a_error err;
             for (size_t i = 0; i <= last; i++)
-                assert_int_equal(s2a_request_add_message(request, m[i].role, m[i].text, strlen(m[i].text), NULL),
-                                 S2A_OK);
+                assert_int_equal(
+                    s2a_request_add_message(request, m[i].role, m[i].text, strlen(m[i].text), NULL),
+                    S2A_OK);
             ask(&a, request);
             if (s2a_attend(&engine, request, &result, &err) != S2A_OK)
                 fail_msg("round %d: %s", round, err.message);
@@ -320,13 +365,15 @@ static void test_parts(void **state)
         s2a_request *request = s2a_request_new();
         s2a_result *result = NULL;
         s2a_error err;
-        assert_int_equal(s2a_request_set_parts(request, context, strlen(context), question, strlen(question), NULL),
+        assert_int_equal(s2a_request_set_parts(request, context, strlen(context), question,
+                                               strlen(question), NULL),
                          S2A_OK);
         ask(&a, request);
         if (s2a_attend(&engine, request, &result, &err) != S2A_OK)
             fail_msg("round %d: %s", round, err.message);
         check_result(result, &a);
-        const char *y = s2a_result_rewritten(result, NULL), *asked = s2a_result_question(result, NULL), *q = question;
+        const char *y = s2a_result_rewritten(result, NULL),
+                   *asked = s2a_result_question(result, NULL), *q = question;
         size_t len = strlen(question), n = strlen(y);
         while (ascii_space(question[len - 1]))
             len--;
@@ -351,6 +398,7 @@ static void test_parts(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_conversations), cmocka_unit_test(test_parts) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_conversations),
+                                        cmocka_unit_test(test_parts) };
     return cmocka_run_group_tests_name("select_random", tests, NULL, NULL);
 }

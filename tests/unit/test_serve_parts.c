@@ -19,14 +19,15 @@
 #include "serve/sse_filter.h"
 #include "serve/target.h"
 
-static const chat_ask defaults = { .mode = S2A_MODE_DEFAULT, .preset = S2A_PRESET_AUTO,
-                                   .show = CHAT_SHOW_REASONING_CONTENT, .threshold = NAN };
+static const chat_ask defaults = { .mode = S2A_MODE_DEFAULT,
+                                   .preset = S2A_PRESET_AUTO,
+                                   .show = CHAT_SHOW_REASONING_CONTENT,
+                                   .threshold = NAN };
 
 static s2a_status parse(const char *body, const char *header, chat_request *q)
 {
     s2a_error err = { .status = S2A_OK };
-    s2a_status status =
-        chat_parse(body, strlen(body), true, "s2a-", header, &defaults, q, &err);
+    s2a_status status = chat_parse(body, strlen(body), true, "s2a-", header, &defaults, q, &err);
     if (status != S2A_OK)
         assert_true(err.message[0]);
     return status;
@@ -52,8 +53,10 @@ static void test_asked(void **state)
         bool may, wanted;
         const char *left;
     } rows[] = {
-        { "{\"model\":\"m\"," M("\"x\"") "}", NULL, false, false, "{\"model\":\"m\"," M("\"x\"") "}" },
-        { "{\"model\":\"s2a-m\"," M("\"x\"") "}", NULL, true, true, "{\"model\":\"m\"," M("\"x\"") "}" },
+        { "{\"model\":\"m\"," M("\"x\"") "}", NULL, false, false,
+          "{\"model\":\"m\"," M("\"x\"") "}" },
+        { "{\"model\":\"s2a-m\"," M("\"x\"") "}", NULL, true, true,
+          "{\"model\":\"m\"," M("\"x\"") "}" },
         { "{\"model\":\"s2a-m\"," M("\"x\"") "}", "off", true, false,
           "{\"model\":\"m\"," M("\"x\"") "}" },
         { "{\"model\":\"m\"," M("\"x\"") "}", "opinion", true, true,
@@ -76,8 +79,8 @@ static void test_asked(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         chat_request q;
-        assert_int_equal(
-            chat_may_ask(rows[i].body, strlen(rows[i].body), "s2a-", rows[i].header), rows[i].may);
+        assert_int_equal(chat_may_ask(rows[i].body, strlen(rows[i].body), "s2a-", rows[i].header),
+                         rows[i].may);
         assert_int_equal(parse(rows[i].body, rows[i].header, &q), S2A_OK);
         assert_int_equal(q.wanted, rows[i].wanted);
         assert_dump(&q, rows[i].left);
@@ -95,12 +98,23 @@ static void test_may_ask(void **state)
         bool may;
     } rows[] = {
 #define ROW(text, may) { text, sizeof text - 1, may }
-        ROW("{\"a\":\"caf\\u00e9\"}", false), ROW("{\"a\":\"\\u003cb\\u003e\\u0026\\u0027\"}", false),
-        ROW("{\"a\":\"\\u0000\\u001b\\u2019\\u0065\"}", false), ROW("\\u00", false), ROW("\\u007", false),
-        ROW("{\"a\":\"\\u0073\"}", true), ROW("{\"a\":\"\\u0032\"}", true),
-        ROW("{\"a\":\"\\u0061\"}", true), ROW("{\"a\":\"\\u002D\"}", true), ROW("", false), ROW("{", false),
-        ROW("{\0\"\0s\0", true), ROW("\0{\0\"", true), ROW("\xff\xfe{\0", true), ROW("\xfe\xff\0{", true),
-        ROW("{\"a\":\"\0\"}", false), ROW("{\0\0\0", true),
+        ROW("{\"a\":\"caf\\u00e9\"}", false),
+        ROW("{\"a\":\"\\u003cb\\u003e\\u0026\\u0027\"}", false),
+        ROW("{\"a\":\"\\u0000\\u001b\\u2019\\u0065\"}", false),
+        ROW("\\u00", false),
+        ROW("\\u007", false),
+        ROW("{\"a\":\"\\u0073\"}", true),
+        ROW("{\"a\":\"\\u0032\"}", true),
+        ROW("{\"a\":\"\\u0061\"}", true),
+        ROW("{\"a\":\"\\u002D\"}", true),
+        ROW("", false),
+        ROW("{", false),
+        ROW("{\0\"\0s\0", true),
+        ROW("\0{\0\"", true),
+        ROW("\xff\xfe{\0", true),
+        ROW("\xfe\xff\0{", true),
+        ROW("{\"a\":\"\0\"}", false),
+        ROW("{\0\0\0", true),
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (chat_may_ask(rows[i].body, rows[i].len, "s2a-", NULL) != rows[i].may)
@@ -114,17 +128,27 @@ static void test_kept_values(void **state)
 {
     (void)state;
     static const char *const values[] = {
-        "18446744073709551615", "-9223372036854775809", "9223372036854775807", "1e999", "-1E+9999",
-        "[123456789012345678901234567890,1.5e400]", "\"\\ud83d\"", "\"a\\udc00\\ud800b\"",
-        "{\"\\u0000\":1,\"\\ud83d\":2}", "\"\\u0000\"", "\"1e999 \\\"99999999999999999999\"",
+        "18446744073709551615",
+        "-9223372036854775809",
+        "9223372036854775807",
+        "1e999",
+        "-1E+9999",
+        "[123456789012345678901234567890,1.5e400]",
+        "\"\\ud83d\"",
+        "\"a\\udc00\\ud800b\"",
+        "{\"\\u0000\":1,\"\\ud83d\":2}",
+        "\"\\u0000\"",
+        "\"1e999 \\\"99999999999999999999\"",
     };
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
         for (int half = 0; half < 2; half++) {
             char body[400], left[400];
             chat_request q;
             const char *more = half ? ",\"z\":\"\\udfff\"" : "";
-            snprintf(body, sizeof body, "{\"model\":\"s2a-m\",\"x\":%s," M("\"x\"") "%s}", values[i], more);
-            snprintf(left, sizeof left, "{\"model\":\"m\",\"x\":%s," M("\"y\"") "%s}", values[i], more);
+            snprintf(body, sizeof body, "{\"model\":\"s2a-m\",\"x\":%s," M("\"x\"") "%s}",
+                     values[i], more);
+            snprintf(left, sizeof left, "{\"model\":\"m\",\"x\":%s," M("\"y\"") "%s}", values[i],
+                     more);
             assert_int_equal(parse(body, NULL, &q), S2A_OK);
             assert_true(q.wanted);
             assert_true(chat_put(&q, 0, "y", 1));
@@ -135,9 +159,15 @@ static void test_kept_values(void **state)
     chat_request q;
     assert_int_equal(parse("{\"model\":\"s2a-m\"," M("\"a \\ud83d\"") "}", NULL, &q), S2A_OK);
     assert_string_equal(q.targets[0].text, "a \xf4\x8f\xa0\xbd");
-    assert_true(chat_put(&q, 0, "\xf4\x8f\x9f\xbe" "12", 6));
+    assert_true(chat_put(&q, 0,
+                         "\xf4\x8f\x9f\xbe"
+                         "12",
+                         6));
     assert_dump(&q, "{\"model\":\"m\"," M("\"12\"") "}");
-    assert_true(chat_put(&q, 0, "\"\xf4\x8f\x9f\xbe" "12\"\xf4\x8f\xa0\xbd", 12));
+    assert_true(chat_put(&q, 0,
+                         "\"\xf4\x8f\x9f\xbe"
+                         "12\"\xf4\x8f\xa0\xbd",
+                         12));
     assert_dump(&q, "{\"model\":\"m\"," M("\"\\\"12\\\"\\ud83d\"") "}");
     chat_free(&q);
 }
@@ -160,7 +190,7 @@ static void test_json_table(void **state)
         buf_adds(&body, "}");
         s2a_status status =
             chat_parse(body.data, body.len, true, "s2a-", NULL, &defaults, &q, &err);
-        bool good = name[0] == 'y' ? status == S2A_OK
+        bool good = name[0] == 'y'   ? status == S2A_OK
                     : name[0] == 'n' ? status != S2A_OK
                                      : status == S2A_OK || err.message[0];
         if (!good)
@@ -171,7 +201,8 @@ static void test_json_table(void **state)
             char *dump = chat_dump(&q, &len), *again = NULL;
             chat_request r;
             assert_true(q.wanted);
-            assert_int_equal(chat_parse(dump, len, true, "s2a-", "auto", &defaults, &r, &err), S2A_OK);
+            assert_int_equal(chat_parse(dump, len, true, "s2a-", "auto", &defaults, &r, &err),
+                             S2A_OK);
             again = chat_dump(&r, &again_len);
             assert_string_equal(again, dump);
             free(again);
@@ -213,10 +244,11 @@ static void test_how(void **state)
         chat_free(&q);
     }
     chat_request q;
-    assert_int_equal(parse("{\"s2a\":{\"threshold\":-1.5,\"keep\":0.5,\"show\":\"none\",\"explain\":true,"
-                           "\"untrusted\":true}," M("\"x\"") "}",
-                           "relevance", &q),
-                     S2A_OK);
+    assert_int_equal(
+        parse("{\"s2a\":{\"threshold\":-1.5,\"keep\":0.5,\"show\":\"none\",\"explain\":true,"
+              "\"untrusted\":true}," M("\"x\"") "}",
+              "relevance", &q),
+        S2A_OK);
     assert_true(q.ask.threshold < -1.4 && q.ask.keep > 0.4 && q.ask.explain && q.ask.untrusted);
     assert_int_equal(q.ask.show, CHAT_SHOW_NONE);
     assert_int_equal(q.ask.preset, S2A_PRESET_RELEVANCE);
@@ -238,7 +270,8 @@ static void test_protect(void **state)
         assert_int_equal(parse(body, NULL, &q), S2A_INPUT);
         chat_free(&q);
     }
-    assert_int_equal(parse("{\"s2a\":{\"protect\":[\"a b\",\"\\u00e9\"]}," M("\"x\"") "}", NULL, &q), S2A_OK);
+    assert_int_equal(
+        parse("{\"s2a\":{\"protect\":[\"a b\",\"\\u00e9\"]}," M("\"x\"") "}", NULL, &q), S2A_OK);
     assert_int_equal(json_array_size(q.ask.protect), 2);
     assert_string_equal(json_string_value(json_array_get(q.ask.protect, 1)), "\xc3\xa9");
     assert_dump(&q, "{" M("\"x\"") "}"); /* the server behind us knows nothing of it */
@@ -287,12 +320,28 @@ static void test_wrong(void **state)
 {
     (void)state;
     static const char *const bodies[] = {
-        "", "x", "[]", "{\"s2a\":null," M("\"x\"") "}", "{\"s2a\":{\"keep\":2}," M("\"x\"") "}",
-        "{\"s2a\":{\"keep\":\"1\"}," M("\"x\"") "}", "{\"s2a\":{\"mode\":1}," M("\"x\"") "}",
-        "{\"s2a\":{\"mode\":\"none\"}," M("\"x\"") "}", "{\"s2a\":{}}", "{\"s2a\":{},\"messages\":[1]}",
-        "{\"s2a\":{},\"messages\":{}}", "{\"a\":\"\xff\"}", "{\"a\":NaN}", "\xef\xbb\xbf{}", "{} x", "{\"a\":\"\xed\xa0\xbd\"}",
-        "{\"a\":\"\\ud83d\",\"b\":\"\xf4\x8f\xbf\xbf\"}", "{\"a\":1e999,\"b\":\"\\udbff\\udfff\"}",
-        "{99999999999999999999999:1}", "{\"a\":-}", "{\"a\":01e999}", "{\"a\":1e999x}",
+        "",
+        "x",
+        "[]",
+        "{\"s2a\":null," M("\"x\"") "}",
+        "{\"s2a\":{\"keep\":2}," M("\"x\"") "}",
+        "{\"s2a\":{\"keep\":\"1\"}," M("\"x\"") "}",
+        "{\"s2a\":{\"mode\":1}," M("\"x\"") "}",
+        "{\"s2a\":{\"mode\":\"none\"}," M("\"x\"") "}",
+        "{\"s2a\":{}}",
+        "{\"s2a\":{},\"messages\":[1]}",
+        "{\"s2a\":{},\"messages\":{}}",
+        "{\"a\":\"\xff\"}",
+        "{\"a\":NaN}",
+        "\xef\xbb\xbf{}",
+        "{} x",
+        "{\"a\":\"\xed\xa0\xbd\"}",
+        "{\"a\":\"\\ud83d\",\"b\":\"\xf4\x8f\xbf\xbf\"}",
+        "{\"a\":1e999,\"b\":\"\\udbff\\udfff\"}",
+        "{99999999999999999999999:1}",
+        "{\"a\":-}",
+        "{\"a\":01e999}",
+        "{\"a\":1e999x}",
     };
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
         chat_request q;
@@ -307,17 +356,23 @@ static void test_targets(void **state)
     static const char body[] =
         "{\"model\":\"s2a-m\",\"s2a\":{\"untrusted\":true},\"messages\":["
         "{\"role\":\"system\",\"content\":\"sys\"},{\"role\":\"user\",\"content\":\"early\"},"
-        "{\"role\":\"tool\",\"content\":[{\"type\":\"text\",\"text\":\"t1\"},{\"type\":\"text\",\"text\":\"t2\"}]},"
-        "{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"k\":1},{\"type\":\"text\",\"text\":\"a\"},"
-        "{\"type\":\"text\",\"text\":\"doc\",\"untrusted\":true},{\"type\":\"text\",\"text\":\"b\"}]},"
-        "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[]},{\"role\":\"tool\",\"content\":\"t3\"}]}";
+        "{\"role\":\"tool\",\"content\":[{\"type\":\"text\",\"text\":\"t1\"},{\"type\":\"text\","
+        "\"text\":\"t2\"}]},"
+        "{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"k\":1},{\"type\":\"text\","
+        "\"text\":\"a\"},"
+        "{\"type\":\"text\",\"text\":\"doc\",\"untrusted\":true},{\"type\":\"text\",\"text\":\"b\"}"
+        "]},"
+        "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[]},{\"role\":\"tool\","
+        "\"content\":\"t3\"}]}";
     chat_request q;
     assert_int_equal(parse(body, NULL, &q), S2A_OK);
     static const struct {
         const char *text;
         size_t index;
         bool context;
-    } rows[] = { { "t1\nt2", 2, true }, { "doc", 3, true }, { "t3", 5, true }, { "a\nb", 3, false } };
+    } rows[] = {
+        { "t1\nt2", 2, true }, { "doc", 3, true }, { "t3", 5, true }, { "a\nb", 3, false }
+    };
     assert_int_equal(q.target_count, 4);
     for (size_t i = 0; i < 4; i++) {
         assert_string_equal(q.targets[i].text, rows[i].text);
@@ -327,12 +382,13 @@ static void test_targets(void **state)
         snprintf(put, sizeof put, "<%zu>", i);
         assert_true(chat_put(&q, i, put, 3));
     }
-    assert_dump(&q, "{\"model\":\"m\",\"messages\":["
-                    "{\"role\":\"system\",\"content\":\"sys\"},{\"role\":\"user\",\"content\":\"early\"},"
-                    "{\"role\":\"tool\",\"content\":[{\"type\":\"text\",\"text\":\"<0>\"}]},"
-                    "{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"k\":1},{\"type\":\"text\","
-                    "\"text\":\"<3>\"},{\"type\":\"text\",\"text\":\"<1>\"}]},{\"role\":\"assistant\","
-                    "\"content\":null,\"tool_calls\":[]},{\"role\":\"tool\",\"content\":\"<2>\"}]}");
+    assert_dump(
+        &q, "{\"model\":\"m\",\"messages\":["
+            "{\"role\":\"system\",\"content\":\"sys\"},{\"role\":\"user\",\"content\":\"early\"},"
+            "{\"role\":\"tool\",\"content\":[{\"type\":\"text\",\"text\":\"<0>\"}]},"
+            "{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"k\":1},{\"type\":\"text\","
+            "\"text\":\"<3>\"},{\"type\":\"text\",\"text\":\"<1>\"}]},{\"role\":\"assistant\","
+            "\"content\":null,\"tool_calls\":[]},{\"role\":\"tool\",\"content\":\"<2>\"}]}");
     chat_free(&q);
 }
 
@@ -353,17 +409,20 @@ static void test_target_limit(void **state)
     }
 }
 
-/* What was said before the last message, by whom; not what tools and marked parts say, and nothing without
- * text. */
+/* What was said before the last message, by whom; not what tools and marked parts say, and nothing
+ * without text. */
 static void test_turns(void **state)
 {
     (void)state;
     static const char body[] =
         "{\"s2a\":{\"untrusted\":true},\"messages\":[{\"role\":\"user\",\"content\":\"u0\"},"
         "{\"role\":\"assistant\",\"content\":\"a1\"},{\"role\":\"user\",\"content\":\" \\n\"},"
-        "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"u3\"},{\"type\":\"image_url\"},{\"type\":"
-        "\"text\",\"text\":\"doc\",\"untrusted\":true},{\"type\":\"text\",\"text\":\"more\"}]},{\"role\":\"user\"},"
-        "{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]},{\"role\":\"system\",\"content\":\"s6\"},"
+        "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"u3\"},{\"type\":\"image_"
+        "url\"},{\"type\":"
+        "\"text\",\"text\":\"doc\",\"untrusted\":true},{\"type\":\"text\",\"text\":\"more\"}]},{"
+        "\"role\":\"user\"},"
+        "{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]},{\"role\":\"system\","
+        "\"content\":\"s6\"},"
         "{\"role\":\"tool\",\"content\":\"t7\"},{\"role\":\"developer\",\"content\":\"d8\"},"
         "{\"role\":\"user\",\"content\":\"u9\"},{\"role\":\"assistant\",\"content\":\"a10\"}]}";
     static const struct {
@@ -382,15 +441,21 @@ static void test_turns(void **state)
     assert_true(chat_put_turn(&q, 2, "<1>", 3));
     size_t len = 0;
     char *text = chat_dump(&q, &len);
-    assert_non_null(strstr(text, "[{\"role\":\"user\",\"content\":\"<0>\"},{\"role\":\"assistant\",\"content\":\"a1\"}"));
-    assert_non_null(strstr(text, "[{\"type\":\"text\",\"text\":\"<1>\"},{\"type\":\"image_url\"},{\"type\":\"text\","
-                                 "\"text\":\"doc\"}]"));
+    assert_non_null(strstr(
+        text,
+        "[{\"role\":\"user\",\"content\":\"<0>\"},{\"role\":\"assistant\",\"content\":\"a1\"}"));
+    assert_non_null(strstr(
+        text, "[{\"type\":\"text\",\"text\":\"<1>\"},{\"type\":\"image_url\"},{\"type\":\"text\","
+              "\"text\":\"doc\"}]"));
     free(text);
     chat_free(&q);
-    assert_int_equal(parse("{\"s2a\":{},\"messages\":[{\"role\":\"user\",\"content\":\"x\"},{\"role\":\"user\"}]}",
-                           NULL, &q),
-                     S2A_OK);
-    assert_int_equal(q.target_count + q.turn_count, 0); /* the last one has no text: nothing is asked */
+    assert_int_equal(
+        parse(
+            "{\"s2a\":{},\"messages\":[{\"role\":\"user\",\"content\":\"x\"},{\"role\":\"user\"}]}",
+            NULL, &q),
+        S2A_OK);
+    assert_int_equal(q.target_count + q.turn_count, 0); /* the last one has no text: nothing is
+                                                           asked */
     chat_free(&q);
 }
 
@@ -414,11 +479,13 @@ static void test_turn_limits(void **state)
     /* what is too long, and all before it, is left out */
     char *text = calloc(1, LIMIT_INPUT_BYTES + 400);
     for (size_t extra = 0; extra < 2; extra++) {
-        size_t at = (size_t)sprintf(text, "{\"s2a\":{},\"messages\":[{\"role\":\"user\",\"content\":\"old\"},"
-                                          "{\"role\":\"user\",\"content\":\"");
+        size_t at = (size_t)sprintf(
+            text, "{\"s2a\":{},\"messages\":[{\"role\":\"user\",\"content\":\"old\"},"
+                  "{\"role\":\"user\",\"content\":\"");
         memset(text + at, 'x', LIMIT_INPUT_BYTES + extra);
-        strcpy(text + at + LIMIT_INPUT_BYTES + extra,
-               "\"},{\"role\":\"user\",\"content\":\"new\"},{\"role\":\"user\",\"content\":\"x\"}]}");
+        strcpy(
+            text + at + LIMIT_INPUT_BYTES + extra,
+            "\"},{\"role\":\"user\",\"content\":\"new\"},{\"role\":\"user\",\"content\":\"x\"}]}");
         chat_request q;
         assert_int_equal(parse(text, NULL, &q), S2A_OK);
         assert_int_equal(q.turn_count, extra ? 1 : 3);
@@ -454,12 +521,18 @@ static void test_headers(void **state)
 {
     (void)state;
     const http_field fields[] = {
-        { (char *)"Host", (char *)"h" },          { (char *)"connection", (char *)"close, X-A ,x-b" },
-        { (char *)"X-A", (char *)"1" },           { (char *)"X-B", (char *)"2" },
-        { (char *)"X-C", (char *)"3" },           { (char *)"Authorization", (char *)"Bearer k" },
-        { (char *)"Content-Length", (char *)"3" }, { (char *)"transfer-encoding", (char *)"chunked" },
-        { (char *)"X-S2A", (char *)"off" },       { (char *)"Cookie", (char *)"c" },
-        { (char *)"TE", (char *)"trailers" },     { (char *)"Upgrade", (char *)"h2c" },
+        { (char *)"Host", (char *)"h" },
+        { (char *)"connection", (char *)"close, X-A ,x-b" },
+        { (char *)"X-A", (char *)"1" },
+        { (char *)"X-B", (char *)"2" },
+        { (char *)"X-C", (char *)"3" },
+        { (char *)"Authorization", (char *)"Bearer k" },
+        { (char *)"Content-Length", (char *)"3" },
+        { (char *)"transfer-encoding", (char *)"chunked" },
+        { (char *)"X-S2A", (char *)"off" },
+        { (char *)"Cookie", (char *)"c" },
+        { (char *)"TE", (char *)"trailers" },
+        { (char *)"Upgrade", (char *)"h2c" },
         { (char *)"Expect", (char *)"100-continue" },
     };
     http_field out[20];
@@ -469,7 +542,8 @@ static void test_headers(void **state)
     assert_string_equal(out[2].name, "Cookie");
     assert_int_equal(headers_forward(fields, 13, false, out, 20), 2);
     assert_int_equal(headers_forward(fields, 13, false, out, 1), 1);
-    assert_int_equal(headers_back(fields, 13, out, 20), 6); /* Host and the like mean nothing there */
+    assert_int_equal(headers_back(fields, 13, out, 20), 6); /* Host and the like mean nothing there
+                                                             */
 }
 
 static void test_ids(void **state)
@@ -484,7 +558,9 @@ static void test_ids(void **state)
     longest[SERVE_ID_BYTES + 1] = '\0';
     headers_request_id(longest, id);
     assert_memory_equal(id, "s2a-", 4);
-    static const char *const bad[] = { NULL, "", "a b", "a\r\nX: 1", "a\"b", "caf\xc3\xa9", "a\x7f" };
+    static const char *const bad[] = {
+        NULL, "", "a b", "a\r\nX: 1", "a\"b", "caf\xc3\xa9", "a\x7f"
+    };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         headers_request_id(bad[i], id);
         headers_request_id(bad[i], other);
@@ -504,17 +580,38 @@ static void test_target(void **state)
     static const struct {
         const char *given, *normal; /* NULL: refused */
     } rows[] = {
-        { "/", "/" }, { "/v1/x?y=../z&%2e", "/v1/x?y=../z&%2e" }, { "/?", "/?" },
-        { "/v1/../../other", "/other" }, { "/../admin", "/admin" }, { "/..", "/" }, { "/.", "/" },
-        { "/v1/%2e%2e/%2E./admin", "/admin" }, { "/a/.%2e/b", "/b" }, { "/a/b/..", "/a/" },
-        { "/a/b/.", "/a/b/" }, { "/a/./b/../c", "/a/c" }, { "/a//../b", "/a/b" }, { "//", "//" },
-        { "/v1/%63hat/completions", "/v1/chat/completions" }, { "/..?..", "/?.." },
-        { "/v1/models/org%2Fname%20x", "/v1/models/org%2Fname%20x" }, { "/%zz%2", "/%zz%2" },
-        { "/...", "/..." }, { "/a..b/..c", "/a..b/..c" }, { "/x/%7euser%41", "/x/~userA" },
-        { "/v1/..%2f..%2fadmin", NULL }, { "/v1/%2e%2e%2Fadmin", NULL }, { "/v1/x%2f..", NULL },
-        { "/v1/..\\admin", NULL }, { "/v1/..%5Cadmin", NULL }, { "/v1/..;a=b/admin", NULL },
-        { "/v1/%252e%252e/admin", NULL }, { "/v1/%25252e%25252e/x", NULL }, { "/v1/..%00/x", NULL },
-        { "/a%252525252525", NULL }, { "/v1/%2e%2e%3b/x", NULL },
+        { "/", "/" },
+        { "/v1/x?y=../z&%2e", "/v1/x?y=../z&%2e" },
+        { "/?", "/?" },
+        { "/v1/../../other", "/other" },
+        { "/../admin", "/admin" },
+        { "/..", "/" },
+        { "/.", "/" },
+        { "/v1/%2e%2e/%2E./admin", "/admin" },
+        { "/a/.%2e/b", "/b" },
+        { "/a/b/..", "/a/" },
+        { "/a/b/.", "/a/b/" },
+        { "/a/./b/../c", "/a/c" },
+        { "/a//../b", "/a/b" },
+        { "//", "//" },
+        { "/v1/%63hat/completions", "/v1/chat/completions" },
+        { "/..?..", "/?.." },
+        { "/v1/models/org%2Fname%20x", "/v1/models/org%2Fname%20x" },
+        { "/%zz%2", "/%zz%2" },
+        { "/...", "/..." },
+        { "/a..b/..c", "/a..b/..c" },
+        { "/x/%7euser%41", "/x/~userA" },
+        { "/v1/..%2f..%2fadmin", NULL },
+        { "/v1/%2e%2e%2Fadmin", NULL },
+        { "/v1/x%2f..", NULL },
+        { "/v1/..\\admin", NULL },
+        { "/v1/..%5Cadmin", NULL },
+        { "/v1/..;a=b/admin", NULL },
+        { "/v1/%252e%252e/admin", NULL },
+        { "/v1/%25252e%25252e/x", NULL },
+        { "/v1/..%00/x", NULL },
+        { "/a%252525252525", NULL },
+        { "/v1/%2e%2e%3b/x", NULL },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char *out = NULL;
@@ -535,13 +632,27 @@ static void test_hosts(void **state)
     static const char *const names[] = { "llm.example", "other.example:81" };
     const origin_list allowed = { names, 2 };
     static const char *const ours[] = {
-        "localhost", "LocalHost:8080", "a.localhost", "localhost.", "127.0.0.1", "127.0.0.1:8080",
-        "[::1]", "[::1]:80", "192.0.2.7:1", "llm.example", "LLM.example:8443", "other.example:81",
+        "localhost",   "LocalHost:8080",   "a.localhost",
+        "localhost.",  "127.0.0.1",        "127.0.0.1:8080",
+        "[::1]",       "[::1]:80",         "192.0.2.7:1",
+        "llm.example", "LLM.example:8443", "other.example:81",
     };
     static const char *const theirs[] = {
-        "evil.example", "evil.example:8080", "localhost.evil.example", "xlocalhost", "127.0.0.1.evil",
-        "llm.example.evil", "other.example", "other.example:82", "", ":80", "[::1", "[x]", "1.2.3",
-        "localhost:80:90", "localhost,evil",
+        "evil.example",
+        "evil.example:8080",
+        "localhost.evil.example",
+        "xlocalhost",
+        "127.0.0.1.evil",
+        "llm.example.evil",
+        "other.example",
+        "other.example:82",
+        "",
+        ":80",
+        "[::1",
+        "[x]",
+        "1.2.3",
+        "localhost:80:90",
+        "localhost,evil",
     };
     for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
         assert_true(origin_host_is_ours(ours[i], &allowed));
@@ -558,8 +669,10 @@ static void test_hosts(void **state)
     assert_false(origin_is_own("http://", NULL));
     static const char *const types[] = { "application/json", "Application/JSON ; charset=utf-8",
                                          "application/json;x", "application/json\t" };
-    static const char *const other[] = { "text/plain", "application/jsonx", "", "application/json x",
-                                         "text/plain;application/json", "application/json x; y" };
+    static const char *const other[] = {
+        "text/plain",         "application/jsonx",           "",
+        "application/json x", "text/plain;application/json", "application/json x; y"
+    };
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
         assert_true(origin_type_is(types[i], "application/json"));
     for (size_t i = 0; i < sizeof other / sizeof other[0]; i++)
@@ -570,14 +683,17 @@ static void test_hosts(void **state)
         assert_true(origin_is_loopback(loopback[i]));
     assert_false(origin_is_loopback("0.0.0.0"));
     assert_false(origin_is_loopback("::"));
-    assert_true(origin_is_valid("http://a:1") && origin_is_valid("null") && origin_is_valid("x://[::1]"));
-    assert_false(origin_is_valid("http://a/") || origin_is_valid("a") || origin_is_valid("http://"));
+    assert_true(origin_is_valid("http://a:1") && origin_is_valid("null") &&
+                origin_is_valid("x://[::1]"));
+    assert_false(origin_is_valid("http://a/") || origin_is_valid("a") ||
+                 origin_is_valid("http://"));
     assert_false(origin_is_valid("*") || origin_host_is_valid("a/b") || origin_host_is_valid(""));
 }
 
 /* ---- keys ------------------------------------------------------------------------------- */
 
-#define ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" /* of "abc": FIPS 180-2 */
+#define ABC \
+    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" /* of "abc": FIPS 180-2 */
 
 static void test_keys(void **state)
 {
@@ -595,10 +711,16 @@ static void test_keys(void **state)
     assert_false(keys_allow(k, ABC));
     assert_false(keys_allow(k, NULL));
     keys_free(k);
-    static const char *const bad[] = { "", "# none\n", "abc\n", ABC "0\n", ABC ":x\n",
-                                       ABC "\nE3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855 name\n",
-                                       "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  -\n",
-                                       ABC "\nx\n" };
+    static const char *const bad[] = {
+        "",
+        "# none\n",
+        "abc\n",
+        ABC "0\n",
+        ABC ":x\n",
+        ABC "\nE3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855 name\n",
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  -\n",
+        ABC "\nx\n"
+    };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_int_equal(keys_parse("f", bad[i], strlen(bad[i]), &k, &err), S2A_ARGUMENT);
         assert_null(k);
@@ -653,9 +775,11 @@ static void test_filter(void **state)
         s2a_status status;
     } rows[] = {
         { CHUNK("\"delta\":{\"content\":\"a\"},\"x\":0.50") STOP "data: [DONE]\n\n",
-          CHUNK("\"delta\":{\"content\":\"a\"},\"x\":0.5")
-          "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"s2a\":{\"ours\":1}}"
-          "\n\ndata: [DONE]\n\n",
+          CHUNK("\"delta\":{\"content\":\"a\"},\"x\":0.5") "data: "
+                                                           "{\"choices\":[{\"index\":0,\"delta\":{}"
+                                                           ",\"finish_reason\":\"stop\"}],\"s2a\":{"
+                                                           "\"ours\":1}}"
+                                                           "\n\ndata: [DONE]\n\n",
           S2A_OK },
         { STOP "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,"
                "\"total_tokens\":3}}\n\ndata: [DONE]\n\n",
@@ -665,18 +789,24 @@ static void test_filter(void **state)
                "data: [DONE]\n\n",
           S2A_OK },
         /* comments go, other events stay, and a stream may end without [DONE] */
-        { ": hello\n\nevent: x\ndata: 1\ndata: 2\n\n" STOP, "event: x\ndata: 1\ndata: 2\n\n"
-          "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"s2a\":{\"ours\":1}}"
+        { ": hello\n\nevent: x\ndata: 1\ndata: 2\n\n" STOP,
+          "event: x\ndata: 1\ndata: 2\n\n"
+          "data: "
+          "{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"s2a\":{\"ours\":"
+          "1}}"
           "\n\ndata: [DONE]\n\n",
           S2A_OK },
-        { CHUNK("\"delta\":{\"content\":\"a\"}"), CHUNK("\"delta\":{\"content\":\"a\"}"), S2A_BACKEND },
+        { CHUNK("\"delta\":{\"content\":\"a\"}"), CHUNK("\"delta\":{\"content\":\"a\"}"),
+          S2A_BACKEND },
         { "", "", S2A_BACKEND },
-        { "data: {\"error\":{\"message\":\"x\"}}\n\ndata: [DONE]\n\n", "data: {\"error\":{\"message\":\"x\"}}\n\n",
-          S2A_OK },
+        { "data: {\"error\":{\"message\":\"x\"}}\n\ndata: [DONE]\n\n",
+          "data: {\"error\":{\"message\":\"x\"}}\n\n", S2A_OK },
         { "{\"error\":\"x\"}", "data: {\"error\":\"x\"}\n\n", S2A_OK },
         { "<html>", "", S2A_BACKEND },
         { STOP "data: [DONE]\n\ndata: more\n\n",
-          "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"s2a\":{\"ours\":1}}"
+          "data: "
+          "{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"s2a\":{\"ours\":"
+          "1}}"
           "\n\ndata: [DONE]\n\n",
           S2A_OK },
     };
@@ -705,13 +835,20 @@ static void test_filter_names(void **state)
     static const struct {
         const char *in, *out;
     } rows[] = {
-        { "data: {\"id\":\"up\",\"object\":\"o\",\"created\":7,\"model\":\"tiny\",\"choices\":[{\"index\":0,"
+        { "data: "
+          "{\"id\":\"up\",\"object\":\"o\",\"created\":7,\"model\":\"tiny\",\"choices\":[{"
+          "\"index\":0,"
           "\"delta\":{\"role\":\"assistant\",\"content\":\"a\"}}],\"more\":1}\n\n",
-          "data: {\"id\":\"i\",\"object\":\"o\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,"
+          "data: "
+          "{\"id\":\"i\",\"object\":\"o\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,"
           "\"delta\":{\"content\":\"a\"}}],\"more\":1}\n\n" },
-        { "data: {\"model\":null,\"choices\":[{\"delta\":{\"role\":\"assistant\"}},{\"index\":1,\"delta\":{\"role\":"
+        { "data: "
+          "{\"model\":null,\"choices\":[{\"delta\":{\"role\":\"assistant\"}},{\"index\":1,"
+          "\"delta\":{\"role\":"
           "\"assistant\"}}]}\n\n",
-          "data: {\"model\":\"m\",\"choices\":[{\"delta\":{}},{\"index\":1,\"delta\":{\"role\":\"assistant\"}}]}"
+          "data: "
+          "{\"model\":\"m\",\"choices\":[{\"delta\":{}},{\"index\":1,\"delta\":{\"role\":"
+          "\"assistant\"}}]}"
           "\n\n" },
         { "event: x\ndata: {\"id\":\ndata: \"up\"}\n\n", "event: x\ndata: {\"id\":\"i\"}\n\n" },
         { odd, odd },
@@ -815,20 +952,29 @@ static void test_metrics(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_may_ask), cmocka_unit_test(test_kept_values),
+        cmocka_unit_test(test_may_ask),
+        cmocka_unit_test(test_kept_values),
         cmocka_unit_test(test_json_table),
-        cmocka_unit_test(test_asked),   cmocka_unit_test(test_how),
-        cmocka_unit_test(test_wrong),   cmocka_unit_test(test_untrusted_preset),
+        cmocka_unit_test(test_asked),
+        cmocka_unit_test(test_how),
+        cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_untrusted_preset),
         cmocka_unit_test(test_protect),
         cmocka_unit_test(test_targets),
-        cmocka_unit_test(test_target_limit), cmocka_unit_test(test_turns),
-        cmocka_unit_test(test_turn_limits), cmocka_unit_test(test_shape),
-        cmocka_unit_test(test_headers), cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_target_limit),
+        cmocka_unit_test(test_turns),
+        cmocka_unit_test(test_turn_limits),
+        cmocka_unit_test(test_shape),
+        cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_ids),
         cmocka_unit_test(test_target),
         cmocka_unit_test(test_hosts),
-        cmocka_unit_test(test_keys),    cmocka_unit_test(test_filter),
-        cmocka_unit_test(test_filter_names), cmocka_unit_test(test_filter_no_last_chunk),
-        cmocka_unit_test(test_models),  cmocka_unit_test(test_metrics),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_filter),
+        cmocka_unit_test(test_filter_names),
+        cmocka_unit_test(test_filter_no_last_chunk),
+        cmocka_unit_test(test_models),
+        cmocka_unit_test(test_metrics),
     };
     return cmocka_run_group_tests_name("serve_parts", tests, NULL, NULL);
 }

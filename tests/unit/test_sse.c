@@ -71,9 +71,16 @@ static const sse_case cases[] = {
     { "Data: a\n data: b\ndatax: c\ndat: d\n\ndata: e\n\n", "[|e]" },
     { "id: 1\n\n", "" },
     /* a byte order mark, once */
-    { "\xef\xbb\xbf" "data: a\n\n\xef\xbb\xbf" "data: b\n\n", "[|a]" },
-    { "\xef\xbb\xbf\n\xef\xbb\xbf" "data: a\n\n", "" },
-    { "\xef\xbb" "data: a\n\ndata: b\n\n", "[|b]" },
+    { "\xef\xbb\xbf"
+      "data: a\n\n\xef\xbb\xbf"
+      "data: b\n\n",
+      "[|a]" },
+    { "\xef\xbb\xbf\n\xef\xbb\xbf"
+      "data: a\n\n",
+      "" },
+    { "\xef\xbb"
+      "data: a\n\ndata: b\n\n",
+      "[|b]" },
     /* bytes are let be */
     { "data: \xe4\xb8\xad\xff\n\n", "[|\xe4\xb8\xad\xff]" },
     { "data: [DONE]\n\n", "[|[DONE]]" },

@@ -64,8 +64,9 @@ static float *add(size_t prompt, unsigned kind, head_form form, teaching_label l
     return s;
 }
 
-/* What numbers say, if size is large: 0 needed against unrelated, 1 against an opinion, 2 asked; 3 support, 4 no
- * order. Kinds differ in the others, one number is always the same, and two are very large and very small. */
+/* What numbers say, if size is large: 0 needed against unrelated, 1 against an opinion, 2 asked; 3
+ * support, 4 no order. Kinds differ in the others, one number is always the same, and two are very
+ * large and very small. */
 static void signal(float *s, const teach_unit *u, double size)
 {
     bool needed = u->label == TEACH_NEEDED;
@@ -86,9 +87,10 @@ static void signal(float *s, const teach_unit *u, double size)
 /* Prompts of ten kinds: every third is clean; documents in between. */
 static void make(size_t prompts, double again, double apart)
 {
-    static const teaching_label labels[] = { TEACH_NEEDED, TEACH_UNRELATED, TEACH_NEEDED, TEACH_OPINION,
-                                             TEACH_EITHER };
-    static const teaching_label documents[] = { TEACH_NEEDED, TEACH_ORDER, TEACH_NEEDED, TEACH_UNRELATED };
+    static const teaching_label labels[] = { TEACH_NEEDED, TEACH_UNRELATED, TEACH_NEEDED,
+                                             TEACH_OPINION, TEACH_EITHER };
+    static const teaching_label documents[] = { TEACH_NEEDED, TEACH_ORDER, TEACH_NEEDED,
+                                                TEACH_UNRELATED };
     for (size_t p = 0; p < prompts; p++) {
         unsigned kind = (unsigned)(p % 10);
         bool clean = p % 3 == 0, document = p % 2;
@@ -126,7 +128,8 @@ static double odds(const judge_head *h, head_row row, const float *state)
     return h->offset[row] + h->scale[row] * sum;
 }
 
-/* ---- what can be told apart ------------------------------------------------------------------- */
+/* ---- what can be told apart -------------------------------------------------------------------
+ */
 
 static void test_separable(void **state)
 {
@@ -135,20 +138,25 @@ static void test_separable(void **state)
     make(600, 20, 20);
     s2a_calibration_report r = teach(&h);
     assert_true(r.auc == 1 && r.order_auc == 1 && r.cuts && r.cuts_orders);
-    assert_true(r.needed_kept == 1 && r.unrelated_removed == 1 && r.opinion_removed == 1 && r.clean_unchanged == 1);
+    assert_true(r.needed_kept == 1 && r.unrelated_removed == 1 && r.opinion_removed == 1 &&
+                r.clean_unchanged == 1);
     assert_true(r.order_removed == 1 && r.documents_unchanged == 1);
-    assert_true(h.thresholds.automatic <= 0 && h.thresholds.automatic >= -8 && h.thresholds.untrusted <= 0);
-    assert_true(h.thresholds.opinion == h.thresholds.automatic && h.thresholds.relevance == h.thresholds.automatic);
+    assert_true(h.thresholds.automatic <= 0 && h.thresholds.automatic >= -8 &&
+                h.thresholds.untrusted <= 0);
+    assert_true(h.thresholds.opinion == h.thresholds.automatic &&
+                h.thresholds.relevance == h.thresholds.automatic);
     for (size_t i = 0; i < m->count; i++) { /* and the head says so of each, as it will be used */
         const teach_unit *u = &m->units[i];
         bool needed = u->label == TEACH_NEEDED, either = u->label == TEACH_EITHER;
         if (u->form == HEAD_AGAIN && !either) {
-            assert_true(needed ? odds(&h, HEAD_ROW_UNRELATED, u->state) > 1 && odds(&h, HEAD_ROW_OPINION, u->state) > 1
+            assert_true(needed ? odds(&h, HEAD_ROW_UNRELATED, u->state) > 1 &&
+                                     odds(&h, HEAD_ROW_OPINION, u->state) > 1
                         : u->label == TEACH_OPINION ? odds(&h, HEAD_ROW_OPINION, u->state) < -1
                                                     : odds(&h, HEAD_ROW_UNRELATED, u->state) < -1);
             assert_true(u->asked == (odds(&h, HEAD_ROW_ASKED, u->state) > 0));
         } else if (!either) {
-            assert_true(needed ? odds(&h, HEAD_ROW_SUPPORT, u->state) > 1 && odds(&h, HEAD_ROW_ORDER, u->state) > 1
+            assert_true(needed ? odds(&h, HEAD_ROW_SUPPORT, u->state) > 1 &&
+                                     odds(&h, HEAD_ROW_ORDER, u->state) > 1
                         : u->label == TEACH_ORDER ? odds(&h, HEAD_ROW_ORDER, u->state) < -1
                                                   : odds(&h, HEAD_ROW_SUPPORT, u->state) < -1);
         }
@@ -182,9 +190,11 @@ static void test_noise(void **state)
     s2a_calibration_report r = teach(&h);
     assert_true(fabs(r.auc - 0.5) < 0.1 && fabs(r.order_auc - 0.5) < 0.1);
     assert_true(!r.cuts && !r.cuts_orders);
-    assert_true(h.thresholds.automatic == TEACH_HARMLESS && h.thresholds.opinion == TEACH_HARMLESS &&
-                h.thresholds.relevance == TEACH_HARMLESS && h.thresholds.untrusted == TEACH_HARMLESS);
-    assert_true(r.needed_kept == 1 && r.unrelated_removed == 0 && r.opinion_removed == 0 && r.order_removed == 0);
+    assert_true(
+        h.thresholds.automatic == TEACH_HARMLESS && h.thresholds.opinion == TEACH_HARMLESS &&
+        h.thresholds.relevance == TEACH_HARMLESS && h.thresholds.untrusted == TEACH_HARMLESS);
+    assert_true(r.needed_kept == 1 && r.unrelated_removed == 0 && r.opinion_removed == 0 &&
+                r.order_removed == 0);
     assert_true(r.clean_unchanged == 1 && r.documents_unchanged == 1);
     free(h.maps);
 }
@@ -216,14 +226,17 @@ static void test_border(void **state)
     assert_true(r.auc > 0.93 && r.auc < 0.999 && r.cuts && r.cuts_orders);
     assert_true(r.clean_unchanged >= TEACH_UNCHANGED && r.documents_unchanged >= TEACH_UNCHANGED);
     assert_true(h.thresholds.automatic < 0 && h.thresholds.automatic > -8);
-    assert_true(r.needed_kept > 0.98 && r.unrelated_removed > 0.2 && r.opinion_removed > 0.2 && r.order_removed > 0.2);
+    assert_true(r.needed_kept > 0.98 && r.unrelated_removed > 0.2 && r.opinion_removed > 0.2 &&
+                r.order_removed > 0.2);
     assert_true(r.unrelated_removed < 1 && r.order_removed < 1);
     free(h.maps);
 }
 
-/* ---- what is held out ------------------------------------------------------------------------- */
+/* ---- what is held out -------------------------------------------------------------------------
+ */
 
-/* One kind says it by another number than all others: who has not seen it cannot know, who has can. */
+/* One kind says it by another number than all others: who has not seen it cannot know, who has can.
+ */
 static void test_kinds(void **state)
 {
     (void)state;
@@ -260,11 +273,13 @@ static void test_one_kind(void **state)
         m->units[i].kind = 3;
     s2a_calibration_report r = teach(&h);
     assert_true(isnan(r.auc) && isnan(r.order_auc) && !r.cuts && !r.cuts_orders);
-    assert_true(h.thresholds.automatic == TEACH_HARMLESS && h.thresholds.untrusted == TEACH_HARMLESS);
+    assert_true(h.thresholds.automatic == TEACH_HARMLESS &&
+                h.thresholds.untrusted == TEACH_HARMLESS);
     free(h.maps);
 }
 
-/* Log-odds are those of sentences that nobody taught: two normal distributions, three of one to one of the other. */
+/* Log-odds are those of sentences that nobody taught: two normal distributions, three of one to one
+ * of the other. */
 static void test_calibrated(void **state)
 {
     (void)state;
@@ -272,9 +287,10 @@ static void test_calibrated(void **state)
     for (size_t i = 0; i < 4000; i++) {
         bool good = i % 4 < 3;
         float *s = add(i, (unsigned)(i % 10), i % 8 < 4 ? HEAD_AGAIN : HEAD_APART,
-                       good ? TEACH_NEEDED : i % 16 == 3 || i % 16 == 7 ? TEACH_UNRELATED
-                              : i % 8 < 4                               ? TEACH_OPINION
-                                                                        : TEACH_ORDER,
+                       good                         ? TEACH_NEEDED
+                       : i % 16 == 3 || i % 16 == 7 ? TEACH_UNRELATED
+                       : i % 8 < 4                  ? TEACH_OPINION
+                                                    : TEACH_ORDER,
                        i % 2);
         s[0] = (float)((good ? 1 : -1) + normal());
         memset(s + 1, 0, (NUMBERS - 1) * sizeof *s);
@@ -283,7 +299,10 @@ static void test_calibrated(void **state)
     static const struct {
         head_row row;
         double each; /* of the other side are there so many to one */
-    } rows[] = { { HEAD_ROW_UNRELATED, 6 }, { HEAD_ROW_OPINION, 6 }, { HEAD_ROW_SUPPORT, 6 }, { HEAD_ROW_ORDER, 6 } };
+    } rows[] = { { HEAD_ROW_UNRELATED, 6 },
+                 { HEAD_ROW_OPINION, 6 },
+                 { HEAD_ROW_SUPPORT, 6 },
+                 { HEAD_ROW_ORDER, 6 } };
     for (size_t r = 0; r < 4; r++)
         for (double x = -2; x <= 2; x += 0.5) {
             float s[NUMBERS] = { (float)x };
@@ -294,14 +313,17 @@ static void test_calibrated(void **state)
     free(h.maps);
 }
 
-/* As many numbers as sentences tell all of those that are taught apart, by chance; nobody is sure for that. */
+/* As many numbers as sentences tell all of those that are taught apart, by chance; nobody is sure
+ * for that. */
 static void test_not_sure(void **state)
 {
     (void)state;
     judge_head h;
     for (size_t i = 0; i < 80; i++) {
         head_form form = i % 2 ? HEAD_APART : HEAD_AGAIN;
-        teaching_label other = i % 8 < 4 ? TEACH_UNRELATED : form == HEAD_AGAIN ? TEACH_OPINION : TEACH_ORDER;
+        teaching_label other = i % 8 < 4            ? TEACH_UNRELATED
+                               : form == HEAD_AGAIN ? TEACH_OPINION
+                                                    : TEACH_ORDER;
         add(i, (unsigned)(i / 4 % 10), form, i / 8 % 2 ? TEACH_NEEDED : other, i / 16 % 2);
     }
     s2a_calibration_report r = teach(&h);

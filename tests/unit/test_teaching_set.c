@@ -1,5 +1,5 @@
-/* Labelled prompts: what a line holds, each way in which it is malformed, what a stretch of a prompt is; and those
- * that the tool brings. */
+/* Labelled prompts: what a line holds, each way in which it is malformed, what a stretch of a
+ * prompt is; and those that the tool brings. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -30,17 +30,21 @@ static void test_good(void **state)
 {
     (void)state;
     teaching_set set = set_of(
-        "{\"kind\":\"mail/reply\",\"units\":[{\"text\":\"Reply. \",\"label\":\"needed\",\"asked\":true},"
-        "{\"text\":\"caf\\u00e9\\n\",\"label\":\"opinion\",\"asked\":false},{\"text\":\"x\",\"label\":\"either\"}]}\n"
+        "{\"kind\":\"mail/reply\",\"units\":[{\"text\":\"Reply. "
+        "\",\"label\":\"needed\",\"asked\":true},"
+        "{\"text\":\"caf\\u00e9\\n\",\"label\":\"opinion\",\"asked\":false},{\"text\":\"x\","
+        "\"label\":\"either\"}]}\n"
         "\n"
         "{\"kind\":\"mail\",\"preset\":\"untrusted\",\"context_units\":2,\"more\":1,\"units\":["
-        "{\"text\":\"a\",\"label\":\"order\"},{\"text\":\"b\",\"label\":\"unrelated\"},{\"text\":\"c\",\"label\":\"needed\"}]}\n"
+        "{\"text\":\"a\",\"label\":\"order\"},{\"text\":\"b\",\"label\":\"unrelated\"},{\"text\":"
+        "\"c\",\"label\":\"needed\"}]}\n"
         "{\"kind\":\"other\",\"preset\":\"auto\",\"context_units\":1,\"units\":["
         "{\"text\":\"a\",\"label\":\"needed\"},{\"text\":\"b\",\"label\":\"needed\"}]}");
     assert_int_equal(set.count, 3);
     const teaching_prompt *p = &set.prompts[0];
     assert_string_equal(p->text, "Reply. caf\xc3\xa9\nx");
-    assert_true(p->len == strlen(p->text) && !p->untrusted && p->context_len == 0 && p->piece_count == 3);
+    assert_true(p->len == strlen(p->text) && !p->untrusted && p->context_len == 0 &&
+                p->piece_count == 3);
     static const teaching_piece want[] = { { 0, 7, TEACH_NEEDED, true },
                                            { 7, 13, TEACH_OPINION, false },
                                            { 13, 14, TEACH_EITHER, false } };
@@ -84,17 +88,26 @@ static void test_broken(void **state)
         { "{\"kind\":\"k\",\"units\":[]}", "\"units\" is no list, is empty" },
         { "{\"kind\":\"k\",\"units\":[1]}", "a unit has no text" },
         { "{\"kind\":\"k\",\"units\":[{\"label\":\"needed\"}]}", "a unit has no text" },
-        { "{\"kind\":\"k\",\"units\":[{\"text\":\"\",\"label\":\"needed\"}]}", "a unit has no text" },
+        { "{\"kind\":\"k\",\"units\":[{\"text\":\"\",\"label\":\"needed\"}]}",
+          "a unit has no text" },
         { "{\"kind\":\"k\",\"units\":[{\"text\":1,\"label\":\"needed\"}]}", "a unit has no text" },
         { "{\"kind\":\"k\",\"units\":[{\"text\":\"a\"}]}", "or a label that is unknown" },
-        { "{\"kind\":\"k\",\"units\":[{\"text\":\"a\",\"label\":\"Needed\"}]}", "or a label that is unknown" },
-        { "{\"kind\":\"k\",\"units\":[{\"text\":\"a\",\"label\":0}]}", "or a label that is unknown" },
-        { "{\"kind\":\"k\",\"units\":[" UNIT ",{\"text\":\"a\",\"label\":\"\"}]}", "or a label that is unknown" },
-        { "{\"kind\":\"k\",\"context_units\":-1,\"units\":[" UNIT "]}", "\"context_units\" leaves no question" },
-        { "{\"kind\":\"k\",\"context_units\":1,\"units\":[" UNIT "]}", "\"context_units\" leaves no question" },
-        { "{\"kind\":\"k\",\"context_units\":3,\"units\":[" UNIT "," UNIT "]}", "\"context_units\" leaves no question" },
-        { "{\"kind\":\"k\",\"preset\":\"untrusted\",\"units\":[" UNIT "," UNIT "]}", "or no context" },
-        { "{\"kind\":\"k\",\"preset\":\"untrusted\",\"context_units\":0,\"units\":[" UNIT "]}", "or no context" },
+        { "{\"kind\":\"k\",\"units\":[{\"text\":\"a\",\"label\":\"Needed\"}]}",
+          "or a label that is unknown" },
+        { "{\"kind\":\"k\",\"units\":[{\"text\":\"a\",\"label\":0}]}",
+          "or a label that is unknown" },
+        { "{\"kind\":\"k\",\"units\":[" UNIT ",{\"text\":\"a\",\"label\":\"\"}]}",
+          "or a label that is unknown" },
+        { "{\"kind\":\"k\",\"context_units\":-1,\"units\":[" UNIT "]}",
+          "\"context_units\" leaves no question" },
+        { "{\"kind\":\"k\",\"context_units\":1,\"units\":[" UNIT "]}",
+          "\"context_units\" leaves no question" },
+        { "{\"kind\":\"k\",\"context_units\":3,\"units\":[" UNIT "," UNIT "]}",
+          "\"context_units\" leaves no question" },
+        { "{\"kind\":\"k\",\"preset\":\"untrusted\",\"units\":[" UNIT "," UNIT "]}",
+          "or no context" },
+        { "{\"kind\":\"k\",\"preset\":\"untrusted\",\"context_units\":0,\"units\":[" UNIT "]}",
+          "or no context" },
     };
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         char text[1024];
@@ -102,18 +115,21 @@ static void test_broken(void **state)
         s2a_error err;
         int n = snprintf(text, sizeof text, "%s\n\n%s\n%s", LINE, broken[i].line, LINE);
         assert_int_equal(teaching_set_read("the file", text, (size_t)n, &set, &err), S2A_INPUT);
-        if (!strstr(err.message, broken[i].says) || strncmp(err.message, "the file, line 3: ", 18) != 0)
+        if (!strstr(err.message, broken[i].says) ||
+            strncmp(err.message, "the file, line 3: ", 18) != 0)
             fail_msg("%s: %s", broken[i].line, err.message);
         teaching_set_free(&set);
         /* and alone, without a line end */
-        assert_int_equal(teaching_set_read("f", broken[i].line, strlen(broken[i].line), &set, &err), S2A_INPUT);
+        assert_int_equal(teaching_set_read("f", broken[i].line, strlen(broken[i].line), &set, &err),
+                         S2A_INPUT);
         teaching_set_free(&set);
     }
     static const char *const nothing[] = { "", "\n", "\n\n\n" };
     for (size_t i = 0; i < 3; i++) {
         teaching_set set;
         s2a_error err;
-        assert_int_equal(teaching_set_read("f", nothing[i], strlen(nothing[i]), &set, &err), S2A_INPUT);
+        assert_int_equal(teaching_set_read("f", nothing[i], strlen(nothing[i]), &set, &err),
+                         S2A_INPUT);
         assert_string_equal(err.message, "f: there is nothing in it");
         teaching_set_free(&set);
     }
@@ -132,20 +148,23 @@ static void test_limits(void **state)
         for (size_t i = 1; i < LIMIT_TEACHING_PIECES + over; i++)
             buf_adds(&text, "," UNIT);
         buf_adds(&text, "]}");
-        assert_int_equal(teaching_set_read("f", text.data, text.len, &set, &err), over ? S2A_INPUT : S2A_OK);
+        assert_int_equal(teaching_set_read("f", text.data, text.len, &set, &err),
+                         over ? S2A_INPUT : S2A_OK);
         assert_true(!over || strstr(err.message, "too long"));
         teaching_set_free(&set);
         buf_reset(&text);
         for (size_t i = 0; i < LIMIT_TEACHING_PROMPTS + over; i++)
             buf_adds(&text, "{\"kind\":\"k\",\"units\":[" UNIT "]}\n");
-        assert_int_equal(teaching_set_read("f", text.data, text.len, &set, &err), over ? S2A_LIMIT : S2A_OK);
+        assert_int_equal(teaching_set_read("f", text.data, text.len, &set, &err),
+                         over ? S2A_LIMIT : S2A_OK);
         assert_true(over || set.count == LIMIT_TEACHING_PROMPTS);
         teaching_set_free(&set);
         buf_free(&text);
     }
 }
 
-/* ---- an order of its own ---------------------------------------------------------------------- */
+/* ---- an order of its own ----------------------------------------------------------------------
+ */
 
 static void test_shuffle(void **state)
 {
@@ -153,7 +172,8 @@ static void test_shuffle(void **state)
     buf text;
     buf_init(&text, 1 << 20);
     for (size_t i = 0; i < 200; i++)
-        buf_addf(&text, "{\"kind\":\"k%zu\",\"units\":[{\"text\":\"%zu\",\"label\":\"needed\"}]}\n", i, i);
+        buf_addf(&text, "{\"kind\":\"k%zu\",\"units\":[{\"text\":\"%zu\",\"label\":\"needed\"}]}\n",
+                 i, i);
     teaching_set a = set_of(text.data), b = set_of(text.data), c = set_of(text.data);
     teaching_set_shuffle(&a, 3);
     teaching_set_shuffle(&b, 3);
@@ -164,7 +184,10 @@ static void test_shuffle(void **state)
         size_t is = (size_t)atoi(a.prompts[i].text);
         char kind[16];
         snprintf(kind, sizeof kind, "k%zu", is);
-        assert_int_equal(a.prompts[i].kind, (unsigned)fnv_add(FNV_START, kind, strlen(kind))); /* goes along */
+        assert_int_equal(a.prompts[i].kind,
+                         (unsigned)fnv_add(FNV_START, kind, strlen(kind))); /* goes
+                                                                               along
+                                                                             */
         seen[is]++;
         moved += is != i;
         differ += strcmp(a.prompts[i].text, c.prompts[i].text) != 0;
@@ -178,25 +201,33 @@ static void test_shuffle(void **state)
     buf_free(&text);
 }
 
-/* ---- what a stretch is ------------------------------------------------------------------------ */
+/* ---- what a stretch is ------------------------------------------------------------------------
+ */
 
 static void test_label(void **state)
 {
     (void)state;
     /*             0         8         16        24        32 */
-    teaching_piece pieces[] = { { 0, 8, TEACH_NEEDED, false }, { 8, 16, TEACH_OPINION, true },
-                                { 16, 24, TEACH_NEEDED, true }, { 24, 32, TEACH_EITHER, false } };
+    teaching_piece pieces[] = { { 0, 8, TEACH_NEEDED, false },
+                                { 8, 16, TEACH_OPINION, true },
+                                { 16, 24, TEACH_NEEDED, true },
+                                { 24, 32, TEACH_EITHER, false } };
     teaching_prompt p = { .pieces = pieces, .piece_count = 4, .len = 32 };
     static const struct {
         size_t start, end;
         teaching_label label;
         bool asked;
     } rows[] = {
-        { 0, 8, TEACH_NEEDED, false },   { 3, 4, TEACH_NEEDED, false },  { 8, 16, TEACH_OPINION, true },
-        { 6, 14, TEACH_OPINION, true },  /* three quarters */
-        { 5, 14, TEACH_EITHER, true },   /* less */
-        { 2, 10, TEACH_NEEDED, false },  { 4, 12, TEACH_EITHER, false }, /* half is no more than half */
-        { 0, 24, TEACH_EITHER, true },   { 24, 32, TEACH_EITHER, false }, { 18, 26, TEACH_NEEDED, true },
+        { 0, 8, TEACH_NEEDED, false },
+        { 3, 4, TEACH_NEEDED, false },
+        { 8, 16, TEACH_OPINION, true },
+        { 6, 14, TEACH_OPINION, true }, /* three quarters */
+        { 5, 14, TEACH_EITHER, true },  /* less */
+        { 2, 10, TEACH_NEEDED, false },
+        { 4, 12, TEACH_EITHER, false }, /* half is no more than half */
+        { 0, 24, TEACH_EITHER, true },
+        { 24, 32, TEACH_EITHER, false },
+        { 18, 26, TEACH_NEEDED, true },
         { 20, 28, TEACH_EITHER, false },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -209,13 +240,15 @@ static void test_label(void **state)
 
 /* ---- ours --------------------------------------------------------------------------------- */
 
-/* Whole UTF-8 texts of several kinds, with all that a head is taught; both a kind's fold and all others have each. */
+/* Whole UTF-8 texts of several kinds, with all that a head is taught; both a kind's fold and all
+ * others have each. */
 static void test_builtin(void **state)
 {
     (void)state;
     teaching_set set;
     s2a_error err;
-    if (teaching_set_read("data/labelled", labelled_builtin, labelled_builtin_len, &set, &err) != S2A_OK)
+    if (teaching_set_read("data/labelled", labelled_builtin, labelled_builtin_len, &set, &err) !=
+        S2A_OK)
         fail_msg("%s", err.message);
     size_t labels[TEACH_EITHER + 1] = { 0 }, asked = 0, documents = 0, fold[5] = { 0 };
     for (size_t i = 0; i < set.count; i++) {
@@ -240,8 +273,9 @@ static void test_builtin(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),    cmocka_unit_test(test_broken), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_shuffle), cmocka_unit_test(test_label),  cmocka_unit_test(test_builtin),
+        cmocka_unit_test(test_good),   cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_shuffle),
+        cmocka_unit_test(test_label),  cmocka_unit_test(test_builtin),
     };
     return cmocka_run_group_tests_name("teaching_set", tests, NULL, NULL);
 }

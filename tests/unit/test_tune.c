@@ -60,7 +60,9 @@ static void test_choice(void **state)
 static void test_goes_on(void **state)
 {
     (void)state;
-    const tune_time times[] = { { 16, 100, 50 }, { 12, 120, 40 }, { 8, 149, 61 }, { 4, 151, 59 }, { 2, 300, 61 } };
+    const tune_time times[] = {
+        { 16, 100, 50 }, { 12, 120, 40 }, { 8, 149, 61 }, { 4, 151, 59 }, { 2, 300, 61 }
+    };
     assert_true(tune_goes_on(times, 0));
     assert_true(tune_goes_on(times, 1));
     assert_true(tune_goes_on(times, 2));
@@ -79,11 +81,11 @@ static void test_disturbed(void **state)
 {
     (void)state;
     assert_false(disturbed(0, 0, 0));
-    assert_false(disturbed(4, 0, 4));      /* all ours */
-    assert_false(disturbed(4, 2, 2));      /* one thread on two cores */
-    assert_true(disturbed(4, 0, 3));       /* somebody else has a core a while */
+    assert_false(disturbed(4, 0, 4)); /* all ours */
+    assert_false(disturbed(4, 2, 2)); /* one thread on two cores */
+    assert_true(disturbed(4, 0, 3));  /* somebody else has a core a while */
     assert_true(disturbed(4, .5, 2.5));
-    assert_false(disturbed(64, 40, 4));    /* a busy machine, but large enough for us too */
+    assert_false(disturbed(64, 40, 4)); /* a busy machine, but large enough for us too */
     tune_use now, later;
     assert_true(tune_use_now(&now));
     assert_true(now.total > 0 && now.idle <= now.total && now.own >= 0);
@@ -128,7 +130,11 @@ static void test_damaged_file(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "", "{", "[]", "null", "{\"format\": 1}",
+        "",
+        "{",
+        "[]",
+        "null",
+        "{\"format\": 1}",
         "{\"format\": 2, \"cores\": 8, \"read_threads\": 8, \"write_threads\": 4}",
         "{\"format\": 1, \"cores\": 8, \"read_threads\": 0, \"write_threads\": 4}",
         "{\"format\": 1, \"cores\": 8, \"read_threads\": 9, \"write_threads\": 4}",

@@ -1,5 +1,5 @@
-/* Conversations in mode select: which of the user's earlier words go, what each message is judged by, and what
- * step 2 gets. */
+/* Conversations in mode select: which of the user's earlier words go, what each message is judged
+ * by, and what step 2 gets. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -46,16 +46,16 @@ static s2a_status record_generate(backend *self, const backend_message *messages
 }
 
 static s2a_status record_read(backend *self, const backend_message *messages, size_t count,
-                              const backend_piece *pieces, size_t piece_count, const backend_head *head,
-                              const backend_params *params, double *told, float *states,
-                              backend_usage *usage, s2a_error *err)
+                              const backend_piece *pieces, size_t piece_count,
+                              const backend_head *head, const backend_params *params, double *told,
+                              float *states, backend_usage *usage, s2a_error *err)
 {
     recorder *r = (recorder *)self;
     r->readings++;
     for (size_t i = 0; i < piece_count; i++)
         r->sentences += pieces[i].wanted;
-    return r->inner->vtable->read(r->inner, messages, count, pieces, piece_count, head, params, told, states,
-                                  usage, err);
+    return r->inner->vtable->read(r->inner, messages, count, pieces, piece_count, head, params,
+                                  told, states, usage, err);
 }
 
 static size_t record_count(backend *self, const char *text, size_t len)
@@ -70,7 +70,8 @@ static backend_capabilities record_capabilities(const backend *self)
     return r->inner->vtable->capabilities(r->inner);
 }
 
-static const backend_vtable record_vtable = { .generate = record_generate, .read = record_read,
+static const backend_vtable record_vtable = { .generate = record_generate,
+                                              .read = record_read,
                                               .count_tokens = record_count,
                                               .capabilities = record_capabilities };
 
@@ -100,8 +101,8 @@ static s2a_engine *engine_of(const char *scores, size_t *readings, size_t *sente
     while (scores && *scores) {
         size_t n = strcspn(scores, "\n");
         bool next = n == 2 && !strncmp(scores, "%%", 2);
-        at += (size_t)snprintf(records + at, sizeof records - at, "%s%.*s\n", next ? "" : "@score ", (int)n,
-                               scores);
+        at += (size_t)snprintf(records + at, sizeof records - at, "%s%.*s\n", next ? "" : "@score ",
+                               (int)n, scores);
         *readings += next;
         *sentences += !next;
         scores += n + (scores[n] == '\n');
@@ -247,16 +248,18 @@ static void test_cases(void **state)
 
 /* ---- what each is judged by ---------------------------------------------------------------- */
 
-#define TALK                                                                                      \
-    "system: Be kind.\nuser: It rained. Which poem?\nassistant: Poe.\ntool: 7\n"                  \
+#define TALK                                                                     \
+    "system: Be kind.\nuser: It rained. Which poem?\nassistant: Poe.\ntool: 7\n" \
     "user: The poem is from 1855. Are you sure?\nassistant: I am.\nuser: Who wrote it?"
 
-/* What was said before it, as it was said; the same for a message when it was the last one, and later on. */
+/* What was said before it, as it was said; the same for a message when it was the last one, and
+ * later on. */
 static void test_read(void **state)
 {
     (void)state;
-    static const char *const told = "system| You decide which sentences of a prompt are needed to answer it.\n\nThe "
-                                    "assistant that will answer it was told: Be kind.\n";
+    static const char *const told =
+        "system| You decide which sentences of a prompt are needed to answer it.\n\nThe "
+        "assistant that will answer it was told: Be kind.\n";
     static const char *const rest[] = {
         "user| It rained. Which poem?\n"
         "-|The prompt again, sentence by sentence: |\n+|It rained.|\n+| Which poem?|",
@@ -282,8 +285,8 @@ static void test_read(void **state)
         assert_int_equal(s2a_attend(&engine, request, &result, NULL), S2A_OK);
         buf_addf(&want, "%s%s%s", n > 1 ? "\n%%\n" : "", told, rest[n - 1]);
         assert_string_equal(f.seen.data, want.data);
-        assert_string_equal(s2a_result_input(result, NULL) + strlen(s2a_result_input(result, NULL)) -
-                                strlen(ends[n - 1]),
+        assert_string_equal(s2a_result_input(result, NULL) +
+                                strlen(s2a_result_input(result, NULL)) - strlen(ends[n - 1]),
                             ends[n - 1]);
         assert_int_equal(s2a_result_usage(result, 1).cached_tokens, 3 * n);
         assert_true(s2a_result_usage(result, 1).ms > 0.4 * (double)n);
@@ -299,7 +302,8 @@ static void test_read(void **state)
 static void test_unjudged(void **state)
 {
     (void)state;
-    s2a_engine *engine = scripted_engine("@score -9\n@score 9 9 1\n%%\n@score 0\n@error timeout too late");
+    s2a_engine *engine =
+        scripted_engine("@score -9\n@score 9 9 1\n%%\n@score 0\n@error timeout too late");
     recorder r;
     record(&r, engine);
     s2a_request *request = conversation(TALK);
@@ -312,7 +316,8 @@ static void test_unjudged(void **state)
     s2a_result_free(result);
     s2a_request_set_mode(request, S2A_MODE_REWRITE);
     assert_int_equal(s2a_answer(engine, request, &result, NULL), S2A_OK);
-    assert_int_equal(strncmp(r.sent.data, TALK, strlen("system: Be kind.\nuser: It rained. Which poem?")), 0);
+    assert_int_equal(
+        strncmp(r.sent.data, TALK, strlen("system: Be kind.\nuser: It rained. Which poem?")), 0);
     assert_int_equal(r.readings, 2);
     s2a_result_free(result);
     s2a_request_free(request);
@@ -321,7 +326,8 @@ static void test_unjudged(void **state)
 
 /* ---- limits ------------------------------------------------------------------------------- */
 
-/* Of a conversation that is longer than a prompt may be, the earlier messages from the first one on. */
+/* Of a conversation that is longer than a prompt may be, the earlier messages from the first one
+ * on. */
 static void test_limit(void **state)
 {
     (void)state;
@@ -336,8 +342,10 @@ static void test_limit(void **state)
         assert_int_equal(s2a_request_add_message(request, "user", code, half + over, NULL), S2A_OK);
         assert_int_equal(s2a_request_add_message(request, "assistant", code, half, NULL), S2A_OK);
         assert_int_equal(s2a_request_add_message(request, "user", code, half, NULL), S2A_OK);
-        assert_int_equal(s2a_request_add_message(request, "user", "Hi!", 3, NULL), S2A_OK); /* nor what comes after */
-        assert_int_equal(s2a_request_add_message(request, "user", last, sizeof last - 1, NULL), S2A_OK);
+        assert_int_equal(s2a_request_add_message(request, "user", "Hi!", 3, NULL),
+                         S2A_OK); /* nor what comes after */
+        assert_int_equal(s2a_request_add_message(request, "user", last, sizeof last - 1, NULL),
+                         S2A_OK);
         segment_unit *units = NULL;
         turn prompt = { .text = last, .len = sizeof last - 1 };
         assert_int_equal(segment_text(last, prompt.len, NULL, &units, &prompt.count, NULL), S2A_OK);
@@ -387,8 +395,8 @@ static void test_many_protected(void **state)
     s2a_request_free(request);
 }
 
-/* As many messages as a request may have, in a context that holds little beside a message: what is not shown takes
- * no room, and nothing is cubic in their number. */
+/* As many messages as a request may have, in a context that holds little beside a message: what is
+ * not shown takes no room, and nothing is cubic in their number. */
 static void test_many(void **state)
 {
     (void)state;
@@ -401,8 +409,11 @@ static void test_many(void **state)
     for (size_t i = 0; i < LIMIT_MESSAGES; i++) {
         memset(text, 'x', sizeof text);
         memcpy(text, "Say so. X", 9);
-        assert_int_equal(s2a_request_add_message(request, i % 2 ? "user" : i ? "assistant" : "system", text,
-                                                 sizeof text, NULL),
+        assert_int_equal(s2a_request_add_message(request,
+                                                 i % 2 ? "user"
+                                                 : i   ? "assistant"
+                                                       : "system",
+                                                 text, sizeof text, NULL),
                          S2A_OK);
     }
     s2a_result *result = NULL;
@@ -421,9 +432,9 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases), cmocka_unit_test(test_read),  cmocka_unit_test(test_unjudged),
-        cmocka_unit_test(test_limit), cmocka_unit_test(test_many),
-        cmocka_unit_test(test_many_protected),
+        cmocka_unit_test(test_cases),    cmocka_unit_test(test_read),
+        cmocka_unit_test(test_unjudged), cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_many),     cmocka_unit_test(test_many_protected),
     };
     return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
 }

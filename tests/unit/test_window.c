@@ -1,5 +1,6 @@
-/* Texts in many windows: every unit is decided once, no reading is too large, and what comes out does not depend
- * on where the windows are. The judgement of a unit is written in the unit: "Unit 17 weighs 3." */
+/* Texts in many windows: every unit is decided once, no reading is too large, and what comes out
+ * does not depend on where the windows are. The judgement of a unit is written in the unit: "Unit
+ * 17 weighs 3." */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,7 +33,8 @@ static size_t sum_of(const size_t *cost, size_t from, size_t to)
     return sum;
 }
 
-static void check_beside(const size_t *cost, size_t count, const window *w, size_t most, size_t margin)
+static void check_beside(const size_t *cost, size_t count, const window *w, size_t most,
+                         size_t margin)
 {
     size_t before = sum_of(cost, w->first, w->from), after = sum_of(cost, w->to, w->last);
     size_t all = sum_of(cost, w->first, w->last);
@@ -109,7 +111,8 @@ typedef struct setting {
 } setting;
 
 /* A weight is the odds of what it weighs; what has none is asked. */
-static void tell_weight(void *ctx, const backend_piece *piece, uint64_t given, double *told, size_t rows)
+static void tell_weight(void *ctx, const backend_piece *piece, uint64_t given, double *told,
+                        size_t rows)
 {
     (void)ctx, (void)given;
     int unit = 0, weight = 0;
@@ -128,8 +131,13 @@ static setting *begin(const char *text, size_t question_start, s2a_preset preset
     size_t count = 0;
     assert_int_equal(segment_text(text, strlen(text), NULL, &s->units, &count, NULL), S2A_OK);
     assert_int_equal(select_refine(preset, text, &s->units, &count, NULL), S2A_OK);
-    s->in = (select_input){ .backend = &s->f.base, .head = &s->f.head, .text = text, .units = s->units,
-                            .count = count, .question_start = question_start, .preset = preset,
+    s->in = (select_input){ .backend = &s->f.base,
+                            .head = &s->f.head,
+                            .text = text,
+                            .units = s->units,
+                            .count = count,
+                            .question_start = question_start,
+                            .preset = preset,
                             .threshold = NAN };
     s->out = calloc(count + 1, sizeof *s->out);
     assert_non_null(s->out);
@@ -141,7 +149,8 @@ static s2a_status judge(setting *s)
     select_text_free(&s->y);
     s2a_status status = select_judge(&s->in, s->out, &s->usage, &s->err);
     if (status == S2A_OK)
-        assert_int_equal(select_compose(&s->in, s->out, strlen(s->in.text), &s->y, &s->err), S2A_OK);
+        assert_int_equal(select_compose(&s->in, s->out, strlen(s->in.text), &s->y, &s->err),
+                         S2A_OK);
     return status;
 }
 
@@ -179,14 +188,16 @@ static void test_scores(void **state)
     (void)state;
     char *text = text_of(1000, "", "Which?");
     for (int keep = 0; keep < 2; keep++) {
-        setting *one = begin(text, SIZE_MAX, S2A_PRESET_AUTO), *many = begin(text, SIZE_MAX, S2A_PRESET_AUTO);
+        setting *one = begin(text, SIZE_MAX, S2A_PRESET_AUTO),
+                *many = begin(text, SIZE_MAX, S2A_PRESET_AUTO);
         one->in.keep = many->in.keep = keep * 0.3;
         one->in.window_tokens = 1000000;
         many->in.window_tokens = 300;
         assert_int_equal(judge(one), S2A_OK);
         assert_int_equal(judge(many), S2A_OK);
         assert_int_equal(one->f.calls, 1);
-        assert_in_range(many->f.calls, 4001 / 220, 4001 / 220 + 2); /* 220 of 300 are a window's own */
+        assert_in_range(many->f.calls, 4001 / 220, 4001 / 220 + 2); /* 220 of 300 are a window's own
+                                                                     */
         assert_int_equal(many->f.wanted, 1001);
         for (size_t i = 0; i < 1001; i++) {
             assert_true(many->out[i].judged && many->out[i].score == one->out[i].score);
@@ -221,12 +232,14 @@ static void test_default(void **state)
 
 /* ---- the judge's context -------------------------------------------------------------------- */
 
-/* Whatever the context holds beyond the least, a reading fits it; where that is not enough it is said. */
+/* Whatever the context holds beyond the least, a reading fits it; where that is not enough it is
+ * said. */
 static void test_context(void **state)
 {
     (void)state;
     char *text = text_of(300, "", "Which?");
-    const uint32_t least = 96 + 160 + 400 + 2 * 40 + 2 * 64; /* around, the ends, margins, the least of a text */
+    const uint32_t least = 96 + 160 + 400 + 2 * 40 + 2 * 64; /* around, the ends, margins, the least
+                                                                of a text */
     setting *s = begin(text, SIZE_MAX, S2A_PRESET_AUTO);
     for (uint32_t more = 0; more < 400; more++) {
         s->f.most_tokens = s->f.calls = s->f.wanted = 0;
@@ -261,7 +274,8 @@ static void test_context(void **state)
 static void test_question(void **state)
 {
     (void)state;
-    static const s2a_preset presets[] = { S2A_PRESET_AUTO, S2A_PRESET_RELEVANCE, S2A_PRESET_UNTRUSTED };
+    static const s2a_preset presets[] = { S2A_PRESET_AUTO, S2A_PRESET_RELEVANCE,
+                                          S2A_PRESET_UNTRUSTED };
     char *context = text_of(200, "", "Which?\n\n");
     for (size_t p = 0; p < 3; p++)
         for (size_t words = 1; words <= 900; words += 31) {
@@ -288,7 +302,8 @@ static void test_question(void **state)
     free(context);
 }
 
-/* A sentence that is longer than a window is not read, and stays; of untrusted text it is cut, and read. */
+/* A sentence that is longer than a window is not read, and stays; of untrusted text it is cut, and
+ * read. */
 static void test_too_long_unit(void **state)
 {
     (void)state;
@@ -356,7 +371,8 @@ static double seconds(void)
     return (double)clock() / CLOCKS_PER_SEC;
 }
 
-/* A hundred thousand units, and as many protected spans: a step that is quadratic in them would take minutes. */
+/* A hundred thousand units, and as many protected spans: a step that is quadratic in them would
+ * take minutes. */
 static void test_growth(void **state)
 {
     (void)state;
@@ -388,9 +404,9 @@ static void test_growth(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_split),     cmocka_unit_test(test_even),
-        cmocka_unit_test(test_scores),    cmocka_unit_test(test_default),
-        cmocka_unit_test(test_context),   cmocka_unit_test(test_question),
+        cmocka_unit_test(test_split),         cmocka_unit_test(test_even),
+        cmocka_unit_test(test_scores),        cmocka_unit_test(test_default),
+        cmocka_unit_test(test_context),       cmocka_unit_test(test_question),
         cmocka_unit_test(test_too_long_unit), cmocka_unit_test(test_ends_early),
         cmocka_unit_test(test_growth),
     };

@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <math.h>
@@ -150,8 +149,10 @@ static void add_json(fake_server *server, const char *text)
     size_t len = fake_unescape(body);
     step *s = add_step(server, STEP_SEND, 0);
     CHECK((s->bytes = malloc(len + 120)) != NULL);
-    s->len = (size_t)sprintf(s->bytes, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-                                       "Content-Length: %zu\r\n\r\n%s", len, body);
+    s->len = (size_t)sprintf(s->bytes,
+                             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                             "Content-Length: %zu\r\n\r\n%s",
+                             len, body);
     free(body);
 }
 

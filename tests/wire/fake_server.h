@@ -42,8 +42,8 @@ const char *fake_server_body(const fake_server *server, size_t index);
 /* clock_ms() of the moment when @gone, @sleep or a send found that the client had closed; 0 = none
  * has. May be called at any time. */
 double fake_server_gone_ms(fake_server *server);
-/* Closes the client's socket; the milliseconds until the server saw that, INFINITY if it did not in two
- * seconds. */
+/* Closes the client's socket; the milliseconds until the server saw that, INFINITY if it did not in
+ * two seconds. */
 double fake_server_gone_after(fake_server *server, int socket);
 /* Bytes of the first response, @port and @date not counted. */
 size_t fake_server_bytes(const fake_server *server);

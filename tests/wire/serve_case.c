@@ -24,7 +24,7 @@ enum { ASKS_MAX = 8, WANTS_MAX = 48, ROW_FIELDS = 9, TEXT_MAX = 1 << 20, ANY = -
 
 typedef struct ask {
     char how[12], method[16], path[200];
-    int status; /* which must come, or ANY */
+    int status;     /* which must come, or ANY */
     buf text, head; /* the body, or raw bytes; lines of the head */
     answer a;
     json_t *json; /* the body, or an array of its events; NULL = neither */
@@ -463,10 +463,12 @@ static bool json_holds(const json_t *got, json_t *wanted)
     if (!json_is_object(wanted) && !json_is_array(wanted))
         return json_equal(got, wanted);
     bool ok = got && json_typeof(wanted) == json_typeof(got);
-    json_object_foreach(wanted, key, value) {
+    json_object_foreach(wanted, key, value)
+    {
         ok = ok && json_holds(json_object_get(got, key), value);
     }
-    json_array_foreach(wanted, i, value) {
+    json_array_foreach(wanted, i, value)
+    {
         ok = ok && json_holds(json_array_get(got, i), value);
     }
     return ok;

@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -15,12 +14,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "serve_client.c:%d: %s (%s)\n", __LINE__, #condition, strerror(errno)); \
-            abort();                                                                               \
-        }                                                                                          \
+#define CHECK(condition)                                                          \
+    do {                                                                          \
+        if (!(condition)) {                                                       \
+            fprintf(stderr, "serve_client.c:%d: %s (%s)\n", __LINE__, #condition, \
+                    strerror(errno));                                             \
+            abort();                                                              \
+        }                                                                         \
     } while (0)
 
 /* ---- the server ------------------------------------------------------------------------- */
@@ -202,7 +202,8 @@ static bool take_apart(answer *a, bool head_only)
     free(a->body);
     CHECK((a->body = calloc(1, a->len + 1)) != NULL);
     a->body_len = 0;
-    char *length = answer_field(a, "Content-Length"), *coding = answer_field(a, "Transfer-Encoding");
+    char *length = answer_field(a, "Content-Length"),
+         *coding = answer_field(a, "Transfer-Encoding");
     if (head_only || a->status == 204 || a->status == 304) {
         a->whole = true;
     } else if (coding) {

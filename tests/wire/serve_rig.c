@@ -30,7 +30,8 @@ rig proxy(const char *transcript, void (*change)(serve_options *))
 rig proxy_judged(const char *judge, const char *transcript, void (*change)(serve_options *))
 {
     rig r = { .engine = judge ? serve_test_engine(judge) : NULL,
-              .up = fake_server_start(transcript), .url = malloc(64) };
+              .up = fake_server_start(transcript),
+              .url = malloc(64) };
     serve_options o;
     serve_test_upstream(&o, fake_server_port(r.up), r.url);
     o.engine_options.select_engine = r.engine;

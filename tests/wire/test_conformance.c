@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#define HEAD                                                                                     \
-    "HTTP/1.1 200 OK\\r\\nContent-Type: text/event-stream\\r\\nTransfer-Encoding: chunked"       \
+#define HEAD                                                                               \
+    "HTTP/1.1 200 OK\\r\\nContent-Type: text/event-stream\\r\\nTransfer-Encoding: chunked" \
     "\\r\\n\\r\\n\n"
 #define PIECE(text) "@chunk data: {\"choices\":[{\"delta\":{\"content\":\"" text "\"}}]}\\n\\n\n"
 #define END(reason, tokens)                                                                      \

@@ -212,8 +212,8 @@ static void test_bad_urls(void **state)
 {
     (void)state;
     static const char *const urls[] = {
-        NULL, "", "file:///etc/passwd", "ftp://127.0.0.1/", "127.0.0.1", "http://",
-        "http://127.0.0.1:99999/", "http://a b/",
+        NULL,        "",        "file:///etc/passwd",      "ftp://127.0.0.1/",
+        "127.0.0.1", "http://", "http://127.0.0.1:99999/", "http://a b/",
     };
     for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
         fetch_response response;

@@ -218,7 +218,8 @@ static void observe_sent(wire_case *c, const fake_server *server)
         json_t *root = json_loads(fake_server_body(server, i), JSON_ALLOW_NUL, NULL), *value = NULL;
         if (!json_is_object(root) || !strstr(request, "\r\nContent-Type: application/json\r\n"))
             wire_fail(c, "request %zu is not a JSON object: %s", i, request);
-        json_object_foreach(root, key, value) {
+        json_object_foreach(root, key, value)
+        {
             char name[64];
             char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS |
                                                JSON_REAL_PRECISION(9));
@@ -279,14 +280,14 @@ static void test_cases(void **state)
 
 /* ---- beyond transcripts ----------------------------------------------------------------- */
 
-#define HELLO                                                                                 \
-    "HTTP/1.1 200 OK\\r\\nContent-Type: text/event-stream\\r\\nTransfer-Encoding: chunked"    \
-    "\\r\\n\\r\\n\n"                                                                          \
-    "@chunk data: {\"choices\":[{\"delta\":{\"content\":\"Hel\"}}]}\\n\\n\n"                  \
+#define HELLO                                                                                  \
+    "HTTP/1.1 200 OK\\r\\nContent-Type: text/event-stream\\r\\nTransfer-Encoding: chunked"     \
+    "\\r\\n\\r\\n\n"                                                                           \
+    "@chunk data: {\"choices\":[{\"delta\":{\"content\":\"Hel\"}}]}\\n\\n\n"                   \
     "@chunk data: {\"choices\":[{\"delta\":{\"content\":\"lo\"},\"finish_reason\":\"stop\"}]}" \
-    "\\n\\n\n"                                                                                \
-    "@chunk data: [DONE]\\n\\n\n"                                                             \
-    "@chunk\n"                                                                                \
+    "\\n\\n\n"                                                                                 \
+    "@chunk data: [DONE]\\n\\n\n"                                                              \
+    "@chunk\n"                                                                                 \
     "@keep\n"
 
 static s2a_engine_options http_options(const char *url)
@@ -334,9 +335,9 @@ static void test_url_forms(void **state)
         { "/api/openai/v2", "/api/openai/v2/chat/completions", "/api/openai/v2/models" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        fake_server *server = fake_server_start(
-            "HTTP/1.1 200 OK\\r\\nContent-Length: 37\\r\\n\\r\\n"
-            "{\"data\":[{\"id\":\"a\"},{\"id\":\"second\"}]}\n@next\n" HELLO);
+        fake_server *server =
+            fake_server_start("HTTP/1.1 200 OK\\r\\nContent-Length: 37\\r\\n\\r\\n"
+                              "{\"data\":[{\"id\":\"a\"},{\"id\":\"second\"}]}\n@next\n" HELLO);
         char url[96], line[96];
         snprintf(url, sizeof url, "http://127.0.0.1:%d%s", fake_server_port(server), cases[i].tail);
         s2a_engine_options options = http_options(url);

@@ -1,5 +1,5 @@
-/* s2a serve: tests/wire/cases/serve-*.txt. "test_serve_cases PART" runs the cases that have the part
- * in the file's name or in their goal. */
+/* s2a serve: tests/wire/cases/serve-*.txt. "test_serve_cases PART" runs the cases that have the
+ * part in the file's name or in their goal. */
 #include "serve_case.h"
 
 #include <setjmp.h>

@@ -1,8 +1,7 @@
-/* s2a serve and requests that are too much or too slow, and its ending. What is not what it seems is
- * in tests/wire/cases/serve-http.txt. Where the limits of serve_limits.h that others can reach have
- * their tests, at them and past them; tests/cli/limits.sh reads this table:
- *     SERVE_HEAD_BYTES         tests/wire/test_serve_limits.c
- *     SERVE_ANSWER_HEAD_BYTES  tests/wire/test_serve_limits.c
+/* s2a serve and requests that are too much or too slow, and its ending. What is not what it seems
+ * is in tests/wire/cases/serve-http.txt. Where the limits of serve_limits.h that others can reach
+ * have their tests, at them and past them; tests/cli/limits.sh reads this table: SERVE_HEAD_BYTES
+ * tests/wire/test_serve_limits.c SERVE_ANSWER_HEAD_BYTES  tests/wire/test_serve_limits.c
  *     SERVE_HEADERS            tests/wire/test_serve_limits.c
  *     SERVE_BODY_BYTES         tests/wire/test_serve_limits.c
  *     SERVE_CONNECTIONS_SPARE  tests/wire/test_serve_limits.c
@@ -111,8 +110,8 @@ static void assert_answers(int port, size_t bytes, int status)
     answer_free(&a);
 }
 
-/* The largest head of an answer; one byte more is 502, and so are many fields, one that is longer by
- * far, and one that has no room beside that of the request. */
+/* The largest head of an answer; one byte more is 502, and so are many fields, one that is longer
+ * by far, and one that has no room beside that of the request. */
 static void test_answer_head(void **state)
 {
     (void)state;
@@ -161,9 +160,10 @@ static answer with_body_of(int port, size_t bytes, bool chunked)
     memset(body, ' ', bytes);
     memcpy(body, BODY, strlen(BODY));
     body[bytes] = '\0';
-    int n = chunked ? sprintf(request, HEAD "Transfer-Encoding: chunked\r\n\r\n%zx\r\n%s\r\n0\r\n\r\n",
-                              bytes, body)
-                    : sprintf(request, HEAD "Content-Length: %zu\r\n\r\n%s", bytes, body);
+    int n = chunked
+                ? sprintf(request, HEAD "Transfer-Encoding: chunked\r\n\r\n%zx\r\n%s\r\n0\r\n\r\n",
+                          bytes, body)
+                : sprintf(request, HEAD "Content-Length: %zu\r\n\r\n%s", bytes, body);
     answer a = client_ask(port, request, (size_t)n);
     free(body);
     free(request);
@@ -577,8 +577,10 @@ static void *mix(void *ctx)
         char request[500];
         sprintf(request,
                 HEAD "Content-Length: %zu\r\n\r\n"
-                     "{\"model\":\"s2a-tiny\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}",
-                strlen("{\"model\":\"s2a-tiny\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":"
+                     "{\"model\":\"s2a-tiny\",\"stream\":true,\"messages\":[{\"role\":\"user\","
+                     "\"content\":\"x\"}]}",
+                strlen("{\"model\":\"s2a-tiny\",\"stream\":true,\"messages\":[{\"role\":\"user\","
+                       "\"content\":"
                        "\"x\"}]}"));
         client_send(s, request, what == 0 ? 50 : strlen(request));
         if (what == 1)
@@ -642,16 +644,23 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_head_size),
-        cmocka_unit_test(test_answer_head), cmocka_unit_test(test_head_just_too_large),
-        cmocka_unit_test(test_body_size),  cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_slow),       cmocka_unit_test(test_queue),
-        cmocka_unit_test(test_connections), cmocka_unit_test(test_connections_wait),
-        cmocka_unit_test(test_burst_idle), cmocka_unit_test(test_burst_half_heads),
+        cmocka_unit_test(test_answer_head),
+        cmocka_unit_test(test_head_just_too_large),
+        cmocka_unit_test(test_body_size),
+        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_slow),
+        cmocka_unit_test(test_queue),
+        cmocka_unit_test(test_connections),
+        cmocka_unit_test(test_connections_wait),
+        cmocka_unit_test(test_burst_idle),
+        cmocka_unit_test(test_burst_half_heads),
         cmocka_unit_test(test_leave_half_heads),
         cmocka_unit_test(test_burst_requests),
         cmocka_unit_test(test_keys_reloaded),
-        cmocka_unit_test(test_drain),      cmocka_unit_test(test_stop_cuts),
-        cmocka_unit_test(test_stop_busy),  cmocka_unit_test(test_mixed_load),
+        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_stop_cuts),
+        cmocka_unit_test(test_stop_busy),
+        cmocka_unit_test(test_mixed_load),
         cmocka_unit_test(test_bad_options),
     };
     if (argc > 1)

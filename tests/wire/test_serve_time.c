@@ -64,12 +64,12 @@ static double hang_up_ms(bool stream)
 }
 
 /* Within 100 ms; another program may hold the processor that long, but not each time. */
-#define assert_soon(ms)                                                                            \
-    do {                                                                                           \
-        double soonest = ms;                                                                       \
-        for (int more = 0; more < 4 && soonest >= 100; more++)                                     \
-            soonest = fmin(soonest, ms);                                                           \
-        assert_true(soonest < 100);                                                                \
+#define assert_soon(ms)                                        \
+    do {                                                       \
+        double soonest = ms;                                   \
+        for (int more = 0; more < 4 && soonest >= 100; more++) \
+            soonest = fmin(soonest, ms);                       \
+        assert_true(soonest < 100);                            \
     } while (0)
 
 static void test_embedded_hang_up(void **state)
@@ -81,18 +81,22 @@ static void test_embedded_hang_up(void **state)
 
 /* ---- in front of a server --------------------------------------------------------------- */
 
-#define PIECE(choice)                                                                             \
-    "@chunk data: {\"id\":\"up\",\"model\":\"up-1\",\"choices\":[{\"index\":0," choice "}]}\\n\\n\n"
+#define PIECE(choice)                                                                        \
+    "@chunk data: {\"id\":\"up\",\"model\":\"up-1\",\"choices\":[{\"index\":0," choice "}]}" \
+    "\\n\\n\n"
 
-/* A piece that is no JSON is not ours to mend; what comes after it is renamed as before. Each reaches
- * the client before the next one is sent. */
+/* A piece that is no JSON is not ours to mend; what comes after it is renamed as before. Each
+ * reaches the client before the next one is sent. */
 static void test_stream_odd_piece(void **state)
 {
     (void)state;
-    rig r = proxy(STEP1 STREAM "@chunk data: {\"id\":\"up\",\"n\":NaN}\\n\\n\n@sleep 700\n"
-                      PIECE("\"delta\":{\"content\":\"b\"}") "@sleep 700\n"
-                      PIECE("\"delta\":{},\"finish_reason\":\"stop\"") "@chunk data: [DONE]\\n\\n\n@chunk\n",
-                  NULL);
+    rig r = proxy(
+        STEP1 STREAM "@chunk data: {\"id\":\"up\",\"n\":NaN}\\n\\n\n@sleep 700\n" PIECE(
+            "\"delta\":{\"content\":\"b\"}") "@sleep 700\n" PIECE("\"delta\":{},\"finish_reason\":"
+                                                                  "\"stop\"") "@chunk data: "
+                                                                              "[DONE]\\n\\n\n@"
+                                                                              "chunk\n",
+        NULL);
     char *data = NULL;
     size_t len = 0;
     int s = ask_open(&r, ASK("\"stream\":true,"));
@@ -115,7 +119,8 @@ static void test_endless_answer(void **state)
                                          "HTTP/1.1 400 No\\r\\nContent-Type: a/b\\r\\n\\r\\n\n" };
     for (size_t i = 0; i < 3; i++) {
         char transcript[3000];
-        int n = snprintf(transcript, sizeof transcript, STEP1 "%s{\"a\":\"\n@repeat 200000 ", heads[i]);
+        int n =
+            snprintf(transcript, sizeof transcript, STEP1 "%s{\"a\":\"\n@repeat 200000 ", heads[i]);
         memset(transcript + n, 'x', 1024);
         strcpy(transcript + n + 1024, "\n@gone\n");
         rig r = proxy(transcript, NULL);
@@ -156,8 +161,10 @@ static void one_at_a_time(serve_options *o)
 static void test_pass_beside_step1(void **state)
 {
     (void)state;
-    rig r = proxy("@sleep 3000\n" CLOSED("application/json") WHOLE("x", TEN) "\n@next\n"
-                  "HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok\n", one_at_a_time);
+    rig r = proxy("@sleep 3000\n" CLOSED("application/json")
+                      WHOLE("x", TEN) "\n@next\n"
+                                      "HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok\n",
+                  one_at_a_time);
     int busy[3];
     for (int i = 0; i < 3; i++) {
         busy[i] = ask_open(&r, ASK(""));
@@ -192,11 +199,13 @@ static void test_protect_limit(void **state)
     for (int past = 0; past < 2; past++) {
         buf body;
         buf_init(&body, 1 << 20);
-        buf_adds(&body, "{\"model\":\"s2a-tiny\",\"messages\":[" USER(X) "],\"s2a\":{\"protect\":[\"Poe\"");
+        buf_adds(&body, "{\"model\":\"s2a-tiny\",\"messages\":[" USER(
+                            X) "],\"s2a\":{\"protect\":[\"Poe\"");
         for (int i = 1; i < LIMIT_PROTECTED + past; i++)
             buf_adds(&body, ",\"y\"");
         buf_adds(&body, "]}}");
-        assert_answer(client_post(r.port, CHAT, "", body.data), past ? 400 : 200, past ? "s2a.protect" : "\"removed\":[]");
+        assert_answer(client_post(r.port, CHAT, "", body.data), past ? 400 : 200,
+                      past ? "s2a.protect" : "\"removed\":[]");
         buf_free(&body);
     }
     rig_stop(&r);
@@ -234,8 +243,9 @@ static void test_unbuffered(void **state)
 {
     (void)state;
     rig r = proxy("HTTP/1.1 200 OK\\r\\nContent-Type: text/event-stream\\r\\n"
-                      "Transfer-Encoding: chunked\\r\\n\\r\\n\n@chunk data: 1\\n\\n\n@sleep 400\n"
-                      "@chunk data: 2\\n\\n\n@sleep 400\n@chunk data: 3\\n\\n\n@chunk\n", NULL);
+                  "Transfer-Encoding: chunked\\r\\n\\r\\n\n@chunk data: 1\\n\\n\n@sleep 400\n"
+                  "@chunk data: 2\\n\\n\n@sleep 400\n@chunk data: 3\\n\\n\n@chunk\n",
+                  NULL);
     int s = client_connect(r.port);
     char *data = NULL;
     size_t len = 0;
@@ -258,7 +268,10 @@ static void test_upload(void **state)
     rig r = proxy("HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok\n", NULL);
     size_t n = 3 << 20;
     char *request = malloc(n + 200);
-    int head = sprintf(request, "POST /v1/files HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data\r\nContent-Length: %zu\r\n\r\n", n);
+    int head = sprintf(request,
+                       "POST /v1/files HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "
+                       "multipart/form-data\r\nContent-Length: %zu\r\n\r\n",
+                       n);
     for (size_t i = 0; i < n; i++)
         request[(size_t)head + i] = (char)(i * 2654435761u >> 13);
     assert_answer(client_ask(r.port, request, (size_t)head + n), 200, NULL);
@@ -274,7 +287,8 @@ static void test_slow_reader(void **state)
 {
     (void)state;
     rig r = proxy("HTTP/1.1 200 OK\\r\\nContent-Length: 16777216\\r\\n\\r\\n\n"
-                      "@repeat 1048576 0123456789abcdef\n", NULL);
+                  "@repeat 1048576 0123456789abcdef\n",
+                  NULL);
     int s = client_connect(r.port);
     client_text(s, "GET /big HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
     usleep(300000);
@@ -302,7 +316,8 @@ static size_t resident_kib(void)
 static void test_memory_of_slow_reader(void **state)
 {
     (void)state;
-    char transcript[1400] = "HTTP/1.1 200 OK\\r\\nContent-Length: 67108864\\r\\n\\r\\n\n@repeat 65536 ";
+    char transcript[1400] =
+        "HTTP/1.1 200 OK\\r\\nContent-Length: 67108864\\r\\n\\r\\n\n@repeat 65536 ";
     memset(transcript + strlen(transcript), 'x', 1024);
     strcat(transcript, "\n");
     rig r = proxy(transcript, NULL);
@@ -320,12 +335,14 @@ static void test_memory_of_slow_reader(void **state)
 static void test_careful_client(void **state)
 {
     (void)state;
-    rig r = proxy("HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n\n@chunk ab\n@chunk\n", NULL);
+    rig r = proxy(
+        "HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n\n@chunk ab\n@chunk\n", NULL);
     static const char *const paths[] = { "/v1/chat/completions", "/v1/files" };
     for (size_t i = 0; i < 2; i++) {
         char head[200];
         snprintf(head, sizeof head,
-                 "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n",
+                 "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "
+                 "application/json\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n",
                  paths[i]);
         int s = client_connect(r.port);
         char *data = NULL;
@@ -351,7 +368,8 @@ static void test_hang_up_pass(void **state)
     (void)state;
     static const char *const transcripts[] = {
         "@gone\n",
-        "HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n\n@chunk data: 1\\n\\n\n@gone\n",
+        "HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n\n@chunk data: "
+        "1\\n\\n\n@gone\n",
     };
     for (size_t i = 0; i < 2; i++) {
         rig r = proxy(transcripts[i], NULL);
@@ -366,20 +384,13 @@ static void test_hang_up_pass(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_embedded_hang_up),
-        cmocka_unit_test(test_pings),
-        cmocka_unit_test(test_stream_odd_piece),
-        cmocka_unit_test(test_pass_beside_step1),
-        cmocka_unit_test(test_endless_answer),
-        cmocka_unit_test(test_reply_size),
-        cmocka_unit_test(test_protect_limit),
-        cmocka_unit_test(test_hang_up),
-        cmocka_unit_test(test_unbuffered),
-        cmocka_unit_test(test_upload),
-        cmocka_unit_test(test_slow_reader),
-        cmocka_unit_test(test_memory_of_slow_reader),
-        cmocka_unit_test(test_careful_client),
-        cmocka_unit_test(test_hang_up_pass),
+        cmocka_unit_test(test_embedded_hang_up), cmocka_unit_test(test_pings),
+        cmocka_unit_test(test_stream_odd_piece), cmocka_unit_test(test_pass_beside_step1),
+        cmocka_unit_test(test_endless_answer),   cmocka_unit_test(test_reply_size),
+        cmocka_unit_test(test_protect_limit),    cmocka_unit_test(test_hang_up),
+        cmocka_unit_test(test_unbuffered),       cmocka_unit_test(test_upload),
+        cmocka_unit_test(test_slow_reader),      cmocka_unit_test(test_memory_of_slow_reader),
+        cmocka_unit_test(test_careful_client),   cmocka_unit_test(test_hang_up_pass),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

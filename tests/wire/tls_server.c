@@ -72,18 +72,33 @@ bool tls_server_start(tls_server *server, const char *name)
     snprintf(server->ca_file, sizeof server->ca_file, "%s/cert.pem", server->directory);
     char names[96];
     snprintf(names, sizeof names, "subjectAltName=%s", name);
-    char *make[] = { "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                     "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "key.pem", "-out",
-                     "cert.pem", "-days", "2", "-subj", "/CN=s2a test", "-addext", names, NULL };
+    char *make[] = { "openssl",
+                     "req",
+                     "-x509",
+                     "-newkey",
+                     "ec",
+                     "-pkeyopt",
+                     "ec_paramgen_curve:prime256v1",
+                     "-nodes",
+                     "-keyout",
+                     "key.pem",
+                     "-out",
+                     "cert.pem",
+                     "-days",
+                     "2",
+                     "-subj",
+                     "/CN=s2a test",
+                     "-addext",
+                     names,
+                     NULL };
     int rc = wait_for(spawn(server->directory, make));
     if (rc == NO_PROGRAM) {
         tls_server_stop(server);
         return false;
     }
     assert_int_equal(rc, 0);
-    char *serve[] = { "openssl",  "s_server", "-HTTP",   "-cert",       "cert.pem",
-                      "-key",     "key.pem",  "-accept", "127.0.0.1:0", "-naccept",
-                      "32",       NULL };
+    char *serve[] = { "openssl", "s_server", "-HTTP",       "-cert",    "cert.pem", "-key",
+                      "key.pem", "-accept",  "127.0.0.1:0", "-naccept", "32",       NULL };
     server->pid = spawn(server->directory, serve);
     server->port = read_port(server);
     if (!server->port)

@@ -69,8 +69,8 @@ static void builder_add(builder *b, const char *role, const char *content, size_
     b->turns[b->count++].role = strcmp(role, "developer") == 0 ? "system" : role;
 }
 
-static s2a_status builder_init(builder *b, const chat_model *model,
-                               const backend_message *messages, size_t count)
+static s2a_status builder_init(builder *b, const chat_model *model, const backend_message *messages,
+                               size_t count)
 {
     *b = (builder){ .model = model };
     buf_init(&b->contents, PROMPT_BYTES);
@@ -111,8 +111,8 @@ static s2a_status render_frame(builder *b, size_t *lost)
     b->places = NULL;
     if (status == S2A_OK)
         status = b->model->render(b->model->ctx, b->turns, b->count, &b->frame);
-    if (status == S2A_OK && !chat_template_places(b->frame.data, b->frame.len, &b->places,
-                                                  &b->place_count))
+    if (status == S2A_OK &&
+        !chat_template_places(b->frame.data, b->frame.len, &b->places, &b->place_count))
         status = S2A_NOMEM;
     if (status == S2A_OK) {
         for (size_t i = 0; i < b->place_count; i++)

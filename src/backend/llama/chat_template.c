@@ -21,9 +21,7 @@ static bool read_literal(const char *at, char quote, buf *out)
         if (strncmp(at, CLOSE, strlen(CLOSE)) == 0)
             return true;
         char c = *at;
-        bool ends = quote == '\n' ? c == '{'
-                    : quote       ? c == quote
-                                  : c == '\'' || c == '"';
+        bool ends = quote == '\n' ? c == '{' : quote ? c == quote : c == '\'' || c == '"';
         if (ends)
             break;
         if (quote != '\n' && c == '\\' && at[1]) {

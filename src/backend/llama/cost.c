@@ -2,8 +2,8 @@
 
 #include <stdbool.h>
 
-#define WEIGHT 0.25  /* of a new figure against the mean so far */
-#define OUTLIER 3.0  /* times what was expected: no figure counts for more */
+#define WEIGHT 0.25 /* of a new figure against the mean so far */
+#define OUTLIER 3.0 /* times what was expected: no figure counts for more */
 
 /* Sizes 2^i and 3 * 2^(i-1): 1, 2, 3, 4, 6, 8, 12, ... */
 static size_t point_of(size_t rows)
@@ -47,5 +47,6 @@ double cost_of(const cost_curve *c, size_t rows)
     }
     if (below) /* each further row as much as the last ones, a straight line through 0 */
         return below->ms * n / below->rows;
-    return above ? above->ms : 1; /* fewer rows are hardly ever dearer, and not by how much cheaper */
+    return above ? above->ms : 1; /* fewer rows are hardly ever dearer, and not by how much cheaper
+                                   */
 }

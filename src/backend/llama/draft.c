@@ -87,8 +87,8 @@ static int kind_of(const draft *d, size_t i)
     return d->source[d->at + i].start ? BORDER : INSIDE;
 }
 
-size_t draft_length(const draft *d, const cost_curve *cost, size_t rows, double others, size_t limit,
-                    double *gain)
+size_t draft_length(const draft *d, const cost_curve *cost, size_t rows, double others,
+                    size_t limit, double *gain)
 {
     if (d->at == DRAFT_LOST)
         return 0;

@@ -27,9 +27,9 @@ typedef struct draft_source {
 typedef struct draft {
     draft_source *source; /* count of them; the caller fills them after draft_init */
     size_t count;
-    size_t at;   /* the token expected next; DRAFT_LOST = none */
-    size_t last; /* the pointer before it was lost */
-    bool fresh;  /* nothing was accepted since the pointer was set */
+    size_t at;          /* the token expected next; DRAFT_LOST = none */
+    size_t last;        /* the pointer before it was lost */
+    bool fresh;         /* nothing was accepted since the pointer was set */
     uint32_t recent[8]; /* words of the last generated tokens, the newest first */
     size_t recent_count;
     /* Acceptance in three situations: accepted tokens and all drafted ones; older ones count
@@ -49,8 +49,8 @@ void draft_take(draft *d, int32_t token, uint32_t word);
 /* How many tokens from source[at] on are worth checking, at most limit, in a decode that has rows
  * rows without them and gives others tokens to other calls. Adds the expected number of extra
  * tokens to *gain. */
-size_t draft_length(const draft *d, const cost_curve *cost, size_t rows, double others, size_t limit,
-                    double *gain);
+size_t draft_length(const draft *d, const cost_curve *cost, size_t rows, double others,
+                    size_t limit, double *gain);
 
 /* Notes the outcome of a draft; call it before draft_take for its tokens. */
 void draft_judge(draft *d, size_t drafted, size_t accepted);

@@ -118,8 +118,8 @@ void threads_close(embedded *e);
 /* Appends the tokens of a text, without a beginning-of-sequence token; ctx is the engine. */
 s2a_status chat_tokenize(void *ctx, const char *text, size_t len, bool special, token_list *out);
 
-/* Fills *d for the tokens of a prompt, in which text is likely to be copied from; units of it, whose
- * starts are offsets in text, as a whole or not at all. False when out of memory. */
+/* Fills *d for the tokens of a prompt, in which text is likely to be copied from; units of it,
+ * whose starts are offsets in text, as a whole or not at all. False when out of memory. */
 bool draft_open(draft *d, const embedded *e, const token_list *prompt, const backend_draft *from);
 /* The word of a token for draft_take. */
 uint32_t draft_word(const embedded *e, int32_t token);

@@ -1,9 +1,9 @@
-/* What the model makes of a text, without generating: one pass over the prompt, which ends behind the last
- * layer that is looked at, and linear maps of the hidden states that are met on the way.
+/* What the model makes of a text, without generating: one pass over the prompt, which ends behind
+ * the last layer that is looked at, and linear maps of the hidden states that are met on the way.
  *
- * The pass has a context of its own, which is made when it is first needed and again, larger, when a text
- * does not fit. Whoever is in judge_gate has it, and computes when it is its turn: between two of its decodes
- * others write. */
+ * The pass has a context of its own, which is made when it is first needed and again, larger, when
+ * a text does not fit. Whoever is in judge_gate has it, and computes when it is its turn: between
+ * two of its decodes others write. */
 #include "backend/llama/embedded.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -29,9 +29,9 @@ typedef struct judge {
     size_t at;    /* tokens decoded before the graph at hand ... */
     size_t first; /* ... and the first piece that ends behind them */
     size_t width;
-    float *row;    /* a state */
-    float *means;  /* [layer][width]: of the piece at hand, so far */
-    double *told;  /* one of the two is filled */
+    float *row;   /* a state */
+    float *means; /* [layer][width]: of the piece at hand, so far */
+    double *told; /* one of the two is filled */
     float *states;
     bool failed; /* this model has not what was looked for */
 } judge;
@@ -67,8 +67,8 @@ static bool normalise(float *row, size_t width)
     return true;
 }
 
-/* Token number `token` is of piece p. With its last one the piece is whole, in this layer, and what the layer adds to
- * what is told of it is taken: once a piece, for a head has many rows. */
+/* Token number `token` is of piece p. With its last one the piece is whole, in this layer, and what
+ * the layer adds to what is told of it is taken: once a piece, for a head has many rows. */
 static void take(judge *j, size_t layer, size_t p, size_t token)
 {
     size_t pair = 2 * j->width;
@@ -81,7 +81,8 @@ static void take(judge *j, size_t layer, size_t p, size_t token)
         return;
     for (size_t r = 0; r < j->head->row_count && j->told; r++) {
         const float *map = j->head->rows + (r * j->head->layer_count + layer) * pair;
-        j->told[p * j->head->row_count + r] += dot(map, j->row, j->width) + dot(map + j->width, mean, j->width);
+        j->told[p * j->head->row_count + r] +=
+            dot(map, j->row, j->width) + dot(map + j->width, mean, j->width);
     }
     if (j->states) {
         float *out = j->states + (p * j->head->layer_count + layer) * pair;
@@ -99,7 +100,8 @@ static void states_take(judge *j, const struct ggml_tensor *t, size_t layer)
         return;
     }
     for (; p < j->piece_count && j->from[p] < j->at + count; p++)
-        for (size_t k = j->from[p] > j->at ? j->from[p] : j->at; k < j->to[p] && k < j->at + count; k++) {
+        for (size_t k = j->from[p] > j->at ? j->from[p] : j->at; k < j->to[p] && k < j->at + count;
+             k++) {
             ggml_backend_tensor_get(t, j->row, (k - j->at) * t->nb[1], j->width * sizeof *j->row);
             j->failed |= !normalise(j->row, j->width);
             take(j, layer, p, k);
@@ -124,8 +126,8 @@ static size_t layer_of(const judge *j, const struct ggml_tensor *t)
     return i;
 }
 
-/* Asked by libllama before (ask) and after it computes a tensor. After the last layer that is wanted the
- * rest of the graph is left out: false ends it. */
+/* Asked by libllama before (ask) and after it computes a tensor. After the last layer that is
+ * wanted the rest of the graph is left out: false ends it. */
 static bool on_tensor(struct ggml_tensor *t, bool ask, void *ctx)
 {
     judge *j = ctx;
@@ -201,8 +203,9 @@ static s2a_status judge_open(embedded *e, size_t tokens, s2a_error *err)
     }
     if (!j->row || !j->ctx || !j->memory || !j->batch.token) {
         judge_free(e);
-        return error_set(err, S2A_NOMEM, "no context for select: out of memory; set a smaller "
-                                         "--ctx");
+        return error_set(err, S2A_NOMEM,
+                         "no context for select: out of memory; set a smaller "
+                         "--ctx");
     }
     return S2A_OK;
 }
@@ -326,10 +329,11 @@ static s2a_status tokens_make(call *c, const backend_message *messages, size_t c
     }
     uint32_t most = judge_tokens(e);
     if (status == S2A_OK && r->tokens.count > most)
-        status = error_set(err, S2A_LIMIT,
-                           "what is to be read is %zu tokens, the context of select holds %u; shorten "
-                           "the question, or use mode rewrite",
-                           r->tokens.count, most);
+        status =
+            error_set(err, S2A_LIMIT,
+                      "what is to be read is %zu tokens, the context of select holds %u; shorten "
+                      "the question, or use mode rewrite",
+                      r->tokens.count, most);
     return status;
 }
 
@@ -366,10 +370,12 @@ static s2a_status layers_check(const embedded *e, const backend_head *head, s2a_
 {
     int32_t total = llama_model_n_layer(e->model);
     if (e->whole_slots)
-        return error_set(err, S2A_UNSUPPORTED,
-                         "this model's states are not those of its tokens (recurrent); use mode rewrite");
+        return error_set(
+            err, S2A_UNSUPPORTED,
+            "this model's states are not those of its tokens (recurrent); use mode rewrite");
     for (size_t i = 0; i < head->layer_count; i++)
-        if (head->layers[i] + 1 >= (uint32_t)total || (i > 0 && head->layers[i] <= head->layers[i - 1]))
+        if (head->layers[i] + 1 >= (uint32_t)total ||
+            (i > 0 && head->layers[i] <= head->layers[i - 1]))
             return error_set(err, S2A_ARGUMENT, "layer %u: give ascending ones from 0 to %d",
                              (unsigned)head->layers[i], total - 2);
     return head->layer_count > 0 ? S2A_OK : error_set(err, S2A_ARGUMENT, "no layer is named");

@@ -15,21 +15,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KV_SLOTS 16 /* concurrent generations, and cached prompts */
+#define KV_SLOTS 16    /* concurrent generations, and cached prompts */
 #define KV_STRANGERS 8 /* unrelated prompts in a row after which idle prompts are dropped */
 
 typedef struct kv_slot {
     int32_t *tokens;
-    size_t count; /* tokens in the cache */
-    size_t known; /* tokens in the list: count, and those whose cells were dropped */
-    size_t head;  /* tokens of a beginning that it shares with another prompt */
+    size_t count;  /* tokens in the cache */
+    size_t known;  /* tokens in the list: count, and those whose cells were dropped */
+    size_t head;   /* tokens of a beginning that it shares with another prompt */
     bool busy;     /* a generation uses it; set by the owner */
     uint64_t used; /* the tick of the last use; 0 = never, or cleared */
 } kv_slot;
 
 typedef struct kv_slots {
     kv_slot slot[KV_SLOTS];
-    size_t capacity; /* tokens of a slot */
+    size_t capacity;  /* tokens of a slot */
     size_t strangers; /* prompts since the last one that continued a cached prompt */
     uint64_t tick;
 } kv_slots;

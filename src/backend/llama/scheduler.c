@@ -6,8 +6,8 @@
  * its own text on, without the lock, so that a slow reader holds up nobody.
  *
  * A call is its tokens; its slot holds the first of them. What the slot lacks is decoded, and when
- * it lacks nothing a token is sampled and added. So a call that had to give up its slot, because the
- * cache was full, goes on later as if it had brought a longer prompt. */
+ * it lacks nothing a token is sampled and added. So a call that had to give up its slot, because
+ * the cache was full, goes on later as if it had brought a longer prompt. */
 #include "backend/llama/condition.h"
 #include "backend/llama/embedded.h"
 #include "base/clock.h"
@@ -38,7 +38,8 @@ void scheduler_destroy(embedded *e)
     condition_destroy(&e->lock, &e->changed);
 }
 
-/* ---- slots ------------------------------------------------------------------------------------ */
+/* ---- slots ------------------------------------------------------------------------------------
+ */
 
 static void slot_clear(embedded *e, int slot)
 {
@@ -57,7 +58,8 @@ static bool slot_agrees(const embedded *e, int slot)
     return all && last == (llama_pos)count - 1;
 }
 
-/* Cuts the cache to what the slot has been cut to, or clears both where the cache cannot do that. */
+/* Cuts the cache to what the slot has been cut to, or clears both where the cache cannot do that.
+ */
 static void cells_cut(embedded *e, int slot)
 {
     size_t keep = e->slots.slot[slot].count;
@@ -118,7 +120,8 @@ static void slot_leave(embedded *e, call *c)
     c->slot = -1;
 }
 
-/* ---- what is written -------------------------------------------------------------------------- */
+/* ---- what is written --------------------------------------------------------------------------
+ */
 
 static void call_end(call *c, backend_finish finish)
 {
@@ -173,7 +176,8 @@ static s2a_status token_take(call *c, int32_t token, s2a_error *err)
     return S2A_OK;
 }
 
-/* ---- one step --------------------------------------------------------------------------------- */
+/* ---- one step ---------------------------------------------------------------------------------
+ */
 
 static size_t tokens_due(const embedded *e, const call *c)
 {
@@ -281,8 +285,8 @@ static size_t step_draft(const embedded *e, const call *c, step_load *load)
         limit = e->ctx_tokens - c->tokens.count;
     if (c->params->max_tokens > 0 && limit > c->params->max_tokens - written)
         limit = c->params->max_tokens - written;
-    size_t drafted = draft_length(c->draft, &e->cost, load->rows, load->tokens - 1, limit,
-                                  &load->tokens);
+    size_t drafted =
+        draft_length(c->draft, &e->cost, load->rows, load->tokens - 1, limit, &load->tokens);
     load->rows += drafted;
     load->outputs += drafted;
     return drafted;
@@ -427,7 +431,8 @@ static bool step(embedded *e, call *leader)
     return planned;
 }
 
-/* ---- one call --------------------------------------------------------------------------------- */
+/* ---- one call ---------------------------------------------------------------------------------
+ */
 
 /* Hands on what there is; called and left with the lock held. */
 static void hand_on(call *c)
@@ -437,7 +442,8 @@ static void hand_on(call *c)
     buf_init(&c->text, LIMIT_OUTPUT_BYTES);
     c->text_tokens = 0;
     pthread_mutex_unlock(&e->lock);
-    int stop = ready.len > 0 && c->on_token ? c->on_token(c->on_token_ctx, ready.data, ready.len) : 0;
+    int stop =
+        ready.len > 0 && c->on_token ? c->on_token(c->on_token_ctx, ready.data, ready.len) : 0;
     buf_free(&ready);
     pthread_mutex_lock(&e->lock);
     if (stop)

@@ -32,8 +32,8 @@ void threads_open(embedded *e, struct llama_context *ctx, const tuning *t)
     uint32_t most = t->read_threads > t->write_threads ? t->read_threads : t->write_threads;
     pool_new_fn new = (pool_new_fn)pool_function("ggml_threadpool_new");
     struct ggml_threadpool_params params = ggml_threadpool_params_default((int)most);
-    if (new && pool_function("ggml_threadpool_free") && most > 1)
-        e->threads = new(&params);
+    if (new &&pool_function("ggml_threadpool_free") && most > 1)
+        e->threads = new (&params);
     llama_set_n_threads(ctx, (int32_t)t->write_threads, (int32_t)t->read_threads);
     if (e->threads)
         llama_attach_threadpool(ctx, e->threads, NULL);
@@ -55,7 +55,8 @@ static uint32_t cores(void)
     return online > 0 ? (uint32_t)online : 1;
 }
 
-/* ---- measuring -------------------------------------------------------------------------------- */
+/* ---- measuring --------------------------------------------------------------------------------
+ */
 
 /* Milliseconds of decoding so many rows behind those that are there; below 0 when it failed. */
 static double decode_ms(embedded *e, struct llama_context *ctx, size_t from, size_t rows)
@@ -104,7 +105,8 @@ static bool time_of(embedded *e, struct llama_context *ctx, uint32_t threads, tu
     return ok;
 }
 
-/* How many numbers were tried, all in one pool, whose other threads then sleep; 0 when it could not be measured, or others had the machine. */
+/* How many numbers were tried, all in one pool, whose other threads then sleep; 0 when it could not
+ * be measured, or others had the machine. */
 static size_t measure(embedded *e, struct llama_context *ctx, uint32_t most,
                       tune_time times[TUNE_CANDIDATES])
 {
@@ -112,7 +114,8 @@ static size_t measure(embedded *e, struct llama_context *ctx, uint32_t most,
     size_t count = tune_candidates(most, threads), done = 0;
     tune_use before, after;
     threads_open(e, ctx, &(tuning){ most, most });
-    if (!llama_get_memory(ctx) || decode_ms(e, ctx, 0, 2) < 0 || !tune_use_now(&before)) /* the file's pages are there now */
+    if (!llama_get_memory(ctx) || decode_ms(e, ctx, 0, 2) < 0 ||
+        !tune_use_now(&before)) /* the file's pages are there now */
         return 0;
     double start = clock_ms();
     while (done < count && tune_goes_on(times, done) && clock_ms() - start < MEASURE_MS)
@@ -129,7 +132,9 @@ static bool file_path(const embedded *e, const char *cpu, uint32_t most, char pa
     const char *built = llama_print_system_info();
     uint64_t id = fnv_add(e->cache_id, &most, sizeof most);
     id = fnv_add(fnv_add(id, cpu, strlen(cpu)), built, strlen(built));
-    int n = e->cache_dir ? snprintf(path, PATH_MAX, "%s/threads-%016" PRIx64 ".json", e->cache_dir, id) : 0;
+    int n = e->cache_dir
+                ? snprintf(path, PATH_MAX, "%s/threads-%016" PRIx64 ".json", e->cache_dir, id)
+                : 0;
     return n > 0 && n < PATH_MAX;
 }
 
@@ -151,7 +156,8 @@ tuning threads_choose(embedded *e, const s2a_engine_options *options,
     if (most > GGML_MAX_N_THREADS)
         most = GGML_MAX_N_THREADS;
     tuning all = { most, most }, t = all;
-    const char *cpu = ggml_backend_dev_description(ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU));
+    const char *cpu =
+        ggml_backend_dev_description(ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU));
     bool gpu = options->gpu_layers != 0 && llama_supports_gpu_offload();
     if (options->threads || most == 1 || gpu || !file_path(e, cpu, most, path))
         return all;

@@ -8,10 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WORTH 0.9      /* of the time with all cores, to be taken in their place */
-#define HOPELESS 1.5   /* times the best: fewer threads will not be better again */
-#define DISTURBED 0.1  /* of all processors taken by others ... */
-#define SPARE 0.25     /* ... while less than this was free */
+#define WORTH 0.9     /* of the time with all cores, to be taken in their place */
+#define HOPELESS 1.5  /* times the best: fewer threads will not be better again */
+#define DISTURBED 0.1 /* of all processors taken by others ... */
+#define SPARE 0.25    /* ... while less than this was free */
 #define FORMAT 1
 
 size_t tune_candidates(uint32_t cores, uint32_t out[TUNE_CANDIDATES])
@@ -61,8 +61,8 @@ bool tune_use_now(tune_use *out)
 {
     double user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, softirq = 0, steal = 0;
     FILE *stat = fopen("/proc/stat", "r");
-    int found = stat ? fscanf(stat, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &system, &idle,
-                              &iowait, &irq, &softirq, &steal)
+    int found = stat ? fscanf(stat, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &user, &nice, &system,
+                              &idle, &iowait, &irq, &softirq, &steal)
                      : 0;
     if (stat)
         fclose(stat);
@@ -84,7 +84,8 @@ bool tune_was_disturbed(const tune_use *before, const tune_use *after)
     return total > 0 && others > DISTURBED * total && idle < SPARE * total;
 }
 
-/* ---- the file --------------------------------------------------------------------------------- */
+/* ---- the file ---------------------------------------------------------------------------------
+ */
 
 static bool threads_of(const json_t *object, const char *key, uint32_t most, uint32_t *out)
 {
@@ -111,13 +112,13 @@ void tune_save(const char *path, const char *cpu, uint32_t cores, const tune_tim
 {
     json_t *measured = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(measured, json_pack("{s:i, s:f, s:f}", "threads", (int)times[i].threads,
-                                                  "read_ms", times[i].read_ms, "write_ms",
-                                                  times[i].write_ms));
-    json_t *file = json_pack("{s:i, s:s%, s:i, s:i, s:i, s:o}", "format", FORMAT, "cpu", cpu,
-                             strlen(cpu), "cores", (int)cores, "read_threads",
-                             (int)chosen->read_threads, "write_threads", (int)chosen->write_threads,
-                             "measured", measured);
+        json_array_append_new(measured, json_pack("{s:i, s:f, s:f}", "threads",
+                                                  (int)times[i].threads, "read_ms",
+                                                  times[i].read_ms, "write_ms", times[i].write_ms));
+    json_t *file =
+        json_pack("{s:i, s:s%, s:i, s:i, s:i, s:o}", "format", FORMAT, "cpu", cpu, strlen(cpu),
+                  "cores", (int)cores, "read_threads", (int)chosen->read_threads, "write_threads",
+                  (int)chosen->write_threads, "measured", measured);
     char *text = file ? json_dumps(file, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
     if (text)
         outfile_write_cache(path, text, strlen(text), NULL);
