@@ -1,5 +1,6 @@
 # Thin: each rule names the script or the CMake preset that does the work.
 #   make              build (build/release/s2a)         make demo      set up, fetch a model, show it
+#   make lab          s2a-lab, too: eval and bench
 #   make check        everything that CI runs           make test      build and run the fast tests
 #   make install      PREFIX=/usr/local DESTDIR=        make format    clang-format
 #   make coverage | fuzz (FUZZ_SECONDS=60) | valgrind | clean
@@ -13,6 +14,11 @@ all: build/release/build.ninja
 
 build/release/build.ninja:
 	@cmake --preset release
+
+lab:
+	@scripts/bootstrap.sh --dev
+	@cmake --preset release -DS2A_LAB=ON
+	@cmake --build --preset release
 
 demo:
 	@scripts/bootstrap.sh --minimal
@@ -49,4 +55,4 @@ format:
 clean:
 	@rm -rf build
 
-.PHONY: all demo check test install coverage fuzz valgrind format clean
+.PHONY: all lab demo check test install coverage fuzz valgrind format clean

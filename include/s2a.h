@@ -321,7 +321,7 @@ S2A_API const char *s2a_result_step1_text(const s2a_result *result, size_t *len)
 
 S2A_API s2a_fallback s2a_result_fallback(const s2a_result *result);
 S2A_API const char *s2a_result_fallback_detail(const s2a_result *result); /* "" if none */
-/* True if the answer ended at max_tokens, not at the model's end token. */
+/* True if the answer ended at max_tokens or at 64 MiB, not at the model's end token. */
 S2A_API bool s2a_result_answer_cut(const s2a_result *result);
 
 S2A_API size_t s2a_result_unit_count(const s2a_result *result);

@@ -40,7 +40,7 @@ int cmd_lab(int argc, char **argv)
     run(words);
     if (errno == ENOENT)
         term_say("%s: this is in " LAB
-                 ", which is not here; build it with cmake -DS2A_LAB=ON and put it beside s2a",
+                 ", which is not here; build it (make lab) and put it beside s2a",
                  argv[0]);
     else
         term_say("%s: cannot run " LAB ": %s", argv[0], strerror(errno));

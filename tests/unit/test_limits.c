@@ -358,6 +358,7 @@ static void test_output_bytes(void **state)
         s2a_result_answer(result, &len);
         assert_int_equal(len, LIMIT_OUTPUT_BYTES);
         assert_int_equal(fake.stopped, extra);
+        assert_int_equal(s2a_result_answer_cut(result), extra);
         s2a_result_free(result);
     }
     s2a_request_free(request);
