@@ -18,6 +18,7 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/infile.h"
 #include "base/limits.h"
 #include "base/utf8.h"
 
@@ -51,31 +52,15 @@ typedef struct script {
     size_t next;
 } script;
 
+/* What cannot be read is no model. */
 static s2a_status script_read(const char *path, script *s, s2a_error *err)
 {
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return error_set(err, S2A_MODEL, "%s: %s; name a replay file", path, strerror(errno));
-    buf data;
-    buf_init(&data, LIMIT_SCRIPT_FILE_BYTES);
-    char chunk[8192];
-    size_t n = 0;
-    while ((n = fread(chunk, 1, sizeof chunk, file)) > 0)
-        buf_add(&data, chunk, n);
-    bool failed = ferror(file) != 0;
-    int reason = errno;
-    fclose(file);
-    s2a_status status = data.status;
-    if (failed)
-        status = error_set(err, S2A_MODEL, "%s: %s; name a replay file", path, strerror(reason));
-    else if (status == S2A_LIMIT)
-        error_set(err, status, "%s: longer than %zu bytes", path, LIMIT_SCRIPT_FILE_BYTES);
-    else if (status == S2A_OK && !(s->data = buf_take(&data, &s->len)))
-        status = error_nomem(err);
-    else if (status == S2A_NOMEM)
-        error_nomem(err);
-    buf_free(&data);
-    return status;
+    s2a_error fault = { .status = S2A_OK };
+    s2a_status status =
+        infile_read(path, LIMIT_SCRIPT_FILE_BYTES, "name a replay file", &s->data, &s->len, &fault);
+    if (status == S2A_IO)
+        status = S2A_MODEL;
+    return status == S2A_OK ? S2A_OK : error_set(err, status, "%s", fault.message);
 }
 
 static s2a_status status_by_name(const char *name, size_t len)

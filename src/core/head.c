@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/fnv.h"
+#include "base/infile.h"
 #include "base/limits.h"
 
 #include <errno.h>
@@ -302,24 +303,6 @@ void head_write(const judge_head *h, buf *out)
 
 /* ---- finding ------------------------------------------------------------------------------ */
 
-static s2a_status file_read(const char *path, buf *out, s2a_error *err)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return error_set(err, S2A_IO, "%s: %s; s2a calibrate makes a head", path, strerror(errno));
-    char chunk[8192];
-    size_t n = 0;
-    while ((n = fread(chunk, 1, sizeof chunk, file)) > 0)
-        buf_add(out, chunk, n);
-    bool failed = ferror(file) != 0;
-    fclose(file);
-    if (failed)
-        return error_set(err, S2A_IO, "%s: cannot be read; s2a calibrate makes a head", path);
-    return out->status == S2A_OK      ? S2A_OK
-           : out->status == S2A_LIMIT ? error_set(err, S2A_LIMIT, "%s: too long for a head", path)
-                                      : error_nomem(err);
-}
-
 static bool fits(const judge_head *h, const backend_capabilities *can)
 {
     return h->width == can->hidden_width && h->weights_id == can->weights_id &&
@@ -329,12 +312,13 @@ static bool fits(const judge_head *h, const backend_capabilities *can)
 static s2a_status from_file(const char *path, const backend_capabilities *can, judge_head **out,
                             s2a_error *err)
 {
-    buf data;
-    buf_init(&data, LIMIT_HEAD_FILE_BYTES);
-    s2a_status status = file_read(path, &data, err);
+    char *data = NULL;
+    size_t len = 0;
+    s2a_status status =
+        infile_read(path, LIMIT_HEAD_FILE_BYTES, "s2a calibrate makes a head", &data, &len, err);
     if (status == S2A_OK)
-        status = head_read(path, data.data ? data.data : "", data.len, out, err);
-    buf_free(&data);
+        status = head_read(path, data, len, out, err);
+    free(data);
     if (status == S2A_OK && !fits(*out, can)) {
         status =
             error_set(err, S2A_INPUT, "%s: the head of another model, %s; s2a calibrate makes one",

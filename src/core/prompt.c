@@ -1,6 +1,7 @@
 #include "core/prompt.h"
 
 #include "base/error.h"
+#include "base/infile.h"
 #include "base/limits.h"
 #include "base/utf8.h"
 
@@ -70,38 +71,12 @@ static s2a_status prompt_check(const char *where, const char *text, size_t len, 
 /* *text stays NULL when the directory has no such file. */
 static s2a_status prompt_file_read(const char *path, char **text, size_t *len, s2a_error *err)
 {
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        if (errno == ENOENT)
-            return S2A_OK;
-        return error_set(err, S2A_IO, "%s: %s; check the file and its rights", path,
-                         strerror(errno));
-    }
-    char *data = malloc(LIMIT_PROMPT_FILE_BYTES + 1);
-    s2a_status status = S2A_OK;
-    if (!data) {
-        status = error_nomem(err);
-        goto out;
-    }
-    size_t n = fread(data, 1, LIMIT_PROMPT_FILE_BYTES + 1, file);
-    if (ferror(file)) {
-        status = error_set(err, S2A_IO, "%s: %s; check the file", path, strerror(errno));
-        goto out;
-    }
-    if (n > LIMIT_PROMPT_FILE_BYTES) {
-        status = error_set(err, S2A_LIMIT, "%s: longer than %zu bytes; shorten the prompt", path,
-                           LIMIT_PROMPT_FILE_BYTES);
-        goto out;
-    }
-    if (n > 0 && data[n - 1] == '\n')
-        n--;
-    data[n] = '\0';
-    *text = data;
-    *len = n;
-    data = NULL;
-out:
-    free(data);
-    fclose(file);
+    s2a_status status =
+        infile_read(path, LIMIT_PROMPT_FILE_BYTES, "check the file and its rights", text, len, err);
+    if (status == S2A_IO && errno == ENOENT)
+        return S2A_OK;
+    if (status == S2A_OK && *len > 0 && (*text)[*len - 1] == '\n')
+        (*text)[--*len] = '\0';
     return status;
 }
 

@@ -68,7 +68,6 @@ struct http_server {
     int epoll, wake;
     int listener; /* -1 = closed; guarded by lock once the watch thread runs */
     bool full;    /* accepting is paused; used by the watch thread only */
-    bool starved; /* the same, for lack of descriptors or memory: a tick tries again */
     pthread_t watch;
     bool watching;
     atomic_bool stopping, quiesced;

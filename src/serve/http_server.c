@@ -147,9 +147,8 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **ct
 
 /* ---- connections ------------------------------------------------------------------------ */
 
-/* Full means as many connections as are let in or told 503, and then it is not asked again until
- * the next will be let in; or none that can be had (starved), and a tick tries again. With the
- * server's lock held. */
+/* Full means as many connections as are let in, or none that can be: not asked again until one ends
+ * or a tick finds room. With the server's lock held. */
 static void listener_watch(http_server *server, bool full)
 {
     struct epoll_event event = { .events = full ? 0 : EPOLLIN, .data.u64 = LISTENER };
@@ -297,13 +296,13 @@ static size_t connections_max(const http_server *server)
     return (size_t)server->options.max_connections + SERVE_CONNECTIONS_SPARE;
 }
 
-/* Milliseconds until it has to be called again. */
-static int expire(http_server *server)
+/* Milliseconds until it has to be called again; tick: TICK_MS have passed. */
+static int expire(http_server *server, bool tick)
 {
     double now = clock_ms();
     int again = TICK_MS;
     pthread_mutex_lock(&server->lock);
-    if (server->starved || server->connections < server->options.max_connections)
+    if (tick && server->connections < connections_max(server))
         listener_watch(server, false);
     for (size_t i = 0; i < server->slot_count; i++) {
         conn *k = server->slots[i];
@@ -334,14 +333,13 @@ static int connection_accept(http_server *server, struct sockaddr_storage *addre
     int s = full ? -1
                  : accept4(server->listener, (struct sockaddr *)address, size,
                            SOCK_CLOEXEC | SOCK_NONBLOCK);
-    server->starved = !full && s < 0 &&
-                      (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
+    full |= s < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
     if (s >= 0 && !slot_take(server, s)) {
         close(s);
         s = -1;
-        server->starved = true;
+        full = true;
     }
-    if (full || server->starved)
+    if (full)
         listener_watch(server, true);
     return s;
 }
@@ -374,7 +372,7 @@ static void take_connections(http_server *server)
 static void *watch_loop(void *ctx)
 {
     http_server *server = ctx;
-    double expired = clock_ms();
+    double expired = clock_ms(), ticked = expired;
     int every = TICK_MS;
     while (!atomic_load(&server->stopping)) {
         struct epoll_event events[64];
@@ -394,9 +392,12 @@ static void *watch_loop(void *ctx)
                 every = GONE_MS;
             }
         }
-        if (clock_ms() - expired >= every) {
-            expired = clock_ms();
-            every = expire(server);
+        double now = clock_ms();
+        if (now - expired >= every) {
+            bool tick = now - ticked >= TICK_MS;
+            ticked = tick ? now : ticked;
+            expired = now;
+            every = expire(server, tick);
         }
     }
     return NULL;

@@ -3,6 +3,7 @@
 #include "base/ascii.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/infile.h"
 #include "base/sha256.h"
 #include "serve/serve_limits.h"
 
@@ -100,33 +101,14 @@ s2a_status keys_parse(const char *path, const char *text, size_t len, keys **out
 
 s2a_status keys_load(const char *path, keys **out, s2a_error *err)
 {
+    char *text = NULL;
+    size_t len = 0;
     *out = NULL;
-    /* A FIFO that nobody writes to is empty, and does not hold up who reads the keys again. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    FILE *file = fd >= 0 && fcntl(fd, F_SETFL, 0) == 0 ? fdopen(fd, "rb") : NULL;
-    if (!file && fd >= 0)
-        close(fd);
-    if (!file)
-        return error_set(err, S2A_IO, "%s: %s; name a file of keys", path, strerror(errno));
-    buf text;
-    buf_init(&text, SERVE_KEYS_FILE_BYTES);
-    char chunk[4096];
-    size_t n;
-    while ((n = fread(chunk, 1, sizeof chunk, file)) > 0)
-        buf_add(&text, chunk, n);
-    bool failed = ferror(file) != 0;
-    int reason = errno;
-    fclose(file);
-    s2a_status status = text.status;
-    if (failed)
-        status = error_set(err, S2A_IO, "%s: %s; name a file of keys", path, strerror(reason));
-    else if (status == S2A_LIMIT)
-        error_set(err, status, "%s: larger than %zu bytes", path, SERVE_KEYS_FILE_BYTES);
-    else if (status == S2A_NOMEM)
-        error_nomem(err);
-    else
-        status = keys_parse(path, text.data ? text.data : "", text.len, out, err);
-    buf_free(&text);
+    s2a_status status =
+        infile_read(path, SERVE_KEYS_FILE_BYTES, "name a file of keys", &text, &len, err);
+    if (status == S2A_OK)
+        status = keys_parse(path, text, len, out, err);
+    free(text);
     return status;
 }
 
