@@ -59,8 +59,7 @@ void llama_inspect_threads(backend *self, uint32_t *read, uint32_t *write)
     *write = (uint32_t)llama_n_threads(e->ctx);
 }
 
-/* ---- drafts
- * ----------------------------------------------------------------------------------- */
+/* ---- drafts ---------------------------------------------------------------------------------- */
 
 /* A curve that knows nothing says the same for all sizes: then every draft pays. */
 static _Atomic(const cost_curve *) flat;

@@ -43,8 +43,11 @@ static conformance_asked ask(conformance_way way)
                                               "Write the numbers 1 to 300, separated by commas.",
                                               48 };
     static const backend_message too_long = { "user", longest, sizeof longest };
+    static const backend_message long_enough = { "user", longest, 3600 }; /* read for a second */
     if (way == CONFORMANCE_FAILS)
         return (conformance_asked){ &too_long, 1 };
+    if (way == CONFORMANCE_SILENT)
+        return (conformance_asked){ &long_enough, 1 };
     if (way == CONFORMANCE_SPEAKS || way == CONFORMANCE_READS)
         return (conformance_asked){ animals, 9 };
     return (conformance_asked){ &count_up, 1 };

@@ -17,8 +17,7 @@
 #define SOON_MS 2000 /* a cancel is heard within it, on a busy machine too */
 #define POISON 0xa5  /* of what a backend is to fill */
 
-/* ---- one generation
- * --------------------------------------------------------------------------- */
+/* ---- one generation -------------------------------------------------------------------------- */
 
 typedef struct call {
     uint32_t seed; /* another one for each test: nothing is kept from one for the next */
@@ -106,8 +105,7 @@ static void check_failed(const call *c, s2a_status status)
     assert_true(c->err.message[0] != '\0' && !strchr(c->err.message, '\n'));
 }
 
-/* ---- generating
- * ------------------------------------------------------------------------------- */
+/* ---- generating ------------------------------------------------------------------------------ */
 
 /* Whole characters, which join to the text; and the same again. */
 void conformance_streams(void **state)
@@ -156,8 +154,7 @@ void conformance_max_tokens(void **state)
     subject->close(b);
 }
 
-/* ---- cancelling
- * ------------------------------------------------------------------------------- */
+/* ---- cancelling ------------------------------------------------------------------------------ */
 
 void conformance_cancel_before(void **state)
 {
@@ -217,8 +214,7 @@ void conformance_cancel_while_silent(void **state)
     subject->close(b);
 }
 
-/* ---- failing
- * ---------------------------------------------------------------------------------- */
+/* ---- failing --------------------------------------------------------------------------------- */
 
 /* A failure is said each time, fills the usage, and err may be NULL. */
 void conformance_failure(void **state)
@@ -240,8 +236,7 @@ void conformance_failure(void **state)
     subject->close(b);
 }
 
-/* ---- texts
- * ------------------------------------------------------------------------------------ */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 const char *conformance_markers(size_t *len)
 {
@@ -298,8 +293,7 @@ void conformance_counts_tokens(void **state)
     subject->close(b);
 }
 
-/* ---- reading
- * ---------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 enum { ROWS = 2, WANTED = 2 };
 
@@ -399,8 +393,7 @@ void conformance_reads(void **state)
     subject->close(b);
 }
 
-/* ---- what it can, and many at once
- * ------------------------------------------------------------ */
+/* ---- what it can, and many at once ----------------------------------------------------------- */
 
 static void check_capabilities(const backend *b, const backend_capabilities *was)
 {
