@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """How far a text that is read in windows gets the scores that it gets in one: Spearman's correlation of the scores of its sentences.
 
-    windows.py --model 0.5b --data DIR [--texts 20] [--window 400] [--csv OUT.csv]
+    windows.py --model 0.5b --data DIR [--texts 20] [--join 1] [--window 400] [--csv OUT.csv]
 
-The texts are passages of HotpotQA, ten paragraphs each, with their question behind them (auto) and given apart (relevance,
-untrusted). --long N: seconds for texts of up to N thousand tokens instead, each twice as long as the one before."""
+The texts are passages of HotpotQA, ten paragraphs each (--join N: N rows' one after the other), with the first row's question behind
+them (auto) and given apart (relevance, untrusted). --presets names some of these. --long N: seconds for texts of up to N thousand tokens instead, each twice as long as the one before."""
 import argparse, csv, json, os, subprocess
 from scipy.stats import spearmanr
 
@@ -14,6 +14,8 @@ def main():
     a.add_argument('--model', required=True)
     a.add_argument('--data', required=True)
     a.add_argument('--texts', type=int, default=20)
+    a.add_argument('--join', type=int, default=1)
+    a.add_argument('--presets', default='auto,relevance,untrusted')
     a.add_argument('--window', type=int, default=400)
     a.add_argument('--long', type=int)
     a.add_argument('--csv')
@@ -45,10 +47,10 @@ def main():
         head = ['preset', 'bytes', 'tokens_read', 'seconds']
     else:
         head = ['preset', 'texts', 'window', 'sentences', 'spearman', 'least_of_a_text', 'decided_alike']
-        for preset in ('auto', 'relevance', 'untrusted'):
+        for preset in a.presets.split(','):
             one, many, least, alike = [], [], 1, 0
-            for row in rows[:a.texts]:
-                text = text_of(row)
+            for at in range(0, a.texts * a.join, a.join):
+                row, text = rows[at], '\n\n'.join(map(text_of, rows[at:at + a.join]))
                 line = dict(judge=text + '\n\n' + row['question'], preset=preset)
                 if preset != 'auto':
                     line['context'] = len((text + '\n\n').encode())
