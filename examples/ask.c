@@ -1,8 +1,8 @@
 /* The smallest useful program: asks one question with System 2 Attention and says what was removed.
  *
  *     cc ask.c $(pkg-config --cflags --libs s2a) -o ask
- *     ./ask llama model.gguf "I think it was Poe, but who wrote Leaves of Grass?"
- */
+ *     ./ask llama model.gguf "I think it was Poe, but who wrote Leaves
+ * of Grass?" */
 #include <s2a.h>
 #include <stdio.h>
 #include <string.h>

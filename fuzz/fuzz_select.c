@@ -1,7 +1,7 @@
 /* Mode select over any text and any figures: units still join, each sentence is read once and is
  * the text's own bytes, what is asked or protected stays, x' is made of the text's bytes in their
- * order. Parts: figures (a byte each), what is protected, a question that is given apart, the text.
- */
+ * order. Parts: figures (a byte each), what is protected, a question that is given apart,
+ * the text. */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>

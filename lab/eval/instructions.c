@@ -156,8 +156,8 @@ static bool is_end(char c)
     return c == '.' || c == '!' || c == '?';
 }
 
-/* Whether a sentence ends with the marks in [from, at), after which the closing ones end at `to`.
- */
+/* Whether a sentence ends with the marks in [from, at), after which the closing ones end
+ * at `to`. */
 static bool sentence_ends(piece in, size_t from, size_t at, size_t to)
 {
     size_t next = past_space(in, to), after = next;

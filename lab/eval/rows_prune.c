@@ -185,8 +185,8 @@ static s2a_status spans_fill(eval_row_sink *sink, passage *p, const json_t *row,
     return status;
 }
 
-/* ---- CMRC 2018: a passage, and the answer in the words of several people ----------------------
- */
+/* ---- CMRC 2018: a passage, and the answer in the words of several
+ * people ---------------------- */
 
 /* Every place where one of the answers stands. */
 static s2a_status places_take(passage *p, const char *answer, s2a_error *err)

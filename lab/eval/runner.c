@@ -36,8 +36,8 @@ typedef struct runner {
     s2a_error first;
 } runner;
 
-/* Prompts that no other task uses count for task injection alone: results of before it stay valid.
- */
+/* Prompts that no other task uses count for task injection alone: results of before it
+ * stay valid. */
 static bool counts_for(size_t id, eval_task task)
 {
     return id != PROMPT_JUDGE_INJECTION || task == EVAL_INJECTION;

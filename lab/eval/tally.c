@@ -53,8 +53,8 @@ static bool overlaps(const eval_record *r, size_t start, size_t end)
     return false;
 }
 
-/* Whether the answer stands in the first len bytes of x, and whether it does so in what was kept.
- */
+/* Whether the answer stands in the first len bytes of x, and whether it does so in what
+ * was kept. */
 static bool answer_stands(const eval_item *item, const eval_record *r, size_t len,
                           const char *answer, bool *kept)
 {

@@ -129,8 +129,8 @@ void text_add_json(buf *out, const char *text)
     buf_adds(out, "\"");
 }
 
-/* Spreadsheets run a field that begins so: '=', '+', '-', '@', also full width, and what they skip.
- */
+/* Spreadsheets run a field that begins so: '=', '+', '-', '@', also full width, and what
+ * they skip. */
 static bool begins_formula(const char *text)
 {
     static const char *const wide[] = { "\uff1d", "\uff0b", "\uff0d", "\uff20" };

@@ -114,8 +114,8 @@ struct backend {
 };
 
 /* Each opens its backend, from the fields of *options that s2a.h names for it. judge is the backend
- * of options->select_engine; llama takes turns with it on this process's processors. NULL = none.
- */
+ * of options->select_engine; llama takes turns with it on this process's processors. NULL
+ * = none. */
 s2a_status backend_llama_open(const s2a_engine_options *options, const backend *judge,
                               backend **out, s2a_error *err);
 s2a_status backend_http_open(const s2a_engine_options *options, const backend *judge, backend **out,

@@ -499,8 +499,8 @@ static const backend_vtable embedded_vtable = {
     .close = embedded_close,
 };
 
-/* Where threads_choose keeps what it measured, and for which model file. False when out of memory.
- */
+/* Where threads_choose keeps what it measured, and for which model file. False when out
+ * of memory. */
 static bool cache_open(embedded *e, const char *dir, const char *model_path)
 {
     struct stat info;

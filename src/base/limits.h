@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LIMIT_NONE \
-    (SIZE_MAX / 2) /* of a buffer that is as long as something with a limit makes it */
+/* Of a buffer whose length follows from something that has a limit. */
+#define LIMIT_NONE (SIZE_MAX / 2)
 
 #define LIMIT_INPUT_BYTES ((size_t)16 << 20)  /* a prompt, or one message */
 #define LIMIT_MESSAGES ((size_t)4096)         /* messages of one request */
@@ -20,23 +20,18 @@
 #define LIMIT_SSE_LINE_BYTES ((size_t)8 << 20)   /* one line of an event stream */
 #define LIMIT_JSON_LINE_BYTES ((size_t)32 << 20) /* one line of --jsonl */
 #define LIMIT_KEPT_KEY_BYTES ((size_t)1 << 20)   /* what determines a result that is kept */
-#define LIMIT_RESULT_LINE_BYTES                                                  \
-    (8 * LIMIT_JSON_LINE_BYTES) /* one line of results, for --resume: each holds \
-                                   its prompt several times */
+#define LIMIT_RESULT_LINE_BYTES (8 * LIMIT_JSON_LINE_BYTES) /* of results, read by --resume */
 #define LIMIT_JSON_DEPTH 256
 #define LIMIT_CONFIG_BYTES ((size_t)1 << 20) /* the configuration file */
 #define LIMIT_MANIFEST_BYTES ((size_t)1 << 20)
-#define LIMIT_MANIFEST_ITEMS \
-    ((size_t)256) /* models, aliases or sources of one, parts of a source */
+#define LIMIT_MANIFEST_ITEMS ((size_t)256) /* models; aliases, sources, parts of one */
 #define LIMIT_HEAD_FILE_BYTES ((size_t)16 << 20)
 #define LIMIT_TEACHING_PROMPTS ((size_t)16384)  /* labelled prompts that a head is taught with */
 #define LIMIT_TEACHING_PIECES ((size_t)512)     /* of a prompt */
 #define LIMIT_ALIGN_STEPS ((uint64_t)200000000) /* work of one alignment, then coarse; and */
 #define LIMIT_ALIGN_WORD_STEPS ((uint64_t)250)  /* for each word of both texts */
-#define LIMIT_GUARD_BYTES                                                                    \
-    ((uint64_t)2 << 30)                  /* looked through for quotes and code, then refused \
-                                          */
-#define LIMIT_STEP1_GUESSED_TOKENS 4096u /* of a context that a server does not name */
-#define LIMIT_STEP1_OVERHEAD_TOKENS 256u /* labels and comments beside the copy */
+#define LIMIT_GUARD_BYTES ((uint64_t)2 << 30)   /* searched for quotes and code, then refused */
+#define LIMIT_STEP1_GUESSED_TOKENS 4096u        /* of a context that a server does not name */
+#define LIMIT_STEP1_OVERHEAD_TOKENS 256u        /* labels and comments beside the copy */
 
 #endif

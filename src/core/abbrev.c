@@ -96,8 +96,8 @@ static bool in_a_name(const abbrev_place *p, size_t at)
     return name_begins(p, at);
 }
 
-/* Letters and stops in turn, as in "U.S" or "Ph.D": the stops inside; 0 where it is no such thing.
- */
+/* Letters and stops in turn, as in "U.S" or "Ph.D": the stops inside; 0 where it is no
+ * such thing. */
 static size_t inner_stops(const char *word, size_t len)
 {
     size_t stops = 0;

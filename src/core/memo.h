@@ -1,6 +1,6 @@
 /* What was said of texts lately, in memory: a conversation is sent again with every turn, and what
- * its earlier messages say of themselves does not change. The oldest use goes first. Thread-safe.
- */
+ * its earlier messages say of themselves does not change. The oldest use goes
+ * first. Thread-safe. */
 #ifndef S2A_MEMO_H
 #define S2A_MEMO_H
 

@@ -25,14 +25,12 @@ static const char elided[] = "\n[...]\n";
 /* Tokens of the text that are read at once. With what stands around them, read once, and themselves
  * again, they fill the context of one reading. */
 #define WINDOW_TOKENS 3000
-#define WINDOW_LEAST 64 /* with less of the text in sight a judgement is worth nothing */
-#define MARGIN_TOKENS \
-    40 /* of the next window's text, on either side; no more than a quarter of a window */
-#define ENDS_FIRST_BYTES \
-    160 /* of the beginning and of the end of a long text, shown in every window */
-#define ENDS_LAST_BYTES 400
-#define AROUND_TOKENS 96 /* for the template, the words above and what is elided */
-#define BEFORE_BYTES 600 /* of a message before the text; of the system's the same */
+#define WINDOW_LEAST 64      /* with less of the text in sight a judgement is worth nothing */
+#define MARGIN_TOKENS 40     /* of the next window, on either side; at most a quarter of a window */
+#define ENDS_FIRST_BYTES 160 /* of the start of a long text, shown in every window; and */
+#define ENDS_LAST_BYTES 400  /* of its end */
+#define AROUND_TOKENS 96     /* for the template, the words above and what is elided */
+#define BEFORE_BYTES 600     /* of a message before the text; of the system's the same */
 #define BEFORE_MESSAGES 2
 #define TOKEN_BYTES 16 /* no text has so many a token; what would have is not worth tokenising */
 

@@ -55,8 +55,8 @@ s2a_status run_generate(run *r, const run_generation *what, result_text *out,
     s2a_status status = b->vtable->generate(b, what->messages, what->count, &params, what->draft,
                                             collect, &c, &usage, err);
     r->result->usage[what->step - 1] = usage.tokens;
-    /* An answer that was stopped at max_bytes is cut; of step 1 the guard says that it is too long.
-     */
+    /* An answer that was stopped at max_bytes is cut; of step 1 the guard says that it is
+     * too long. */
     bool cut = what->step == 2 && c.text.status == S2A_LIMIT;
     *finish = cut ? BACKEND_FINISH_LENGTH : usage.finish;
     if (status == S2A_OK && c.cancelled)

@@ -378,8 +378,8 @@ typedef struct line {
     bool blank;
 } line;
 
-/* Of a text that is cancelled, all that is left: whoever goes from line to line comes to the end.
- */
+/* Of a text that is cancelled, all that is left: whoever goes from line to line comes to
+ * the end. */
 static line line_at(const units *u, size_t start)
 {
     line l = { .start = start };

@@ -12,8 +12,8 @@ typedef struct windows {
     size_t count, cap;
 } windows;
 
-/* The window that decides [from, to) of a run of units [start, end), with what it sees beside them.
- */
+/* The window that decides [from, to) of a run of units [start, end), with what it sees
+ * beside them. */
 static bool add(windows *w, size_t start, size_t end, size_t from, size_t to, size_t sum)
 {
     if (!array_reserve((void **)&w->items, &w->cap, w->count + 1, sizeof *w->items))

@@ -53,8 +53,8 @@ static void preflight(txn *t)
 }
 
 /* A request that a browser makes for a page of somewhere else, or may. Where there is no Origin
- * (GET without CORS) the browser says so by Sec-Fetch-Site; following a link to our page is fine.
- */
+ * (GET without CORS) the browser says so by Sec-Fetch-Site; following a link to our page
+ * is fine. */
 static const char *page_fault(const txn *t)
 {
     const serve *s = t->s;

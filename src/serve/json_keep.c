@@ -110,8 +110,8 @@ static size_t digits(const char *text)
     return strspn(text, "0123456789");
 }
 
-/* Whether a whole token is a number (RFC 8259, section 6); *real: with a fraction or an exponent.
- */
+/* Whether a whole token is a number (RFC 8259, section 6); *real: with a fraction or
+ * an exponent. */
 static bool is_number(const char *text, bool *real)
 {
     text += *text == '-';

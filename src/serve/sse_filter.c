@@ -86,8 +86,8 @@ static void role_drop(json_t *choices)
     }
 }
 
-/* What upstream says of its chunks goes: those of x' came before them, and a stream is one answer.
- */
+/* What upstream says of its chunks goes: those of x' came before them, and a stream is
+ * one answer. */
 static bool rename_chunk(const sse_filter *f, json_t *root)
 {
     if (f->reply.chat)

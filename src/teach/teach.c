@@ -215,8 +215,8 @@ static int by_score(const void *a, const void *b)
     return (x->score > y->score) - (x->score < y->score);
 }
 
-/* The share of pairs, one of either side, in which the good one has the higher score; sorts them.
- */
+/* The share of pairs, one of either side, in which the good one has the higher score;
+ * sorts them. */
 static double auc_of(scored *s, size_t n)
 {
     double won = 0, good = 0, seen = 0;

@@ -145,8 +145,8 @@ static void test_sampled(void **state)
     assert_true(same + 1 >= seeds);
 }
 
-/* ---- limits inside of a draft -----------------------------------------------------------------
- */
+/* ---- limits inside of a draft
+ * ----------------------------------------------------------------- */
 
 static void test_max_tokens(void **state)
 {
@@ -205,8 +205,8 @@ static void test_context_ends(void **state)
     token_list_free(&tokens);
 }
 
-/* ---- many at once -----------------------------------------------------------------------------
- */
+/* ---- many at once
+ * ----------------------------------------------------------------------------- */
 
 typedef struct copier {
     pthread_t thread;

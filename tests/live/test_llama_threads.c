@@ -388,8 +388,8 @@ static void test_fair_turns(void **state)
     s2a_engine_close(small);
 }
 
-/* ---- judging and writing ----------------------------------------------------------------------
- */
+/* ---- judging and writing
+ * ---------------------------------------------------------------------- */
 
 typedef struct writer {
     pthread_t thread;

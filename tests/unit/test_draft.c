@@ -119,8 +119,8 @@ static void test_space(void **state)
     draft_free(&d);
 }
 
-/* ---- how long a draft is ----------------------------------------------------------------------
- */
+/* ---- how long a draft is
+ * ---------------------------------------------------------------------- */
 
 #define ALPHABET "|abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
@@ -228,8 +228,8 @@ static void test_lost_drafts_nothing(void **state)
     draft_free(&d);
 }
 
-/* ---- the cost of a decode ---------------------------------------------------------------------
- */
+/* ---- the cost of a decode
+ * --------------------------------------------------------------------- */
 
 static void test_cost_line(void **state)
 {

@@ -95,8 +95,8 @@ static judge_head *read_back(const buf *bytes)
     return h;
 }
 
-/* ---- writing and reading ----------------------------------------------------------------------
- */
+/* ---- writing and reading
+ * ---------------------------------------------------------------------- */
 
 /* All that is in it; each number within half of what the 16 bits of its row are worth. */
 static void test_round(void **state)
@@ -225,8 +225,8 @@ static void test_names(void **state)
     buf_free(&bytes);
 }
 
-/* ---- what is wrong with a file ----------------------------------------------------------------
- */
+/* ---- what is wrong with a
+ * file ---------------------------------------------------------------- */
 
 #define GOOD                                                                     \
     "s2a-head 1\nmodel m\nweights 00000000000000ff\nwidth 2\nlayers 1 4\n"       \
@@ -484,8 +484,8 @@ static void test_scripted(void **state)
     fake_reader_free(&f);
 }
 
-/* Those that come with the library can be read, each is of a model of its own, and is found for it.
- */
+/* Those that come with the library can be read, each is of a model of its own, and is found
+ * for it. */
 static void test_builtin(void **state)
 {
     (void)state;

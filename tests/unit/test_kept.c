@@ -142,8 +142,8 @@ static backend_usage ask(backend *b, const char *text, uint32_t seed, bool keep,
     return usage;
 }
 
-/* ---- generations ------------------------------------------------------------------------------
- */
+/* ---- generations
+ * ------------------------------------------------------------------------------ */
 
 static void test_generate(void **state)
 {
@@ -337,8 +337,8 @@ static void test_long(void **state)
     b->vtable->close(b);
 }
 
-/* ---- readings ---------------------------------------------------------------------------------
- */
+/* ---- readings
+ * --------------------------------------------------------------------------------- */
 
 typedef struct asked {
     backend_message messages[2];

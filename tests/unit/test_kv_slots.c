@@ -216,8 +216,8 @@ static size_t forget_all(kv_slots *s)
     return forgotten;
 }
 
-/* Prompts that only begin alike: all but the beginnings are forgotten after KV_STRANGERS of them.
- */
+/* Prompts that only begin alike: all but the beginnings are forgotten after KV_STRANGERS
+ * of them. */
 static void test_strangers(void **state)
 {
     (void)state;
@@ -267,8 +267,8 @@ static void test_conversations(void **state)
     kv_slots_free(&s);
 }
 
-/* A conversation that was forgotten and comes again ends the forgetting: the next time it is there.
- */
+/* A conversation that was forgotten and comes again ends the forgetting: the next time it
+ * is there. */
 static void test_comes_again(void **state)
 {
     (void)state;

@@ -131,8 +131,8 @@ static void test_limit(void **state)
 }
 
 /* A file that has no room in the middle of a line: the rest follows once there is, and no other
- * line gets in between; what was lost is counted. The limit of the process stands for a full disk.
- */
+ * line gets in between; what was lost is counted. The limit of the process stands for a
+ * full disk. */
 static void test_no_room(void **state)
 {
     (void)state;

@@ -64,8 +64,8 @@ static void test_good(void **state)
     manifest_free(NULL);
 }
 
-/* As many aliases as there may be, and one more; a file as long as it may be, and one byte longer.
- */
+/* As many aliases as there may be, and one more; a file as long as it may be, and one
+ * byte longer. */
 static void test_limits(void **state)
 {
     (void)state;

@@ -100,8 +100,8 @@ static s2a_status conversation_untrusted(s2a_request *request)
     return conversation(request);
 }
 
-/* So many allocations may fail and change nothing: what is remembered of a reading is a help alone.
- */
+/* So many allocations may fail and change nothing: what is remembered of a reading is a
+ * help alone. */
 static void sweep_with(run_fn run, const char *records, s2a_engine_options options,
                        s2a_status (*change)(s2a_request *), long spared)
 {

@@ -692,8 +692,7 @@ static void test_hosts(void **state)
 
 /* ---- keys ------------------------------------------------------------------------------- */
 
-#define ABC \
-    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" /* of "abc": FIPS 180-2 */
+#define ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 static void test_keys(void **state)
 {

@@ -128,8 +128,8 @@ static double odds(const judge_head *h, head_row row, const float *state)
     return h->offset[row] + h->scale[row] * sum;
 }
 
-/* ---- what can be told apart -------------------------------------------------------------------
- */
+/* ---- what can be told apart
+ * ------------------------------------------------------------------- */
 
 static void test_separable(void **state)
 {
@@ -232,11 +232,11 @@ static void test_border(void **state)
     free(h.maps);
 }
 
-/* ---- what is held out -------------------------------------------------------------------------
- */
+/* ---- what is held out
+ * ------------------------------------------------------------------------- */
 
-/* One kind says it by another number than all others: who has not seen it cannot know, who has can.
- */
+/* One kind says it by another number than all others: who has not seen it cannot know, who
+ * has can. */
 static void test_kinds(void **state)
 {
     (void)state;

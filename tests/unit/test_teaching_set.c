@@ -163,8 +163,8 @@ static void test_limits(void **state)
     }
 }
 
-/* ---- an order of its own ----------------------------------------------------------------------
- */
+/* ---- an order of its own
+ * ---------------------------------------------------------------------- */
 
 static void test_shuffle(void **state)
 {
@@ -201,8 +201,8 @@ static void test_shuffle(void **state)
     buf_free(&text);
 }
 
-/* ---- what a stretch is ------------------------------------------------------------------------
- */
+/* ---- what a stretch is
+ * ------------------------------------------------------------------------ */
 
 static void test_label(void **state)
 {

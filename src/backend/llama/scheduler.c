@@ -38,8 +38,8 @@ void scheduler_destroy(embedded *e)
     condition_destroy(&e->lock, &e->changed);
 }
 
-/* ---- slots ------------------------------------------------------------------------------------
- */
+/* ---- slots
+ * ------------------------------------------------------------------------------------ */
 
 static void slot_clear(embedded *e, int slot)
 {
@@ -58,8 +58,8 @@ static bool slot_agrees(const embedded *e, int slot)
     return all && last == (llama_pos)count - 1;
 }
 
-/* Cuts the cache to what the slot has been cut to, or clears both where the cache cannot do that.
- */
+/* Cuts the cache to what the slot has been cut to, or clears both where the cache cannot
+ * do that. */
 static void cells_cut(embedded *e, int slot)
 {
     size_t keep = e->slots.slot[slot].count;
@@ -120,8 +120,8 @@ static void slot_leave(embedded *e, call *c)
     c->slot = -1;
 }
 
-/* ---- what is written --------------------------------------------------------------------------
- */
+/* ---- what is written
+ * -------------------------------------------------------------------------- */
 
 static void call_end(call *c, backend_finish finish)
 {
@@ -176,8 +176,8 @@ static s2a_status token_take(call *c, int32_t token, s2a_error *err)
     return S2A_OK;
 }
 
-/* ---- one step ---------------------------------------------------------------------------------
- */
+/* ---- one step
+ * --------------------------------------------------------------------------------- */
 
 static size_t tokens_due(const embedded *e, const call *c)
 {
@@ -431,8 +431,8 @@ static bool step(embedded *e, call *leader)
     return planned;
 }
 
-/* ---- one call ---------------------------------------------------------------------------------
- */
+/* ---- one call
+ * --------------------------------------------------------------------------------- */
 
 /* Hands on what there is; called and left with the lock held. */
 static void hand_on(call *c)

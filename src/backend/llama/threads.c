@@ -55,8 +55,8 @@ static uint32_t cores(void)
     return online > 0 ? (uint32_t)online : 1;
 }
 
-/* ---- measuring --------------------------------------------------------------------------------
- */
+/* ---- measuring
+ * -------------------------------------------------------------------------------- */
 
 /* Milliseconds of decoding so many rows behind those that are there; below 0 when it failed. */
 static double decode_ms(embedded *e, struct llama_context *ctx, size_t from, size_t rows)

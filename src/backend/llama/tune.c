@@ -84,8 +84,8 @@ bool tune_was_disturbed(const tune_use *before, const tune_use *after)
     return total > 0 && others > DISTURBED * total && idle < SPARE * total;
 }
 
-/* ---- the file ---------------------------------------------------------------------------------
- */
+/* ---- the file
+ * --------------------------------------------------------------------------------- */
 
 static bool threads_of(const json_t *object, const char *key, uint32_t most, uint32_t *out)
 {
