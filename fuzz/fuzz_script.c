@@ -70,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     options.request_timeout_ms = 1;
     backend *b = NULL;
     s2a_error err = { .status = S2A_OK };
-    s2a_status status = backend_script_open(&options, &b, &err);
+    s2a_status status = backend_script_open(&options, NULL, &b, &err);
     if (status == S2A_OK) {
         backend_params params = { .max_tokens = data[0] };
         replay(b, &params, size);
