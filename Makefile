@@ -3,11 +3,11 @@
 #   make lab          s2a-lab, too: eval and bench
 #   make check        everything that CI runs           make test      build and run the fast tests
 #   make install      PREFIX=/usr/local DESTDIR=        make format    clang-format
-#   make coverage | fuzz (FUZZ_SECONDS=60) | valgrind | clean
+#   make coverage | fuzz (FUZZ_SECONDS=30) | valgrind | clean
 .POSIX:
 PREFIX = /usr/local
 DESTDIR =
-FUZZ_SECONDS = 60
+FUZZ_SECONDS = 30
 
 all: build/release/build.ninja
 	@cmake --build --preset release
