@@ -48,6 +48,7 @@ s2a_status infile_read(const char *path, size_t max, const char *advice, char **
     else if (status == S2A_NOMEM || !(*data = buf_take(&text, len)))
         status = error_nomem(err);
     buf_free(&text);
-    errno = reason;
+    if (reason)
+        errno = reason; /* buf_free may have set another */
     return status;
 }

@@ -78,8 +78,8 @@ static s2a_status write_file(const char *path, const char *data, size_t len, boo
         return error_nomem(err);
     }
     s2a_status status = S2A_OK;
-    int fd = open(aside.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-                  cache ? 0600 : 0666);
+    unlink(aside.data); /* of a process that crashed, or put there */
+    int fd = open(aside.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, cache ? 0600 : 0666);
     if (fd < 0) {
         status = failed(err, "write", path, errno);
     } else {

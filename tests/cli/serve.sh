@@ -247,6 +247,7 @@ refused 2 "put the keys of clients into a file" serve --api-key=geheim
 refused 2 "its value is missing" serve --port
 refused 2 "each request names its own" serve --upstream http://h/v1 --model m
 refused 2 "--upstream: not a base URL" serve --upstream nonsense
+refused 2 "S2A_API_KEY" serve --upstream http://me:secret@127.0.0.1:1/v1
 refused 2 "--host nowhere: not an address" serve --host nowhere
 refused 1 "/nonexistent: No such file" serve --api-keys /nonexistent
 printf %s "" | sha256sum >"$work/empty"

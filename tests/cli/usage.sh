@@ -145,4 +145,21 @@ refused 2 'url: ' ask --url nonsense "$x"
 replay "$work/empty"
 : >"$work/empty"
 refused 3 "$work/empty: holds no record" ask "$x"
+
+# ---- the laboratory where it is not, beside the tool and in PATH
+mkdir "$work/alone" && cp "$bin" "$work/alone/s2a"
+bin=$work/alone/s2a
+for command in eval bench probe; do
+    PATH=/usr/bin:/bin refused 1 "$command: this is in s2a-lab, which is not here; build it (make lab)" $command
+done
+printf '#!/bin/sh\necho "in PATH: $*"\n' >"$work/s2a-lab"
+chmod +x "$work/s2a-lab"
+PATH=$work:$PATH run eval qa --limit 3
+want_status 0
+want_out "in PATH: eval qa --limit 3"
+printf '#!/bin/sh\necho "beside: $*"\n' >"$work/alone/s2a-lab"
+refused 1 "bench: cannot run s2a-lab: Permission denied" bench
+chmod +x "$work/alone/s2a-lab"
+PATH=$work:$PATH run bench
+want_out "beside: bench"
 finish

@@ -29,6 +29,11 @@ static void test_rows(void **state)
             assert_true(flag == !(rows[i]->hint || rows[i]->choices));
             assert_true(rows[i]->kind != OPTION_OWN || rows[i]->take || rows[i]->key);
             assert_true(!rows[i]->key || option_of_key(rows[i]->key));
+            /* Texts of settings are copied, as those of a file go: settings_apply does NAME alone.
+             */
+            assert_true(!rows[i]->key ||
+                        (rows[i]->kind != OPTION_TEXT && rows[i]->kind != OPTION_ONCE &&
+                         rows[i]->kind != OPTION_CHOICE));
             for (size_t k = 0; k < i; k++) {
                 assert_string_not_equal(rows[i]->name, rows[k]->name);
                 assert_true(!rows[i]->letter || rows[i]->letter != rows[k]->letter);
