@@ -1,5 +1,6 @@
 /* Upstream's stream in pieces of any length comes out the same as in one, with the s2a object in it
- * at most once, and nothing after [DONE]. The first byte is the length of the pieces. */
+ * at most once, and nothing after [DONE]. The first byte is the API and the length of the pieces.
+ */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +15,9 @@ static json_t *object(void *ctx)
     return json_pack("{s:i}", "x", 1);
 }
 
-static s2a_status run(const char *data, size_t len, size_t piece, buf *out)
+static s2a_status run(chat_api api, const char *data, size_t len, size_t piece, buf *out)
 {
-    reply r = { .id = "i", .model = "m", .created = 1, .chat = true };
+    reply r = { .id = "i", .model = "m", .created = 1, .api = api };
     s2a_usage step1 = { .prompt_tokens = 3, .completion_tokens = 2 };
     sse_filter f;
     int asked = 0;
@@ -39,9 +40,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2)
         return 0;
     const char *text = (const char *)data + 1;
+    chat_api api = (chat_api)(data[0] / 64);
     buf whole, pieces;
-    s2a_status one = run(text, size - 1, size, &whole);
-    s2a_status many = run(text, size - 1, 1 + data[0] % 40u, &pieces);
+    s2a_status one = run(api, text, size - 1, size, &whole);
+    s2a_status many = run(api, text, size - 1, 1 + data[0] % 40u, &pieces);
     if (one != many || whole.len != pieces.len || memcmp(whole.data, pieces.data, whole.len) != 0)
         abort();
     buf_free(&whole);

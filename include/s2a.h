@@ -372,6 +372,12 @@ S2A_API s2a_status s2a_answer(s2a_engine *engine, const s2a_request *request, s2
 S2A_API s2a_status s2a_answer_from(s2a_engine *engine, const s2a_request *request,
                                    s2a_result *result, s2a_error *err);
 
+/* Tokens of the prompt of a request as it stands, with the chat template, as step 2 would read it
+ * if nothing went: step 1 does not run. Errors: S2A_ARGUMENT (no prompt), S2A_UNSUPPORTED (a server
+ * cannot be asked), S2A_LIMIT, S2A_NOMEM. */
+S2A_API s2a_status s2a_count_tokens(s2a_engine *engine, const s2a_request *request, size_t *tokens,
+                                    s2a_error *err);
+
 /* ---- teaching a judge ------------------------------------------------------------------- */
 
 /* A head: what mode select learned about one model file. */

@@ -94,6 +94,12 @@ typedef struct backend_vtable {
      * bound. */
     size_t (*count_tokens)(backend *self, const char *text, size_t len);
 
+    /* Tokens of the messages as generate would see them, with the template and the beginning of the
+     * assistant's turn. NULL if the backend cannot tell. Errors: S2A_LIMIT (far more than any
+     * context holds), S2A_BACKEND, S2A_NOMEM. */
+    s2a_status (*count_prompt)(backend *self, const backend_message *messages, size_t count,
+                               size_t *tokens, s2a_error *err);
+
     /* Mode select: one pass over the messages and the beginning of the assistant's turn; generates
      * nothing. Fills either told, [wanted piece][head->row_count], or states,
      * [wanted piece][layer][last, mean][hidden_width]; the other is NULL. With states, rows are

@@ -308,6 +308,16 @@ static size_t kept_count_tokens(backend *self, const char *text, size_t len)
     return k->inner->vtable->count_tokens(k->inner, text, len);
 }
 
+static s2a_status kept_count_prompt(backend *self, const backend_message *messages, size_t count,
+                                    size_t *tokens, s2a_error *err)
+{
+    kept *k = (kept *)self;
+    const backend_vtable *inner = k->inner->vtable;
+    if (!inner->count_prompt)
+        return error_set(err, S2A_UNSUPPORTED, "this backend cannot count the tokens of a prompt");
+    return inner->count_prompt(k->inner, messages, count, tokens, err);
+}
+
 static backend_capabilities kept_capabilities(const backend *self)
 {
     const kept *k = (const kept *)self;
@@ -329,6 +339,7 @@ static void kept_close(backend *self)
 static const backend_vtable kept_vtable = {
     .generate = kept_generate,
     .count_tokens = kept_count_tokens,
+    .count_prompt = kept_count_prompt,
     .read = kept_read,
     .capabilities = kept_capabilities,
     .close = kept_close,

@@ -475,6 +475,19 @@ static size_t embedded_count_tokens(backend *self, const char *text, size_t len)
     return count;
 }
 
+static s2a_status embedded_count_prompt(backend *self, const backend_message *messages,
+                                        size_t count, size_t *tokens, s2a_error *err)
+{
+    embedded *e = (embedded *)self;
+    token_list list = { 0 };
+    s2a_status status = check_bytes(e, messages, count, err);
+    if (status == S2A_OK)
+        status = chat_prompt_tokens(&e->chat, messages, count, &list, NULL, err);
+    *tokens = list.count;
+    token_list_free(&list);
+    return status;
+}
+
 static backend_capabilities embedded_capabilities(const backend *self)
 {
     const embedded *e = (const embedded *)self;
@@ -494,6 +507,7 @@ static backend_capabilities embedded_capabilities(const backend *self)
 static const backend_vtable embedded_vtable = {
     .generate = embedded_generate,
     .count_tokens = embedded_count_tokens,
+    .count_prompt = embedded_count_prompt,
     .read = judge_read,
     .capabilities = embedded_capabilities,
     .close = embedded_close,

@@ -324,6 +324,17 @@ static size_t script_count_tokens(backend *self, const char *text, size_t len)
     return count_words(text, len);
 }
 
+static s2a_status script_count_prompt(backend *self, const backend_message *messages, size_t count,
+                                      size_t *tokens, s2a_error *err)
+{
+    (void)self;
+    (void)err;
+    *tokens = 0;
+    for (size_t i = 0; i < count; i++)
+        *tokens += count_words(messages[i].content, messages[i].len);
+    return S2A_OK;
+}
+
 static backend_capabilities script_capabilities(const backend *self)
 {
     const script *s = (const script *)self;
@@ -336,6 +347,7 @@ static const backend_vtable script_vtable = {
     .generate = script_generate,
     .read = script_tell,
     .count_tokens = script_count_tokens,
+    .count_prompt = script_count_prompt,
     .capabilities = script_capabilities,
     .close = script_close,
 };

@@ -20,49 +20,78 @@ typedef enum rule {
     OFF,      /* only 0 and -1 */
     EMPTY,    /* only an empty list, object or text */
     TEXT,     /* only {"type":"text"} */
-    NONE,     /* "none" or "auto" */
+    FORMAT,   /* only {"format":{"type":"text"}} */
+    DISABLED, /* only {"type":"disabled"} */
+    NONE,     /* "none" or "auto", or an object of that type */
 } rule;
+
+/* The APIs that have a field. */
+enum {
+    CHAT = 1 << CHAT_API_CHAT,
+    COMPLETIONS = 1 << CHAT_API_COMPLETIONS,
+    RESPONSES = 1 << CHAT_API_RESPONSES,
+    MESSAGES = 1 << CHAT_API_MESSAGES,
+    TEXTS = CHAT | COMPLETIONS,
+    OPENAI = TEXTS | RESPONSES,
+    ALL = OPENAI | MESSAGES,
+};
 
 static const struct {
     const char *name;
     rule rule;
+    int apis;
 } fields[] = {
-    { "model", ANY },
-    { "messages", ANY },
-    { "prompt", ANY },
-    { "stream", ANY },
-    { "stream_options", ANY },
-    { "temperature", ANY },
-    { "top_p", ANY },
-    { "seed", ANY },
-    { "max_tokens", ANY },
-    { "user", ANY },
-    { "metadata", ANY },
-    { "service_tier", ANY },
-    { "store", ANY },
-    { "safety_identifier", ANY },
-    { "prompt_cache_key", ANY },
-    { "reasoning_effort", ANY },
-    { "verbosity", ANY },
-    { "parallel_tool_calls", ANY },
-    { "max_completion_tokens", ANY },
-    { "n", ONE },
-    { "best_of", ONE },
-    { "frequency_penalty", ZERO },
-    { "presence_penalty", ZERO },
-    { "top_logprobs", ZERO },
-    { "logprobs", NO_FALSE },
-    { "echo", NO_FALSE },
-    { "logit_bias", EMPTY },
-    { "stop", EMPTY },
-    { "tools", EMPTY },
-    { "functions", EMPTY },
-    { "suffix", EMPTY },
-    { "tool_choice", NONE },
-    { "function_call", NONE },
-    { "response_format", TEXT },
-    { "top_k", OFF },
-    { "min_p", ZERO },
+    { "model", ANY, ALL },
+    { "messages", ANY, CHAT | MESSAGES },
+    { "prompt", ANY, COMPLETIONS },
+    { "input", ANY, RESPONSES },
+    { "instructions", ANY, RESPONSES },
+    { "system", ANY, MESSAGES },
+    { "stream", ANY, ALL },
+    { "stream_options", ANY, OPENAI },
+    { "temperature", ANY, ALL },
+    { "top_p", ANY, ALL },
+    { "seed", ANY, TEXTS },
+    { "max_tokens", ANY, TEXTS | MESSAGES },
+    { "max_completion_tokens", ANY, TEXTS },
+    { "max_output_tokens", ANY, RESPONSES },
+    { "user", ANY, OPENAI },
+    { "metadata", ANY, ALL },
+    { "service_tier", ANY, ALL },
+    { "store", ANY, OPENAI },
+    { "safety_identifier", ANY, OPENAI },
+    { "prompt_cache_key", ANY, OPENAI },
+    { "prompt_cache_retention", ANY, OPENAI },
+    { "reasoning_effort", ANY, TEXTS },
+    { "reasoning", ANY, RESPONSES },
+    { "verbosity", ANY, TEXTS },
+    { "truncation", ANY, RESPONSES },
+    { "max_tool_calls", ANY, RESPONSES },
+    { "cache_control", ANY, MESSAGES },
+    { "parallel_tool_calls", ANY, OPENAI },
+    { "n", ONE, TEXTS },
+    { "best_of", ONE, TEXTS },
+    { "frequency_penalty", ZERO, TEXTS },
+    { "presence_penalty", ZERO, TEXTS },
+    { "top_logprobs", ZERO, OPENAI },
+    { "logprobs", NO_FALSE, TEXTS },
+    { "echo", NO_FALSE, TEXTS },
+    { "background", NO_FALSE, RESPONSES },
+    { "logit_bias", EMPTY, TEXTS },
+    { "stop", EMPTY, TEXTS },
+    { "stop_sequences", EMPTY, MESSAGES },
+    { "tools", EMPTY, ALL },
+    { "functions", EMPTY, TEXTS },
+    { "include", EMPTY, RESPONSES },
+    { "mcp_servers", EMPTY, MESSAGES },
+    { "suffix", EMPTY, TEXTS },
+    { "tool_choice", NONE, ALL },
+    { "function_call", NONE, TEXTS },
+    { "response_format", TEXT, TEXTS },
+    { "text", FORMAT, RESPONSES },
+    { "thinking", DISABLED, MESSAGES },
+    { "top_k", OFF, TEXTS | MESSAGES },
+    { "min_p", ZERO, TEXTS },
 };
 
 static bool empty(const json_t *v)
@@ -70,6 +99,12 @@ static bool empty(const json_t *v)
     return (json_is_array(v) && json_array_size(v) == 0) ||
            (json_is_object(v) && json_object_size(v) == 0) ||
            (json_is_string(v) && json_string_length(v) == 0);
+}
+
+static bool type_is(const json_t *object, const char *type)
+{
+    const char *is = json_string_value(json_object_get(object, "type"));
+    return is && !strcmp(is, type);
 }
 
 static bool allowed(rule r, const json_t *v)
@@ -90,20 +125,24 @@ static bool allowed(rule r, const json_t *v)
         return json_is_integer(v) && (json_integer_value(v) == 0 || json_integer_value(v) == -1);
     case EMPTY:
         return empty(v);
-    case TEXT: {
-        const char *type = json_string_value(json_object_get(v, "type"));
-        return type && !strcmp(type, "text");
-    }
+    case TEXT:
+        return type_is(v, "text");
+    case FORMAT:
+        return !json_object_get(v, "format") || type_is(json_object_get(v, "format"), "text");
+    case DISABLED:
+        return type_is(v, "disabled");
     case NONE:
+        text = text ? text : json_string_value(json_object_get(v, "type"));
         return text && (!strcmp(text, "none") || !strcmp(text, "auto"));
     }
     return false;
 }
 
-static s2a_status field_check(const char *name, const json_t *value, s2a_error *err)
+static s2a_status field_check(chat_api api, const char *name, const json_t *value, s2a_error *err)
 {
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-        if (!strcmp(fields[i].name, name) && allowed(fields[i].rule, value))
+        if (fields[i].apis & 1 << api && !strcmp(fields[i].name, name) &&
+            allowed(fields[i].rule, value))
             return S2A_OK;
     return error_set(err, S2A_INPUT,
                      "%.60s: not supported by the embedded model; leave it out, or put s2a in "
@@ -111,83 +150,97 @@ static s2a_status field_check(const char *name, const json_t *value, s2a_error *
                      name);
 }
 
-static s2a_status content_check(const json_t *content, size_t index, s2a_error *err)
+static s2a_status content_check(const chat_request *q, const chat_message *m, s2a_error *err)
 {
-    for (size_t i = 0; i < json_array_size(content); i++) {
-        const json_t *part = json_array_get(content, i);
-        const char *type = json_string_value(json_object_get(part, "type"));
-        if (!type || strcmp(type, "text") != 0 || !json_is_string(json_object_get(part, "text")))
+    const char *list = chat_list_name(q->api);
+    const json_t *content = chat_content(m), *raw = json_object_get(m->holder, m->key);
+    /* What clients write for a message of their own that only called tools. */
+    if (!content && (!raw || json_is_null(raw)) && !strcmp(m->role, "assistant"))
+        return S2A_OK;
+    for (size_t i = 0; i < json_array_size(content); i++)
+        if (!chat_part_is_text(json_array_get(content, i)))
             return error_set(err, S2A_INPUT,
-                             "messages[%zu].content[%zu]: the embedded model reads parts of type "
-                             "text only",
-                             index, i);
-    }
-    if (!json_is_string(content) && !json_is_array(content))
-        return error_set(err, S2A_INPUT,
-                         "messages[%zu].content: must be a string or an array of text parts",
-                         index);
+                             "%s[%zu].%s[%zu]: the embedded model reads parts of type text only",
+                             list, m->index, m->key, i);
+    if (!content)
+        return error_set(err, S2A_INPUT, "%s[%zu].%s: must be a string or an array of text parts",
+                         list, m->index, m->key);
     return S2A_OK;
 }
 
-static s2a_status messages_check(const json_t *messages, s2a_error *err)
+/* Elements of the list that are no message: calls of tools, for one. */
+static s2a_status element_check(const chat_request *q, const json_t *element, size_t index,
+                                s2a_error *err)
 {
-    size_t count = json_array_size(messages);
-    if (count == 0)
-        return error_set(err, S2A_INPUT, "messages: must be an array with a message in it");
-    for (size_t i = 0; i < count; i++) {
-        const json_t *message = json_array_get(messages, i), *calls;
-        const char *role = json_string_value(json_object_get(message, "role"));
-        if (!role)
-            return error_set(err, S2A_INPUT, "messages[%zu]: must be an object with a role", i);
-        calls = json_object_get(message, "tool_calls");
-        if (calls && !json_is_null(calls) && !empty(calls))
-            return error_set(err, S2A_INPUT,
-                             "messages[%zu].tool_calls: not supported by the embedded model", i);
-        const json_t *content = json_object_get(message, "content");
-        /* What clients write for a message of their own that only called tools. */
-        bool none = (!content || json_is_null(content)) && !strcmp(role, "assistant");
-        s2a_status status = none ? S2A_OK : content_check(content, i, err);
-        if (status != S2A_OK)
-            return status;
-        if (i + 1 == count && strcmp(role, "user") != 0)
-            return error_set(err, S2A_INPUT, "messages: the last one must be the user's");
-    }
+    const json_t *calls = json_object_get(element, "tool_calls");
+    const json_t *type = q->api == CHAT_API_RESPONSES ? json_object_get(element, "type") : NULL;
+    const char *list = chat_list_name(q->api);
+    if (calls && !json_is_null(calls) && !empty(calls))
+        return error_set(err, S2A_INPUT, "%s[%zu].tool_calls: not supported by the embedded model",
+                         list, index);
+    if (type && !type_is(element, "message"))
+        return error_set(err, S2A_INPUT, "%s[%zu]: the embedded model reads items of type message",
+                         list, index);
+    if (!json_is_string(json_object_get(element, "role")))
+        return error_set(err, S2A_INPUT, "%s[%zu]: must be an object with a role", list, index);
     return S2A_OK;
 }
 
-s2a_status embedded_check(const chat_request *q, const char *model, s2a_error *err)
+static s2a_status messages_check(chat_request *q, s2a_error *err)
 {
+    const char *name = chat_list_name(q->api);
+    const json_t *list = json_object_get(q->root, name);
+    s2a_status status = chat_messages(q, err);
+    if (status == S2A_OK && json_is_array(list) && json_array_size(list) == 0)
+        return error_set(err, S2A_INPUT, "%s: must be an array with a message in it", name);
+    for (size_t i = 0; i < json_array_size(list) && status == S2A_OK; i++)
+        status = element_check(q, json_array_get(list, i), i, err);
+    for (size_t i = 0; i < q->message_count && status == S2A_OK; i++)
+        status = content_check(q, &q->messages[i], err);
+    if (status != S2A_OK)
+        return status;
+    if (q->message_count == 0 || strcmp(q->messages[q->message_count - 1].role, "user") != 0)
+        return error_set(err, S2A_INPUT, "%s: the last one must be the user's", name);
+    return S2A_OK;
+}
+
+s2a_status embedded_check(txn *t, s2a_error *err)
+{
+    chat_request *q = &t->q;
+    const char *model = t->s->o.model;
     const char *asked = chat_model(q), *name;
     json_t *value;
     if (*asked && strcmp(asked, model) != 0 && strcmp(asked, "default") != 0)
         return error_set(err, S2A_MODEL,
                          "model: \"%.*s\" is not here; use \"%.200s\", with the prefix for S2A",
                          (int)utf8_cut(asked, 100), asked, model);
+    if (json_is_string(json_object_get(q->root, "previous_response_id")))
+        return error_set(err, S2A_INPUT,
+                         "previous_response_id: no response is stored here; send the conversation "
+                         "as input");
     json_object_foreach(q->root, name, value)
     {
-        s2a_status status = field_check(name, value, err);
+        s2a_status status = json_is_null(value) ? S2A_OK : field_check(q->api, name, value, err);
         if (status != S2A_OK)
             return status;
     }
-    if (q->chat)
-        return messages_check(json_object_get(q->root, "messages"), err);
-    const json_t *prompt = json_object_get(q->root, "prompt");
-    bool text = json_is_string(prompt) || (json_is_array(prompt) && json_array_size(prompt) == 1 &&
-                                           json_is_string(json_array_get(prompt, 0)));
-    return text ? S2A_OK
-                : error_set(err, S2A_INPUT, "prompt: the embedded model takes one text at a time");
+    if (t->route == METRICS_MESSAGES && !json_object_get(q->root, "max_tokens"))
+        return error_set(err, S2A_INPUT, "max_tokens: is missing");
+    if (q->api != CHAT_API_COMPLETIONS)
+        return messages_check(q, err);
+    s2a_status status = chat_messages(q, err);
+    return status == S2A_OK && q->message_count == 0
+               ? error_set(err, S2A_INPUT, "prompt: the embedded model takes one text at a time")
+               : status;
 }
 
 /* ---- the request ------------------------------------------------------------------------ */
 
-static s2a_status message_add(s2a_request *r, const json_t *message, s2a_error *err)
+static s2a_status message_add(s2a_request *r, const chat_message *m, s2a_error *err)
 {
-    const char *role = json_string_value(json_object_get(message, "role"));
-    const json_t *content = json_object_get(message, "content");
-    if (!json_is_array(content) && !json_is_string(content))
-        return s2a_request_add_message(r, role, "", 0, err);
+    const json_t *content = chat_content(m);
     if (json_is_string(content))
-        return s2a_request_add_message(r, role, json_string_value(content),
+        return s2a_request_add_message(r, m->role, json_string_value(content),
                                        json_string_length(content), err);
     buf text;
     buf_init(&text, LIMIT_NONE);
@@ -199,7 +252,7 @@ static s2a_status message_add(s2a_request *r, const json_t *message, s2a_error *
     }
     buf_add(&text, "", 0);
     s2a_status status = text.status == S2A_OK
-                            ? s2a_request_add_message(r, role, text.data, text.len, err)
+                            ? s2a_request_add_message(r, m->role, text.data, text.len, err)
                             : error_nomem(err);
     buf_free(&text);
     return status;
@@ -207,16 +260,12 @@ static s2a_status message_add(s2a_request *r, const json_t *message, s2a_error *
 
 static s2a_status prompt_set(s2a_request *r, const chat_request *q, s2a_error *err)
 {
-    const json_t *prompt = json_object_get(q->root, "prompt");
-    if (!q->chat) {
-        if (json_is_array(prompt))
-            prompt = json_array_get(prompt, 0);
+    const json_t *prompt = chat_content(&q->messages[0]);
+    if (q->api == CHAT_API_COMPLETIONS)
         return s2a_request_set_text(r, json_string_value(prompt), json_string_length(prompt), err);
-    }
-    const json_t *messages = json_object_get(q->root, "messages");
     s2a_status status = S2A_OK;
-    for (size_t i = 0; i < json_array_size(messages) && status == S2A_OK; i++)
-        status = message_add(r, json_array_get(messages, i), err);
+    for (size_t i = 0; i < q->message_count && status == S2A_OK; i++)
+        status = message_add(r, &q->messages[i], err);
     return status;
 }
 
@@ -260,6 +309,8 @@ static s2a_status sampling_set(s2a_request *r, const txn *t, s2a_error *err)
         status = tokens_read(root, "max_tokens", o->max_tokens, &tokens, err);
     if (status == S2A_OK)
         status = tokens_read(root, "max_completion_tokens", tokens, &tokens, err);
+    if (status == S2A_OK)
+        status = tokens_read(root, "max_output_tokens", tokens, &tokens, err);
     if (status != S2A_OK)
         return status;
     s2a_request_set_max_tokens(r, (uint32_t)tokens);
@@ -273,40 +324,36 @@ static int on_token(void *ctx, int step, const char *text, size_t len)
 {
     txn *t = ctx;
     if (step == 2 && t->streaming && len > 0) {
-        json_t *delta = t->q.chat ? reply_delta_content(text, len) : NULL;
-        char *copy = t->q.chat ? NULL : strndup(text, len);
-        txn_event(t, reply_chunk(&t->reply, delta, copy, NULL));
-        free(copy);
+        buf out;
+        buf_init(&out, LIMIT_NONE);
+        txn_write(t, &out, reply_text(&t->reply, text, len, &out));
     }
     return atomic_load(&t->gone);
 }
 
-/* The s2a object goes into the last chunk, which is the usage's where that was asked for. */
-static void stream_finish(txn *t, const char *finish, json_t *object)
+static void finish(txn *t, const s2a_result *result)
 {
-    json_t *end = reply_chunk(&t->reply, NULL, NULL, finish), *last = end;
-    if (t->q.include_usage) {
-        txn_event(t, end);
-        last = reply_usage_chunk(&t->reply, reply_usage(&t->step1.outcome.usage, &t->relay.usage));
+    reply_answer a = { .cut = s2a_result_answer_cut(result),
+                       .show = t->q.ask.show,
+                       .step1 = &t->step1.outcome.usage,
+                       .step2 = &t->relay.usage,
+                       .request = t->q.kept ? NULL : t->q.root,
+                       .include_usage = t->q.include_usage };
+    a.text = s2a_result_answer(result, &a.len);
+    a.text = a.text ? a.text : "";
+    if (t->q.wanted) {
+        a.shown = serve_step1_rewritten(&t->step1.outcome, &a.shown_len);
+        a.s2a = reply_s2a(&t->step1.outcome, &t->q, t->relay.ms, &t->relay.usage);
     }
-    if (object && last)
-        json_object_set(last, "s2a", object);
-    txn_event(t, last);
-    http_call_write(t->call, "data: [DONE]\n\n", 14);
-    http_call_end(t->call, true);
-}
-
-static void whole_finish(txn *t, const s2a_result *result, const char *finish, json_t *object)
-{
-    size_t len = 0, shown_len = 0;
-    const char *answer = s2a_result_answer(result, &len);
-    const char *shown = t->q.wanted ? serve_step1_rewritten(&t->step1.outcome, &shown_len) : NULL;
-    json_t *usage = reply_usage(&t->step1.outcome.usage, &t->relay.usage);
-    json_t *root = reply_whole(&t->reply, t->q.ask.show, shown, shown_len, answer ? answer : "",
-                               len, finish, usage);
-    if (root && object)
-        json_object_set(root, "s2a", object);
-    txn_json(t, 200, root, t->step1.outcome.fallback);
+    if (t->streaming) {
+        buf out;
+        buf_init(&out, LIMIT_NONE);
+        txn_write(t, &out, reply_end(&t->reply, &a, &out));
+        http_call_end(t->call, true);
+    } else {
+        txn_json(t, 200, reply_whole(&t->reply, &a), t->step1.outcome.fallback);
+    }
+    json_decref(a.s2a);
 }
 
 static int status_of(s2a_status status)
@@ -344,18 +391,31 @@ void embedded_answer(txn *t)
         txn_fail(t, status_of(status), err.message,
                  status == S2A_LIMIT ? "context_length_exceeded" : NULL);
     } else {
-        const char *finish = s2a_result_answer_cut(result) ? "length" : "stop";
         t->relay.usage = s2a_result_usage(result, 2);
         t->relay.ms = t->relay.usage.ms;
-        json_t *object =
-            t->q.wanted ? reply_s2a(&t->step1.outcome, &t->q, t->relay.ms, &t->relay.usage) : NULL;
-        if (t->streaming)
-            stream_finish(t, finish, object);
-        else
-            whole_finish(t, result, finish, object);
-        json_decref(object);
+        finish(t, result);
     }
     s2a_result_free(result);
+}
+
+void embedded_count(txn *t)
+{
+    s2a_error err = { .status = S2A_OK };
+    size_t tokens = 0;
+    s2a_request *r = s2a_request_new();
+    s2a_status status = r ? prompt_set(r, &t->q, &err) : error_nomem(&err);
+    if (status == S2A_OK)
+        status = s2a_count_tokens(t->s->o.engine, r, &tokens, &err);
+    s2a_request_free(r);
+    json_t *count = json_pack("{s:I}", "input_tokens", (json_int_t)tokens);
+    if (count && t->reply.api == CHAT_API_RESPONSES)
+        json_object_set_new(count, "object", json_string("response.input_tokens"));
+    if (status == S2A_OK) {
+        txn_json(t, 200, count, NULL);
+    } else {
+        json_decref(count);
+        txn_error(t, status_of(status), err.message, NULL);
+    }
 }
 
 void embedded_models(txn *t)

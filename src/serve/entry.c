@@ -78,10 +78,9 @@ static const char *page_fault(const txn *t)
 static const char *body_fault(const txn *t)
 {
     const char *type = http_call_field(t->call, "Content-Type");
-    bool model = t->route == METRICS_CHAT || t->route == METRICS_COMPLETIONS;
     if (!t->call->has_body || origin_type_is(type, "application/json"))
         return NULL;
-    if (model || !type || origin_type_is(type, "text/plain") ||
+    if (txn_is_model(t) || !type || origin_type_is(type, "text/plain") ||
         origin_type_is(type, "application/x-www-form-urlencoded"))
         return "the body must be JSON and say so; send Content-Type: application/json";
     return NULL;

@@ -107,8 +107,8 @@ static char *augment(txn *t, json_t *root)
     json_t *usage = json_object_get(root, "usage");
     bool ok = true;
     if (json_is_object(usage)) {
-        reply_usage_read(usage, &t->relay.usage);
-        ok = reply_usage_add(usage, &t->step1.outcome.usage);
+        reply_usage_read(&t->reply, usage, &t->relay.usage);
+        ok = reply_usage_add(&t->reply, usage, &t->step1.outcome.usage);
     }
     json_t *object = ok ? s2a_object(t) : NULL;
     ok = object && json_object_set(root, "s2a", object) == 0;
@@ -170,10 +170,13 @@ static void stream_refused(txn *t)
     json_t *root = http_parse_json(t->relay.gathered.data ? t->relay.gathered.data : "",
                                    t->relay.gathered.len);
     json_t *error = json_object_get(root, "error");
-    if (json_is_object(error)) {
+    const char *message = json_string_value(json_object_get(error, "message"));
+    if (json_is_object(error) && t->reply.api != CHAT_API_RESPONSES) {
         json_object_set_new(error, "status", json_integer(t->relay.status));
         txn_event(t, json_incref(root));
         http_call_end(t->call, true);
+    } else if (message) {
+        txn_fail(t, t->relay.status, message, "upstream_refused");
     } else {
         char said[HTTP_QUOTE_MAX + 1];
         http_quote(root, t->relay.gathered.data, t->relay.gathered.len, t->bearer, said);

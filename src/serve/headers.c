@@ -70,12 +70,17 @@ static size_t pass(const http_field *fields, size_t count, const char *const *wi
     return n;
 }
 
+bool headers_has_key(const char *name)
+{
+    return !strcasecmp(name, "Authorization") || !strcasecmp(name, "X-Api-Key");
+}
+
 size_t headers_forward(const http_field *fields, size_t count, bool authorization, http_field *out,
                        size_t max)
 {
     size_t n = pass(fields, count, of_request, COUNT(of_request), out, max), kept = 0;
     for (size_t i = 0; i < n; i++)
-        if (authorization || strcasecmp(out[i].name, "Authorization") != 0)
+        if (authorization || !headers_has_key(out[i].name))
             out[kept++] = out[i];
     return kept;
 }

@@ -7,11 +7,14 @@
 /* Copies to out, by reference, the fields that may be sent upstream (RFC 9110, section 7.6.1), at
  * most max. Omitted are fields of the connection, those that the Connection field names, Host,
  * Content-Length, Transfer-Encoding, Expect, X-S2A and X-Request-Id, which the caller adds; with
- * authorization false also Authorization. */
+ * authorization false also those that headers_has_key. */
 size_t headers_forward(const http_field *fields, size_t count, bool authorization, http_field *out,
                        size_t max);
 /* The same for a response to the client; Date and similar fields stay. */
 size_t headers_back(const http_field *fields, size_t count, http_field *out, size_t max);
+
+/* Whether a field of that name has a client's key: Authorization, X-Api-Key. */
+bool headers_has_key(const char *name);
 
 /* Bytes of an id with its NUL. */
 enum { HEADERS_ID_SIZE = 129 };

@@ -2,6 +2,7 @@
  * over to step 2; what is only passed on never waits for a worker. The tick, on the server's own
  * thread, keeps streams alive meanwhile and looks after the budget. */
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/utf8.h"
 #include "serve/txn.h"
 
@@ -140,13 +141,16 @@ static void show(txn *t)
     size_t len = 0;
     bool ok = true;
     const char *shown = serve_step1_rewritten(&t->step1.outcome, &len);
-    chat_show how = t->q.chat || t->q.ask.show == CHAT_SHOW_THINK ? t->q.ask.show : CHAT_SHOW_NONE;
+    bool chat = t->q.api == CHAT_API_CHAT;
+    chat_show how = chat || t->q.ask.show == CHAT_SHOW_THINK ? t->q.ask.show : CHAT_SHOW_NONE;
+    if (reply_names_events(t->q.api))
+        return;
     json_t *delta = t->streaming ? reply_delta_shown(how, shown, len, &ok) : NULL;
     if (!t->streaming || !ok || (!delta && !t->q.ask.explain))
         return;
     /* A text completion has no delta: the marked text is its first piece. */
     const char *text = json_string_value(json_object_get(delta, "content"));
-    json_t *chunk = reply_chunk(&t->reply, t->q.chat ? json_incref(delta) : NULL, text, NULL);
+    json_t *chunk = reply_chunk(&t->reply, chat ? json_incref(delta) : NULL, text, NULL);
     if (chunk && t->q.ask.explain)
         json_object_set_new(chunk, "s2a", reply_s2a(&t->step1.outcome, &t->q, -1, NULL));
     json_decref(delta);
@@ -175,16 +179,16 @@ static bool read_body(txn *t)
     const http_call *call = t->call;
     const char *header = http_call_field(call, "X-S2A");
     s2a_error err = { .status = S2A_OK };
-    s2a_status status = chat_parse(call->body, call->body_len, t->route == METRICS_CHAT,
-                                   s->o.prefix, header, &s->o.ask, &t->q, &err);
+    s2a_status status = chat_parse(call->body, call->body_len, t->reply.api, s->o.prefix, header,
+                                   &s->o.ask, &t->q, &err);
     if (status == S2A_OK && !s->up)
-        status = embedded_check(&t->q, s->o.model, &err);
+        status = embedded_check(t, &err);
     if (status != S2A_OK) {
         int code = status == S2A_NOMEM ? 500 : status == S2A_MODEL ? 404 : 400;
         txn_error(t, code, err.message, status == S2A_MODEL ? "model_not_found" : NULL);
         return false;
     }
-    if (!t->q.wanted && s->up) {
+    if (s->up && (!t->q.wanted || t->route == METRICS_COUNT)) {
         not_wanted(t);
         return false;
     }
@@ -193,11 +197,16 @@ static bool read_body(txn *t)
 
 static void reply_prepare(txn *t)
 {
+    static const char *const ids[] = {
+        [CHAT_API_CHAT] = "chatcmpl-",
+        [CHAT_API_COMPLETIONS] = "cmpl-",
+        [CHAT_API_RESPONSES] = "resp_",
+        [CHAT_API_MESSAGES] = "msg_",
+    };
     serve *s = t->s;
-    snprintf(t->reply.id, sizeof t->reply.id, "%s-%s", t->q.chat ? "chatcmpl" : "cmpl", t->id);
+    snprintf(t->reply.id, sizeof t->reply.id, "%s%s", ids[t->reply.api], t->id);
     t->reply.model = s->up ? chat_model(&t->q) : s->o.model;
     t->reply.created = (int64_t)time(NULL);
-    t->reply.chat = t->q.chat;
 }
 
 void job_read(void *ctx)
@@ -214,11 +223,19 @@ static void run(txn *t)
 {
     if (atomic_load(&t->gone))
         return;
+    if (t->route == METRICS_COUNT) {
+        embedded_count(t);
+        return;
+    }
     reply_prepare(t);
     if (t->q.stream && !txn_stream_begin(t))
         return;
-    if (t->streaming && t->q.chat && (t->q.wanted || !t->s->up))
-        txn_event(t, reply_chunk(&t->reply, reply_delta_role(), NULL, NULL));
+    /* Of the APIs that name their events, upstream's begin its answer. */
+    if (t->streaming && (!t->s->up || !reply_names_events(t->reply.api))) {
+        buf out;
+        buf_init(&out, LIMIT_NONE);
+        txn_write(t, &out, reply_begin(&t->reply, t->q.root, &out));
+    }
     if (t->q.wanted) {
         if (!step1(t))
             return;

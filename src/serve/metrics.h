@@ -9,6 +9,9 @@
 #define METRICS_ROUTE_MAP(X)      \
     X(CHAT, "chat_completions")   \
     X(COMPLETIONS, "completions") \
+    X(RESPONSES, "responses")     \
+    X(MESSAGES, "messages")       \
+    X(COUNT, "count_tokens")      \
     X(MODELS, "models")           \
     X(HEALTH, "health")           \
     X(METRICS, "metrics")         \

@@ -1,6 +1,7 @@
-/* Response bodies of the OpenAI API: chunks, complete responses, usage, errors, the s2a object.
- * Pure. Functions that make JSON give the caller the reference; NULL when out of memory. Functions
- * that take JSON take ownership of the reference; if it is NULL, their result is NULL. */
+/* Response bodies: errors, complete responses, events of streams, usage, the s2a object. One table
+ * of functions for each API stands behind them (reply_internal.h). Pure. Functions that make JSON
+ * give the caller the reference; NULL when out of memory. Functions that append events return false
+ * when out of memory. */
 #ifndef S2A_SERVE_REPLY_H
 #define S2A_SERVE_REPLY_H
 
@@ -8,44 +9,73 @@
 #include "serve/serve_step1.h"
 
 typedef struct reply {
-    char id[160]; /* "chatcmpl-..." */
+    char id[160]; /* "chatcmpl-...", "resp_...", "msg_..." */
     const char *model;
     int64_t created; /* seconds since 1970 */
-    bool chat;       /* false: /v1/completions */
+    chat_api api;
+    json_int_t sequence; /* /v1/responses: of the next event */
 } reply;
 
-/* {"error":{"message","type","param","code"}}; code may be NULL. */
-json_t *reply_error(const char *message, const char *type, const char *code);
-/* The error type for a status: "invalid_request_error", "authentication_error" ... */
-const char *reply_error_type(int status);
+/* An answer that was made here. All is borrowed. */
+typedef struct reply_answer {
+    const char *text;
+    size_t len;
+    bool cut; /* by max_tokens, or the end of the context */
+    chat_show show;
+    const char *shown; /* x'; NULL: it is not shown */
+    size_t shown_len;
+    const s2a_usage *step1, *step2;
+    const json_t *request; /* the body */
+    json_t *s2a;           /* NULL: no step 1 */
+    bool include_usage;
+} reply_answer;
 
-/* Appends "data: JSON\n\n"; false when out of memory. */
+/* An error for a status, as a body and as an event. code may be NULL. */
+json_t *reply_error(reply *r, int status, const char *message, const char *code);
+json_t *reply_error_event(reply *r, int status, const char *message, const char *code);
+
+/* Appends an event; one with a "type" has it as its name. Takes ownership of value; false also if
+ * it is NULL. */
 bool reply_event(buf *out, json_t *value);
 
-/* A chunk with a delta; delta NULL: an empty one. /v1/completions uses text instead; otherwise text
- * may be NULL. finish NULL: null. */
+/* An answer made here, as a complete response, or as the events of a stream. request is the body.
+ */
+json_t *reply_whole(const reply *r, const reply_answer *a);
+bool reply_begin(reply *r, const json_t *request, buf *out);
+bool reply_text(reply *r, const char *text, size_t len, buf *out);
+bool reply_end(reply *r, const reply_answer *a, buf *out);
+
+/* An event of upstream's stream, of an API that names its events. */
+typedef enum reply_seen {
+    REPLY_SEEN_OTHER,   /* root is unchanged */
+    REPLY_SEEN_CHANGED, /* root has step 1 in its usage */
+    REPLY_SEEN_LAST,    /* the same; the s2a object belongs into it */
+    REPLY_SEEN_FAILED,  /* the answer failed */
+    REPLY_SEEN_NOMEM,
+} reply_seen;
+
+/* Whether the API names its events: /v1/responses, /v1/messages. */
+bool reply_names_events(chat_api api);
+/* Looks at an event; usage gets that of step 2. */
+reply_seen reply_see(reply *r, json_t *root, const s2a_usage *step1, s2a_usage *usage);
+/* Puts the s2a object into the event that is REPLY_SEEN_LAST. False when out of memory. */
+bool reply_see_last(json_t *root, json_t *s2a);
+
+/* /v1/chat/completions and /v1/completions: a chunk with a delta; delta NULL: an empty one.
+ * /v1/completions uses text instead; otherwise text may be NULL. finish NULL: null. */
 json_t *reply_chunk(const reply *r, json_t *delta, const char *text, const char *finish);
-/* The delta {"role":"assistant","content":""}. */
-json_t *reply_delta_role(void);
-json_t *reply_delta_content(const char *text, size_t len);
 /* The delta that shows x'. NULL with *ok true: x' is not shown. */
 json_t *reply_delta_shown(chat_show show, const char *text, size_t len, bool *ok);
-/* A chunk without choices, with the usage. */
-json_t *reply_usage_chunk(const reply *r, json_t *usage);
-
-/* A complete response; shown NULL: x' is not shown. */
-json_t *reply_whole(const reply *r, chat_show show, const char *shown, size_t shown_len,
-                    const char *answer, size_t answer_len, const char *finish, json_t *usage);
 /* Adds x' to the messages of upstream's complete response, as show says. False when out of
  * memory. */
 bool reply_show(json_t *answer, chat_show show, const char *text, size_t len);
 
 /* The usage of both steps. */
-json_t *reply_usage(const s2a_usage *step1, const s2a_usage *step2);
+json_t *reply_usage(const reply *r, const s2a_usage *step1, const s2a_usage *step2);
 /* Adds step 1 to the usage in upstream's response. False when out of memory. */
-bool reply_usage_add(json_t *usage, const s2a_usage *step1);
+bool reply_usage_add(const reply *r, json_t *usage, const s2a_usage *step1);
 /* Reads the usage of step 2 from a response. */
-void reply_usage_read(const json_t *usage, s2a_usage *out);
+void reply_usage_read(const reply *r, const json_t *usage, s2a_usage *out);
 
 /* The top-level object "s2a": mode, preset, fallback, removed, ms, usage; with explain also input,
  * rewritten, context, question, threshold and units. q has the indexes of messages. ms2 < 0, or

@@ -51,14 +51,25 @@ static metrics_route route_of(txn *t)
     static const struct {
         const char *path;
         metrics_route route;
+        chat_api api; /* whose errors its clients read */
     } routes[] = {
-        { "/v1/chat/completions", METRICS_CHAT }, { "/v1/completions", METRICS_COMPLETIONS },
-        { "/v1/models", METRICS_MODELS },         { "/health", METRICS_HEALTH },
-        { "/metrics", METRICS_METRICS },          { "/", METRICS_PAGE }
+        { "/v1/chat/completions", METRICS_CHAT, CHAT_API_CHAT },
+        { "/v1/completions", METRICS_COMPLETIONS, CHAT_API_COMPLETIONS },
+        { "/v1/responses", METRICS_RESPONSES, CHAT_API_RESPONSES },
+        { "/v1/responses/input_tokens", METRICS_COUNT, CHAT_API_RESPONSES },
+        { "/v1/messages", METRICS_MESSAGES, CHAT_API_MESSAGES },
+        { "/v1/messages/count_tokens", METRICS_COUNT, CHAT_API_MESSAGES },
+        { "/v1/models", METRICS_MODELS, CHAT_API_CHAT },
+        { "/health", METRICS_HEALTH, CHAT_API_CHAT },
+        { "/metrics", METRICS_METRICS, CHAT_API_CHAT },
+        { "/", METRICS_PAGE, CHAT_API_CHAT },
     };
-    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
-        if (path_is(t, routes[i].path))
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        if (path_is(t, routes[i].path)) {
+            t->reply.api = routes[i].api;
             return routes[i].route;
+        }
+    }
     if (!strncmp(t->target, "/v1/models/", 11)) {
         t->model_by_id = !strncmp(t->target + 11, t->s->o.prefix, strlen(t->s->o.prefix));
         return t->model_by_id || !t->s->up ? METRICS_MODELS : METRICS_OTHER;
@@ -82,14 +93,15 @@ static bool authorized(txn *t)
 {
     serve *s = t->s;
     const char *token = headers_bearer(http_call_field(t->call, "Authorization"));
+    const char *api_key = http_call_field(t->call, "X-Api-Key"); /* of Anthropic's clients */
     pthread_mutex_lock(&s->lock);
     bool closed = s->keys != NULL;
     bool open = reads(t) && (t->route == METRICS_HEALTH || t->route == METRICS_PAGE);
-    bool ok = !closed || open || keys_allow(s->keys, token);
+    bool ok = !closed || open || keys_allow(s->keys, token) || keys_allow(s->keys, api_key);
     pthread_mutex_unlock(&s->lock);
     /* The key of a client of ours is no business of upstream's. */
     t->own_authorization = !closed || s->o.forward_authorization;
-    t->bearer = t->own_authorization ? token : NULL;
+    t->bearer = !t->own_authorization ? NULL : token ? token : api_key;
     if (s->o.upstream_key)
         t->bearer = s->o.upstream_key;
     if (!ok)
@@ -157,20 +169,18 @@ static void ask(txn *t)
 /* No such path, or none with that method; OPTIONS is told which there are. */
 static void not_here(txn *t)
 {
-    bool model = t->route == METRICS_CHAT || t->route == METRICS_COMPLETIONS;
     if (t->route == METRICS_OTHER)
         txn_error(t, 404, "no such path", NULL);
     else
         entry_methods(t, method_is(t, "OPTIONS") ? 204 : 405,
-                      model ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
+                      txn_is_model(t) ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
 }
 
 /* The whole request is here. */
 static void dispatch(txn *t)
 {
     serve *s = t->s;
-    bool model = t->route == METRICS_CHAT || t->route == METRICS_COMPLETIONS;
-    if (model && method_is(t, "POST")) {
+    if (txn_is_model(t) && method_is(t, "POST")) {
         ask(t);
     } else if (t->route == METRICS_HEALTH && reads(t)) {
         health(t);

@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void fail(step1_outcome *out, const char *fallback, const char *detail)
@@ -15,11 +16,6 @@ static void fail(step1_outcome *out, const char *fallback, const char *detail)
     out->fallback = fallback;
     snprintf(out->detail, sizeof out->detail, "%.*s", (int)utf8_cut(detail, sizeof out->detail - 1),
              detail);
-}
-
-static const char *role_of(const chat_target *t)
-{
-    return json_string_value(json_object_get(t->message, "role"));
 }
 
 static s2a_status protect_fill(s2a_request *r, const json_t *texts, s2a_error *err)
@@ -39,7 +35,7 @@ static s2a_status conversation_fill(s2a_request *r, const chat_request *q, s2a_e
     const chat_target *last = &q->targets[q->target_count - 1];
     s2a_status status = S2A_OK;
     for (size_t i = 0; i < q->turn_count && status == S2A_OK; i++)
-        status = s2a_request_add_message(r, role_of(&q->turns[i]), q->turns[i].text,
+        status = s2a_request_add_message(r, q->turns[i].message.role, q->turns[i].text,
                                          q->turns[i].len, err);
     return status == S2A_OK ? s2a_request_add_message(r, "user", last->text, last->len, err)
                             : status;
@@ -82,7 +78,7 @@ static s2a_status request_fill(const s2a_engine *engine, s2a_request *r, const c
 static void note_turns(step1_outcome *out, const chat_request *q, const s2a_result *result)
 {
     for (size_t i = 0; i < q->turn_count && out->mode == S2A_MODE_SELECT; i++)
-        out->bytes += !strcmp(role_of(&q->turns[i]), "user") ? q->turns[i].len : 0;
+        out->bytes += !strcmp(q->turns[i].message.role, "user") ? q->turns[i].len : 0;
     for (size_t i = 0; i < s2a_result_turn_count(result); i++) {
         s2a_turn turn = s2a_result_turn(result, i);
         for (size_t k = 0; k < turn.removed_count; k++)
@@ -168,24 +164,61 @@ const char *serve_step1_rewritten(const step1_outcome *s, size_t *len)
     return result && !s->fallback ? s2a_result_rewritten(result, len) : NULL;
 }
 
+/* Whether text is the target's without these spans. */
+static bool is_cut(const chat_target *t, const s2a_span *spans, size_t count, const char *text,
+                   size_t len)
+{
+    size_t at = 0, from = 0;
+    for (size_t i = 0; i <= count; i++) {
+        size_t to = i < count ? spans[i].start : t->len;
+        if (to < from || to > t->len || to - from > len - at ||
+            memcmp(text + at, t->text + from, to - from) != 0)
+            return false;
+        at += to - from;
+        from = i < count ? spans[i].end : t->len;
+    }
+    return at == len;
+}
+
+static bool put(chat_request *q, const chat_target *t, const s2a_span *spans, size_t count,
+                const char *text, size_t len)
+{
+    if (len == t->len && !memcmp(text, t->text, len))
+        return true;
+    return is_cut(t, spans, count, text, len) ? chat_cut(q, t, spans, count)
+                                              : chat_put(q, t, text, len);
+}
+
+/* malloc'ed; NULL when out of memory. */
+static s2a_span *spans_of(const s2a_result *result, size_t *count)
+{
+    *count = s2a_result_removed_count(result);
+    s2a_span *spans = malloc((*count + 1) * sizeof *spans);
+    for (size_t i = 0; spans && i < *count; i++)
+        spans[i] = s2a_result_removed(result, i);
+    return spans;
+}
+
 bool serve_step1_put(const step1_outcome *s, chat_request *q)
 {
     for (size_t i = 0; i < s->count && !s->fallback; i++) {
         const s2a_result *result = s->results[i];
-        size_t len = 0;
+        size_t len = 0, count = 0;
         const chat_target *t = &q->targets[i];
         if (!result || (t->context && s2a_result_removed_count(result) == 0))
             continue;
         const char *text =
             t->context ? s2a_result_context(result, &len) : s2a_result_prompt(result, &len);
-        bool same = text && len == t->len && !memcmp(text, t->text, len);
-        if (text && !same && !chat_put(q, i, text, len))
-            return false;
-        for (size_t k = 0; k < s2a_result_turn_count(result); k++) {
+        s2a_span *spans = spans_of(result, &count);
+        bool ok = spans && (!text || put(q, t, spans, count, text, len));
+        free(spans);
+        for (size_t k = 0; ok && k < s2a_result_turn_count(result); k++) {
             s2a_turn turn = s2a_result_turn(result, k);
-            if (!chat_put_turn(q, turn.index, turn.rewritten, turn.rewritten_len))
-                return false;
+            ok = put(q, &q->turns[turn.index], turn.removed, turn.removed_count, turn.rewritten,
+                     turn.rewritten_len);
         }
+        if (!ok)
+            return false;
     }
     return true;
 }

@@ -90,7 +90,7 @@ static void role_drop(json_t *choices)
  * one answer. */
 static bool rename_chunk(const sse_filter *f, json_t *root)
 {
-    if (f->reply.chat)
+    if (f->reply.api == CHAT_API_CHAT)
         role_drop(json_object_get(root, "choices"));
     return replace(root, "id", json_string(f->reply.id)) &&
            replace(root, "created", json_integer(f->reply.created)) &&
@@ -102,8 +102,8 @@ static s2a_status hold(sse_filter *f, json_t *root, bool kept)
 {
     json_t *usage = json_object_get(root, "usage");
     if (json_is_object(usage)) {
-        reply_usage_read(usage, &f->usage);
-        if (!reply_usage_add(usage, f->step1))
+        reply_usage_read(&f->reply, usage, &f->usage);
+        if (!reply_usage_add(&f->reply, usage, f->step1))
             return S2A_NOMEM;
     }
     f->held = json_keep_dump(root, kept, &f->held_len);
@@ -141,8 +141,37 @@ static s2a_status last(sse_filter *f, buf *out)
     return status;
 }
 
+/* An event of an API that names them goes on as it came, but for usage and the last one. */
+static s2a_status named_event(sse_filter *f, const sse_event *e, buf *out)
+{
+    json_t *root = NULL;
+    bool kept = false;
+    if (json_keep_load(e->data, e->len, &root, &kept, NULL) == S2A_NOMEM)
+        return S2A_NOMEM;
+    reply_seen seen = f->done ? REPLY_SEEN_OTHER : reply_see(&f->reply, root, f->step1, &f->usage);
+    s2a_status status = S2A_OK;
+    if (seen == REPLY_SEEN_LAST) {
+        json_t *object = f->s2a(f->ctx);
+        f->done = true;
+        if (!object || !reply_see_last(root, object))
+            status = S2A_NOMEM;
+        json_decref(object);
+    }
+    f->failed |= seen == REPLY_SEEN_FAILED;
+    if (seen == REPLY_SEEN_NOMEM)
+        status = S2A_NOMEM;
+    else if (status == S2A_OK && (seen == REPLY_SEEN_CHANGED || seen == REPLY_SEEN_LAST))
+        status = chunk_pass(e->type, root, kept, out);
+    else if (status == S2A_OK)
+        pass(out, e->type, e->data, e->len);
+    json_decref(root);
+    return status;
+}
+
 static s2a_status event(sse_filter *f, const sse_event *e, buf *out)
 {
+    if (reply_names_events(f->reply.api))
+        return named_event(f, e, out);
     size_t len = e->len;
     while (len > 0 && (e->data[len - 1] == ' ' || e->data[len - 1] == '\n'))
         len--;
@@ -213,6 +242,10 @@ static s2a_status whole_end(sse_filter *f, buf *out)
         json_decref(root);
         return S2A_BACKEND;
     }
+    if (!f->failed && reply_names_events(f->reply.api)) { /* it answers as if not asked to stream */
+        json_decref(root);
+        return S2A_BACKEND;
+    }
     json_t *object = f->failed ? NULL : f->s2a(f->ctx);
     bool ok =
         f->failed || (object && rename_chunk(f, root) && json_object_set(root, "s2a", object) == 0);
@@ -239,7 +272,7 @@ s2a_status sse_filter_end(sse_filter *f, buf *out)
         status = event(f, &e, out);
     if (f->done || f->failed || status != S2A_OK)
         return status;
-    if (!f->held) /* no finish_reason came: the answer is not whole */
+    if (!f->held) /* also: no last event; no finish_reason came: the answer is not whole */
         return S2A_BACKEND;
     status = last(f, out);
     buf_adds(out, "data: [DONE]\n\n");

@@ -1,6 +1,7 @@
 /* Filters the event stream of step 2 from upstream to the client. Each chunk is passed on as it
  * arrives, with the id, time and model name of the first chunk, which is ours, and without a role.
- * Usage includes step 1's tokens, and the last chunk has the s2a object. Numbers are serialised
+ * Usage includes step 1's tokens, and the last chunk has the s2a object. Of the APIs that name
+ * their events (/v1/responses, /v1/messages) only these two change. Numbers are serialised
  * again. Errors, and data that is not a JSON object, are passed on unchanged. Pure; not
  * thread-safe. */
 #ifndef S2A_SERVE_SSE_FILTER_H
@@ -14,7 +15,7 @@ typedef struct sse_filter {
     const s2a_usage *step1;
     json_t *(*s2a)(void *ctx); /* makes the s2a object; called once, at the end */
     void *ctx;
-    reply reply; /* id, time and model of the chunks */
+    reply reply; /* API; id, time and model of the chunks */
     char *held;  /* an event that may be the last one; NULL = none */
     size_t held_len;
     buf whole; /* a body that is not an event stream */

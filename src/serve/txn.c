@@ -189,7 +189,7 @@ void txn_json(txn *t, int status, json_t *value, const char *fallback)
 
 void txn_error(txn *t, int status, const char *message, const char *code)
 {
-    txn_json(t, status, reply_error(message, reply_error_type(status), code), NULL);
+    txn_json(t, status, reply_error(&t->reply, status, message, code), NULL);
 }
 
 bool txn_stream_begin(txn *t)
@@ -208,15 +208,20 @@ bool txn_stream_begin(txn *t)
     return t->streaming;
 }
 
+void txn_write(txn *t, buf *out, bool ok)
+{
+    if (ok && out->status == S2A_OK)
+        http_call_write(t->call, out->data, out->len);
+    else
+        http_call_end(t->call, false); /* no memory: the client sees a stream that was cut */
+    buf_free(out);
+}
+
 void txn_event(txn *t, json_t *value)
 {
     buf out;
     buf_init(&out, LIMIT_NONE);
-    if (reply_event(&out, value))
-        http_call_write(t->call, out.data, out.len);
-    else
-        http_call_end(t->call, false); /* no memory: the client sees a stream that was cut */
-    buf_free(&out);
+    txn_write(t, &out, reply_event(&out, value));
 }
 
 void txn_fail(txn *t, int status, const char *message, const char *code)
@@ -225,7 +230,7 @@ void txn_fail(txn *t, int status, const char *message, const char *code)
         txn_error(t, status, message, code);
         return;
     }
-    txn_event(t, reply_error(message, reply_error_type(status), code));
+    txn_event(t, reply_error_event(&t->reply, status, message, code));
     http_call_end(t->call, true);
 }
 
@@ -265,11 +270,18 @@ size_t txn_fields_back(const txn *t, const http_field *fields, size_t count, htt
     return kept;
 }
 
+/* Whether the server's own key goes upstream as X-Api-Key: where the client has one there. */
+static bool sends_api_key(const txn *t)
+{
+    return t->s->o.upstream_key && http_call_field(t->call, "X-Api-Key");
+}
+
 /* The fields that go upstream; parsed: the answer will be read here, so it must not be packed. */
 static size_t fields_up(txn *t, bool parsed, http_field *fields, size_t max)
 {
     const http_call *call = t->call;
-    size_t n = headers_forward(call->fields, call->field_count, t->own_authorization, fields, max);
+    bool client_keys = t->own_authorization && !t->s->o.upstream_key;
+    size_t n = headers_forward(call->fields, call->field_count, client_keys, fields, max);
     if (parsed) {
         size_t kept = 0;
         for (size_t i = 0; i < n; i++)
@@ -278,6 +290,8 @@ static size_t fields_up(txn *t, bool parsed, http_field *fields, size_t max)
         n = kept;
     }
     fields[n++] = (http_field){ (char *)"X-Request-Id", t->id };
+    if (sends_api_key(t))
+        fields[n++] = (http_field){ (char *)"X-Api-Key", (char *)t->s->o.upstream_key };
     return n;
 }
 
@@ -285,7 +299,7 @@ bool txn_flow(txn *t, const char *target, const char *body, size_t body_len, boo
               bool parsed, const flow_handler *handler)
 {
     serve *s = t->s;
-    http_field fields[SERVE_HEADERS + 2];
+    http_field fields[SERVE_HEADERS + 3];
     char *path = upstream_target(s, target ? target : t->target);
     flow_request q = {
         .method = t->call->method,
@@ -297,7 +311,7 @@ bool txn_flow(txn *t, const char *target, const char *body, size_t body_len, boo
         .body_len = body_len,
         .streamed = streamed,
         .streamed_length = t->call->body_length,
-        .bearer = s->o.upstream_key,
+        .bearer = sends_api_key(t) ? NULL : s->o.upstream_key,
     };
     txn_ref(t); /* the flow's, which may end before flow_start is back */
     pthread_mutex_lock(&t->relay.lock);

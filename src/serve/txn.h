@@ -81,7 +81,7 @@ struct txn {
     metrics_route route;
     char id[HEADERS_ID_SIZE];
     const char *bearer;     /* Authorization for upstream: the client's, or the server's */
-    bool own_authorization; /* the client's Authorization may be sent upstream */
+    bool own_authorization; /* the client's Authorization and X-Api-Key may be sent upstream */
     bool model_by_id;       /* GET /v1/models/ID */
     bool cors;      /* a page of another origin reads the answer: upstream has no say in that */
     chat_request q; /* a request with S2A, or one that the engine answers; and how it is answered */
@@ -100,6 +100,14 @@ static inline size_t txn_path_len(const char *target)
     return strcspn(target, "?");
 }
 
+/* Whether the route's POST is a request to a model. */
+static inline bool txn_is_model(const txn *t)
+{
+    return t->route == METRICS_CHAT || t->route == METRICS_COMPLETIONS ||
+           t->route == METRICS_RESPONSES || t->route == METRICS_MESSAGES ||
+           t->route == METRICS_COUNT;
+}
+
 /* With one reference, the call's; NULL when memory is out. */
 txn *txn_new(serve *s, http_call *call);
 void txn_unref(txn *t);
@@ -113,6 +121,8 @@ void txn_error(txn *t, int status, const char *message, const char *code);
 void txn_json(txn *t, int status, json_t *value, const char *fallback);
 /* Begins an event stream. False if the client is gone. */
 bool txn_stream_begin(txn *t);
+/* Sends out, if ok; otherwise cuts the stream. Frees out. */
+void txn_write(txn *t, buf *out, bool ok);
 /* Sends an event; takes ownership of value. */
 void txn_event(txn *t, json_t *value);
 /* Queues the request for the readers or the workers, with a reference; 503 if the queue is full. */
@@ -144,8 +154,10 @@ int job_tick(serve *s);
 void forward_start(txn *t);
 void forward_models(txn *t);
 /* embedded.c: S2A_INPUT or S2A_MODEL if the engine cannot do what the request asks for. */
-s2a_status embedded_check(const chat_request *q, const char *model, s2a_error *err);
+s2a_status embedded_check(txn *t, s2a_error *err);
 void embedded_answer(txn *t);
+/* METRICS_COUNT */
+void embedded_count(txn *t);
 void embedded_models(txn *t);
 /* entry.c: checks method, Host, Origin and Content-Type. False if it has responded: with an error,
  * or to a preflight. */

@@ -50,13 +50,14 @@ static bool run_chat(void)
     chat_ask ask = { .mode = S2A_MODE_DEFAULT };
     chat_request q;
     s2a_error err;
-    s2a_status status = chat_parse(body, sizeof body - 1, true, "s2a-", NULL, &ask, &q, &err);
+    s2a_status status =
+        chat_parse(body, sizeof body - 1, CHAT_API_CHAT, "s2a-", NULL, &ask, &q, &err);
     bool ok = status == S2A_OK;
     assert_true(ok || status == S2A_NOMEM || failed);
     for (size_t i = 0; ok && i < q.target_count; i++)
-        ok = chat_put(&q, i, "put", 3);
+        ok = chat_put(&q, &q.targets[i], "put", 3);
     for (size_t i = 0; ok && i < q.turn_count; i++)
-        ok = chat_put_turn(&q, i, "put", 3);
+        ok = chat_put(&q, &q.turns[i], "put", 3);
     size_t len = 0;
     char *text = ok ? chat_dump(&q, &len) : NULL;
     ok = text != NULL;
@@ -77,7 +78,7 @@ static bool run_filter(void)
         "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n"
         "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
         "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\ndata: [DONE]\n\n";
-    reply r = { .id = "i", .model = "m", .chat = true };
+    reply r = { .id = "i", .model = "m", .api = CHAT_API_CHAT };
     s2a_usage step1 = { .prompt_tokens = 1, .completion_tokens = 1, .cached_tokens = 1 };
     sse_filter f;
     buf out;
@@ -94,24 +95,33 @@ static bool run_filter(void)
 
 static bool run_reply(void)
 {
-    reply r = { .id = "i", .model = "m", .chat = true };
     s2a_usage u = { .prompt_tokens = 1 };
-    bool shown = true;
-    buf out;
-    buf_init(&out, 1 << 20);
-    bool ok = reply_event(&out, reply_error("m", "t", "c"));
-    ok = reply_event(&out, reply_chunk(&r, reply_delta_role(), NULL, NULL)) && ok;
-    json_t *delta = reply_delta_shown(CHAT_SHOW_BOTH, "x", 1, &shown);
-    ok = shown && ok;
-    if (shown)
-        ok = reply_event(&out, reply_chunk(&r, delta, NULL, NULL)) && ok;
-    ok = reply_event(&out, reply_usage_chunk(&r, reply_usage(&u, &u))) && ok;
-    ok = reply_event(
-             &out, reply_whole(&r, CHAT_SHOW_THINK, "x", 1, "y", 1, "stop", reply_usage(&u, &u))) &&
-         ok;
     step1_outcome s1 = { .mode = S2A_MODE_SELECT, .fallback = "budget", .detail = "d" };
     chat_request q = { .ask.explain = true };
-    ok = reply_event(&out, reply_s2a(&s1, &q, 1, &u)) && ok;
+    buf out;
+    buf_init(&out, 1 << 20);
+    bool ok = true;
+    for (int api = CHAT_API_CHAT; api <= CHAT_API_MESSAGES; api++) {
+        reply r = { .id = "i", .model = "m", .api = (chat_api)api };
+        reply_answer a = { .text = "y",
+                           .len = 1,
+                           .show = CHAT_SHOW_THINK,
+                           .shown = "x",
+                           .shown_len = 1,
+                           .step1 = &u,
+                           .step2 = &u,
+                           .include_usage = true };
+        a.s2a = reply_s2a(&s1, &q, 1, &u);
+        ok = ok && a.s2a && reply_event(&out, reply_error(&r, 400, "m", "c"));
+        ok = ok && reply_event(&out, reply_error_event(&r, 400, "m", "c"));
+        ok = ok && reply_event(&out, reply_whole(&r, &a)) && reply_begin(&r, NULL, &out);
+        ok = ok && reply_text(&r, "y", 1, &out) && reply_end(&r, &a, &out);
+        json_decref(a.s2a);
+    }
+    reply r = { .id = "i", .model = "m", .api = CHAT_API_CHAT };
+    bool shown = true;
+    json_t *delta = ok ? reply_delta_shown(CHAT_SHOW_BOTH, "x", 1, &shown) : NULL;
+    ok = ok && shown && reply_event(&out, reply_chunk(&r, delta, NULL, NULL));
     buf_free(&out);
     return ok;
 }

@@ -27,7 +27,8 @@ static const chat_ask defaults = { .mode = S2A_MODE_DEFAULT,
 static s2a_status parse(const char *body, const char *header, chat_request *q)
 {
     s2a_error err = { .status = S2A_OK };
-    s2a_status status = chat_parse(body, strlen(body), true, "s2a-", header, &defaults, q, &err);
+    s2a_status status =
+        chat_parse(body, strlen(body), CHAT_API_CHAT, "s2a-", header, &defaults, q, &err);
     if (status != S2A_OK)
         assert_true(err.message[0]);
     return status;
@@ -151,7 +152,7 @@ static void test_kept_values(void **state)
                      more);
             assert_int_equal(parse(body, NULL, &q), S2A_OK);
             assert_true(q.wanted);
-            assert_true(chat_put(&q, 0, "y", 1));
+            assert_true(chat_put(&q, &q.targets[0], "y", 1));
             assert_dump(&q, left);
             chat_free(&q);
         }
@@ -159,12 +160,12 @@ static void test_kept_values(void **state)
     chat_request q;
     assert_int_equal(parse("{\"model\":\"s2a-m\"," M("\"a \\ud83d\"") "}", NULL, &q), S2A_OK);
     assert_string_equal(q.targets[0].text, "a \xf4\x8f\xa0\xbd");
-    assert_true(chat_put(&q, 0,
+    assert_true(chat_put(&q, &q.targets[0],
                          "\xf4\x8f\x9f\xbe"
                          "12",
                          6));
     assert_dump(&q, "{\"model\":\"m\"," M("\"12\"") "}");
-    assert_true(chat_put(&q, 0,
+    assert_true(chat_put(&q, &q.targets[0],
                          "\"\xf4\x8f\x9f\xbe"
                          "12\"\xf4\x8f\xa0\xbd",
                          12));
@@ -189,7 +190,7 @@ static void test_json_table(void **state)
         buf_add(&body, text->value, text->len);
         buf_adds(&body, "}");
         s2a_status status =
-            chat_parse(body.data, body.len, true, "s2a-", NULL, &defaults, &q, &err);
+            chat_parse(body.data, body.len, CHAT_API_CHAT, "s2a-", NULL, &defaults, &q, &err);
         bool good = name[0] == 'y'   ? status == S2A_OK
                     : name[0] == 'n' ? status != S2A_OK
                                      : status == S2A_OK || err.message[0];
@@ -201,8 +202,8 @@ static void test_json_table(void **state)
             char *dump = chat_dump(&q, &len), *again = NULL;
             chat_request r;
             assert_true(q.wanted);
-            assert_int_equal(chat_parse(dump, len, true, "s2a-", "auto", &defaults, &r, &err),
-                             S2A_OK);
+            assert_int_equal(
+                chat_parse(dump, len, CHAT_API_CHAT, "s2a-", "auto", &defaults, &r, &err), S2A_OK);
             again = chat_dump(&r, &again_len);
             assert_string_equal(again, dump);
             free(again);
@@ -376,11 +377,11 @@ static void test_targets(void **state)
     assert_int_equal(q.target_count, 4);
     for (size_t i = 0; i < 4; i++) {
         assert_string_equal(q.targets[i].text, rows[i].text);
-        assert_int_equal(q.targets[i].index, rows[i].index);
+        assert_int_equal(q.targets[i].message.index, rows[i].index);
         assert_int_equal(q.targets[i].context, rows[i].context);
         char put[10];
         snprintf(put, sizeof put, "<%zu>", i);
-        assert_true(chat_put(&q, i, put, 3));
+        assert_true(chat_put(&q, &q.targets[i], put, 3));
     }
     assert_dump(
         &q, "{\"model\":\"m\",\"messages\":["
@@ -434,11 +435,11 @@ static void test_turns(void **state)
     assert_int_equal(q.turn_count, 5);
     for (size_t i = 0; i < 5; i++) {
         assert_string_equal(q.turns[i].text, rows[i].text);
-        assert_int_equal(q.turns[i].index, rows[i].index);
+        assert_int_equal(q.turns[i].message.index, rows[i].index);
     }
     assert_string_equal(q.targets[q.target_count - 1].text, "u9");
-    assert_true(chat_put_turn(&q, 0, "<0>", 3));
-    assert_true(chat_put_turn(&q, 2, "<1>", 3));
+    assert_true(chat_put(&q, &q.turns[0], "<0>", 3));
+    assert_true(chat_put(&q, &q.turns[2], "<1>", 3));
     size_t len = 0;
     char *text = chat_dump(&q, &len);
     assert_non_null(strstr(
@@ -472,7 +473,7 @@ static void test_turn_limits(void **state)
         chat_request q;
         assert_int_equal(parse(body.data, NULL, &q), S2A_OK);
         assert_int_equal(q.turn_count, SERVE_TURNS);
-        assert_int_equal(q.turns[0].index, extra);
+        assert_int_equal(q.turns[0].message.index, extra);
         chat_free(&q);
         buf_free(&body);
     }
@@ -750,7 +751,7 @@ static json_t *object(void *ctx)
 
 static void filter(const char *in, size_t piece, buf *out, s2a_status *status, int *asked)
 {
-    reply r = { .id = "i", .model = "m", .created = 1, .chat = true };
+    reply r = { .id = "i", .model = "m", .created = 1, .api = CHAT_API_CHAT };
     s2a_usage step1 = { .prompt_tokens = 10, .completion_tokens = 5, .cached_tokens = 2 };
     sse_filter f;
     buf_init(out, 1 << 20);

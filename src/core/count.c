@@ -1,0 +1,35 @@
+/* Counting the tokens of a request. */
+#include "base/error.h"
+#include "core/engine.h"
+#include "core/request.h"
+
+#include <stdlib.h>
+
+s2a_status s2a_count_tokens(s2a_engine *engine, const s2a_request *request, size_t *tokens,
+                            s2a_error *err)
+{
+    backend *b = engine->backend;
+    char *x = NULL;
+    size_t len = 0;
+    s2a_span question;
+    *tokens = 0;
+    if (!b->vtable->count_prompt)
+        return error_set(err, S2A_UNSUPPORTED, "this backend cannot count the tokens of a prompt");
+    s2a_status status = request_prompt(request, &x, &len, &question, err);
+    if (status != S2A_OK)
+        return status;
+    size_t count = request->form == REQUEST_MESSAGES ? request->message_count : 1;
+    backend_message *messages = calloc(count, sizeof *messages);
+    for (size_t i = 0; messages && i + 1 < count; i++)
+        messages[i] = (backend_message){ request->messages[i].role, request->messages[i].content,
+                                         request->messages[i].len };
+    if (messages) {
+        messages[count - 1] = (backend_message){ "user", x, len };
+        status = b->vtable->count_prompt(b, messages, count, tokens, err);
+    } else {
+        status = error_nomem(err);
+    }
+    free(messages);
+    free(x);
+    return status;
+}

@@ -1,0 +1,191 @@
+/* Responses of /v1/chat/completions and /v1/completions. */
+#include "serve/reply_internal.h"
+
+#include "base/limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- chunks ----------------------------------------------------------------------------- */
+
+static json_t *head(const reply *r, bool whole)
+{
+    json_t *root = json_object();
+    const char *object = r->api != CHAT_API_CHAT ? "text_completion"
+                         : whole                 ? "chat.completion"
+                                                 : "chat.completion.chunk";
+    reply_put(&root, "id", json_string(r->id));
+    reply_put(&root, "object", json_string(object));
+    reply_put(&root, "created", json_integer(r->created));
+    reply_put(&root, "model", json_string(r->model));
+    return root;
+}
+
+json_t *reply_chunk(const reply *r, json_t *delta, const char *text, const char *finish)
+{
+    json_t *root = head(r, false), *choice = json_object();
+    reply_put(&choice, "index", json_integer(0));
+    if (r->api == CHAT_API_CHAT)
+        reply_put(&choice, "delta", delta ? delta : json_object());
+    else
+        reply_put(&choice, "text", json_string(text ? text : ""));
+    reply_put(&choice, "logprobs", json_null());
+    reply_put(&choice, "finish_reason", reply_name_json(finish));
+    reply_put(&root, "choices", reply_list_of(choice));
+    return root;
+}
+
+/* <think>x'</think> and a blank line; malloc'ed, NULL when out of memory. */
+static char *think(const char *text, size_t len, size_t *out_len)
+{
+    buf b;
+    buf_init(&b, LIMIT_NONE);
+    buf_adds(&b, "<think>\n");
+    buf_add(&b, text, len);
+    buf_adds(&b, "\n</think>\n\n");
+    char *joined = buf_take(&b, out_len);
+    buf_free(&b);
+    return joined;
+}
+
+json_t *reply_delta_shown(chat_show show, const char *text, size_t len, bool *ok)
+{
+    *ok = true;
+    if (show == CHAT_SHOW_NONE || !text)
+        return NULL;
+    json_t *delta = json_object();
+    if (show == CHAT_SHOW_THINK) {
+        size_t n = 0;
+        char *joined = think(text, len, &n);
+        reply_put(&delta, "content", joined ? json_stringn(joined, n) : NULL);
+        free(joined);
+    }
+    if (show == CHAT_SHOW_REASONING_CONTENT || show == CHAT_SHOW_BOTH)
+        reply_put(&delta, "reasoning_content", json_stringn(text, len));
+    if (show == CHAT_SHOW_REASONING || show == CHAT_SHOW_BOTH)
+        reply_put(&delta, "reasoning", json_stringn(text, len));
+    *ok = delta != NULL;
+    return delta;
+}
+
+/* ---- a stream of our own ---------------------------------------------------------------- */
+
+static bool begin(reply *r, const json_t *request, buf *out)
+{
+    (void)request;
+    if (r->api != CHAT_API_CHAT)
+        return true;
+    json_t *delta = json_pack("{s:s, s:s}", "role", "assistant", "content", "");
+    return delta && reply_event(out, reply_chunk(r, delta, NULL, NULL));
+}
+
+static bool text_add(reply *r, const char *text, size_t len, buf *out)
+{
+    json_t *value = json_stringn(text, len);
+    json_t *delta = r->api == CHAT_API_CHAT ? json_pack("{s:O}", "content", value) : NULL;
+    bool ok = value && (delta || r->api != CHAT_API_CHAT) &&
+              reply_event(out, reply_chunk(r, delta, json_string_value(value), NULL));
+    json_decref(value);
+    return ok;
+}
+
+/* The s2a object goes into the last chunk, which is the usage's where that was asked for. */
+static bool end(reply *r, const reply_answer *a, buf *out)
+{
+    json_t *last = reply_chunk(r, NULL, NULL, a->cut ? "length" : "stop");
+    if (a->include_usage) {
+        if (!reply_event(out, last))
+            return false;
+        last = head(r, false);
+        reply_put(&last, "choices", json_array());
+        reply_put(&last, "usage", reply_usage(r, a->step1, a->step2));
+    }
+    if (last && a->s2a)
+        json_object_set(last, "s2a", a->s2a);
+    if (!reply_event(out, last))
+        return false;
+    buf_adds(out, "data: [DONE]\n\n");
+    return out->status == S2A_OK;
+}
+
+/* ---- whole answers ---------------------------------------------------------------------- */
+
+static json_t *whole(const reply *r, const reply_answer *a)
+{
+    json_t *root = head(r, true), *choice = json_object();
+    reply_put(&choice, "index", json_integer(0));
+    if (r->api == CHAT_API_CHAT) {
+        json_t *message = json_object();
+        reply_put(&message, "role", json_string("assistant"));
+        reply_put(&message, "content", json_stringn(a->text, a->len));
+        reply_put(&choice, "message", message);
+    } else {
+        reply_put(&choice, "text", json_stringn(a->text, a->len));
+    }
+    reply_put(&choice, "logprobs", json_null());
+    reply_put(&choice, "finish_reason", json_string(a->cut ? "length" : "stop"));
+    reply_put(&root, "choices", reply_list_of(choice));
+    reply_put(&root, "usage", reply_usage(r, a->step1, a->step2));
+    if (root && !reply_show(root, a->show, a->shown, a->shown_len)) {
+        json_decref(root);
+        root = NULL;
+    }
+    return root;
+}
+
+/* In front of the text that is there. */
+static bool think_before(json_t *holder, const char *key, const char *text, size_t len)
+{
+    const json_t *content = json_object_get(holder, key);
+    buf b;
+    size_t n = 0;
+    char *joined = think(text, len, &n);
+    buf_init(&b, LIMIT_NONE);
+    if (joined)
+        buf_add(&b, joined, n);
+    if (json_is_string(content))
+        buf_add(&b, json_string_value(content), json_string_length(content));
+    bool ok = joined && b.status == S2A_OK &&
+              json_object_set_new(holder, key, json_stringn(b.data, b.len)) == 0;
+    free(joined);
+    buf_free(&b);
+    return ok;
+}
+
+bool reply_show(json_t *answer, chat_show show, const char *text, size_t len)
+{
+    json_t *choices = json_object_get(answer, "choices");
+    bool ok = true;
+    for (size_t i = 0; text && show != CHAT_SHOW_NONE && ok && i < json_array_size(choices); i++) {
+        json_t *choice = json_array_get(choices, i);
+        json_t *message = json_object_get(choice, "message");
+        if (!json_is_object(message)) {
+            if (show == CHAT_SHOW_THINK && json_is_string(json_object_get(choice, "text")))
+                ok = think_before(choice, "text", text, len);
+            continue;
+        }
+        if (show == CHAT_SHOW_THINK)
+            ok = think_before(message, "content", text, len);
+        if (show == CHAT_SHOW_REASONING_CONTENT || show == CHAT_SHOW_BOTH)
+            ok = json_object_set_new(message, "reasoning_content", json_stringn(text, len)) == 0;
+        if (ok && (show == CHAT_SHOW_REASONING || show == CHAT_SHOW_BOTH))
+            ok = json_object_set_new(message, "reasoning", json_stringn(text, len)) == 0;
+    }
+    return ok;
+}
+
+const reply_shape reply_chat_shape = {
+    .error = reply_openai_error,
+    .error_event = reply_openai_error,
+    .whole = whole,
+    .begin = begin,
+    .text = text_add,
+    .end = end,
+    .usage = { .prompt = "prompt_tokens",
+               .completion = "completion_tokens",
+               .total = "total_tokens",
+               .prompt_details = "prompt_tokens_details",
+               .cached = "cached_tokens",
+               .completion_details = "completion_tokens_details",
+               .reasoning = "reasoning_tokens" },
+};

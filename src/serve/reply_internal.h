@@ -1,0 +1,45 @@
+/* Shared by the files of reply. */
+#ifndef S2A_SERVE_REPLY_INTERNAL_H
+#define S2A_SERVE_REPLY_INTERNAL_H
+
+#include "serve/reply.h"
+
+/* Sets a key, unless something failed before; takes ownership of value. On failure, also if value
+ * is NULL, *object is freed and NULL. */
+void reply_put(json_t **object, const char *key, json_t *value);
+/* Appends to a list likewise. */
+void reply_append(json_t **list, json_t *value);
+/* A list of one; takes ownership of value. */
+json_t *reply_list_of(json_t *value);
+/* object[key] += more. */
+bool reply_count_add(json_t *object, const char *key, uint64_t more);
+/* A string, or null for NULL. */
+json_t *reply_text_json(const char *text, size_t len);
+json_t *reply_name_json(const char *text);
+
+/* The names of an API's usage; NULL: it has no such count. */
+typedef struct reply_usage_names {
+    const char *prompt, *completion, *total;
+    const char *prompt_details, *cached; /* prompt_details NULL: cached stands beside prompt */
+    const char *completion_details, *reasoning;
+    bool apart; /* prompt does not include the cached tokens */
+} reply_usage_names;
+
+/* How one API answers. Functions that append events to out return false when out of memory. */
+typedef struct reply_shape {
+    json_t *(*error)(reply *r, int status, const char *message, const char *code);
+    /* The same as an event of a stream. */
+    json_t *(*error_event)(reply *r, int status, const char *message, const char *code);
+    json_t *(*whole)(const reply *r, const reply_answer *a);
+    bool (*begin)(reply *r, const json_t *request, buf *out);
+    bool (*text)(reply *r, const char *text, size_t len, buf *out);
+    bool (*end)(reply *r, const reply_answer *a, buf *out);
+    reply_seen (*see)(reply *r, json_t *root, const s2a_usage *step1, s2a_usage *usage);
+    reply_usage_names usage;
+} reply_shape;
+
+extern const reply_shape reply_chat_shape, reply_responses_shape, reply_messages_shape;
+
+json_t *reply_openai_error(reply *r, int status, const char *message, const char *code);
+
+#endif

@@ -1,0 +1,211 @@
+/* Responses of /v1/responses (OpenAI). */
+#include "serve/reply_internal.h"
+
+#include <string.h>
+
+static json_t *error_event(reply *r, int status, const char *message, const char *code)
+{
+    (void)status;
+    json_t *root = json_object();
+    reply_put(&root, "type", json_string("error"));
+    reply_put(&root, "sequence_number", json_integer(r->sequence++));
+    reply_put(&root, "code", reply_name_json(code));
+    reply_put(&root, "message", json_string(message));
+    reply_put(&root, "param", json_null());
+    return root;
+}
+
+/* ---- the response object ---------------------------------------------------------------- */
+
+/* What the response repeats of the request; otherwise is JSON. */
+static const struct {
+    const char *name, *otherwise;
+} echoes[] = {
+    { "instructions", "null" },
+    { "max_output_tokens", "null" },
+    { "metadata", "{}" },
+    { "parallel_tool_calls", "true" },
+    { "previous_response_id", "null" },
+    { "reasoning", "{\"effort\":null,\"summary\":null}" },
+    { "temperature", "null" },
+    { "text", "{\"format\":{\"type\":\"text\"}}" },
+    { "tool_choice", "\"auto\"" },
+    { "tools", "[]" },
+    { "top_p", "null" },
+    { "truncation", "\"disabled\"" },
+    { "user", "null" },
+};
+
+static json_t *response(const reply *r, const json_t *request, const char *status, json_t *output,
+                        json_t *usage)
+{
+    json_t *root = json_object();
+    reply_put(&root, "id", json_string(r->id));
+    reply_put(&root, "object", json_string("response"));
+    reply_put(&root, "created_at", json_integer(r->created));
+    reply_put(&root, "status", json_string(status));
+    reply_put(&root, "error", json_null());
+    reply_put(&root, "incomplete_details",
+              !strcmp(status, "incomplete") ? json_pack("{s:s}", "reason", "max_output_tokens")
+                                            : json_null());
+    reply_put(&root, "model", json_string(r->model));
+    for (size_t i = 0; i < sizeof echoes / sizeof echoes[0]; i++) {
+        json_t *value = json_object_get(request, echoes[i].name);
+        value = value ? json_incref(value) : json_loads(echoes[i].otherwise, JSON_DECODE_ANY, NULL);
+        reply_put(&root, echoes[i].name, value);
+    }
+    reply_put(&root, "store", json_false());
+    reply_put(&root, "output", output);
+    reply_put(&root, "usage", usage);
+    return root;
+}
+
+static json_t *part(const char *text, size_t len)
+{
+    json_t *root = json_object();
+    reply_put(&root, "type", json_string("output_text"));
+    reply_put(&root, "text", json_stringn(text, len));
+    reply_put(&root, "annotations", json_array());
+    reply_put(&root, "logprobs", json_array());
+    return root;
+}
+
+/* The name of the only item of output: that of the response, with another prefix. */
+static json_t *item_id(const reply *r)
+{
+    const char *rest = strchr(r->id, '_');
+    return json_sprintf("msg_%s", rest ? rest + 1 : r->id);
+}
+
+static json_t *item(const reply *r, const char *status, json_t *content)
+{
+    json_t *root = json_object();
+    reply_put(&root, "id", item_id(r));
+    reply_put(&root, "type", json_string("message"));
+    reply_put(&root, "status", json_string(status));
+    reply_put(&root, "role", json_string("assistant"));
+    reply_put(&root, "content", content);
+    return root;
+}
+
+static const char *status_of(const reply_answer *a)
+{
+    return a->cut ? "incomplete" : "completed";
+}
+
+static json_t *whole(const reply *r, const reply_answer *a)
+{
+    json_t *message = item(r, status_of(a), reply_list_of(part(a->text, a->len)));
+    return response(r, a->request, status_of(a), reply_list_of(message),
+                    reply_usage(r, a->step1, a->step2));
+}
+
+/* ---- a stream of our own ---------------------------------------------------------------- */
+
+static json_t *event(reply *r, const char *type)
+{
+    json_t *root = json_object();
+    reply_put(&root, "type", json_string(type));
+    reply_put(&root, "sequence_number", json_integer(r->sequence++));
+    return root;
+}
+
+static json_t *item_event(reply *r, const char *type)
+{
+    json_t *root = event(r, type);
+    reply_put(&root, "item_id", item_id(r));
+    reply_put(&root, "output_index", json_integer(0));
+    reply_put(&root, "content_index", json_integer(0));
+    return root;
+}
+
+static bool begin(reply *r, const json_t *request, buf *out)
+{
+    static const char *const types[] = { "response.created", "response.in_progress" };
+    for (size_t i = 0; i < 2; i++) {
+        json_t *root = event(r, types[i]);
+        reply_put(&root, "response",
+                  response(r, request, "in_progress", json_array(), json_null()));
+        if (!reply_event(out, root))
+            return false;
+    }
+    json_t *added = event(r, "response.output_item.added");
+    reply_put(&added, "output_index", json_integer(0));
+    reply_put(&added, "item", item(r, "in_progress", json_array()));
+    if (!reply_event(out, added))
+        return false;
+    json_t *content = item_event(r, "response.content_part.added");
+    reply_put(&content, "part", part("", 0));
+    return reply_event(out, content);
+}
+
+static bool text(reply *r, const char *text, size_t len, buf *out)
+{
+    json_t *root = item_event(r, "response.output_text.delta");
+    reply_put(&root, "delta", json_stringn(text, len));
+    reply_put(&root, "logprobs", json_array());
+    return reply_event(out, root);
+}
+
+static bool end(reply *r, const reply_answer *a, buf *out)
+{
+    json_t *done = item_event(r, "response.output_text.done");
+    reply_put(&done, "text", json_stringn(a->text, a->len));
+    reply_put(&done, "logprobs", json_array());
+    if (!reply_event(out, done))
+        return false;
+    done = item_event(r, "response.content_part.done");
+    reply_put(&done, "part", part(a->text, a->len));
+    if (!reply_event(out, done))
+        return false;
+    done = event(r, "response.output_item.done");
+    reply_put(&done, "output_index", json_integer(0));
+    reply_put(&done, "item", item(r, status_of(a), reply_list_of(part(a->text, a->len))));
+    if (!reply_event(out, done))
+        return false;
+    done = event(r, a->cut ? "response.incomplete" : "response.completed");
+    reply_put(&done, "response", whole(r, a));
+    if (done && a->s2a && !reply_see_last(done, a->s2a)) {
+        json_decref(done);
+        done = NULL;
+    }
+    return reply_event(out, done);
+}
+
+/* ---- a stream of upstream's ------------------------------------------------------------- */
+
+static reply_seen see(reply *r, json_t *root, const s2a_usage *step1, s2a_usage *usage)
+{
+    const char *type = json_string_value(json_object_get(root, "type"));
+    const json_t *number = json_object_get(root, "sequence_number");
+    if (json_is_integer(number))
+        r->sequence = json_integer_value(number) + 1;
+    if (!type)
+        return REPLY_SEEN_OTHER;
+    if (!strcmp(type, "error") || !strcmp(type, "response.failed"))
+        return REPLY_SEEN_FAILED;
+    if (strcmp(type, "response.completed") != 0 && strcmp(type, "response.incomplete") != 0)
+        return REPLY_SEEN_OTHER;
+    json_t *counts = json_object_get(json_object_get(root, "response"), "usage");
+    if (!json_is_object(counts))
+        return REPLY_SEEN_LAST;
+    reply_usage_read(r, counts, usage);
+    return reply_usage_add(r, counts, step1) ? REPLY_SEEN_LAST : REPLY_SEEN_NOMEM;
+}
+
+const reply_shape reply_responses_shape = {
+    .error = reply_openai_error,
+    .error_event = error_event,
+    .whole = whole,
+    .begin = begin,
+    .text = text,
+    .end = end,
+    .see = see,
+    .usage = { .prompt = "input_tokens",
+               .completion = "output_tokens",
+               .total = "total_tokens",
+               .prompt_details = "input_tokens_details",
+               .cached = "cached_tokens",
+               .completion_details = "output_tokens_details",
+               .reasoning = "reasoning_tokens" },
+};

@@ -1,0 +1,143 @@
+/* The s2a object of a response, and the list of models. */
+#include "serve/reply_internal.h"
+
+#include "base/limits.h"
+
+#include <math.h>
+
+static json_t *ms_json(double ms)
+{
+    return ms >= 0 && isfinite(ms) ? json_integer((json_int_t)llround(ms)) : json_null();
+}
+
+static void span_append(json_t **list, const chat_target *of, const char *text, s2a_span span)
+{
+    json_t *item = json_object();
+    reply_put(&item, "message", json_integer((json_int_t)of->message.index));
+    reply_put(&item, "start", json_integer((json_int_t)span.start));
+    reply_put(&item, "end", json_integer((json_int_t)span.end));
+    reply_put(&item, "text", json_stringn(text + span.start, span.end - span.start));
+    reply_append(list, item);
+}
+
+static json_t *removed_json(const step1_outcome *s, const chat_request *q)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < s->count && !s->fallback; i++) {
+        const s2a_result *result = s->results[i];
+        if (!result)
+            continue;
+        for (size_t k = 0; k < s2a_result_turn_count(result); k++) {
+            s2a_turn turn = s2a_result_turn(result, k);
+            for (size_t n = 0; n < turn.removed_count; n++)
+                span_append(&list, &q->turns[turn.index], turn.input, turn.removed[n]);
+        }
+        for (size_t k = 0; k < s2a_result_removed_count(result); k++)
+            span_append(&list, &q->targets[i], s2a_result_input(result, NULL),
+                        s2a_result_removed(result, k));
+    }
+    return list;
+}
+
+static json_t *units_json(const s2a_result *result)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; result && i < s2a_result_unit_count(result); i++) {
+        s2a_unit u = s2a_result_unit(result, i);
+        json_t *item = json_object();
+        reply_put(&item, "start", json_integer((json_int_t)u.start));
+        reply_put(&item, "end", json_integer((json_int_t)u.end));
+        reply_put(&item, "kept", json_boolean(u.kept));
+        reply_put(&item, "label", reply_name_json(u.label));
+        reply_put(&item, "score",
+                  u.has_score && isfinite(u.score) ? json_real(u.score) : json_null());
+        reply_append(&list, item);
+    }
+    return list;
+}
+
+static json_t *usage_json(const s2a_usage *u)
+{
+    return json_pack("{s:I, s:I, s:I}", "prompt_tokens", (json_int_t)u->prompt_tokens,
+                     "cached_tokens", (json_int_t)u->cached_tokens, "completion_tokens",
+                     (json_int_t)u->completion_tokens);
+}
+
+static json_t *explain_put(json_t *root, const step1_outcome *s)
+{
+    const s2a_result *result = s->count > 0 ? s->results[s->count - 1] : NULL;
+    static const struct {
+        const char *name;
+        const char *(*get)(const s2a_result *, size_t *);
+    } texts[] = { { "input", s2a_result_input },
+                  { "rewritten", s2a_result_rewritten },
+                  { "context", s2a_result_context },
+                  { "question", s2a_result_question } };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        size_t len = 0;
+        const char *text = result ? texts[i].get(result, &len) : NULL;
+        reply_put(&root, texts[i].name, reply_text_json(text, len));
+    }
+    double threshold = result ? s2a_result_threshold(result) : NAN;
+    reply_put(&root, "threshold", isfinite(threshold) ? json_real(threshold) : json_null());
+    reply_put(&root, "units", units_json(result));
+    return root;
+}
+
+json_t *reply_s2a(const step1_outcome *s, const chat_request *q, double ms2, const s2a_usage *step2)
+{
+    json_t *root = json_object(), *ms = json_object(), *usage = json_object();
+    reply_put(&root, "mode", json_string(s2a_mode_name(s->mode)));
+    reply_put(&root, "preset", json_string(s2a_preset_name(s->preset)));
+    reply_put(&root, "fallback", reply_name_json(s->fallback));
+    if (s->fallback)
+        reply_put(&root, "fallback_detail", json_string(s->detail));
+    reply_put(&root, "removed", removed_json(s, q));
+    reply_put(&ms, "step1", ms_json(s->ms));
+    reply_put(&ms, "step2", ms_json(ms2));
+    reply_put(&root, "ms", ms);
+    reply_put(&usage, "step1", usage_json(&s->usage));
+    bool known = step2 && step2->prompt_tokens + step2->completion_tokens > 0;
+    reply_put(&usage, "step2", known ? usage_json(step2) : json_null());
+    reply_put(&root, "usage", usage);
+    if (q->ask.explain)
+        return explain_put(root, s);
+    /* The other APIs have no field of the answer for x'. */
+    if (q->ask.show != CHAT_SHOW_NONE && q->api >= CHAT_API_RESPONSES) {
+        size_t len = 0;
+        const char *shown = serve_step1_rewritten(s, &len);
+        reply_put(&root, "rewritten", reply_text_json(shown, len));
+    }
+    return root;
+}
+
+/* ---- models ----------------------------------------------------------------------------- */
+
+static json_t *with_prefix(const json_t *entry, const char *prefix)
+{
+    const char *id = json_string_value(json_object_get(entry, "id"));
+    json_t *copy = id ? json_deep_copy(entry) : NULL;
+    buf name;
+    buf_init(&name, LIMIT_NONE);
+    buf_adds(&name, prefix);
+    buf_adds(&name, id ? id : "");
+    if (name.status == S2A_OK)
+        reply_put(&copy, "id", json_string(name.data));
+    buf_free(&name);
+    return copy;
+}
+
+bool reply_models_double(json_t *list, const char *prefix)
+{
+    json_t *data = json_object_get(list, "data");
+    if (!json_is_array(data))
+        return false;
+    for (size_t i = 0; i < json_array_size(data); i += 2) {
+        const json_t *entry = json_array_get(data, i);
+        if (!json_is_string(json_object_get(entry, "id")))
+            return false;
+        if (json_array_insert_new(data, i + 1, with_prefix(entry, prefix)) != 0)
+            return false;
+    }
+    return true;
+}
