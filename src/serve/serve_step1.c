@@ -164,19 +164,32 @@ const char *serve_step1_rewritten(const step1_outcome *s, size_t *len)
     return result && !s->fallback ? s2a_result_rewritten(result, len) : NULL;
 }
 
-/* Whether text is the target's without these spans. */
-static bool is_cut(const chat_target *t, const s2a_span *spans, size_t count, const char *text,
-                   size_t len)
+/* Widens spans that are removed by the white space that went with them: out, with room for 3 *
+ * count
+ * + 2, gets what is to be cut of the target's text, so that text is left. False if text is not what
+ * such a cut leaves. */
+static bool cut_find(const chat_target *t, const s2a_span *spans, size_t count, const char *text,
+                     size_t len, s2a_span *out, size_t *out_count)
 {
-    size_t at = 0, from = 0;
-    for (size_t i = 0; i <= count; i++) {
-        size_t to = i < count ? spans[i].start : t->len;
-        if (to < from || to > t->len || to - from > len - at ||
-            memcmp(text + at, t->text + from, to - from) != 0)
+    size_t room = 3 * count + 2, n = 0, at = 0, next = 0;
+    for (size_t i = 0; i < t->len;) {
+        bool removed = next < count && i == spans[next].start;
+        size_t end = removed ? spans[next++].end : i + 1;
+        if (!removed && at < len && t->text[i] == text[at]) {
+            at++;
+        } else if (removed || ascii_blank(t->text + i, 1)) {
+            if (n > 0 && out[n - 1].end == i)
+                out[n - 1].end = end;
+            else if (n < room)
+                out[n++] = (s2a_span){ i, end };
+            else
+                return false;
+        } else {
             return false;
-        at += to - from;
-        from = i < count ? spans[i].end : t->len;
+        }
+        i = end;
     }
+    *out_count = n;
     return at == len;
 }
 
@@ -185,8 +198,12 @@ static bool put(chat_request *q, const chat_target *t, const s2a_span *spans, si
 {
     if (len == t->len && !memcmp(text, t->text, len))
         return true;
-    return is_cut(t, spans, count, text, len) ? chat_cut(q, t, spans, count)
-                                              : chat_put(q, t, text, len);
+    size_t n = 0;
+    s2a_span *cut = malloc((3 * count + 2) * sizeof *cut);
+    bool ok = cut && (cut_find(t, spans, count, text, len, cut, &n) ? chat_cut(q, t, cut, n)
+                                                                    : chat_put(q, t, text, len));
+    free(cut);
+    return ok;
 }
 
 /* malloc'ed; NULL when out of memory. */
