@@ -253,6 +253,9 @@ S2A_API void s2a_request_set_on_token(s2a_request *request, s2a_token_fn fn, voi
  * server's log can be matched with the caller's. Copied; NULL = none. S2A_ARGUMENT unless it is 1
  * to 128 visible ASCII characters; S2A_NOMEM. */
 S2A_API s2a_status s2a_request_set_id(s2a_request *request, const char *id, s2a_error *err);
+/* http: the header field traceparent of the same requests (W3C Trace Context). As above. */
+S2A_API s2a_status s2a_request_set_trace(s2a_request *request, const char *traceparent,
+                                         s2a_error *err);
 /* The handle must outlive the request's runs; NULL = none. */
 S2A_API void s2a_request_set_cancel(s2a_request *request, s2a_cancel *cancel);
 

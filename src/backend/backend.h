@@ -21,6 +21,7 @@ typedef struct backend_params {
     uint32_t max_tokens;      /* 0 = as many as fit the context */
     const s2a_cancel *cancel; /* may be NULL; see cancel_fired() */
     const char *request_id;   /* http: sent as X-Request-Id; NULL = none */
+    const char *trace;        /* http: sent as traceparent; NULL = none */
     bool keep_result;         /* cache the result; set in step 1 (backend_kept_open) */
 } backend_params;
 

@@ -45,8 +45,8 @@ typedef struct http_backend {
 /* One chat completion. Zero-initialise, set what is needed; only usage must be set. */
 typedef struct http_chat {
     const s2a_cancel *cancel;
-    const char *request_id; /* NULL = none */
-    double deadline;        /* of clock_ms() */
+    const char *request_id, *trace; /* NULL = none */
+    double deadline;                /* of clock_ms() */
     backend_token_fn on_token;
     void *on_token_ctx;
     backend_usage *usage; /* filled also on failure, as far as it is known */
@@ -390,7 +390,8 @@ static s2a_status exchange_try(exchange *x, s2a_error *err)
 {
     const http_backend *self = x->self;
     char id[sizeof "X-Request-Id: " + LIMIT_REQUEST_ID_BYTES];
-    const char *headers[3] = { "Accept: text/event-stream, application/json" };
+    char trace[sizeof "traceparent: " + LIMIT_REQUEST_ID_BYTES];
+    const char *headers[4] = { "Accept: text/event-stream, application/json" };
     size_t header_count = 1;
     if (x->body)
         headers[header_count++] = "Content-Type: application/json";
@@ -398,6 +399,10 @@ static s2a_status exchange_try(exchange *x, s2a_error *err)
     if (chat && chat->request_id) {
         snprintf(id, sizeof id, "X-Request-Id: %s", chat->request_id);
         headers[header_count++] = id;
+    }
+    if (chat && chat->trace) {
+        snprintf(trace, sizeof trace, "traceparent: %s", chat->trace);
+        headers[header_count++] = trace;
     }
     x->retryable = false;
     x->retry_after_ms = 0;
@@ -575,6 +580,7 @@ static s2a_status http_generate(backend *base, const backend_message *messages, 
     http_chat chat = {
         .cancel = params->cancel,
         .request_id = params->request_id,
+        .trace = params->trace,
         .deadline = clock_ms() + self->request_timeout_ms,
         .on_token = on_token,
         .on_token_ctx = on_token_ctx,

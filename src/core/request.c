@@ -48,6 +48,7 @@ void s2a_request_free(s2a_request *request)
     s2a_request_unprotect(request);
     free(request->protect);
     free(request->id);
+    free(request->trace);
     free(request);
 }
 
@@ -249,20 +250,31 @@ void s2a_request_set_on_token(s2a_request *request, s2a_token_fn fn, void *ctx)
     request->on_token_ctx = ctx;
 }
 
+/* A value that goes into a header field. */
+static s2a_status field_set(char **field, const char *what, const char *value, s2a_error *err)
+{
+    size_t len = value ? strlen(value) : 0, good = 0;
+    while (good < len && value[good] > ' ' && value[good] < 127)
+        good++;
+    if (value && (good < len || len == 0 || len > LIMIT_REQUEST_ID_BYTES))
+        return error_set(err, S2A_ARGUMENT, "%s: give it 1 to %d visible ASCII characters", what,
+                         LIMIT_REQUEST_ID_BYTES);
+    char *copy = value ? strdup(value) : NULL;
+    if (value && !copy)
+        return error_nomem(err);
+    free(*field);
+    *field = copy;
+    return S2A_OK;
+}
+
 s2a_status s2a_request_set_id(s2a_request *request, const char *id, s2a_error *err)
 {
-    size_t len = id ? strlen(id) : 0, good = 0;
-    while (good < len && id[good] > ' ' && id[good] < 127)
-        good++;
-    if (id && (good < len || len == 0 || len > LIMIT_REQUEST_ID_BYTES))
-        return error_set(err, S2A_ARGUMENT, "request id: give it 1 to %d visible ASCII characters",
-                         LIMIT_REQUEST_ID_BYTES);
-    char *copy = id ? strdup(id) : NULL;
-    if (id && !copy)
-        return error_nomem(err);
-    free(request->id);
-    request->id = copy;
-    return S2A_OK;
+    return field_set(&request->id, "request id", id, err);
+}
+
+s2a_status s2a_request_set_trace(s2a_request *request, const char *traceparent, s2a_error *err)
+{
+    return field_set(&request->trace, "traceparent", traceparent, err);
 }
 
 void s2a_request_set_cancel(s2a_request *request, s2a_cancel *cancel)

@@ -40,7 +40,7 @@ struct s2a_request {
     s2a_token_fn on_token;
     void *on_token_ctx;
     s2a_cancel *cancel;
-    char *id; /* NULL = none */
+    char *id, *trace; /* NULL = none */
 };
 
 /* The prompt x, malloc'ed, and where in it the question stands if that was given apart (otherwise

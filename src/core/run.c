@@ -50,6 +50,7 @@ s2a_status run_generate(run *r, const run_generation *what, result_text *out,
                               .max_tokens = what->max_tokens,
                               .cancel = request->cancel,
                               .request_id = request->id,
+                              .trace = request->trace,
                               .keep_result = what->step == 1 };
     backend_usage usage = { .finish = BACKEND_FINISH_STOP };
     s2a_status status = b->vtable->generate(b, what->messages, what->count, &params, what->draft,

@@ -1,6 +1,7 @@
 #include "serve/headers.h"
 
 #include "base/ascii.h"
+#include "base/limits.h"
 #include "serve/serve_limits.h"
 
 #include <stdio.h>
@@ -70,7 +71,7 @@ static size_t pass(const http_field *fields, size_t count, const char *const *wi
     return n;
 }
 
-bool headers_has_key(const char *name)
+static bool has_key(const char *name)
 {
     return !strcasecmp(name, "Authorization") || !strcasecmp(name, "X-Api-Key");
 }
@@ -80,7 +81,7 @@ size_t headers_forward(const http_field *fields, size_t count, bool authorizatio
 {
     size_t n = pass(fields, count, of_request, COUNT(of_request), out, max), kept = 0;
     for (size_t i = 0; i < n; i++)
-        if (authorization || !headers_has_key(out[i].name))
+        if (authorization || !has_key(out[i].name))
             out[kept++] = out[i];
     return kept;
 }
@@ -121,4 +122,16 @@ const char *headers_bearer(const char *value)
     while (*value == ' ')
         value++;
     return value;
+}
+
+const char *headers_trace(const char *value)
+{
+    static const char form[] = "xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+    size_t n = 0;
+    for (; value && form[n]; n++)
+        if (form[n] == 'x' ? !strchr("0123456789abcdef", value[n]) || !value[n] : value[n] != '-')
+            return NULL;
+    return value && (!value[n] || value[n] == '-') && strlen(value) <= LIMIT_REQUEST_ID_BYTES
+               ? value
+               : NULL;
 }

@@ -75,18 +75,16 @@ int job_tick(serve *s)
 
 static void count(txn *t)
 {
-    metrics *m = &t->s->metrics;
     const step1_outcome *s1 = &t->step1.outcome;
-    atomic_fetch_add(&m->s2a_requests, 1);
-    metrics_observe(&m->step1, s1->ms);
-    atomic_fetch_add(&m->prompt_tokens[0], s1->usage.prompt_tokens);
-    atomic_fetch_add(&m->completion_tokens[0], s1->usage.completion_tokens);
-    atomic_fetch_add(&m->cached_tokens[0], s1->usage.cached_tokens);
-    atomic_fetch_add(&m->judged_bytes, s1->bytes);
-    if (!s1->fallback)
-        atomic_fetch_add(&m->removed_bytes, s1->removed);
-    else if (!s1->cancelled)
-        metrics_fallback(m, s1->fallback);
+    const metrics_step1 seen = { .ms = s1->ms,
+                                 .prompt_tokens = s1->usage.prompt_tokens,
+                                 .completion_tokens = s1->usage.completion_tokens,
+                                 .cached_tokens = s1->usage.cached_tokens,
+                                 .judged_bytes = s1->bytes,
+                                 .removed_bytes = s1->removed,
+                                 .fallback = s1->fallback,
+                                 .cancelled = s1->cancelled };
+    metrics_attended(&t->s->metrics, &seen);
 }
 
 static void open_failed(txn *t, const s2a_error *err)
@@ -105,8 +103,14 @@ static bool step1(txn *t)
     serve *s = t->s;
     engine_ref *ref = NULL;
     s2a_error err = { .status = S2A_OK };
-    const step1_settings settings = { s->o.temperature, s->o.top_p,    s->o.seed, t->id,
-                                      t->step1.cancel,  &t->step1.late };
+    const step1_settings settings = { .temperature = s->o.temperature,
+                                      .top_p = s->o.top_p,
+                                      .seed = s->o.seed,
+                                      .request_id = t->id,
+                                      .trace =
+                                          headers_trace(http_call_field(t->call, "traceparent")),
+                                      .cancel = t->step1.cancel,
+                                      .late = &t->step1.late };
     step_begin(t);
     s2a_status status = engines_get(s->engines, chat_model(&t->q), t->bearer, &ref, &err);
     if (status == S2A_OK)

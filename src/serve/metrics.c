@@ -1,5 +1,7 @@
 #include "serve/metrics.h"
 
+#include "base/clock.h"
+
 #include <string.h>
 
 static const char *const routes[] = {
@@ -18,6 +20,7 @@ static const char *const reasons[] = {
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
+#define BYTES_A_TOKEN 4 /* an estimate: what went was never counted */
 _Static_assert(COUNT(reasons) <= METRICS_REASONS, "METRICS_REASONS is too small");
 
 static const double bounds_ms[METRICS_BUCKETS] = { 1,   2.5,  5,    10,   25,    50,    100,  250,
@@ -27,6 +30,12 @@ void metrics_init(metrics *m)
 {
     memset(m, 0, sizeof *m);
     atomic_init(&m->upstream_up, -1);
+    pthread_mutex_init(&m->lock, NULL);
+}
+
+void metrics_free(metrics *m)
+{
+    pthread_mutex_destroy(&m->lock);
 }
 
 void metrics_observe(metrics_histogram *h, double ms)
@@ -48,12 +57,80 @@ void metrics_request(metrics *m, metrics_route route, int status, double ms, dou
         metrics_observe(&m->first_byte, first_ms);
 }
 
-void metrics_fallback(metrics *m, const char *reason)
+/* The bucket of now; under the lock. */
+static metrics_minute *minute_of(metrics *m, int64_t now)
 {
-    size_t i = 0;
-    while (i + 1 < COUNT(reasons) && strcmp(reasons[i], reason) != 0)
-        i++;
-    atomic_fetch_add(&m->fallbacks[i], 1);
+    metrics_minute *minute = &m->minutes[now % METRICS_MINUTES];
+    if (minute->minute != now)
+        *minute = (metrics_minute){ .minute = now };
+    return minute;
+}
+
+static int64_t minute_now(void)
+{
+    return 1 + (int64_t)(clock_ms() / 60e3);
+}
+
+void metrics_attended(metrics *m, const metrics_step1 *s)
+{
+    size_t reason = 0;
+    while (s->fallback && reason + 1 < COUNT(reasons) && strcmp(reasons[reason], s->fallback) != 0)
+        reason++;
+    uint64_t removed = s->fallback ? 0 : s->removed_bytes;
+    bool fell_back = s->fallback && !s->cancelled;
+    atomic_fetch_add(&m->s2a_requests, 1);
+    metrics_observe(&m->step1, s->ms);
+    atomic_fetch_add(&m->prompt_tokens[0], s->prompt_tokens);
+    atomic_fetch_add(&m->completion_tokens[0], s->completion_tokens);
+    atomic_fetch_add(&m->cached_tokens[0], s->cached_tokens);
+    atomic_fetch_add(&m->judged_bytes, s->judged_bytes);
+    atomic_fetch_add(&m->removed_bytes, removed);
+    if (fell_back)
+        atomic_fetch_add(&m->fallbacks[reason], 1);
+    pthread_mutex_lock(&m->lock);
+    metrics_minute *minute = minute_of(m, minute_now());
+    minute->requests++;
+    minute->judged_bytes += s->judged_bytes;
+    minute->removed_bytes += removed;
+    minute->spent_tokens += s->prompt_tokens - s->cached_tokens + s->completion_tokens;
+    minute->fallbacks[reason] += fell_back;
+    pthread_mutex_unlock(&m->lock);
+}
+
+void metrics_effect(metrics *m, buf *out)
+{
+    metrics_minute sum = { 0 };
+    int64_t now = minute_now();
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < METRICS_MINUTES; i++) {
+        const metrics_minute *minute = &m->minutes[i];
+        if (minute->minute <= now - METRICS_MINUTES)
+            continue;
+        sum.requests += minute->requests;
+        sum.judged_bytes += minute->judged_bytes;
+        sum.removed_bytes += minute->removed_bytes;
+        sum.spent_tokens += minute->spent_tokens;
+        for (size_t k = 0; k < COUNT(reasons); k++)
+            sum.fallbacks[k] += minute->fallbacks[k];
+    }
+    pthread_mutex_unlock(&m->lock);
+    double share = sum.judged_bytes ? (double)sum.removed_bytes / (double)sum.judged_bytes : 0;
+    buf_addf(out,
+             "{\"minutes\":%d,\"requests\":%llu,\"judged_bytes\":%llu,\"removed_bytes\":%llu,"
+             "\"removed_share\":%.4f,\"saved_tokens_estimated\":%llu,\"spent_tokens\":%llu,"
+             "\"fallbacks\":{",
+             METRICS_MINUTES, (unsigned long long)sum.requests,
+             (unsigned long long)sum.judged_bytes, (unsigned long long)sum.removed_bytes, share,
+             (unsigned long long)(sum.removed_bytes / BYTES_A_TOKEN),
+             (unsigned long long)sum.spent_tokens);
+    const char *comma = "";
+    for (size_t i = 0; i < COUNT(reasons); i++) {
+        if (sum.fallbacks[i]) {
+            buf_addf(out, "%s\"%s\":%llu", comma, reasons[i], (unsigned long long)sum.fallbacks[i]);
+            comma = ",";
+        }
+    }
+    buf_adds(out, "}}");
 }
 
 /* ---- writing ---------------------------------------------------------------------------- */
@@ -113,7 +190,8 @@ static void tokens_write(const metrics *m, buf *out)
     one(out, "s2a_removed_bytes_total", "counter", "Bytes of text that step 2 did not get.",
         removed);
     one(out, "s2a_saved_tokens_estimated_total", "counter",
-        "Tokens that step 2 did not read: removed bytes at four bytes a token.", removed / 4);
+        "Tokens that step 2 did not read: removed bytes at four bytes a token.",
+        removed / BYTES_A_TOKEN);
     family(out, "s2a_removed_share", "gauge", "Removed bytes to judged bytes since the start.");
     buf_addf(out, "s2a_removed_share %.6f\n", judged ? (double)removed / (double)judged : 0.0);
 }
@@ -127,7 +205,7 @@ void metrics_write(const metrics *m, const metrics_gauges *g, buf *out)
               &m->first_byte);
     histogram(out, "s2a_step1_seconds", "Step 1 of requests with S2A.", &m->step1);
     histogram(out, "s2a_step2_seconds", "Step 2 of requests with S2A.", &m->step2);
-    one(out, "s2a_s2a_requests_total", "counter", "Requests that went through step 1.",
+    one(out, "s2a_step1_requests_total", "counter", "Requests that went through step 1.",
         atomic_load(&m->s2a_requests));
     tokens_write(m, out);
     family(out, "s2a_fallbacks_total", "counter",

@@ -62,6 +62,7 @@ static metrics_route route_of(txn *t)
         { "/v1/models", METRICS_MODELS, CHAT_API_CHAT },
         { "/health", METRICS_HEALTH, CHAT_API_CHAT },
         { "/metrics", METRICS_METRICS, CHAT_API_CHAT },
+        { "/v1/s2a/effect", METRICS_EFFECT, CHAT_API_CHAT },
         { "/", METRICS_PAGE, CHAT_API_CHAT },
     };
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
@@ -130,10 +131,15 @@ static void metrics_reply(txn *t)
                          atomic_load(&s->draining), access_log_dropped(s->log) };
     buf out;
     buf_init(&out, LIMIT_NONE);
-    metrics_write(&s->metrics, &g, &out);
+    bool effect = t->route == METRICS_EFFECT;
+    if (effect)
+        metrics_effect(&s->metrics, &out);
+    else
+        metrics_write(&s->metrics, &g, &out);
     if (out.status == S2A_OK)
-        http_call_reply(t->call, 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len,
-                        false);
+        http_call_reply(t->call, 200,
+                        effect ? "application/json" : "text/plain; version=0.0.4; charset=utf-8",
+                        out.data, out.len, false);
     else
         txn_error(t, 500, "out of memory", NULL);
     buf_free(&out);
@@ -184,7 +190,7 @@ static void dispatch(txn *t)
         ask(t);
     } else if (t->route == METRICS_HEALTH && reads(t)) {
         health(t);
-    } else if (t->route == METRICS_METRICS && reads(t)) {
+    } else if ((t->route == METRICS_METRICS || t->route == METRICS_EFFECT) && reads(t)) {
         metrics_reply(t);
     } else if (t->route == METRICS_MODELS && method_is(t, "GET")) {
         if (s->up)
@@ -428,6 +434,7 @@ void serve_stop(serve *s)
     engines_free(s->engines);
     keys_free(s->keys);
     access_log_close(s->log);
+    metrics_free(&s->metrics);
     pthread_mutex_destroy(&s->lock);
     base_url_free(&s->base);
     free(s);

@@ -68,6 +68,8 @@ static s2a_status request_fill(const s2a_engine *engine, s2a_request *r, const c
                                           err);
     if (status == S2A_OK)
         status = s2a_request_set_id(r, settings->request_id, err);
+    if (status == S2A_OK)
+        status = s2a_request_set_trace(r, settings->trace, err);
     if (status != S2A_OK)
         return status;
     return t->context ? s2a_request_set_parts(r, t->text, t->len, last->text, last->len, err)

@@ -27,6 +27,7 @@ typedef struct step1_settings {
     double temperature, top_p;
     uint32_t seed;
     const char *request_id;  /* sent upstream */
+    const char *trace;       /* likewise; NULL = none */
     s2a_cancel *cancel;      /* ends step 1 */
     const atomic_bool *late; /* true: cancel fired because step 1 exceeded its budget */
 } step1_settings;

@@ -77,6 +77,9 @@ static void log_line(txn *t, const http_outcome *o, double ms, double first_ms)
     const http_call *call = t->call;
     json_t *line = json_object();
     put(line, "id", json_string(t->id));
+    const char *trace = headers_trace(http_call_field(call, "traceparent"));
+    if (trace)
+        put(line, "trace", json_stringn(trace + 3, 32));
     put(line, "client", json_string(call->client));
     put(line, "method", json_string(call->method));
     put(line, "path", json_stringn(call->target, txn_path_len(call->target)));

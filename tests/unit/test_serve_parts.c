@@ -913,10 +913,18 @@ static void test_metrics(void **state)
     metrics_request(m, METRICS_CHAT, 200, 3, 2);
     metrics_request(m, METRICS_CHAT, 200, 70000, -1);
     metrics_request(m, METRICS_OTHER, 12345, 1, 1);
-    metrics_fallback(m, "budget");
-    metrics_fallback(m, "of no name");
-    atomic_store(&m->judged_bytes, 200);
-    atomic_store(&m->removed_bytes, 50);
+    static const metrics_step1 seen[] = {
+        { .ms = 5,
+          .judged_bytes = 150,
+          .removed_bytes = 50,
+          .prompt_tokens = 30,
+          .cached_tokens = 10 },
+        { .ms = 5, .judged_bytes = 50, .removed_bytes = 9, .fallback = "budget" },
+        { .ms = 5, .fallback = "of no name" },
+        { .ms = 5, .fallback = "step1_failed", .cancelled = true },
+    };
+    for (size_t i = 0; i < sizeof seen / sizeof seen[0]; i++)
+        metrics_attended(m, &seen[i]);
     buf out;
     buf_init(&out, 1 << 20);
     metrics_gauges g = { 3, 2, true, 5 };
@@ -946,7 +954,41 @@ static void test_metrics(void **state)
     }
     assert_null(strstr(out.data, "s2a_upstream_up")); /* not known yet */
     buf_free(&out);
+    buf_init(&out, 1 << 20);
+    metrics_effect(m, &out);
+    assert_string_equal(out.data,
+                        "{\"minutes\":60,\"requests\":4,\"judged_bytes\":200,\"removed_bytes\":50,"
+                        "\"removed_share\":0.2500,\"saved_tokens_estimated\":12,"
+                        "\"spent_tokens\":20,\"fallbacks\":{\"budget\":1,\"other\":1}}");
+    buf_free(&out);
+    for (size_t i = 0; i < METRICS_MINUTES; i++) /* an hour later */
+        m->minutes[i].minute -= METRICS_MINUTES;
+    buf_init(&out, 1 << 20);
+    metrics_effect(m, &out);
+    assert_non_null(strstr(out.data, "\"requests\":0"));
+    buf_free(&out);
+    metrics_free(m);
     free(m);
+}
+
+static void test_trace(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value;
+        bool ok;
+    } rows[] = {
+        { "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", true },
+        { "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more", true },
+        { "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01x", false },
+        { "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", false },
+        { "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7", false },
+        { "00-4bf92f3577b34da6a3ce929d0e0e473-600f067aa0ba902b7-01", false },
+        { "", false },
+        { NULL, false },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_ptr_equal(headers_trace(rows[i].value), rows[i].ok ? rows[i].value : NULL);
 }
 
 int main(void)
@@ -967,6 +1009,7 @@ int main(void)
         cmocka_unit_test(test_shape),
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_trace),
         cmocka_unit_test(test_target),
         cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_keys),
