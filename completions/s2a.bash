@@ -33,8 +33,8 @@ _s2a() {
         *:--host | *:--port | *:--prefix | *:--step1-budget-ms | *:--allow-host | \
         *:--allow-origin | *:--max-body | *:--max-connections | *:--workers | *:--queue | \
         *:--head-timeout-ms | *:--body-timeout-ms | *:--upstream-timeout-ms | *:--drain-ms | \
-        *:--limit | *:--seeds | *:--k | *:--judge-url | *:--command | *:--lengths | *:--repeat | \
-        *:--minutes)
+        *:--keep-removed | *:--limit | *:--seeds | *:--k | *:--judge-url | *:--command | \
+        *:--lengths | *:--repeat | *:--minutes)
         return ;;
     *:--mode)
         _s2a_reply "$cur" 'select rewrite'; return ;;
@@ -85,8 +85,8 @@ _s2a() {
             --kv-bits --timeout --temperature --top-p --seed --max-tokens --api-keys
             --forward-authorization --allow-host --allow-origin --tls-cert --tls-key --max-body
             --max-connections --workers --queue --head-timeout-ms --body-timeout-ms
-            --upstream-timeout-ms --drain-ms --access-log --log-prompts --quiet --verbose --help
-            --version' ;;
+            --upstream-timeout-ms --drain-ms --keep-removed --access-log --log-prompts --quiet
+            --verbose --help --version' ;;
     pull)
         words='
             --source --verify --force --json --quiet --help' ;;

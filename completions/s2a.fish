@@ -78,6 +78,7 @@ complete -c s2a -n '__fish_seen_subcommand_from serve' -l head-timeout-ms -x -d 
 complete -c s2a -n '__fish_seen_subcommand_from serve' -l body-timeout-ms -x -d 'give up a request whose body takes longer'
 complete -c s2a -n '__fish_seen_subcommand_from serve' -l upstream-timeout-ms -x -d 'give up a server that sends nothing for so long'
 complete -c s2a -n '__fish_seen_subcommand_from serve' -l drain-ms -x -d 'let requests go on for so long after SIGTERM'
+complete -c s2a -n '__fish_seen_subcommand_from serve' -l keep-removed -x -d 'keep so many removed texts for clients that ask for markers'
 complete -c s2a -n '__fish_seen_subcommand_from serve' -l access-log -r -F -d 'write a line of JSON for each request'
 complete -c s2a -n '__fish_seen_subcommand_from serve' -l log-prompts -d 'log the prompts, too'
 complete -c s2a -n '__fish_seen_subcommand_from pull' -a '(__s2a_models)'

@@ -62,7 +62,7 @@ static bool check_cut(chat_request *q, const chat_target *t, const part *put)
         spans[count++] = (s2a_span){ start, end };
         at = end;
     }
-    return chat_cut(q, t, spans, count);
+    return chat_cut(q, t, spans, count, NULL);
 }
 
 static void check_targets(chat_request *q, const part *put, bool cut)

@@ -254,6 +254,12 @@ const option_row option_rows[] = {
     { "drain-ms", 0, IN_SERVE, "access and limits", "N", OPTION_IN(INTEGER, serve_flags, drain_ms),
       .high = DAY_MS, .fallback = "30000", .help = "let requests go on for so long after SIGTERM" },
 
+    { "keep-removed", 0, IN_SERVE, "access and limits", "N",
+      OPTION_IN(INTEGER, serve_flags, serve.keep_removed), .high = 65536, .fallback = "0",
+      .help = "keep so many removed texts for clients that ask for markers",
+      .more =
+          "GET /v1/s2a/removed/ID reads one back. 0 keeps none. At most 64 MiB; the oldest go." },
+
     { "access-log", 0, IN_SERVE, "logging", "FILE", OPTION_IN(TEXT, serve_flags, serve.access_log),
       .fallback = "-",
       .help = "write a line of JSON for each request; - is standard error, off is none" },

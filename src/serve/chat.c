@@ -310,21 +310,23 @@ bool chat_put(chat_request *q, const chat_target *t, const char *text, size_t le
 
 /* What is left of text[start, end); malloc'ed, NULL when out of memory. */
 static char *left_of(const chat_target *t, size_t start, size_t end, const s2a_span *spans,
-                     size_t count, size_t *len)
+                     size_t count, char (*marks)[REMOVED_MARK_SIZE], size_t *len)
 {
     buf left;
     buf_init(&left, LIMIT_NONE);
     buf_add(&left, "", 0);
-    for (size_t i = 0; i < count && start < end; i++) {
-        if (spans[i].end <= start)
+    size_t at = start;
+    for (size_t i = 0; i < count && spans[i].start < end; i++) {
+        if (spans[i].end <= at)
             continue;
-        size_t to = spans[i].start < end ? spans[i].start : end;
-        if (to > start)
-            buf_add(&left, t->text + start, to - start);
-        start = spans[i].end;
+        if (spans[i].start > at)
+            buf_add(&left, t->text + at, spans[i].start - at);
+        if (marks && spans[i].start >= start)
+            buf_adds(&left, marks[i]);
+        at = spans[i].end;
     }
-    if (start < end)
-        buf_add(&left, t->text + start, end - start);
+    if (at < end)
+        buf_add(&left, t->text + at, end - at);
     char *text = buf_take(&left, len);
     buf_free(&left);
     return text;
@@ -341,12 +343,13 @@ static bool part_drop(json_t *content, size_t i)
     return ok && json_array_remove(content, i) == 0;
 }
 
-bool chat_cut(chat_request *q, const chat_target *t, const s2a_span *spans, size_t count)
+bool chat_cut(chat_request *q, const chat_target *t, const s2a_span *spans, size_t count,
+              char (*marks)[REMOVED_MARK_SIZE])
 {
     json_t *content = t->part ? NULL : chat_content(&t->message);
     if (!json_is_array(content)) {
         size_t len = 0;
-        char *text = left_of(t, 0, t->len, spans, count, &len);
+        char *text = left_of(t, 0, t->len, spans, count, marks, &len);
         bool ok = text && chat_put(q, t, text, len);
         free(text);
         return ok;
@@ -361,12 +364,13 @@ bool chat_cut(chat_request *q, const chat_target *t, const s2a_span *spans, size
         }
         size_t size = json_string_length(json_object_get(part, "text")), len = 0;
         start += start > 0; /* the newline between two parts */
-        char *text = left_of(t, start, start + size, spans, count, &len);
-        bool gone = text && len < size && ascii_blank(text, len);
+        char *text = left_of(t, start, start + size, spans, count, marks, &len);
+        bool same = text && len == size && !memcmp(text, t->text + start, len);
+        bool gone = text && !same && ascii_blank(text, len);
         if (gone && json_array_size(content) > 1) {
             ok = part_drop(content, i);
         } else {
-            ok = text && (len == size || part_put(part, text, len));
+            ok = text && (same || part_put(part, text, len));
             i++;
         }
         free(text);

@@ -4,6 +4,7 @@
 #define S2A_SERVE_CHAT_H
 
 #include "serve/chat_ask.h"
+#include "serve/removed.h"
 #include "serve/serve_limits.h"
 
 typedef enum chat_api {
@@ -75,8 +76,10 @@ bool chat_part_is_text(const json_t *part);
  * out of memory. */
 bool chat_put(chat_request *q, const chat_target *t, const char *text, size_t len);
 /* The same if the new text is the old one without count spans, in order: each part keeps what is
- * left of its own text, and a part of which nothing is left goes. */
-bool chat_cut(chat_request *q, const chat_target *t, const s2a_span *spans, size_t count);
+ * left of its own text, and a part of which nothing is left goes. marks NULL, or for each span what
+ * stands in its place. */
+bool chat_cut(chat_request *q, const chat_target *t, const s2a_span *spans, size_t count,
+              char (*marks)[REMOVED_MARK_SIZE]);
 /* The current body, malloc'ed, with the client's fields in their order. NULL when out of memory. */
 char *chat_dump(const chat_request *q, size_t *len);
 

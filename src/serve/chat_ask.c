@@ -145,14 +145,17 @@ static s2a_status member_read(const char *name, json_t *value, chat_ask *ask, s2
         return bool_read("s2a.untrusted", value, &ask->untrusted, err);
     if (!strcmp(name, "explain"))
         return bool_read("s2a.explain", value, &ask->explain, err);
+    if (!strcmp(name, "marker"))
+        return bool_read("s2a.marker", value, &ask->marker, err);
     if (!strcmp(name, "threshold"))
         return number_read("s2a.threshold", value, -1e6, 1e6, &ask->threshold, err);
     if (!strcmp(name, "keep"))
         return number_read("s2a.keep", value, 0, 1, &ask->keep, err);
     if (!strcmp(name, "protect"))
         return protect_read(value, ask, err);
-    return wrong(err, "s2a", name,
-                 "mode, preset, effort, show, untrusted, explain, threshold, keep and protect");
+    return wrong(
+        err, "s2a", name,
+        "mode, preset, effort, show, untrusted, explain, marker, threshold, keep and protect");
 }
 
 static s2a_status object_read(const json_t *object, chat_ask *ask, s2a_error *err)

@@ -97,6 +97,13 @@ static void open_failed(txn *t, const s2a_error *err)
              (int)utf8_cut(err->message, sizeof t->step1.outcome.detail - 1), err->message);
 }
 
+static void keep(void *ctx, const chat_target *of, const char *text, s2a_span span)
+{
+    (void)of;
+    txn *t = ctx;
+    removed_put(t->s->removed, t->key, text + span.start, span.end - span.start);
+}
+
 /* False: the request does not go on. */
 static bool step1(txn *t)
 {
@@ -136,6 +143,8 @@ static bool step1(txn *t)
         txn_fail(t, 500, "out of memory", NULL);
         return false;
     }
+    if (t->q.ask.marker)
+        serve_step1_each_removed(&t->step1.outcome, &t->q, keep, t);
     return true;
 }
 
@@ -185,6 +194,10 @@ static bool read_body(txn *t)
     s2a_error err = { .status = S2A_OK };
     s2a_status status = chat_parse(call->body, call->body_len, t->reply.api, s->o.prefix, header,
                                    &s->o.ask, &t->q, &err);
+    if (status == S2A_OK && t->q.wanted && t->q.ask.marker && !s->removed)
+        status = error_set(&err, S2A_INPUT,
+                           "s2a.marker: no removed text is kept here; start the server with "
+                           "--keep-removed N");
     if (status == S2A_OK && !s->up)
         status = embedded_check(t, &err);
     if (status != S2A_OK) {

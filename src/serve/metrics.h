@@ -18,6 +18,7 @@
     X(HEALTH, "health")           \
     X(METRICS, "metrics")         \
     X(EFFECT, "effect")           \
+    X(REMOVED, "removed")         \
     X(PAGE, "page")               \
     X(OTHER, "other")
 

@@ -10,33 +10,30 @@ static json_t *ms_json(double ms)
     return ms >= 0 && isfinite(ms) ? json_integer((json_int_t)llround(ms)) : json_null();
 }
 
-static void span_append(json_t **list, const chat_target *of, const char *text, s2a_span span)
+typedef struct removed_list {
+    json_t *list;
+    bool marker;
+} removed_list;
+
+static void span_append(void *ctx, const chat_target *of, const char *text, s2a_span span)
 {
+    removed_list *l = ctx;
+    char id[REMOVED_ID_SIZE];
     json_t *item = json_object();
     reply_put(&item, "message", json_integer((json_int_t)of->message.index));
     reply_put(&item, "start", json_integer((json_int_t)span.start));
     reply_put(&item, "end", json_integer((json_int_t)span.end));
     reply_put(&item, "text", json_stringn(text + span.start, span.end - span.start));
-    reply_append(list, item);
+    if (l->marker && removed_id(text + span.start, span.end - span.start, id))
+        reply_put(&item, "id", json_string(id));
+    reply_append(&l->list, item);
 }
 
 static json_t *removed_json(const step1_outcome *s, const chat_request *q)
 {
-    json_t *list = json_array();
-    for (size_t i = 0; i < s->count && !s->fallback; i++) {
-        const s2a_result *result = s->results[i];
-        if (!result)
-            continue;
-        for (size_t k = 0; k < s2a_result_turn_count(result); k++) {
-            s2a_turn turn = s2a_result_turn(result, k);
-            for (size_t n = 0; n < turn.removed_count; n++)
-                span_append(&list, &q->turns[turn.index], turn.input, turn.removed[n]);
-        }
-        for (size_t k = 0; k < s2a_result_removed_count(result); k++)
-            span_append(&list, &q->targets[i], s2a_result_input(result, NULL),
-                        s2a_result_removed(result, k));
-    }
-    return list;
+    removed_list l = { json_array(), q->ask.marker };
+    serve_step1_each_removed(s, q, span_append, &l);
+    return l.list;
 }
 
 static json_t *units_json(const s2a_result *result)

@@ -46,6 +46,8 @@ static bool path_is(const txn *t, const char *path)
     return strlen(path) == txn_path_len(t->target) && !strncmp(t->target, path, strlen(path));
 }
 
+static const char removed_path[] = "/v1/s2a/removed/";
+
 static metrics_route route_of(txn *t)
 {
     static const struct {
@@ -71,6 +73,8 @@ static metrics_route route_of(txn *t)
             return routes[i].route;
         }
     }
+    if (!strncmp(t->target, removed_path, sizeof removed_path - 1))
+        return METRICS_REMOVED;
     if (!strncmp(t->target, "/v1/models/", 11)) {
         t->model_by_id = !strncmp(t->target + 11, t->s->o.prefix, strlen(t->s->o.prefix));
         return t->model_by_id || !t->s->up ? METRICS_MODELS : METRICS_OTHER;
@@ -102,7 +106,8 @@ static bool authorized(txn *t)
     pthread_mutex_unlock(&s->lock);
     /* The key of a client of ours is no business of upstream's. */
     t->own_authorization = !closed || s->o.forward_authorization;
-    t->bearer = !t->own_authorization ? NULL : token ? token : api_key;
+    t->key = token ? token : api_key;
+    t->bearer = !t->own_authorization ? NULL : t->key;
     if (s->o.upstream_key)
         t->bearer = s->o.upstream_key;
     if (!ok)
@@ -143,6 +148,22 @@ static void metrics_reply(txn *t)
     else
         txn_error(t, 500, "out of memory", NULL);
     buf_free(&out);
+}
+
+static void removed_reply(txn *t)
+{
+    const char *id = t->target + sizeof removed_path - 1;
+    size_t len = 0;
+    char *text = t->s->removed ? removed_get(t->s->removed, t->key, id, &len) : NULL;
+    if (text)
+        txn_json(t, 200, json_pack("{s:s, s:s%}", "id", id, "text", text, len), NULL);
+    else
+        txn_error(t, 404,
+                  t->s->removed ? "no such text: it is too long ago, or another key's"
+                                : "no removed text is kept here; start the server with "
+                                  "--keep-removed N",
+                  NULL);
+    free(text);
 }
 
 /* Whether the body is packed, so that nobody here can say what it asks for. */
@@ -192,6 +213,8 @@ static void dispatch(txn *t)
         health(t);
     } else if ((t->route == METRICS_METRICS || t->route == METRICS_EFFECT) && reads(t)) {
         metrics_reply(t);
+    } else if (t->route == METRICS_REMOVED && reads(t)) {
+        removed_reply(t);
     } else if (t->route == METRICS_MODELS && method_is(t, "GET")) {
         if (s->up)
             forward_models(t);
@@ -333,6 +356,8 @@ static s2a_status parts_start(serve *s, s2a_error *err)
     uint64_t enough = (uint64_t)o->step1_budget_ms + 250; /* the handle is to come first */
     if (o->step1_budget_ms > 0 && enough < *timeout_ms)
         *timeout_ms = (uint32_t)enough;
+    if (o->keep_removed > 0 && !(s->removed = removed_new(o->keep_removed)))
+        return error_nomem(err);
     s->engines = engines_new(&s->o.engine_options, o->upstream ? NULL : o->engine);
     /* As many as there can be requests: who passes through meets no limit of step 1. */
     s->readers = pool_start(SERVE_READERS, o->max_connections + SERVE_CONNECTIONS_SPARE, job_read,
@@ -434,6 +459,7 @@ void serve_stop(serve *s)
     engines_free(s->engines);
     keys_free(s->keys);
     access_log_close(s->log);
+    removed_free(s->removed);
     metrics_free(&s->metrics);
     pthread_mutex_destroy(&s->lock);
     base_url_free(&s->base);

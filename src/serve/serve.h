@@ -35,6 +35,7 @@ typedef struct serve_options {
     uint32_t max_connections, workers, queue, head_ms, body_ms, upstream_idle_ms;
     const char *access_log; /* a file, "-" or "off" */
     bool log_prompts;
+    uint32_t keep_removed; /* texts for GET /v1/s2a/removed/ID; 0 = none */
 } serve_options;
 
 /* The defaults of serve_limits.h. */

@@ -44,6 +44,7 @@
 #define SERVE_TLS_FILE_BYTES ((size_t)1 << 20) /* --tls-cert, --tls-key */
 #define SERVE_LOG_BYTES ((size_t)4 << 20) /* of lines that wait for the log: more are dropped */
 #define SERVE_LOG_CLOSE_MS 1000u          /* for the lines that wait when it ends */
+#define SERVE_REMOVED_BYTES ((size_t)64 << 20) /* of texts for --keep-removed: the oldest go */
 #define SERVE_RETRY_AFTER_S 2
 #define SERVE_THREAD_STACK ((size_t)1 << 20) /* only the used part takes memory */
 

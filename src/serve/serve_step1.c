@@ -195,6 +195,21 @@ static bool cut_find(const chat_target *t, const s2a_span *spans, size_t count, 
     return at == len;
 }
 
+static bool marked_put(chat_request *q, const chat_target *t, const s2a_span *spans, size_t count)
+{
+    char(*marks)[REMOVED_MARK_SIZE] = malloc((count + 1) * sizeof *marks);
+    bool ok = marks != NULL;
+    for (size_t i = 0; ok && i < count; i++) {
+        char id[REMOVED_ID_SIZE];
+        ok = removed_id(t->text + spans[i].start, spans[i].end - spans[i].start, id);
+        snprintf(marks[i], sizeof marks[i], REMOVED_MARK_FORMAT, ok ? id : "");
+    }
+    ok = ok && chat_cut(q, t, spans, count, marks);
+    free(marks);
+    return ok;
+}
+
+/* text is x' of the target, from which these spans are gone. */
 static bool put(chat_request *q, const chat_target *t, const s2a_span *spans, size_t count,
                 const char *text, size_t len)
 {
@@ -202,8 +217,13 @@ static bool put(chat_request *q, const chat_target *t, const s2a_span *spans, si
         return true;
     size_t n = 0;
     s2a_span *cut = malloc((3 * count + 2) * sizeof *cut);
-    bool ok = cut && (cut_find(t, spans, count, text, len, cut, &n) ? chat_cut(q, t, cut, n)
-                                                                    : chat_put(q, t, text, len));
+    if (!cut)
+        return false;
+    bool found = cut_find(t, spans, count, text, len, cut, &n), ok;
+    if (found && q->ask.marker)
+        ok = marked_put(q, t, spans, count);
+    else
+        ok = found ? chat_cut(q, t, cut, n, NULL) : chat_put(q, t, text, len);
     free(cut);
     return ok;
 }
@@ -218,26 +238,44 @@ static s2a_span *spans_of(const s2a_result *result, size_t *count)
     return spans;
 }
 
+/* Puts x' of one target, and of the earlier messages that were judged with it, in place. */
+static bool result_put(const s2a_result *result, chat_request *q, const chat_target *t)
+{
+    size_t len = 0, count = 0;
+    if (t->context && s2a_result_removed_count(result) == 0)
+        return true;
+    const char *text =
+        t->context ? s2a_result_context(result, &len) : s2a_result_prompt(result, &len);
+    s2a_span *spans = spans_of(result, &count);
+    bool ok = spans && (!text || put(q, t, spans, count, text, len));
+    free(spans);
+    for (size_t k = 0; ok && k < s2a_result_turn_count(result); k++) {
+        s2a_turn turn = s2a_result_turn(result, k);
+        ok = put(q, &q->turns[turn.index], turn.removed, turn.removed_count, turn.rewritten,
+                 turn.rewritten_len);
+    }
+    return ok;
+}
+
 bool serve_step1_put(const step1_outcome *s, chat_request *q)
+{
+    bool ok = true;
+    for (size_t i = 0; i < s->count && !s->fallback && ok; i++)
+        ok = !s->results[i] || result_put(s->results[i], q, &q->targets[i]);
+    return ok;
+}
+
+void serve_step1_each_removed(const step1_outcome *s, const chat_request *q, step1_removed_fn fn,
+                              void *ctx)
 {
     for (size_t i = 0; i < s->count && !s->fallback; i++) {
         const s2a_result *result = s->results[i];
-        size_t len = 0, count = 0;
-        const chat_target *t = &q->targets[i];
-        if (!result || (t->context && s2a_result_removed_count(result) == 0))
-            continue;
-        const char *text =
-            t->context ? s2a_result_context(result, &len) : s2a_result_prompt(result, &len);
-        s2a_span *spans = spans_of(result, &count);
-        bool ok = spans && (!text || put(q, t, spans, count, text, len));
-        free(spans);
-        for (size_t k = 0; ok && k < s2a_result_turn_count(result); k++) {
+        for (size_t k = 0; result && k < s2a_result_turn_count(result); k++) {
             s2a_turn turn = s2a_result_turn(result, k);
-            ok = put(q, &q->turns[turn.index], turn.removed, turn.removed_count, turn.rewritten,
-                     turn.rewritten_len);
+            for (size_t n = 0; n < turn.removed_count; n++)
+                fn(ctx, &q->turns[turn.index], turn.input, turn.removed[n]);
         }
-        if (!ok)
-            return false;
+        for (size_t k = 0; result && k < s2a_result_removed_count(result); k++)
+            fn(ctx, &q->targets[i], s2a_result_input(result, NULL), s2a_result_removed(result, k));
     }
-    return true;
 }

@@ -44,4 +44,10 @@ bool serve_step1_put(const step1_outcome *s, chat_request *q);
 /* The x' of the message with the question; NULL if there is none. */
 const char *serve_step1_rewritten(const step1_outcome *s, size_t *len);
 
+/* Calls fn for each removed span of text, which is the judged text of a target or of an earlier
+ * message; none after a fallback. */
+typedef void (*step1_removed_fn)(void *ctx, const chat_target *of, const char *text, s2a_span span);
+void serve_step1_each_removed(const step1_outcome *s, const chat_request *q, step1_removed_fn fn,
+                              void *ctx);
+
 #endif

@@ -31,6 +31,7 @@ struct serve {
     pool *pool;    /* workers: step 1 */
     engines *engines;
     access_log *log;
+    removed_store *removed; /* NULL = none is kept */
     metrics metrics;
     pthread_mutex_t lock; /* guards keys and steps */
     keys *keys;
@@ -80,6 +81,7 @@ struct txn {
     char *target;     /* the call's in normal form; what is decided is decided by it */
     metrics_route route;
     char id[HEADERS_ID_SIZE];
+    const char *key;        /* the client's; NULL = it gave none */
     const char *bearer;     /* Authorization for upstream: the client's, or the server's */
     bool own_authorization; /* the client's Authorization and X-Api-Key may be sent upstream */
     bool model_by_id;       /* GET /v1/models/ID */

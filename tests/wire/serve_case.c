@@ -112,6 +112,8 @@ static void set(serve_case *k, const char *key, const char *value)
         k->base = keep(k, value);
     else if (!strcmp(key, "upstream")) /* where nobody listens */
         k->refused = !strcmp(value, "refused");
+    else if (!strcmp(key, "keep_removed"))
+        o->keep_removed = number;
     else if (!strcmp(key, "host"))
         o->host = keep(k, value);
     else if (!strcmp(key, "key")) /* the one that clients must have */

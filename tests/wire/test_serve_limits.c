@@ -12,6 +12,7 @@
  *     SERVE_TURNS              tests/unit/test_serve_parts.c
  *     SERVE_KEYS               tests/unit/test_serve_parts.c
  *     SERVE_LOG_BYTES          tests/unit/test_log_queue.c
+ *     SERVE_REMOVED_BYTES      tests/unit/test_removed.c
  * Those of options (connections, queue, times) are tested with smaller ones. */
 #include "base/clock.h"
 #include "serve_rig.h"
