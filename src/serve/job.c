@@ -192,20 +192,22 @@ static bool read_body(txn *t)
     const http_call *call = t->call;
     const char *header = http_call_field(call, "X-S2A");
     s2a_error err = { .status = S2A_OK };
-    s2a_status status = chat_parse(call->body, call->body_len, t->reply.api, s->o.prefix, header,
-                                   &s->o.ask, &t->q, &err);
+    bool guards = t->route == METRICS_GUARDRAIL;
+    s2a_status status = guards ? guardrail_read(t, &err)
+                               : chat_parse(call->body, call->body_len, t->reply.api, s->o.prefix,
+                                            header, &s->o.ask, &t->q, &err);
     if (status == S2A_OK && t->q.wanted && t->q.ask.marker && !s->removed)
         status = error_set(&err, S2A_INPUT,
                            "s2a.marker: no removed text is kept here; start the server with "
                            "--keep-removed N");
-    if (status == S2A_OK && !s->up)
+    if (status == S2A_OK && !s->up && !guards)
         status = embedded_check(t, &err);
     if (status != S2A_OK) {
         int code = status == S2A_NOMEM ? 500 : status == S2A_MODEL ? 404 : 400;
         txn_error(t, code, err.message, status == S2A_MODEL ? "model_not_found" : NULL);
         return false;
     }
-    if (s->up && (!t->q.wanted || t->route == METRICS_COUNT)) {
+    if (s->up && !guards && (!t->q.wanted || t->route == METRICS_COUNT)) {
         not_wanted(t);
         return false;
     }
@@ -240,6 +242,11 @@ static void run(txn *t)
 {
     if (atomic_load(&t->gone))
         return;
+    if (t->route == METRICS_GUARDRAIL) {
+        if (!t->q.wanted || step1(t))
+            guardrail_reply(t);
+        return;
+    }
     if (t->route == METRICS_COUNT) {
         embedded_count(t);
         return;

@@ -14,6 +14,7 @@
     X(RESPONSES, "responses")     \
     X(MESSAGES, "messages")       \
     X(COUNT, "count_tokens")      \
+    X(GUARDRAIL, "guardrail")     \
     X(MODELS, "models")           \
     X(HEALTH, "health")           \
     X(METRICS, "metrics")         \

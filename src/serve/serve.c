@@ -61,6 +61,7 @@ static metrics_route route_of(txn *t)
         { "/v1/responses/input_tokens", METRICS_COUNT, CHAT_API_RESPONSES },
         { "/v1/messages", METRICS_MESSAGES, CHAT_API_MESSAGES },
         { "/v1/messages/count_tokens", METRICS_COUNT, CHAT_API_MESSAGES },
+        { "/beta/litellm_basic_guardrail_api", METRICS_GUARDRAIL, CHAT_API_CHAT },
         { "/v1/models", METRICS_MODELS, CHAT_API_CHAT },
         { "/health", METRICS_HEALTH, CHAT_API_CHAT },
         { "/metrics", METRICS_METRICS, CHAT_API_CHAT },
@@ -180,14 +181,15 @@ static void ask(txn *t)
     const http_call *call = t->call;
     const char *header = http_call_field(call, "X-S2A");
     bool packed = is_packed(call);
-    if (s->up && packed && header && !strcmp(header, "off"))
+    bool ours = txn_is_ours(t);
+    if (s->up && !ours && packed && header && !strcmp(header, "off"))
         pass_start(t);
     else if (packed)
         txn_error(t, 415,
                   "a packed body cannot be looked into; send it without Content-Encoding"
                   ", or with X-S2A: off to have it passed on",
                   NULL);
-    else if (s->up && !chat_may_ask(call->body, call->body_len, s->o.prefix, header))
+    else if (s->up && !ours && !chat_may_ask(call->body, call->body_len, s->o.prefix, header))
         pass_start(t);
     else
         txn_submit(t, s->readers);
@@ -222,7 +224,7 @@ static void dispatch(txn *t)
             embedded_models(t);
     } else if (reads(t) && page_reply(t->call, t->target, txn_path_len(t->target))) {
         t->route = METRICS_PAGE;
-    } else if (s->up) {
+    } else if (s->up && !txn_is_ours(t)) {
         pass_start(t);
     } else {
         not_here(t);

@@ -152,6 +152,7 @@ void txn_unref(txn *t)
         sse_filter_free(&t->relay.filter);
     if (t->step1.ran)
         serve_step1_free(&t->step1.outcome);
+    guardrail_free(t->guardrail);
     chat_free(&t->q);
     buf_free(&t->relay.gathered);
     free(t->relay.body);

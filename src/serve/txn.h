@@ -20,6 +20,7 @@
 #include <string.h>
 
 typedef struct txn txn;
+typedef struct guardrail guardrail;
 
 struct serve {
     serve_options o;
@@ -88,7 +89,8 @@ struct txn {
     bool cors;      /* a page of another origin reads the answer: upstream has no say in that */
     chat_request q; /* a request with S2A, or one that the engine answers; and how it is answered */
     reply reply;
-    bool streaming; /* the head of an event stream has gone out */
+    guardrail *guardrail; /* of METRICS_GUARDRAIL */
+    bool streaming;       /* the head of an event stream has gone out */
     txn_step1 step1;
     txn_relay relay;
     bool done; /* the call is, and this is how */
@@ -107,7 +109,14 @@ static inline bool txn_is_model(const txn *t)
 {
     return t->route == METRICS_CHAT || t->route == METRICS_COMPLETIONS ||
            t->route == METRICS_RESPONSES || t->route == METRICS_MESSAGES ||
-           t->route == METRICS_COUNT;
+           t->route == METRICS_COUNT || t->route == METRICS_GUARDRAIL;
+}
+
+/* Whether the path is never upstream's. */
+static inline bool txn_is_ours(const txn *t)
+{
+    return t->route == METRICS_GUARDRAIL || t->route == METRICS_EFFECT ||
+           t->route == METRICS_REMOVED;
 }
 
 /* With one reference, the call's; NULL when memory is out. */
@@ -161,6 +170,11 @@ void embedded_answer(txn *t);
 /* METRICS_COUNT */
 void embedded_count(txn *t);
 void embedded_models(txn *t);
+/* guardrail.c: reads the body into t->q and t->guardrail; without texts to judge q.wanted stays
+ * false. guardrail_reply answers after step 1. */
+s2a_status guardrail_read(txn *t, s2a_error *err);
+void guardrail_reply(txn *t);
+void guardrail_free(guardrail *g);
 /* entry.c: checks method, Host, Origin and Content-Type. False if it has responded: with an error,
  * or to a preflight. */
 bool entry_check(txn *t);

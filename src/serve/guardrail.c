@@ -1,0 +1,199 @@
+/* POST /beta/litellm_basic_guardrail_api: LiteLLM's Generic Guardrail API. LiteLLM sends the texts
+ * of a request, and its messages, before it sends them to a model; it gets the texts back without
+ * what should not count. Nothing is ever blocked. The same code judges as for chat completions. */
+#include "serve/txn.h"
+
+#include "base/ascii.h"
+#include "base/error.h"
+#include "serve/json_keep.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A text of the messages, before step 1: holder[key]. All references are owned. */
+typedef struct leaf {
+    json_t *list;   /* the parts among which holder is; NULL: none */
+    json_t *holder; /* a message, or a part of one */
+    const char *key;
+    json_t *before;
+} leaf;
+
+struct guardrail {
+    json_t *texts;
+    leaf *leaves;
+    size_t leaf_count;
+};
+
+void guardrail_free(guardrail *g)
+{
+    if (!g)
+        return;
+    for (size_t i = 0; i < g->leaf_count; i++) {
+        json_decref(g->leaves[i].list);
+        json_decref(g->leaves[i].holder);
+        json_decref(g->leaves[i].before);
+    }
+    free(g->leaves);
+    json_decref(g->texts);
+    free(g);
+}
+
+/* ---- the request ------------------------------------------------------------------------ */
+
+static s2a_status texts_check(const json_t *root, s2a_error *err)
+{
+    const json_t *texts = json_object_get(root, "texts");
+    const char *type = json_string_value(json_object_get(root, "input_type"));
+    if (!type || (strcmp(type, "request") != 0 && strcmp(type, "response") != 0))
+        return error_set(err, S2A_INPUT, "input_type: must be \"request\" or \"response\"");
+    if (texts && !json_is_null(texts) && !json_is_array(texts))
+        return error_set(err, S2A_INPUT, "texts: must be an array of strings");
+    for (size_t i = 0; i < json_array_size(texts); i++)
+        if (!json_is_string(json_array_get(texts, i)))
+            return error_set(err, S2A_INPUT, "texts[%zu]: must be a string", i);
+    return S2A_OK;
+}
+
+/* Where LiteLLM does not say whose the texts are, the last one is taken for the user's. */
+static json_t *messages_of(const json_t *root)
+{
+    json_t *given = json_object_get(root, "structured_messages");
+    const json_t *texts = json_object_get(root, "texts");
+    if (json_array_size(given) > 0)
+        return json_incref(given);
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < json_array_size(texts); i++) {
+        const char *role = i + 1 < json_array_size(texts) ? "system" : "user";
+        json_t *message =
+            json_pack("{s:s, s:O}", "role", role, "content", json_array_get(texts, i));
+        if (json_array_append_new(list, message) != 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    return list;
+}
+
+/* The request as one of chat completions with S2A; NULL when out of memory. */
+static json_t *chat_of(const json_t *root)
+{
+    const json_t *more = json_object_get(root, "additional_provider_specific_params");
+    json_t *model = json_object_get(root, "model"), *ask = json_object_get(more, "s2a");
+    json_t *messages = messages_of(root), *chat = json_object();
+    bool ok = messages && chat && json_object_set(chat, "messages", messages) == 0;
+    /* Where a judge of ours is asked, the server behind need not be asked for its models. */
+    model = json_is_string(model) ? json_incref(model) : json_string("default");
+    ok = json_object_set_new(chat, "model", model) == 0 && ok;
+    ok = ok && json_object_set_new(chat, "s2a", ask ? json_incref(ask) : json_object()) == 0;
+    json_decref(messages);
+    if (ok)
+        return chat;
+    json_decref(chat);
+    return NULL;
+}
+
+static void leaf_add(guardrail *g, json_t *list, json_t *holder, const char *key)
+{
+    g->leaves[g->leaf_count++] = (leaf){ json_incref(list), json_incref(holder), key,
+                                         json_incref(json_object_get(holder, key)) };
+}
+
+static s2a_status leaves_read(guardrail *g, const chat_request *q, s2a_error *err)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < q->message_count; i++)
+        count += 1 + json_array_size(chat_content(&q->messages[i]));
+    g->leaves = calloc(count + 1, sizeof *g->leaves);
+    if (!g->leaves)
+        return error_nomem(err);
+    for (size_t i = 0; i < q->message_count; i++) {
+        const chat_message *m = &q->messages[i];
+        json_t *content = chat_content(m);
+        if (json_is_string(content))
+            leaf_add(g, NULL, m->holder, m->key);
+        for (size_t k = 0; k < json_array_size(content); k++)
+            if (chat_part_is_text(json_array_get(content, k)))
+                leaf_add(g, content, json_array_get(content, k), "text");
+    }
+    return S2A_OK;
+}
+
+static s2a_status chat_read(txn *t, const json_t *root, s2a_error *err)
+{
+    json_t *chat = chat_of(root);
+    char *text = chat ? json_dumps(chat, JSON_COMPACT) : NULL;
+    json_decref(chat);
+    if (!text)
+        return error_nomem(err);
+    s2a_status status = chat_parse(text, strlen(text), CHAT_API_CHAT, t->s->o.prefix, NULL,
+                                   &t->s->o.ask, &t->q, err);
+    free(text);
+    return status;
+}
+
+s2a_status guardrail_read(txn *t, s2a_error *err)
+{
+    json_t *root = NULL;
+    bool kept = false;
+    s2a_status status = chat_shape(t->call->body, t->call->body_len, err);
+    if (status == S2A_OK)
+        status = json_keep_load(t->call->body, t->call->body_len, &root, &kept, err);
+    if (status == S2A_OK && kept)
+        status = error_set(err, S2A_INPUT,
+                           "the body has numbers beyond 64 bits, or halves of surrogate pairs");
+    if (status == S2A_OK)
+        status = texts_check(root, err);
+    json_t *texts = json_object_get(root, "texts");
+    const char *type = json_string_value(json_object_get(root, "input_type"));
+    if (status == S2A_OK && !strcmp(type, "request") && json_array_size(texts) > 0)
+        status = chat_read(t, root, err);
+    guardrail *g = t->guardrail = calloc(1, sizeof *g);
+    if (status == S2A_OK && !g)
+        status = error_nomem(err);
+    if (status == S2A_OK) {
+        g->texts = json_incref(texts);
+        status = leaves_read(g, &t->q, err);
+    }
+    json_decref(root);
+    return status;
+}
+
+/* ---- the answer ------------------------------------------------------------------------- */
+
+/* The text of a leaf now. One of which nothing would be left stays: some APIs refuse empty texts.
+ */
+static json_t *after(const leaf *l)
+{
+    bool there = !l->list;
+    for (size_t i = 0; i < json_array_size(l->list); i++)
+        there |= json_array_get(l->list, i) == l->holder;
+    json_t *now = there ? json_object_get(l->holder, l->key) : NULL;
+    const char *text = json_string_value(now);
+    return text && !ascii_blank(text, json_string_length(now)) ? now : l->before;
+}
+
+void guardrail_reply(txn *t)
+{
+    const guardrail *g = t->guardrail;
+    json_t *texts = json_array();
+    bool changed = false, ok = texts != NULL;
+    /* The texts are the leaves in their order; LiteLLM may have left some out. */
+    for (size_t i = 0, next = 0; ok && i < json_array_size(g->texts); i++) {
+        json_t *text = json_array_get(g->texts, i);
+        size_t at = next;
+        while (at < g->leaf_count && !json_equal(g->leaves[at].before, text))
+            at++;
+        json_t *now = at < g->leaf_count ? after(&g->leaves[at]) : text;
+        next = at < g->leaf_count ? at + 1 : next;
+        changed |= !json_equal(now, text);
+        ok = json_array_append(texts, now) == 0;
+    }
+    json_t *root =
+        ok ? json_pack("{s:s}", "action", changed ? "GUARDRAIL_INTERVENED" : "NONE") : NULL;
+    if (root && changed)
+        json_object_set(root, "texts", texts);
+    if (root && t->step1.ran)
+        json_object_set_new(root, "s2a", reply_s2a(&t->step1.outcome, &t->q, -1, NULL));
+    json_decref(texts);
+    txn_json(t, 200, root, t->step1.ran ? t->step1.outcome.fallback : NULL);
+}
