@@ -125,7 +125,7 @@ async def read_body(reader, head, slow):
 def check(status, body, kind, number, stream):
     text = body.decode()
     if status != 200:
-        assert status in (429, 502, 504) or "too many connections" in text, (status, text)
+        assert status in (408, 429, 502, 504) or "too many connections" in text, (status, text)
         count(f"{kind} {status}")
     elif kind == "path":
         assert text == f"/p/{number}", text
