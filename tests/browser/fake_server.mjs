@@ -127,7 +127,8 @@ async function handle(state, incoming, response) {
     }
     const entry = { path, body: text && JSON.parse(text), key: incoming.headers.authorization || null,
                     aborted: false };
-    state.log.push(entry);
+    if (path !== "/v1/s2a/effect")
+        state.log.push(entry);
     response.on("close", () => { entry.aborted = !response.writableEnded; });
     if (state.fault === "needs-key" && entry.key !== "Bearer geheim")
         return json(response, 401, { error: { message: "no key, or a wrong one" } });
@@ -135,6 +136,10 @@ async function handle(state, incoming, response) {
         return modelsOf(state, response);
     if (path === "/v1/chat/completions")
         return chat(state, response, entry.body);
+    if (path === "/v1/s2a/effect")
+        return json(response, 200, { minutes: 60, requests: 1, judged_bytes: 800, removed_bytes: 100,
+                                     removed_share: 0.125, saved_tokens_estimated: 25, spent_tokens: 210,
+                                     fallbacks: { budget: 1 } });
     json(response, 404, { error: { message: `there is no ${path}` } });
 }
 

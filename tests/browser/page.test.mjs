@@ -791,3 +791,34 @@ test("right-to-left text stands on its side, beside left-to-right text", fakeOnl
     assert.deepEqual(directions, [true, true, true, true, true]);
     await v.leave();
 });
+
+test("tells what the filter did in the last hour", fakeOnly, async () => {
+    const v = await visit();
+    await ready(v.page);
+    await wait(v.page, "effect", /1 request with S2A, 13 % of their text removed, about 25 tokens saved, 210 spent on step 1, 1 answered/);
+    await v.leave();
+});
+
+test("speaks Chinese where the browser does, and English where it is asked to", async () => {
+    const v = await visit({ locale: "zh-CN" });
+    await wait(v.page, "status", /就绪/);
+    const left = await v.page.evaluate(() => {
+        const walk = document.createTreeWalker(document.querySelector(".page"), NodeFilter.SHOW_TEXT), found = [];
+        for (let node; (node = walk.nextNode());)
+            if (!node.parentNode.closest("select, pre, h1, h2 b, kbd, #effect") && /[a-z]{3}/u.test(node.data) &&
+                !/[\u4e00-\u9fff]/u.test(node.data))
+                found.push(node.data.trim());
+        return found;
+    });
+    assert.deepEqual(left, ["curl", "Python"]);
+    assert.equal(await v.page.getAttribute("html", "lang"), "zh-Hans");
+    await v.page.fill("#prompt", opinion);
+    await v.page.click("#compare");
+    await wait(v.page, "status", /^完成/);
+    if (process.env.S2A_SHOT)
+        await v.page.screenshot({ path: process.env.S2A_SHOT, fullPage: true });
+    await v.page.goto(`${v.url}?lang=en`);
+    await wait(v.page, "status", /Ready/);
+    assert.equal(await text(v.page, "compare"), "Compare");
+    await v.leave();
+});
