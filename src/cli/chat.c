@@ -155,7 +155,7 @@ static s2a_status answer(chat *c, s2a_result **result, s2a_error *err)
         status = error_nomem(err);
     if (status != S2A_OK && s->streamed)
         term_puts(&s->term, TERM_DIM, " [cut]");
-    if (s->streamed != '\n' || status != S2A_OK)
+    if (s->streamed ? s->streamed != '\n' || status != S2A_OK : status == S2A_OK)
         fputc('\n', stdout);
     fflush(stdout);
     return status;
@@ -171,7 +171,7 @@ static bool answered(const chat *c, s2a_status status, const s2a_result *result,
     else if (status != S2A_CANCELLED)
         say_error(c, err);
     else if (!any && term_ok())
-        term_say("cancelled");
+        term_say("cancelled; the message was dropped");
     return any;
 }
 

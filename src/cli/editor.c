@@ -163,41 +163,43 @@ static void keys_bind(EditLine *line)
 
 /* ---- the history ------------------------------------------------------------------------ */
 
-/* The file, open for appending, for this user alone; NULL where that fails. */
-static FILE *history_append(const char *path)
-{
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
-    struct stat st;
-    if (fd < 0)
-        return NULL;
-    FILE *file = NULL;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && fchmod(fd, 0600) == 0)
-        file = fdopen(fd, "a");
-    if (!file)
-        close(fd);
-    return file;
-}
-
-static void history_load(editor *e)
+/* Reads the file, in which another conversation may have written since. */
+static void history_load(const editor *e)
 {
     HistEvent event;
-    FILE *file = history_append(e->file); /* also sees to it that there is nothing to wait for */
-    if (file)
-        fclose(file);
-    /* A file that has grown to twice the limit is written again. */
-    if (file && history(e->history, &event, H_LOAD, e->file) > 2 * LIMIT_CHAT_HISTORY)
-        history(e->history, &event, H_SAVE, e->file);
+    struct stat st;
+    if (stat(e->file, &st) != 0 || !S_ISREG(st.st_mode))
+        return;
+    history(e->history, &event, H_CLEAR);
+    history(e->history, &event, H_LOAD, e->file);
+}
+
+/* Replaces the file, for this user alone. */
+static bool history_save(const editor *e)
+{
+    HistEvent event;
+    buf name;
+    buf_init(&name, LIMIT_CONFIG_BYTES);
+    buf_adds(&name, e->file);
+    buf_adds(&name, ".new");
+    int fd = -1;
+    if (name.status == S2A_OK)
+        fd = open(name.data, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
+    bool written = file && history(e->history, &event, H_SAVE_FP, file) >= 0;
+    written = file && fclose(file) == 0 && written;
+    written = written && rename(name.data, e->file) == 0;
+    buf_free(&name);
+    return written;
 }
 
 void editor_remember(editor *e, const char *entry)
 {
     HistEvent event;
-    if (history(e->history, &event, H_ENTER, entry) < 0 || !e->file)
-        return;
-    FILE *file = history_append(e->file);
-    bool written = file && history(e->history, &event, H_NSAVE_FP, (size_t)1, file) >= 0;
-    written = (!file || fclose(file) == 0) && written;
-    if (!written) {
+    if (e->file)
+        history_load(e);
+    history(e->history, &event, H_ENTER, entry);
+    if (e->file && !history_save(e)) {
         term_say("note: %s: %s; earlier lines are not kept", e->file, strerror(errno));
         free(e->file);
         e->file = NULL;
@@ -209,9 +211,10 @@ void editor_remember(editor *e, const char *entry)
 static char *prompt_of(EditLine *line)
 {
     editor *e = editor_of(line);
-    /* \1 stands around what takes no room. */
-    snprintf(e->shown, sizeof e->shown, "%s%s%s", e->color ? "\1\033[1m\1" : "", e->prompt,
-             e->color ? "\1\033[0m\1" : "");
+    size_t n = strcspn(e->prompt, " ");
+    /* \1 stands around what takes no room; something must follow the last one. */
+    snprintf(e->shown, sizeof e->shown, e->color ? "\1\033[1m\1%.*s\1\033[0m\1%s" : "%.*s%s",
+             (int)n, e->prompt, e->prompt + n);
     return e->shown;
 }
 
