@@ -40,15 +40,17 @@ bool chat_undo(chat *c)
     return true;
 }
 
-void chat_why(const chat *c)
+bool chat_why(chat *c)
 {
     const chat_exchange *last = c->count > 0 ? &c->items[c->count - 1] : NULL;
+    term_measure(&c->s->term);
     if (!last)
         term_say("/why: there is no message yet; write one");
     else if (!last->step1)
         puts("Step 1 failed for the last message.");
     else
         explain_units(&c->s->term, last->step1);
+    return last != NULL;
 }
 
 /* ---- errors ----------------------------------------------------------------------------- */
@@ -115,7 +117,7 @@ static s2a_status attend(chat *c, s2a_result **out, s2a_error *err)
 {
     session *s = c->s;
     *out = NULL;
-    progress_start(&s->progress, "step 1, reading the message");
+    progress_start(&s->progress, session_is_plain(s) ? "answering" : "step 1, reading the message");
     s2a_request_set_preset(s->request, s->o->settings.preset);
     s2a_status status = s2a_attend(s->engine, s->request, out, err);
     progress_clear(&s->progress);
@@ -195,7 +197,7 @@ static bool exchange_add(chat *c, const char *text, size_t len, s2a_result *step
     return true;
 }
 
-void chat_send(chat *c, const char *text, size_t len)
+bool chat_send(chat *c, const char *text, size_t len)
 {
     s2a_error err = { .status = S2A_OK };
     s2a_result *step1 = NULL, *result = NULL;
@@ -220,13 +222,14 @@ void chat_send(chat *c, const char *text, size_t len)
     if (!keep)
         s2a_result_free(step1);
     signals_take_interrupt();
+    return keep;
 }
 
-void chat_plain(chat *c)
+bool chat_plain(chat *c)
 {
     if (c->count == 0) {
         term_say("/plain: there is no message yet; write one");
-        return;
+        return false;
     }
     chat_exchange *last = &c->items[c->count - 1];
     s2a_error err = { .status = S2A_OK };
@@ -253,4 +256,5 @@ void chat_plain(chat *c)
     }
     s2a_result_free(result);
     signals_take_interrupt();
+    return true;
 }

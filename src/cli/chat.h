@@ -1,5 +1,6 @@
 /* A conversation: the exchanges so far, and the answer to the next message, which is printed as it
- * is generated. Errors of an answer are a line on stderr. One thread. */
+ * is generated. Errors of an answer are a line on stderr. Functions that print say whether they
+ * printed anything to stdout. One thread. */
 #ifndef S2A_CLI_CHAT_H
 #define S2A_CLI_CHAT_H
 
@@ -24,13 +25,13 @@ void chat_end(chat *c);
 
 /* Answers a message: shows what step 1 removed from it, then the answer. A message without any
  * answer is not added to the conversation; an answer that was cancelled is, as far as it came. */
-void chat_send(chat *c, const char *text, size_t len);
+bool chat_send(chat *c, const char *text, size_t len);
 
 /* Answers the last message again without step 1, in place of its answer. */
-void chat_plain(chat *c);
+bool chat_plain(chat *c);
 
 /* Prints the units of the last message. */
-void chat_why(const chat *c);
+bool chat_why(chat *c);
 
 /* Drops the last exchange; false if there is none. */
 bool chat_undo(chat *c);

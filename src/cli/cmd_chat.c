@@ -17,52 +17,54 @@
 typedef struct talk {
     chat chat;
     session s;
-    bool done, printed;
+    bool done;
+    bool gap; /* something was printed: a blank line goes before what comes next */
 } talk;
 
 /* ---- commands --------------------------------------------------------------------------- */
 
 typedef struct talk_command {
-    const char *name, *argument, *help; /* argument NULL = takes none */
-    void (*run)(talk *t, const char *argument);
+    const char *name, *argument, *help;         /* argument NULL = takes none */
+    bool (*run)(talk *t, const char *argument); /* true if it printed to stdout */
 } talk_command;
 
-static void run_why(talk *t, const char *argument)
+static bool run_why(talk *t, const char *argument)
 {
     (void)argument;
-    term_measure(&t->s.term);
-    chat_why(&t->chat);
+    return chat_why(&t->chat);
 }
 
-static void run_plain(talk *t, const char *argument)
+static bool run_plain(talk *t, const char *argument)
 {
     (void)argument;
-    chat_plain(&t->chat);
+    return chat_plain(&t->chat);
 }
 
-static void run_undo(talk *t, const char *argument)
+static bool run_undo(talk *t, const char *argument)
 {
     (void)argument;
-    if (!chat_undo(&t->chat))
-        term_say("/undo: there is no exchange to drop");
-    else
+    bool dropped = chat_undo(&t->chat);
+    if (dropped)
         printf("The last exchange is dropped; %zu left.\n", t->chat.count);
+    else
+        term_say("/undo: there is no exchange to drop");
+    return dropped;
 }
 
-static void run_new(talk *t, const char *argument)
+static bool run_new(talk *t, const char *argument)
 {
     (void)argument;
     while (chat_undo(&t->chat))
         continue;
     puts("The conversation is empty.");
+    return true;
 }
 
 /* How the next message is read. */
 static const char *step1_name(const session *s)
 {
     const settings *set = &s->o->settings;
-    if (set->preset == S2A_PRESET_PLAIN || set->preset == S2A_PRESET_INSTRUCTED ||
-        set->preset == S2A_PRESET_INSTRUCTED_MATH)
+    if (session_is_plain(s))
         return "none";
     bool variant = set->preset == S2A_PRESET_SINGLE || set->preset == S2A_PRESET_KEEP_ORIGINAL ||
                    set->preset == S2A_PRESET_NOT_INSTRUCTED;
@@ -76,23 +78,26 @@ static void print_model(const session *s)
     printf(", step 1: %s\n", step1_name(s));
 }
 
-static void run_model(talk *t, const char *argument)
+static bool run_model(talk *t, const char *argument)
 {
     s2a_error err = { .status = S2A_OK };
-    if (*argument && session_model(&t->s, argument, &err) != S2A_OK)
-        term_say("/model: %s", err.message);
-    else
-        print_model(&t->s);
+    bool changed = !*argument || session_model(&t->s, argument, &err) == S2A_OK;
     signals_take_interrupt();
+    if (changed)
+        print_model(&t->s);
+    else
+        term_say("/model: %s", err.message);
+    return changed;
 }
 
-static void run_quit(talk *t, const char *argument)
+static bool run_quit(talk *t, const char *argument)
 {
     (void)argument;
     t->done = true;
+    return false;
 }
 
-static void run_help(talk *t, const char *argument);
+static bool run_help(talk *t, const char *argument);
 
 static const talk_command commands[] = {
     { "why", NULL, "the sentences of the last message with their scores", run_why },
@@ -104,7 +109,7 @@ static const talk_command commands[] = {
     { "quit", NULL, "end; so does Ctrl-D", run_quit },
 };
 
-static void run_help(talk *t, const char *argument)
+static bool run_help(talk *t, const char *argument)
 {
     (void)t, (void)argument;
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
@@ -113,14 +118,15 @@ static void run_help(talk *t, const char *argument)
     puts("  //TEXT         send a text that begins with a slash\n"
          "  \\ at the end   the line continues\n"
          "  Ctrl-C         cancel the answer, or clear the line");
+    return true;
 }
 
-/* Between two outputs there is a blank line; on a terminal also before the prompt. */
+/* Without a terminal a blank line is between two outputs; on one it is before the prompt. */
 static void gap(talk *t)
 {
-    if (t->printed && !t->s.term.tty)
+    if (t->gap && !t->s.term.tty)
         putchar('\n');
-    t->printed = true;
+    t->gap = false;
 }
 
 /* text: after the slash, NUL-terminated. */
@@ -136,15 +142,14 @@ static void command_run(talk *t, char *text)
         if (strlen(command->name) != n || memcmp(command->name, text, n) != 0)
             continue;
         if (len > 0 && !command->argument)
-            term_say("/%s takes nothing after it; to send a text that begins with / write //",
-                     command->name);
+            term_say("/%s takes nothing after it; write // for a leading slash", command->name);
         else {
             gap(t);
-            command->run(t, argument);
+            t->gap = command->run(t, argument);
         }
         return;
     }
-    term_say("/%.*s: no such command; see /help; to send a text that begins with / write //",
+    term_say("/%.*s: no such command; see /help, or write // for a leading slash",
              (int)(n < 40 ? n : 40), text);
 }
 
@@ -159,7 +164,7 @@ static void message_take(talk *t, buf *message)
         command_run(t, message->data + 1);
     } else {
         gap(t);
-        chat_send(&t->chat, message->data + twice, message->len - twice);
+        t->gap = chat_send(&t->chat, message->data + twice, message->len - twice);
     }
     if (t->s.term.tty && !t->done)
         putchar('\n');
@@ -218,7 +223,8 @@ static int run(talk *t, const chat_options *o)
     } else {
         if (in.tty) {
             signals_converse();
-            session_hint(&t->s);
+            if (!strcmp(step1_name(&t->s), "rewrite"))
+                session_hint(&t->s);
         }
         if (in.tty && t->s.term.tty && !o->base.quiet) {
             print_model(&t->s);

@@ -186,6 +186,8 @@ static bool history_save(const editor *e)
     if (name.status == S2A_OK)
         fd = open(name.data, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
+    if (fd >= 0 && !file)
+        close(fd);
     bool written = file && history(e->history, &event, H_SAVE_FP, file) >= 0;
     written = file && fclose(file) == 0 && written;
     written = written && rename(name.data, e->file) == 0;

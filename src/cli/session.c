@@ -308,17 +308,21 @@ void session_note_cut(const session *s, const s2a_result *result)
 
 /* ---- running ---------------------------------------------------------------------------- */
 
+bool session_is_plain(const session *s)
+{
+    s2a_preset preset = s->o->settings.preset;
+    return preset == S2A_PRESET_PLAIN || preset == S2A_PRESET_INSTRUCTED ||
+           preset == S2A_PRESET_INSTRUCTED_MATH;
+}
+
 s2a_status session_run(session *s, s2a_result **result, s2a_result **plain, s2a_error *err)
 {
     const options *o = s->o;
     *result = *plain = NULL;
     const char *label = s->label;
-    bool baseline = o->settings.preset == S2A_PRESET_PLAIN ||
-                    o->settings.preset == S2A_PRESET_INSTRUCTED ||
-                    o->settings.preset == S2A_PRESET_INSTRUCTED_MATH;
-    progress_start(&s->progress, label      ? label
-                                 : baseline ? "answering"
-                                            : "step 1, reading the prompt");
+    progress_start(&s->progress, label                 ? label
+                                 : session_is_plain(s) ? "answering"
+                                                       : "step 1, reading the prompt");
     s2a_request_set_preset(s->request, o->settings.preset);
     s2a_status status = o->answer ? s2a_answer(s->engine, s->request, result, err)
                                   : s2a_attend(s->engine, s->request, result, err);

@@ -59,6 +59,9 @@ s2a_status session_next(session *s, s2a_error *err);
 void session_note_fallback(const session *s, s2a_fallback fallback, const char *detail);
 void session_note_cut(const session *s, const s2a_result *result);
 
+/* Whether the preset has no step 1. */
+bool session_is_plain(const session *s);
+
 /* Runs one request, and with --compare a second one without step 1. If only the second one fails,
  * *result is set although the status is an error. */
 s2a_status session_run(session *s, s2a_result **result, s2a_result **plain, s2a_error *err);

@@ -56,7 +56,7 @@ void signals_converse(void)
 bool signals_take_interrupt(void)
 {
     int interrupt = SIGINT;
-    if (!atomic_compare_exchange_strong(&caught, &interrupt, 0))
+    if (!converses || !atomic_compare_exchange_strong(&caught, &interrupt, 0))
         return false;
     char bytes[64];
     while (read(wake[0], bytes, sizeof bytes) > 0)

@@ -12,8 +12,8 @@ bool signals_install(s2a_cancel *cancel);
 void signals_defer(void);
 /* For a conversation, after signals_defer: SIGINT only cancels, however often it comes. */
 void signals_converse(void);
-/* Forgets a SIGINT and makes the cancel handle usable again; other signals stay. True if there was
- * one. No request that holds the handle may be running. */
+/* After signals_converse: forgets a SIGINT and makes the cancel handle usable again; other signals
+ * stay. True if there was one. No request that holds the handle may be running. */
 bool signals_take_interrupt(void);
 
 /* The signal that came after signals_defer; 0 = none. */
