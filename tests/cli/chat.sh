@@ -329,9 +329,9 @@ for terminal in xterm-256color dumb; do
     want_status 0
     # escape sequences of the model and of the user
     on_terminal "$prompt" 'send hostile\r' 'expect a^[[31mb^[]0;title^Gc^M' "$prompt" \
-        'send /model\x16\x1b[31m\r' 'expect no such command' 'send \x04'
+        'send /model\x16\x1b[31m\r' 'expect no such command' "$prompt" 'send \x04'
     want_status 0
-    want_out_lacks "$esc[31m"
+    want_out_lacks "${esc}[31m"
     want_out_lacks "$esc]0;"
 done
 export TERM=xterm-256color
@@ -340,7 +340,7 @@ with+=(--no-color --quiet)
 on_terminal "$prompt" 'send hello\r' 'expect first-model:u=hello' "$prompt" 'send \x04'
 want_status 0
 want_out_lacks "step 1"
-want_out_lacks "$esc[1m"
+want_out_lacks "${esc}[1m"
 with=("${with[@]:0:4}")
 
 # what was cut is struck through
