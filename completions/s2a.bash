@@ -20,7 +20,7 @@ _s2a() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} words=
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        _s2a_reply "$cur" 'ask attend serve pull models calibrate eval bench help --help --version'
+        _s2a_reply "$cur" 'ask attend chat serve pull models calibrate eval bench help --help --version'
         return
     fi
     case $command:$prev in
@@ -29,8 +29,8 @@ _s2a() {
         _s2a_reply "$cur" '' -f; return ;;
     *:--question | *:--concurrency | *:--threshold | *:--keep | *:--protect | \
         *:--protect-lines | *:--url | *:--threads | *:--ctx | *:--gpu-layers | *:--step1-cache | \
-        *:--timeout | *:--temperature | *:--top-p | *:--seed | *:--max-tokens | *:--upstream | \
-        *:--host | *:--port | *:--prefix | *:--step1-budget-ms | *:--allow-host | \
+        *:--timeout | *:--temperature | *:--top-p | *:--seed | *:--max-tokens | *:--system | \
+        *:--upstream | *:--host | *:--port | *:--prefix | *:--step1-budget-ms | *:--allow-host | \
         *:--allow-origin | *:--max-body | *:--max-connections | *:--workers | *:--queue | \
         *:--head-timeout-ms | *:--body-timeout-ms | *:--upstream-timeout-ms | *:--drain-ms | \
         *:--keep-removed | *:--limit | *:--seeds | *:--k | *:--judge-url | *:--command | \
@@ -42,7 +42,7 @@ _s2a() {
         _s2a_reply "$cur" 'auto opinion relevance single keep-original not-instructed plain instructed instructed-math untrusted'; return ;;
     *:--model | *:-m | *:--judge-model)
         _s2a_reply "$cur" "$(_s2a_models)" -f; return ;;
-    ask:--backend | attend:--backend | eval:--backend)
+    ask:--backend | attend:--backend | chat:--backend | eval:--backend)
         _s2a_reply "$cur" 'llama http script'; return ;;
     serve:--backend | bench:--backend)
         _s2a_reply "$cur" 'llama script'; return ;;
@@ -78,6 +78,12 @@ _s2a() {
             --ctx --gpu-layers --draft --select-model --kernels --kv-bits --step1-cache --timeout
             --temperature --top-p --seed --max-tokens --explain --json --strict --no-color --quiet
             --verbose --help --version' ;;
+    chat)
+        words='
+            --system --no-history --mode --preset --threshold --keep --protect --model --url
+            --backend --prompts --threads --ctx --gpu-layers --draft --select-model --kernels
+            --kv-bits --step1-cache --timeout --temperature --top-p --seed --max-tokens --no-color
+            --quiet --verbose --help --version' ;;
     serve)
         words='
             --upstream --host --port --mode --preset --prefix --show --step1-budget-ms --strict
@@ -108,7 +114,7 @@ _s2a() {
             --quick --lengths --concurrency --repeat --minutes --max-tokens --seed --server
             --no-server --threads --ctx --json --out --verbose --model --backend --gpu-layers
             --kernels --timeout --quiet --help' ;;
-    help) words='ask attend serve pull models calibrate eval bench' ;;
+    help) words='ask attend chat serve pull models calibrate eval bench' ;;
     esac
     case $command:$cur in
     *:-*) ;;

@@ -53,6 +53,7 @@ libjansson-dev has_module jansson
 libicu-dev has_module icu-uc
 libarchive-dev has_module libarchive
 libmicrohttpd-dev has_module libmicrohttpd
+libedit-dev has_module libedit
 libssl-dev has_module libcrypto
 liblinear-dev test -e /usr/include/linear.h
 END

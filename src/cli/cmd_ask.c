@@ -14,23 +14,6 @@
 
 /* ---- printing --------------------------------------------------------------------------- */
 
-static void say_notes(const session *s, const s2a_result *result)
-{
-    const options *o = s->o;
-    s2a_fallback fallback = s2a_result_fallback(result);
-    if (o->quiet)
-        return;
-    if (fallback != S2A_FALLBACK_NONE) {
-        const char *detail = s2a_result_fallback_detail(result);
-        term_say("note: step 1 was not used (%s%s%s); %s", s2a_fallback_name(fallback),
-                 *detail ? ": " : "", detail,
-                 o->answer ? "answered from the original prompt" : "this is the original prompt");
-    }
-    if (s2a_result_answer_cut(result))
-        term_say("note: the answer was cut off at %u tokens; raise --max-tokens",
-                 o->settings.max_tokens);
-}
-
 /* A text that ends its line, whether it did so itself or not. */
 static void print_text(const session *s, const char *text, size_t len)
 {
@@ -96,7 +79,8 @@ static int run_one(session *s)
             status = error_nomem(&err);
             code = EXIT_FAILED;
         }
-        say_notes(s, result);
+        session_note_fallback(s, s2a_result_fallback(result), s2a_result_fallback_detail(result));
+        session_note_cut(s, result);
         if (code == EXIT_DONE && o->strict && s2a_result_fallback(result) != S2A_FALLBACK_NONE)
             code = EXIT_FELL_BACK;
     } else if (s->streamed && s->streamed != '\n') {

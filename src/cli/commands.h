@@ -13,6 +13,7 @@ enum {
 
 int cmd_ask(int argc, char **argv);
 int cmd_attend(int argc, char **argv);
+int cmd_chat(int argc, char **argv);
 int cmd_pull(int argc, char **argv);
 int cmd_models(int argc, char **argv);
 int cmd_calibrate(int argc, char **argv);

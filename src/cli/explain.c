@@ -3,6 +3,7 @@
 #include "base/ascii.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -163,7 +164,6 @@ static void units(const term *t, const s2a_result *result)
         s2a_unit unit = s2a_result_unit(result, i);
         unit_line(t, input, &unit, scored);
     }
-    fputc('\n', stdout);
 }
 
 /* ---- step 1 ----------------------------------------------------------------------------- */
@@ -201,31 +201,55 @@ static void earlier_messages(const term *t, const s2a_result *result)
     }
 }
 
-void explain_step1(const term *t, const s2a_result *result)
+void explain_prompt(const term *t, const s2a_result *result)
 {
     size_t len = 0;
     const char *input = s2a_result_input(result, &len);
-    earlier_messages(t, result);
-    heading(t, "Prompt");
     print_paragraph(t, &(paragraph){ input, len, result, s2a_result_removed_count(result),
                                      s2a_result_removed, NULL, TERM_REMOVED });
-    fputc('\n', stdout);
+}
+
+/* Says why there is no rewritten prompt; false if there is one. */
+static bool step1_was_not_used(const term *t, const s2a_result *result)
+{
     if (s2a_result_mode(result) == S2A_MODE_NONE) {
-        printf("Step 1 did not run: preset %s has none.\n\n",
+        printf("Step 1 did not run: preset %s has none.\n",
                s2a_preset_name(s2a_result_preset(result)));
-        return;
+        return true;
     }
     s2a_fallback fallback = s2a_result_fallback(result);
-    if (fallback != S2A_FALLBACK_NONE) {
-        const char *detail = s2a_result_fallback_detail(result);
-        term_puts(t, TERM_HEADING, "Step 1 was not used");
-        printf(" (%s): ", s2a_fallback_name(fallback));
-        term_puts(t, TERM_PLAIN, detail);
-        fputs(*detail ? ". The prompt stays as it was.\n\n" : "The prompt stays as it was.\n\n",
-              stdout);
+    if (fallback == S2A_FALLBACK_NONE)
+        return false;
+    const char *detail = s2a_result_fallback_detail(result);
+    term_puts(t, TERM_HEADING, "Step 1 was not used");
+    printf(" (%s): ", s2a_fallback_name(fallback));
+    term_puts(t, TERM_PLAIN, detail);
+    fputs(*detail ? ". The prompt stays as it was.\n" : "The prompt stays as it was.\n", stdout);
+    return true;
+}
+
+void explain_units(const term *t, const s2a_result *result)
+{
+    if (step1_was_not_used(t, result))
+        return;
+    units(t, result);
+    double threshold = s2a_result_threshold(result);
+    if (!isnan(threshold))
+        printf("  threshold   %+6.2f\n", threshold);
+}
+
+void explain_step1(const term *t, const s2a_result *result)
+{
+    earlier_messages(t, result);
+    heading(t, "Prompt");
+    explain_prompt(t, result);
+    fputc('\n', stdout);
+    if (step1_was_not_used(t, result)) {
+        fputc('\n', stdout);
         return;
     }
     units(t, result);
+    fputc('\n', stdout);
     rewritten(t, result);
 }
 

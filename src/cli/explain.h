@@ -9,6 +9,12 @@
  * and why step 1 was not used, if so. */
 void explain_step1(const term *t, const s2a_result *result);
 
+/* The prompt alone, with removed text struck through. */
+void explain_prompt(const term *t, const s2a_result *result);
+
+/* The units with their scores and the threshold; without units, why there are none. */
+void explain_units(const term *t, const s2a_result *result);
+
 /* A heading and the answer under it. */
 void explain_answer(const term *t, const s2a_result *result);
 

@@ -94,6 +94,7 @@ const char help_main[] =
     "\n"
     "  ask [TEXT]     answer a prompt in two steps: rewrite it, then answer what is left\n"
     "  attend [TEXT]  only rewrite it\n"
+    "  chat           a conversation in the terminal, each message in two steps\n"
     "  serve          an OpenAI-compatible server: s2a- before a model's name asks for S2A\n"
     "  pull [MODEL]   download a model\n"
     "  models         list the models that can be downloaded, and which are here\n"
@@ -145,6 +146,24 @@ const option_command command_attend = {
     .end = PROMPT_END "\nexamples:\n"
                       "  s2a attend \"I think it was Poe, but who wrote Leaves of Grass?\"\n"
                       "  s2a attend --json - < prompt.txt | jq .removed\n",
+};
+
+const option_command command_chat = {
+    .name = "chat",
+    .bit = IN_CHAT,
+    .summary = "a conversation in the terminal",
+    .usage = "s2a chat [options]",
+    .about = "Answers each line in two steps, and shows what step 1 removed from it. Lines come "
+             "from the\n"
+             "terminal or from standard input. A line that ends in a backslash continues. /help "
+             "lists the\n"
+             "commands; Ctrl-C cancels an answer, Ctrl-D ends.",
+    .end = "exit status: 0 done, 1 failed, 2 usage, 3 no such model or backend, 130 or 143 ended "
+           "by a signal\n"
+           "\nexamples:\n"
+           "  s2a chat\n"
+           "  s2a chat --model 0.5b --system \"Answer in one sentence.\"\n"
+           "  s2a chat --url http://127.0.0.1:8080/v1\n",
 };
 
 const option_command command_serve = {

@@ -62,7 +62,7 @@ int option_dump(const option_command *const *commands, size_t count)
 int cmd_options(int argc, char **argv)
 {
     static const option_command *const commands[] = {
-        &command_ask,  &command_attend, &command_serve,
+        &command_ask,  &command_attend, &command_chat,      &command_serve,
         &command_pull, &command_models, &command_calibrate,
     };
     (void)argc, (void)argv;

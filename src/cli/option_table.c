@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define PROMPTED (IN_ASK | IN_ATTEND)
-#define ANSWERS (PROMPTED | IN_SERVE | IN_EVAL)
+#define TALKS (PROMPTED | IN_CHAT)
+#define ANSWERS (TALKS | IN_SERVE | IN_EVAL)
 #define DAY_MS 86400000
 
 #define PRESET_OR(id, name) "|" name
@@ -38,6 +39,13 @@ const option_row option_rows[] = {
     { "concurrency", 0, PROMPTED, "prompt", "N", OPTION_IN(INTEGER, options, concurrency), .low = 1,
       .high = CONCURRENCY_MAX, .help = "with --jsonl: answer N requests at a time (default 1)" },
 
+    { "system", 0, IN_CHAT, "conversation", "TEXT", OPTION_IN(ONCE, chat_options, system),
+      .help = "a system message, which stands before the conversation" },
+    { "no-history", 0, IN_CHAT, "conversation", NULL, OPTION_IN(FLAG, chat_options, no_history),
+      .help = "neither read nor write the file of earlier lines",
+      .more = "The file is $XDG_STATE_HOME/s2a/chat_history or ~/.local/state/s2a/chat_history; "
+              "only its owner may read it." },
+
     { "upstream", 0, IN_SERVE, "address", "URL", OPTION_IN(NAME, settings, url), .key = "url",
       .help = "stand in front of this server, such as http://127.0.0.1:8000/v1; its key comes from "
               "S2A_API_KEY, or else from each client",
@@ -49,7 +57,7 @@ const option_row option_rows[] = {
       .high = 65535, .fallback = "8080",
       .help = "listen on this port; 0: any that is free, which is printed" },
 
-    { "mode", 0, PROMPTED | IN_SERVE, "step 1", NULL, OPTION_SETTING("mode", OWN, mode),
+    { "mode", 0, TALKS | IN_SERVE, "step 1", NULL, OPTION_SETTING("mode", OWN, mode),
       .take = settings_take_mode, .choices = "select|rewrite",
       .help = "how step 1 works: select judges each sentence and keeps your own words; rewrite has "
               "the model write the prompt anew; the default is select where a model judges, else "
@@ -58,7 +66,7 @@ const option_row option_rows[] = {
               "presets auto, opinion and relevance, and the only mode of untrusted. The embedded "
               "engine judges with models that were taught to; in front of a server see "
               "--select-model. Rewrite is the paper's mode." },
-    { "preset", 0, PROMPTED | IN_SERVE, "step 1", "NAME", OPTION_SETTING("preset", OWN, preset),
+    { "preset", 0, TALKS | IN_SERVE, "step 1", "NAME", OPTION_SETTING("preset", OWN, preset),
       .take = settings_take_preset, .choices = presets + 1, .fallback = "auto",
       .help =
           "what step 1 looks for; untrusted cuts orders to the assistant from a context; plain, "
@@ -70,16 +78,15 @@ const option_row option_rows[] = {
           "the risk of prompt injection and is no guarantee. Single, keep-original and "
           "not-instructed are the paper's variants; plain, instructed and instructed-math are "
           "its baselines." },
-    { "threshold", 0, PROMPTED, "step 1", "X", OPTION_IN(REAL, options, threshold), .low = -1e6,
+    { "threshold", 0, TALKS, "step 1", "X", OPTION_IN(REAL, options, threshold), .low = -1e6,
       .high = 1e6,
       .help = "select: keep a sentence if its log-odds of being needed are at least X; the default "
               "is what the model was taught with, below 0: more stays than goes",
       .more = "What is asked, and how it shall be answered, always stays." },
-    { "keep", 0, PROMPTED, "step 1", "RATIO", OPTION_IN(REAL, options, keep), .above = true,
-      .high = 1,
+    { "keep", 0, TALKS, "step 1", "RATIO", OPTION_IN(REAL, options, keep), .above = true, .high = 1,
       .help = "select: keep the sentences with the best scores, up to this share of the text's "
               "bytes" },
-    { "protect", 0, PROMPTED, "step 1", "TEXT", OPTION_IN(OWN, options, settings), .many = true,
+    { "protect", 0, TALKS, "step 1", "TEXT", OPTION_IN(OWN, options, settings), .many = true,
       .take = options_take_protect,
       .help = "select: keep the sentences that hold any of TEXT, whatever their scores",
       .more = "It holds in all messages of the user's." },
@@ -100,17 +107,17 @@ const option_row option_rows[] = {
     { "strict", 0, IN_SERVE, "step 1", NULL, OPTION_IN(FLAG, serve_flags, serve.strict),
       .help = "answer with an error, status 502, when step 1 was not used" },
 
-    { "model", 'm', PROMPTED | IN_EVAL, "model", "NAME|FILE", OPTION_SETTING("model", NAME, model),
+    { "model", 'm', TALKS | IN_EVAL, "model", "NAME|FILE", OPTION_SETTING("model", NAME, model),
       .help = "a model of `s2a models`, a GGUF file, or with --url the name of a model on that "
               "server",
       .more = "Without it, the default model, or the server's first." },
     { "model", 'm', IN_SERVE | IN_BENCH | IN_CALIBRATE, "model", "NAME|FILE",
       OPTION_SETTING("model", NAME, model), .help = "a model of `s2a models`, or a GGUF file" },
-    { "url", 0, PROMPTED | IN_EVAL, "model", "URL", OPTION_SETTING("url", NAME, url),
+    { "url", 0, TALKS | IN_EVAL, "model", "URL", OPTION_SETTING("url", NAME, url),
       .help = "an OpenAI-compatible server, such as http://127.0.0.1:8080/v1; its key comes from "
               "S2A_API_KEY",
       .more = "The key may stand in the configuration file, too, but never on the command line." },
-    { "backend", 0, PROMPTED | IN_EVAL, "model", NULL, OPTION_SETTING("backend", OWN, backend),
+    { "backend", 0, TALKS | IN_EVAL, "model", NULL, OPTION_SETTING("backend", OWN, backend),
       .take = settings_take_backend, .choices = "llama|http|script", .fallback = "llama",
       .help = "where the model runs: llama on this machine, http on a server (implied by --url); "
               "script replays the text file that --model names" },
@@ -130,7 +137,7 @@ const option_row option_rows[] = {
     { "gpu-layers", 0, ANSWERS | IN_CALIBRATE | IN_BENCH, "model", "N",
       OPTION_SETTING("gpu_layers", INTEGER, gpu_layers), .low = -1, .high = 100000,
       .fallback = "-1", .help = "layers on the GPU; -1: as many as fit" },
-    { "draft", 0, PROMPTED | IN_EVAL, "model", NULL, OPTION_SETTING("draft", SWITCH, draft),
+    { "draft", 0, TALKS | IN_EVAL, "model", NULL, OPTION_SETTING("draft", SWITCH, draft),
       .choices = "on|off", .fallback = "on",
       .help = "rewrite: check several tokens that are likely to be copied in one decode",
       .more = "That is done where it is faster; the text is the same." },
@@ -150,8 +157,8 @@ const option_row option_rows[] = {
       .high = 16, .choices = "8|16", .fallback = "16",
       .help = "bits per KV-cache value: 16 (default) or 8, which halves its memory",
       .more = "With 8 texts may differ a little." },
-    { "step1-cache", 0, PROMPTED, "model", "MIB",
-      OPTION_SETTING("step1_cache", INTEGER, step1_cache), .high = 65536, .fallback = "0",
+    { "step1-cache", 0, TALKS, "model", "MIB", OPTION_SETTING("step1_cache", INTEGER, step1_cache),
+      .high = 65536, .fallback = "0",
       .help = "keep results of step 1, prompts included, in the user's cache directory, up to this "
               "size; 0: keep nothing",
       .more =
@@ -172,7 +179,7 @@ const option_row option_rows[] = {
       .more = "The default is the paper's." },
     { "seed", 0, ANSWERS, "sampling", "N", OPTION_SETTING("seed", INTEGER, seed),
       .high = 4294967295.0, .fallback = "0", .help = "seed of the sampling, 0 to 4294967295" },
-    { "max-tokens", 0, PROMPTED | IN_SERVE, "sampling", "N",
+    { "max-tokens", 0, TALKS | IN_SERVE, "sampling", "N",
       OPTION_SETTING("max_tokens", INTEGER, max_tokens), .low = 1, .high = 16777216,
       .fallback = "1024", .help = "end the answer after N tokens" },
 
@@ -206,7 +213,7 @@ const option_row option_rows[] = {
       .help = "print the result as JSON" },
     { "strict", 0, PROMPTED, "output", NULL, OPTION_IN(FLAG, options, strict),
       .help = "exit with status 4 when step 1 was not used" },
-    { "no-color", 0, PROMPTED | IN_EVAL, "output", NULL, OPTION_IN(FLAG, options, no_color),
+    { "no-color", 0, TALKS | IN_EVAL, "output", NULL, OPTION_IN(FLAG, options, no_color),
       .help = "no colours, as with NO_COLOR" },
 
     { "api-keys", 0, IN_SERVE, "access and limits", "FILE",
@@ -271,7 +278,7 @@ const option_row option_rows[] = {
     { "verbose", 'v', ANSWERS | IN_CALIBRATE, "general", NULL, OPTION_IN(LEVEL, options, verbose),
       .help = "what the backend does; twice: all it does" },
     { "help", 'h', ~0u, "general", NULL, OPTION_IN(FLAG, options, help), .help = "this text" },
-    { "version", 'V', PROMPTED | IN_SERVE, "general", NULL, OPTION_IN(FLAG, options, version),
+    { "version", 'V', TALKS | IN_SERVE, "general", NULL, OPTION_IN(FLAG, options, version),
       .help = "print the version" },
 };
 

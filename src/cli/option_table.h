@@ -19,6 +19,7 @@ enum {
     IN_CALIBRATE = 32,
     IN_EVAL = 64,
     IN_BENCH = 128,
+    IN_CHAT = 256,
 };
 
 typedef enum option_kind {

@@ -108,6 +108,19 @@ static s2a_status input_check(parse *p)
     return S2A_OK;
 }
 
+static s2a_status step1_check(const options *o, s2a_error *err)
+{
+    bool threshold = !isnan(o->threshold);
+    if (threshold && o->keep > 0)
+        return error_set(err, S2A_ARGUMENT, "--threshold and --keep: give one of them");
+    if ((threshold || o->keep > 0 || o->protect_count > 0) && o->settings.mode == S2A_MODE_REWRITE)
+        return error_set(err, S2A_ARGUMENT, "%s: it belongs to mode select; leave it out",
+                         threshold     ? "--threshold"
+                         : o->keep > 0 ? "--keep"
+                                       : "--protect");
+    return S2A_OK;
+}
+
 static s2a_status output_check(parse *p)
 {
     const options *o = p->o;
@@ -124,15 +137,15 @@ static s2a_status output_check(parse *p)
     if (o->compare && !o->answer)
         return error_set(p->err, S2A_ARGUMENT,
                          "--compare: attend gives no answer to compare; use s2a ask");
-    bool threshold = !isnan(o->threshold);
-    if (threshold && o->keep > 0)
-        return error_set(p->err, S2A_ARGUMENT, "--threshold and --keep: give one of them");
-    if ((threshold || o->keep > 0 || o->protect_count > 0) && o->settings.mode == S2A_MODE_REWRITE)
-        return error_set(p->err, S2A_ARGUMENT, "%s: it belongs to mode select; leave it out",
-                         threshold     ? "--threshold"
-                         : o->keep > 0 ? "--keep"
-                                       : "--protect");
-    return S2A_OK;
+    return step1_check(o, p->err);
+}
+
+/* Memory for what may be repeated. */
+static s2a_status lists_make(options *o, int argc, s2a_error *err)
+{
+    o->contexts = calloc((size_t)argc + 1, sizeof *o->contexts);
+    o->protects = calloc((size_t)argc + 1, sizeof *o->protects);
+    return o->contexts && o->protects ? S2A_OK : error_nomem(err);
 }
 
 s2a_status options_read(options *o, bool answer, int argc, char **argv, s2a_error *err)
@@ -140,11 +153,9 @@ s2a_status options_read(options *o, bool answer, int argc, char **argv, s2a_erro
     *o = (options){ .answer = answer, .threshold = NAN };
     const option_command *command = answer ? &command_ask : &command_attend;
     parse p = { .o = o, .command = command->name, .err = err };
-    o->contexts = calloc((size_t)argc + 1, sizeof *o->contexts);
-    o->protects = calloc((size_t)argc + 1, sizeof *o->protects);
-    if (!o->contexts || !o->protects)
-        return error_nomem(err);
-    s2a_status status = args_read(command, o, argc, argv, err);
+    s2a_status status = lists_make(o, argc, err);
+    if (status == S2A_OK)
+        status = args_read(command, o, argc, argv, err);
     if (status != S2A_OK || o->help || o->version)
         return status;
     status = settings_complete(&o->settings, err);
@@ -154,6 +165,29 @@ s2a_status options_read(options *o, bool answer, int argc, char **argv, s2a_erro
         status = output_check(&p);
     if (status == S2A_OK)
         status = input_check(&p);
+    return status;
+}
+
+s2a_status chat_options_read(chat_options *o, int argc, char **argv, s2a_error *err)
+{
+    *o = (chat_options){ .base = { .answer = true, .threshold = NAN } };
+    s2a_status status = lists_make(&o->base, argc, err);
+    if (status == S2A_OK)
+        status = args_read(&command_chat, o, argc, argv, err);
+    if (status != S2A_OK || o->base.help || o->base.version)
+        return status;
+    status = settings_complete(&o->base.settings, err);
+    if (status == S2A_OK)
+        status = step1_check(&o->base, err);
+    if (status == S2A_OK && o->base.settings.preset == S2A_PRESET_UNTRUSTED)
+        status = error_set(err, S2A_ARGUMENT,
+                           "--preset untrusted: it judges a separate context, and a conversation "
+                           "has none; use s2a ask --context FILE --question TEXT");
+    if (status == S2A_OK && optind < argc)
+        status =
+            error_set(err, S2A_ARGUMENT,
+                      "\"%.*s\": s2a chat takes no text; write it at the prompt, or use s2a ask",
+                      (int)utf8_cut(argv[optind], 40), argv[optind]);
     return status;
 }
 

@@ -45,10 +45,19 @@ typedef struct calibrate_options {
     const char *out;
 } calibrate_options;
 
+typedef struct chat_options {
+    options base;
+    const char *system; /* NULL = no system message */
+    bool no_history;
+} chat_options;
+
 /* Reads argv, the environment and the configuration file. With help or version set nothing else was
  * looked at. S2A_ARGUMENT and all else that is wrong with how the tool was called; S2A_NOMEM.
  * options_free also after a failure. */
 s2a_status options_read(options *o, bool answer, int argc, char **argv, s2a_error *err);
 void options_free(options *o);
+
+/* The same for `s2a chat`; options_free(&o->base) also after a failure. */
+s2a_status chat_options_read(chat_options *o, int argc, char **argv, s2a_error *err);
 
 #endif

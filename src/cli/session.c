@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define SELECTOR_CTX 512
 #define SELECTOR_DEFAULT "0.5b"
@@ -76,24 +75,10 @@ static int on_token(void *ctx, int step, const char *text, size_t len)
     term_write(&s->term, text, len);
     if (len > 0)
         s->streamed = text[len - 1];
+    if (s->answer)
+        buf_add(s->answer, text, len);
     fflush(stdout);
     return !term_ok(); /* nobody reads: stop */
-}
-
-/* $XDG_CACHE_HOME/s2a/NAME, or ~/.cache/s2a/NAME, made where it is missing, for this user alone;
- * NULL where that fails: then there is no cache. */
-static char *cache_dir(const char *name)
-{
-    const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    bool absolute = base && base[0] == '/';
-    if (!absolute && (!home || home[0] != '/'))
-        return NULL;
-    char *dir = store_path(absolute ? base : home, absolute ? "s2a/" : ".cache/s2a/", name);
-    if (dir && (store_make_dir(dir, NULL) != S2A_OK || chmod(dir, S_IRWXU) != 0)) {
-        free(dir);
-        dir = NULL;
-    }
-    return dir;
 }
 
 /* Where the model is and, where the user taught one and it is for this command, its head; NULL
@@ -125,9 +110,9 @@ static s2a_status engine_open(const session *s, const options *o, s2a_engine **o
     e.head = head;
     e.select_engine = s->selector;
     if (status == S2A_OK && path)
-        e.cache_dir = tune = cache_dir("tune");
+        e.cache_dir = tune = store_private_dir("XDG_CACHE_HOME", ".cache/s2a", "/tune");
     if (status == S2A_OK && set->step1_cache > 0) {
-        e.step1_cache_dir = step1 = cache_dir("step1");
+        e.step1_cache_dir = step1 = store_private_dir("XDG_CACHE_HOME", ".cache/s2a", "/step1");
         e.step1_cache_bytes = (uint64_t)set->step1_cache << 20;
         if (!step1 && !o->quiet)
             term_say("note: no directory for --step1-cache; set XDG_CACHE_HOME to one that can be "
@@ -270,6 +255,21 @@ int session_open(session *s)
     return EXIT_DONE;
 }
 
+s2a_status session_model(session *s, const char *name, s2a_error *err)
+{
+    options o = *s->o; /* what it has is still the session's */
+    o.settings.model = (char *)name;
+    s2a_engine *engine = NULL;
+    progress_start(&s->progress, "loading the model");
+    s2a_status status = engine_open(s, &o, &engine, err);
+    progress_clear(&s->progress);
+    if (status != S2A_OK)
+        return status;
+    s2a_engine_close(s->engine);
+    s->engine = engine;
+    return S2A_OK;
+}
+
 s2a_status session_lane(const session *s, session *lane, s2a_error *err)
 {
     *lane = *s;
@@ -290,19 +290,39 @@ s2a_status session_next(session *s, s2a_error *err)
     return protects_fill(s, err);
 }
 
+void session_note_fallback(const session *s, s2a_fallback fallback, const char *detail)
+{
+    if (!s->o->quiet && fallback != S2A_FALLBACK_NONE)
+        term_say("note: step 1 was not used (%s%s%s); %s", s2a_fallback_name(fallback),
+                 *detail ? ": " : "", detail,
+                 s->o->answer ? "answered from the original prompt"
+                              : "this is the original prompt");
+}
+
+void session_note_cut(const session *s, const s2a_result *result)
+{
+    if (!s->o->quiet && s2a_result_answer_cut(result))
+        term_say("note: the answer was cut off at %u tokens; raise --max-tokens",
+                 s->o->settings.max_tokens);
+}
+
 /* ---- running ---------------------------------------------------------------------------- */
+
+bool session_is_plain(const session *s)
+{
+    s2a_preset preset = s->o->settings.preset;
+    return preset == S2A_PRESET_PLAIN || preset == S2A_PRESET_INSTRUCTED ||
+           preset == S2A_PRESET_INSTRUCTED_MATH;
+}
 
 s2a_status session_run(session *s, s2a_result **result, s2a_result **plain, s2a_error *err)
 {
     const options *o = s->o;
     *result = *plain = NULL;
     const char *label = s->label;
-    bool baseline = o->settings.preset == S2A_PRESET_PLAIN ||
-                    o->settings.preset == S2A_PRESET_INSTRUCTED ||
-                    o->settings.preset == S2A_PRESET_INSTRUCTED_MATH;
-    progress_start(&s->progress, label      ? label
-                                 : baseline ? "answering"
-                                            : "step 1, reading the prompt");
+    progress_start(&s->progress, label                 ? label
+                                 : session_is_plain(s) ? "answering"
+                                                       : "step 1, reading the prompt");
     s2a_request_set_preset(s->request, o->settings.preset);
     s2a_status status = o->answer ? s2a_answer(s->engine, s->request, result, err)
                                   : s2a_attend(s->engine, s->request, result, err);

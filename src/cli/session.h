@@ -17,6 +17,7 @@ typedef struct session {
     s2a_request *request; /* has all settings; the prompt is set before each run */
     bool stream;          /* print step 2 as it is generated */
     char streamed;        /* the last byte printed; 0 = none yet */
+    buf *answer;          /* with stream: also takes what is printed; NULL = nothing does */
     const char *label;    /* label of the progress line; NULL: "step N" */
 } session;
 
@@ -41,6 +42,10 @@ void session_hint(const session *s);
  * status after a line on stderr. From then on the first signal ends the work cleanly. */
 int session_open(session *s);
 
+/* Opens another model with the same settings and judge model, and closes the present one. On
+ * failure the present one stays. Errors as for s2a_engine_open and store_resolve. */
+s2a_status session_model(session *s, const char *name, s2a_error *err);
+
 /* Makes a session for another thread, on the engine of an open session, with its own request and
  * without a progress line; session_lane_free ends it. S2A_NOMEM. */
 s2a_status session_lane(const session *s, session *lane, s2a_error *err);
@@ -49,6 +54,13 @@ void session_lane_free(session *lane);
 /* Call it before each prompt except the first: removes what the last prompt's line protected, and
  * keeps what the options protect. S2A_NOMEM. */
 s2a_status session_next(session *s, s2a_error *err);
+
+/* Notes on stderr: why step 1 was not used, if so; that the answer was cut off, if so. */
+void session_note_fallback(const session *s, s2a_fallback fallback, const char *detail);
+void session_note_cut(const session *s, const s2a_result *result);
+
+/* Whether the preset has no step 1. */
+bool session_is_plain(const session *s);
 
 /* Runs one request, and with --compare a second one without step 1. If only the second one fails,
  * *result is set although the status is an error. */

@@ -8,13 +8,14 @@
 #include <unistd.h>
 
 static s2a_cancel *handle;
-static int wake[2] = { -1, -1 };    /* readable once a signal came, also before poll() */
-static atomic_int deferred, caught; /* lock-free: for a handler as well as for threads */
+static int wake[2] = { -1, -1 };               /* readable once a signal came, also before poll() */
+static atomic_int deferred, converses, caught; /* lock-free: for a handler as well as for threads
+                                                */
 
 static void on_signal(int number)
 {
     int saved = errno;
-    if (!deferred || caught)
+    if (!deferred || (caught && !(converses && number == SIGINT)))
         _exit(128 + number);
     caught = number;
     s2a_cancel_fire(handle);
@@ -45,6 +46,24 @@ bool signals_install(s2a_cancel *cancel)
 void signals_defer(void)
 {
     deferred = 1;
+}
+
+void signals_converse(void)
+{
+    converses = 1;
+}
+
+bool signals_take_interrupt(void)
+{
+    int interrupt = SIGINT;
+    if (!converses || !atomic_compare_exchange_strong(&caught, &interrupt, 0))
+        return false;
+    char bytes[64];
+    while (read(wake[0], bytes, sizeof bytes) > 0)
+        continue;
+    if (!caught) /* a signal that came since then has fired it */
+        s2a_cancel_reset(handle);
+    return true;
 }
 
 int signals_caught(void)

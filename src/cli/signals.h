@@ -10,6 +10,11 @@
 /* The handle must live until the tool ends. False if the pipe could not be made. */
 bool signals_install(s2a_cancel *cancel);
 void signals_defer(void);
+/* For a conversation, after signals_defer: SIGINT only cancels, however often it comes. */
+void signals_converse(void);
+/* After signals_converse: forgets a SIGINT and makes the cancel handle usable again; other signals
+ * stay. True if there was one. No request that holds the handle may be running. */
+bool signals_take_interrupt(void);
 
 /* The signal that came after signals_defer; 0 = none. */
 int signals_caught(void);

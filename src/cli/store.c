@@ -93,6 +93,20 @@ s2a_status store_make_dir(const char *dir, s2a_error *err)
     return status;
 }
 
+char *store_private_dir(const char *variable, const char *below_home, const char *name)
+{
+    const char *base = getenv(variable), *home = getenv("HOME");
+    bool absolute = base && base[0] == '/';
+    if (!absolute && (!home || home[0] != '/'))
+        return NULL;
+    char *dir = store_path(absolute ? base : home, absolute ? "s2a" : below_home, name);
+    if (dir && (store_make_dir(dir, NULL) != S2A_OK || chmod(dir, S_IRWXU) != 0)) {
+        free(dir);
+        dir = NULL;
+    }
+    return dir;
+}
+
 char *store_path(const char *dir, const char *file, const char *suffix)
 {
     size_t len = strlen(dir);

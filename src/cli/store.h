@@ -15,6 +15,10 @@ char *store_dir(s2a_error *err);
 /* Makes the directory and its parents if they are missing. S2A_IO. */
 s2a_status store_make_dir(const char *dir, s2a_error *err);
 
+/* A directory of the tool, made if it is missing, for this user alone: $VARIABLE/s2a + name if the
+ * variable is an absolute path, else ~/ + below_home + name. malloc'ed; NULL if that fails. */
+char *store_private_dir(const char *variable, const char *below_home, const char *name);
+
 /* dir/file + suffix, malloc'ed; NULL when out of memory. */
 char *store_path(const char *dir, const char *file, const char *suffix);
 

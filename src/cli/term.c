@@ -45,6 +45,11 @@ void term_init(term *t, bool no_color, bool quiet)
     t->tty = isatty(STDOUT_FILENO) == 1;
     t->color = t->tty && able && !no_color && !(variable && *variable);
     t->narration = isatty(STDERR_FILENO) == 1 && able && !quiet;
+    term_measure(t);
+}
+
+void term_measure(term *t)
+{
     t->columns = columns_of(STDOUT_FILENO);
 }
 

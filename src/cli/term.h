@@ -26,6 +26,8 @@ typedef enum term_style {
 /* Also sets a UTF-8 locale for the widths of characters. NO_COLOR and TERM can disable colours
  * too. */
 void term_init(term *t, bool no_color, bool quiet);
+/* Looks at the width of stdout again. */
+void term_measure(term *t);
 
 /* Writes text to stdout. On a terminal, control characters except newline and tab become visible
  * (^[ for ESC); elsewhere the bytes are unchanged. False after a write error. */

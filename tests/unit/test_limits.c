@@ -12,6 +12,7 @@
  *     LIMIT_SSE_LINE_BYTES         tests/unit/test_limits.c tests/wire/cases/http-line-limit.txt
  *     LIMIT_JSON_LINE_BYTES        tests/unit/test_limits.c tests/cli/jsonl.sh
  *     LIMIT_KEPT_KEY_BYTES         tests/unit/test_kept.c
+ *     LIMIT_CHAT_HISTORY           tests/cli/chat.sh
  *     LIMIT_JSON_DEPTH             tests/unit/test_serve_parts.c
  *     LIMIT_MANIFEST_BYTES         tests/unit/test_manifest.c
  *     LIMIT_MANIFEST_ITEMS         tests/unit/test_manifest.c
