@@ -76,7 +76,7 @@ is_version() { [[ $(inside "$1" "$2" --version) == *"$version"* ]]; }
 # README's first example, with the model given. Its words are compared where they are of this model.
 answers() {
     local root=$1 path=$2 said
-    said=$(inside "$root" env PATH="$path:/usr/bin:/bin" S2A_MODEL=/tmp/model.gguf sh /tmp/ask.sh) || return
+    said=$(inside "$root" env PATH="$path:/usr/bin:/bin" S2A_MODEL=/tmp/model.gguf S2A_MAX_TOKENS=32 sh /tmp/ask.sh) || return
     printf '%s\n' "$said"
     if [[ ${model##*/} == qwen2.5-coder-1.5b-instruct-q4_k_m.gguf ]]; then
         [[ $said == "$(readme '### Ask' text)" ]]
