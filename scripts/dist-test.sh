@@ -24,8 +24,12 @@ deb=$(compgen -G "$dist/s2a_*.deb") dev=$(compgen -G "$dist/libs2a-dev_*.deb") t
 version=$(dpkg-deb -f "$deb" Version)
 version=${version%-*}
 
+# What mmdebstrap mounts ends with this script, whatever ends it.
+if [[ -z ${DIST_TEST_MOUNTS:-} ]] && unshare --mount true 2>/dev/null; then
+    DIST_TEST_MOUNTS=own exec unshare --mount bash "$PWD/scripts/dist-test.sh" "$@"
+fi
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'rm -rf --one-file-system "$work"' EXIT
 trap 'exit 130' INT TERM
 result=0
 
@@ -213,6 +217,6 @@ is_summed() { (cd "$dist" && sha256sum --quiet -c SHA256SUMS); }
 
 check sums is_summed
 test_deb
-rm -rf "$work/deb"
+rm -rf --one-file-system "$work/deb"
 test_tarball
 exit "$result"
