@@ -101,8 +101,9 @@ replays() {
 # examples/ask.c, compiled here against what is installed in ROOT below PREFIX, and run there.
 links() {
     local root=$1 prefix=$2 flags
-    flags=$(PKG_CONFIG_LIBDIR=$root$prefix/lib/pkgconfig PKG_CONFIG_PATH='' pkg-config --cflags --libs s2a) || return
-    eval "cc examples/ask.c -o '$root/tmp/ask' ${flags//'\ '/'\ '} -Wl,--allow-shlib-undefined" || return
+    flags=$(PKG_CONFIG_PATH=$root$prefix/lib/pkgconfig pkg-config --cflags --libs s2a) || return
+    # shellcheck disable=SC2086 # words are wanted
+    cc examples/ask.c -o "$root/tmp/ask" $flags -Wl,--allow-shlib-undefined || return
     cp tests/install/ask.script "$root/tmp/"
     inside "$root" env LD_LIBRARY_PATH="$prefix/lib" /tmp/ask script /tmp/ask.script \
         "I think it was Poe. The poem is from 1855. Who wrote it?" >"$root/tmp/ask.out" 2>&1
