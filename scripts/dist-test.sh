@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dist-test.sh [MODEL.gguf]: installs what `make dist` wrote on clean root file systems and uses it there:
+# dist-test.sh [deb|tarball] [MODEL.gguf]: installs what `make dist` wrote on clean root file systems and uses it there:
 #
 #   deb       Debian's minimal system: install, README's first examples, reinstall, purge; nothing may be left
 #   tarball   glibc and busybox alone: unpack, README's first examples; no library may come from outside but glibc's
@@ -10,7 +10,12 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 dist=build/dist suite=${SUITE:-bookworm}
-model=${1:-${S2A_MODELS:-${XDG_DATA_HOME:-$HOME/.local/share}/s2a/models}/SmolLM2-135M-Instruct.Q4_1.gguf}
+kinds=(deb tarball)
+if [[ ${1:-} == deb || ${1:-} == tarball ]]; then
+    kinds=("$1")
+fi
+model=${S2A_MODELS:-${XDG_DATA_HOME:-$HOME/.local/share}/s2a/models}/SmolLM2-135M-Instruct.Q4_1.gguf
+[[ ${*: -1} != *.gguf ]] || model=${*: -1}
 
 stop() {
     printf 'dist-test.sh: %s\n' "$*" >&2
@@ -141,7 +146,8 @@ is_unit() {
     said=$(systemd-analyze verify --man=no "$work/s2a.service" 2>&1) && [[ -z $said ]] || { echo "$said" && false; }
 }
 is_user() {
-    systemd-sysusers --root="$1" "$1/usr/lib/sysusers.d/s2a.conf" && grep '^s2a:.*:/var/lib/s2a:/usr/sbin/nologin$' "$1/etc/passwd"
+    mkdir -p "$work/user/etc"
+    systemd-sysusers --root="$work/user" "$1/usr/lib/sysusers.d/s2a.conf" && grep '^s2a:.*:/var/lib/s2a:/usr/sbin/nologin$' "$work/user/etc/passwd"
 }
 is_linted() { lintian --allow-root --fail-on error,warning "$deb" "$dev"; }
 
@@ -175,7 +181,7 @@ takes_own() {
     local said
     said=$(inside "$1" env LD_TRACE_LOADED_OBJECTS=1 "$2/bin/s2a") || return
     ! grep -F 'not found' <<<"$said" || return
-    ! sed -n 's/^.* => \([^ ]*\) .*/\1/p' <<<"$said" |
+    ! sed -n 's/^.* => \(.*\) (0x[0-9a-f]*)$/\1/p' <<<"$said" |
         grep -Ev "^$2/|/(ld-linux[^/]*|lib(c|m|mvec|dl|pthread|rt|resolv))\.so"
 }
 # Nothing is taken from the current directory.
@@ -217,7 +223,8 @@ test_tarball() {
 is_summed() { (cd "$dist" && sha256sum --quiet -c SHA256SUMS); }
 
 check sums is_summed
-test_deb
-rm -rf --one-file-system "$work/deb"
-test_tarball
+for kind in "${kinds[@]}"; do
+    "test_$kind"
+    rm -rf --one-file-system "${work:?}/$kind"
+done
 exit "$result"
