@@ -3,6 +3,7 @@
 #   make lab          s2a-lab, too: eval and bench
 #   make check        everything that CI runs           make test      build and run the fast tests
 #   make install      PREFIX=/usr/local DESTDIR=        make format    clang-format
+#   make dist         packages, in build/dist (docs/install.md)
 #   make coverage | fuzz (FUZZ_SECONDS=30) | valgrind | clean
 .POSIX:
 PREFIX = /usr/local
@@ -37,6 +38,10 @@ test:
 install: all
 	@DESTDIR='$(DESTDIR)' cmake --install build/release --prefix '$(PREFIX)'
 
+dist:
+	@scripts/bootstrap.sh --dist
+	@scripts/dist.sh
+
 coverage:
 	@scripts/bootstrap.sh --dev
 	@scripts/coverage.sh
@@ -55,4 +60,4 @@ format:
 clean:
 	@rm -rf build
 
-.PHONY: all lab demo check test install coverage fuzz valgrind format clean
+.PHONY: all lab demo check test install dist coverage fuzz valgrind format clean

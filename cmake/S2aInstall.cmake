@@ -1,8 +1,11 @@
-# What `cmake --install` puts where. The package files are relocatable.
+# What `cmake --install` puts where. The package files are relocatable. Component dev is what compiling
+# against the library needs; all else is component runtime. S2aPackage.cmake makes packages of them.
 include(CMakePackageConfigHelpers)
+set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME runtime)
 
-install(FILES include/s2a.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(TARGETS s2a-shared s2a-static)
+install(FILES include/s2a.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev)
+install(TARGETS s2a-shared LIBRARY NAMELINK_COMPONENT dev)
+install(TARGETS s2a-static ARCHIVE COMPONENT dev)
 install(TARGETS s2a-tool)
 if(S2A_LAB)
     install(TARGETS s2a-lab)
@@ -41,7 +44,7 @@ file(RELATIVE_PATH S2A_PC_TO_PREFIX "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${
 string(REGEX REPLACE "/$" "" S2A_PC_TO_PREFIX "${S2A_PC_TO_PREFIX}")
 configure_file(cmake/s2a.pc.in ${CMAKE_CURRENT_BINARY_DIR}/generated/s2a.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/generated/s2a.pc
-    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
 
 string(REPLACE " >= " ">=" S2A_CONFIG_MODULES "${S2A_PC_REQUIRES_PRIVATE}")
 configure_package_config_file(cmake/s2aConfig.cmake.in
@@ -53,4 +56,4 @@ write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/generated/s2aConfig
 install(FILES
     ${CMAKE_CURRENT_BINARY_DIR}/generated/s2aConfig.cmake
     ${CMAKE_CURRENT_BINARY_DIR}/generated/s2aConfigVersion.cmake
-    DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/s2a)
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/s2a COMPONENT dev)

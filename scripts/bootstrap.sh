@@ -5,6 +5,7 @@
 #
 #   scripts/bootstrap.sh            what building and running the tool needs (--minimal)
 #   scripts/bootstrap.sh --dev      also what `make check` needs
+#   scripts/bootstrap.sh --dist     also what `make dist` and scripts/dist-test.sh need
 #
 # Runs as root, or as a user who may use sudo. Cache: $S2A_CACHE, else $XDG_CACHE_HOME/s2a, else
 # ~/.cache/s2a; through sudo it is the cache of the user who called sudo.
@@ -60,6 +61,17 @@ END
     if ! has_llama && ! llama_is_cached && ! have npm; then
         have node || printf 'nodejs\n'
         printf 'npm\n'
+    fi
+    if [[ $dist == yes ]]; then
+        while read -r package piece; do
+            $piece >/dev/null || printf '%s\n' "$package"
+        done <<END
+dpkg-dev have dpkg-shlibdeps
+file have file
+lintian have lintian
+mmdebstrap have mmdebstrap
+patchelf have patchelf
+END
     fi
     [[ $dev == yes ]] || return 0
     while read -r package piece; do
@@ -225,18 +237,19 @@ install_llama() {
 
 # ---- main ---------------------------------------------------------------------------------------
 
-dev=no only_llama=no
+dev=no dist=no only_llama=no
 for argument in "$@"; do
     case $argument in
     --minimal) dev=no ;;
     --dev) dev=yes ;;
+    --dist) dist=yes ;;
     --llama-only) only_llama=yes ;; # this script's own: the part that runs as the caller of sudo
     -h | --help)
         sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
         exit 0
         ;;
     *)
-        printf 'bootstrap: unknown option %s: --minimal or --dev\n' "$argument" >&2
+        printf 'bootstrap: unknown option %s: --minimal, --dev or --dist\n' "$argument" >&2
         exit 2
         ;;
     esac
