@@ -11,6 +11,7 @@
 
 #define LIMIT_INPUT_BYTES ((size_t)16 << 20)  /* a prompt, or one message */
 #define LIMIT_MESSAGES ((size_t)4096)         /* messages of one request */
+#define LIMIT_DOCUMENTS ((size_t)1024)        /* documents of one request */
 #define LIMIT_PROTECTED 1024                  /* texts and lines that a request protects */
 #define LIMIT_REQUEST_ID_BYTES 128            /* of X-Request-Id */
 #define LIMIT_OUTPUT_BYTES ((size_t)64 << 20) /* what one generation may write */
