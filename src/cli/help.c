@@ -94,7 +94,9 @@ const char help_main[] =
     "\n"
     "  ask [TEXT]     answer a prompt in two steps: rewrite it, then answer what is left\n"
     "  attend [TEXT]  only rewrite it\n"
+    "  prune FILE...  prune documents to the sentences that a question needs, and score them\n"
     "  serve          an OpenAI-compatible server: s2a- before a model's name asks for S2A\n"
+    "  mcp            the same two as tools of an MCP server on standard input and output\n"
     "  pull [MODEL]   download a model\n"
     "  models         list the models that can be downloaded, and which are here\n"
     "  calibrate [MODEL]\n"
@@ -145,6 +147,37 @@ const option_command command_attend = {
     .end = PROMPT_END "\nexamples:\n"
                       "  s2a attend \"I think it was Poe, but who wrote Leaves of Grass?\"\n"
                       "  s2a attend --json - < prompt.txt | jq .removed\n",
+};
+
+const option_command command_prune = {
+    .name = "prune",
+    .bit = IN_PRUNE,
+    .argument = "FILE",
+    .summary = "prune documents to what a question needs",
+    .usage = "s2a prune [options] --question TEXT [FILE | -]...",
+    .about =
+        "Prints of each document the sentences that the question needs, in the document's own\n"
+        "words. Each FILE is a document; - or no FILE: standard input. The documents are judged\n"
+        "together, and a document may become empty.",
+    .end = "exit status: 0 done, 1 failed, 2 usage, 3 no such model, or one that does not judge,\n"
+           "130 or 143 ended by a signal\n"
+           "\nexamples:\n"
+           "  s2a prune --question \"When is the review?\" notes.txt mail.txt\n"
+           "  s2a prune --question \"$q\" --top 3 --json hits/*.txt | jq .documents\n"
+           "  s2a prune --jsonl < requests.jsonl > pruned.jsonl\n",
+};
+
+const option_command command_mcp = {
+    .name = "mcp",
+    .bit = IN_MCP,
+    .summary = "an MCP server on standard input and output",
+    .usage = "s2a mcp [options]",
+    .about =
+        "A server of the Model Context Protocol for one client, which starts it: JSON-RPC\n"
+        "messages, one a line, on standard input and output. Its tools are filter_context,\n"
+        "which prunes documents to a question, and filter_prompt, which does what attend does.",
+    .end = "It ends with its standard input. exit status: 0 done, 1 failed, 2 usage, 3 no such\n"
+           "model, or one that does not judge, 130 or 143 ended by a signal\n",
 };
 
 const option_command command_serve = {

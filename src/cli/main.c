@@ -9,7 +9,7 @@ int main(int argc, char **argv)
         { "ask", cmd_ask },         { "attend", cmd_attend }, { "serve", cmd_serve },
         { "pull", cmd_pull },       { "models", cmd_models }, { "calibrate", cmd_calibrate },
         { "eval", cmd_lab },        { "bench", cmd_lab },     { "probe", cmd_lab },
-        { "options", cmd_options },
+        { "options", cmd_options }, { "prune", cmd_prune },   { "mcp", cmd_mcp },
     };
     return program_run(argc, argv, commands, sizeof commands / sizeof commands[0], help_main);
 }

@@ -19,6 +19,8 @@ enum {
     IN_CALIBRATE = 32,
     IN_EVAL = 64,
     IN_BENCH = 128,
+    IN_PRUNE = 256,
+    IN_MCP = 512,
 };
 
 typedef enum option_kind {

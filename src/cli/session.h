@@ -5,6 +5,8 @@
 #include "cli/options.h"
 #include "cli/progress.h"
 
+#include <jansson.h>
+
 typedef struct session {
     const options *o;
     term term;
@@ -18,6 +20,10 @@ typedef struct session {
     bool stream;          /* print step 2 as it is generated */
     char streamed;        /* the last byte printed; 0 = none yet */
     const char *label;    /* label of the progress line; NULL: "step N" */
+    /* With --jsonl: makes the result of a line, whose protected texts are set; NULL: ask's and
+     * attend's. The caller has the reference. S2A_NOMEM if *out is NULL. */
+    s2a_status (*answer)(struct session *s, const json_t *line, const json_t *id, json_t **out,
+                         s2a_error *err);
 } session;
 
 /* The exit status for a failure. */
