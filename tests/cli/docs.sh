@@ -26,7 +26,7 @@ for name in $(sed -n '/define S2A_STATUS_MAP/,/^$/s/^ *X(\([A-Z]*\),.*/\L\1/p' \
 done
 
 # Helps fit a terminal; completions and the manual are well formed, where that can be told.
-for command in ask attend serve pull models calibrate eval bench; do
+for command in ask attend prune mcp serve pull models calibrate eval bench; do
     "$bin" "$command" --help >"$work/out"
     checks=$((checks + 1))
     (($(awk '{ if (length($0) > w) w = length($0) } END { print w }' "$work/out") <= 100)) ||
