@@ -23,7 +23,7 @@
 #define LIMIT_KEPT_KEY_BYTES ((size_t)1 << 20)   /* what determines a result that is kept */
 #define LIMIT_RESULT_LINE_BYTES (8 * LIMIT_JSON_LINE_BYTES) /* of results, read by --resume */
 #define LIMIT_JSON_DEPTH 256
-#define LIMIT_MCP_CALLS ((size_t)256) /* messages that wait for the model in s2a mcp */
+#define LIMIT_MCP_CALLS ((size_t)256)        /* messages that wait for the model in s2a mcp */
 #define LIMIT_CONFIG_BYTES ((size_t)1 << 20) /* the configuration file */
 #define LIMIT_MANIFEST_BYTES ((size_t)1 << 20)
 #define LIMIT_MANIFEST_ITEMS ((size_t)256) /* models; aliases, sources, parts of one */

@@ -58,7 +58,8 @@ completes "" s2a attend --comp
 completes "keep-original" s2a attend --preset k
 completes "llama" s2a ask --backend l
 completes "any" s2a pull --source a
-completes "pull" s2a help p
+completes "pull" s2a help pu
+completes "--top" s2a prune --to
 completes "calibrate" s2a c
 completes "--show" s2a calibrate --s
 completes "--out" s2a calibrate --o

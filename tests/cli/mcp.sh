@@ -31,19 +31,22 @@ call() { # ID NAME ARGUMENTS
 context='{"question":"When?","documents":["It rained. It is on Friday.","No."]}'
 
 # ---- the handshake
-for version in 2024-11-05 2025-03-26 2025-06-18; do
-    says '{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"'$version'","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}' \
+initialize() { # ID PARAMS
+    says "{\"jsonrpc\":\"2.0\",\"id\":$1,\"method\":\"initialize\",\"params\":$2}" \
         '{"jsonrpc":"2.0","method":"notifications/initialized"}'
+}
+for version in 2024-11-05 2025-03-26 2025-06-18; do
+    initialize 0 "{\"protocolVersion\":\"$version\",\"capabilities\":{},\"clientInfo\":{\"name\":\"t\"}}"
     want_lines 1
     want_out_has "\"protocolVersion\":\"$version\""
 done
 want_out_has '"serverInfo":{"name":"s2a"'
 want_out_has '"capabilities":{"tools":{}}'
-for params in '{"protocolVersion":"1999-01-01"}' '{}' '[]'; do
-    says '{"jsonrpc":"2.0","id":"a","method":"initialize","params":'$params'}'
-    want_out_has '"protocolVersion":"2025-06-18"'
-    want_out_has '"id":"a"'
-done
+initialize '"a"' '{"protocolVersion":"1999-01-01"}'
+want_out_has '"protocolVersion":"2025-06-18"'
+want_out_has '"id":"a"'
+initialize 1 '[]'
+want_out_has '"protocolVersion":"2025-06-18"'
 says '{"jsonrpc":"2.0","id":1,"method":"ping"}'
 want_out '{"jsonrpc":"2.0","id":1,"result":{}}'
 says '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
