@@ -215,37 +215,16 @@ static const char *prompt_fault(const json_t *arguments)
 
 /* ---- a call ----------------------------------------------------------------------------- */
 
-/* From here on a notice that the call is cancelled, or a signal, ends it. */
-static void run_begin(mcp *m, const json_t *id)
-{
-    pthread_mutex_lock(&m->lock);
-    m->running = json_incref((json_t *)id);
-    s2a_cancel_reset(m->s->cancel);
-    if (signals_caught()) /* before the reset, perhaps */
-        s2a_cancel_fire(m->s->cancel);
-    pthread_mutex_unlock(&m->lock);
-}
-
-static void run_end(mcp *m)
-{
-    pthread_mutex_lock(&m->lock);
-    json_decref(m->running);
-    m->running = NULL;
-    pthread_mutex_unlock(&m->lock);
-}
-
 /* NULL: the call was cancelled, and is not answered. */
-static json_t *call_run(mcp *m, const json_t *id, const json_t *arguments, bool context)
+static json_t *call_run(const mcp *m, const json_t *id, const json_t *arguments, bool context)
 {
     s2a_error err = { .status = S2A_OK };
     s2a_result *result = NULL;
     json_t *out = NULL;
-    run_begin(m, id);
     s2a_status status =
         context ? context_take(arguments, m->s->request, &err) : prompt_take(m->s, arguments, &err);
     if (status == S2A_OK)
         status = s2a_attend(m->s->engine, m->s->request, &result, &err);
-    run_end(m);
     if (status == S2A_OK)
         out = context ? context_result(result) : prompt_result(result);
     else if (status != S2A_CANCELLED)
@@ -257,7 +236,7 @@ static json_t *call_run(mcp *m, const json_t *id, const json_t *arguments, bool 
     return out ? response(id, out) : failure(id, RPC_INTERNAL, "out of memory");
 }
 
-static json_t *call(mcp *m, const json_t *id, const json_t *params)
+static json_t *call(const mcp *m, const json_t *id, const json_t *params)
 {
     const char *name = json_string_value(json_object_get(params, "name"));
     const json_t *arguments = json_object_get(params, "arguments");
@@ -352,21 +331,43 @@ static json_t *answer(mcp *m, const json_t *message)
     return NULL;
 }
 
+/* ---- the model's thread ----------------------------------------------------------------- */
+
+/* From here on a notice that the call is cancelled, or a signal, ends it. The lock is held. */
+static void run_begin(mcp *m, const json_t *message)
+{
+    m->running = json_incref(json_object_get(message, "id"));
+    s2a_cancel_reset(m->s->cancel);
+    if (signals_caught()) /* before the reset, perhaps */
+        s2a_cancel_fire(m->s->cancel);
+}
+
+static void run_end(mcp *m)
+{
+    json_decref(m->running);
+    m->running = NULL;
+}
+
 static json_t *answer_all(mcp *m, const json_t *batch)
 {
     json_t *out = json_array();
     for (size_t i = 0; i < json_array_size(batch) && !signals_caught(); i++) {
-        json_t *one = answer(m, json_array_get(batch, i));
+        const json_t *message = json_array_get(batch, i);
+        pthread_mutex_lock(&m->lock);
+        run_begin(m, message);
+        pthread_mutex_unlock(&m->lock);
+        json_t *one = answer(m, message);
         if (one)
             json_array_append_new(out, one);
+        pthread_mutex_lock(&m->lock);
+        run_end(m);
+        pthread_mutex_unlock(&m->lock);
     }
     if (json_array_size(out) > 0)
         return out;
     json_decref(out);
     return NULL;
 }
-
-/* ---- the model's thread ----------------------------------------------------------------- */
 
 static void *work(void *ctx)
 {
@@ -380,14 +381,19 @@ static void *work(void *ctx)
         json_t *message = m->waiting[m->first];
         m->first = (m->first + 1) % LIMIT_MCP_CALLS;
         m->count--;
+        bool batch = json_is_array(message);
+        if (!batch)
+            run_begin(m, message);
         pthread_mutex_unlock(&m->lock);
         json_t *out = NULL;
         if (message && !signals_caught() && sends(m))
-            out = json_is_array(message) ? answer_all(m, message) : answer(m, message);
+            out = batch ? answer_all(m, message) : answer(m, message);
         if (out)
             reply(m, out);
         json_decref(message);
         pthread_mutex_lock(&m->lock);
+        if (!batch)
+            run_end(m);
     }
     pthread_mutex_unlock(&m->lock);
     return NULL;
