@@ -372,7 +372,8 @@ typedef struct s2a_document {
     const s2a_unit *units; /* start and end are in text; all together are the text */
     size_t unit_count;
     double relevance; /* 0 to 1, to rank the documents of one request: 1 / (1 + exp(-s)) with s the
-                         highest score of its units; 0 if it has none, and after a fallback */
+                         mean of the two highest scores of its units (of one unit, its score); 0
+                         without scores, and after a fallback */
 } s2a_document;
 S2A_API size_t s2a_result_document_count(const s2a_result *result);
 /* Pointers live as long as the result. */
