@@ -96,7 +96,7 @@ const char help_main[] =
     "  attend [TEXT]  only rewrite it\n"
     "  prune FILE...  prune documents to the sentences that a question needs, and score them\n"
     "  serve          an OpenAI-compatible server: s2a- before a model's name asks for S2A\n"
-    "  mcp            the same two as tools of an MCP server on standard input and output\n"
+    "  mcp            an MCP server on standard input and output: prune and attend as tools\n"
     "  pull [MODEL]   download a model\n"
     "  models         list the models that can be downloaded, and which are here\n"
     "  calibrate [MODEL]\n"
