@@ -166,7 +166,7 @@ refused = []
 while (answer := hear())["id"] != "end":
     assert answer["error"]["code"] == -32000, answer
     refused.append(answer["id"])
-assert limit - 1 <= len(refused) <= limit and refused == list(range(2 * limit))[-len(refused):], refused
+assert limit - 1 <= len(refused) <= limit and min(refused) >= limit, refused
 for i in range(2 * limit):
     cancel(i)
 server.stdin.close()
