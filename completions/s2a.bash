@@ -20,7 +20,7 @@ _s2a() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]} words=
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        _s2a_reply "$cur" 'ask attend chat serve pull models calibrate eval bench help --help --version'
+        _s2a_reply "$cur" 'ask attend chat serve pull models calibrate prune mcp eval bench help --help --version'
         return
     fi
     case $command:$prev in
@@ -33,8 +33,8 @@ _s2a() {
         *:--upstream | *:--host | *:--port | *:--prefix | *:--step1-budget-ms | *:--allow-host | \
         *:--allow-origin | *:--max-body | *:--max-connections | *:--workers | *:--queue | \
         *:--head-timeout-ms | *:--body-timeout-ms | *:--upstream-timeout-ms | *:--drain-ms | \
-        *:--keep-removed | *:--limit | *:--seeds | *:--k | *:--judge-url | *:--command | \
-        *:--lengths | *:--repeat | *:--minutes)
+        *:--keep-removed | *:--top | *:--limit | *:--seeds | *:--k | *:--judge-url | *:--command \
+        | *:--lengths | *:--repeat | *:--minutes)
         return ;;
     *:--mode)
         _s2a_reply "$cur" 'select rewrite'; return ;;
@@ -44,7 +44,7 @@ _s2a() {
         _s2a_reply "$cur" "$(_s2a_models)" -f; return ;;
     ask:--backend | attend:--backend | chat:--backend | eval:--backend)
         _s2a_reply "$cur" 'llama http script'; return ;;
-    serve:--backend | bench:--backend)
+    serve:--backend | prune:--backend | mcp:--backend | bench:--backend)
         _s2a_reply "$cur" 'llama script'; return ;;
     *:--prompts | eval:--out | bench:--out)
         _s2a_reply "$cur" '' -d; return ;;
@@ -103,6 +103,15 @@ _s2a() {
         words='
             --model --threads --ctx --gpu-layers --show --reset --out --json --quiet --verbose
             --help' ;;
+    prune)
+        words='
+            --question --jsonl --resume --concurrency --threshold --keep --protect --model --backend
+            --threads --ctx --gpu-layers --kernels --kv-bits --timeout --top --json --quiet
+            --verbose --help --version' ;;
+    mcp)
+        words='
+            --model --backend --threads --ctx --gpu-layers --kernels --kv-bits --timeout --quiet
+            --verbose --help --version' ;;
     eval)
         words='
             --data --arms --limit --seeds --k --bad-rows --judge-model --judge-url --no-judge
@@ -114,7 +123,7 @@ _s2a() {
             --quick --lengths --concurrency --repeat --minutes --max-tokens --seed --server
             --no-server --threads --ctx --json --out --verbose --model --backend --gpu-layers
             --kernels --timeout --quiet --help' ;;
-    help) words='ask attend chat serve pull models calibrate eval bench' ;;
+    help) words='ask attend chat serve pull models calibrate prune mcp eval bench' ;;
     esac
     case $command:$cur in
     *:-*) ;;
@@ -126,6 +135,9 @@ _s2a() {
         words=$(_s2a_models) ;;
     calibrate:*)
         _s2a_reply "$cur" "$(_s2a_models)" -f
+        return ;;
+    prune:*)
+        _s2a_reply "$cur" '' -f
         return ;;
     eval:*)
         words='qa argument math math-hard rag clean injection ordinary prune labelled report' ;;

@@ -208,9 +208,9 @@ typedef int (*s2a_token_fn)(void *ctx, int step, const char *text, size_t len);
 S2A_API s2a_request *s2a_request_new(void);
 S2A_API void s2a_request_free(s2a_request *request);
 
-/* The prompt, in one of three forms; a later call replaces an earlier form, except that
- * s2a_request_add_message appends. Text is copied. S2A_INPUT with the position of the first bad
- * byte when it is not UTF-8; S2A_LIMIT past 16 MiB; S2A_NOMEM. */
+/* The prompt, in one of four forms; a later call replaces an earlier form, except that
+ * s2a_request_add_message and s2a_request_add_document append. Text is copied. S2A_INPUT with the
+ * position of the first bad byte when it is not UTF-8; S2A_LIMIT past 16 MiB; S2A_NOMEM. */
 S2A_API s2a_status s2a_request_set_text(s2a_request *request, const char *text, size_t len,
                                         s2a_error *err);
 /* Separate context and question: the question is kept as given, and only the context is judged. */
@@ -222,6 +222,19 @@ S2A_API s2a_status s2a_request_set_parts(s2a_request *request, const char *conte
  * messages stay as they are. */
 S2A_API s2a_status s2a_request_add_message(s2a_request *request, const char *role,
                                            const char *content, size_t len, s2a_error *err);
+
+/* Documents and a question: the fourth form, for mode select and preset relevance (auto is the
+ * same). s2a_request_set_question begins it without documents, also where there were some;
+ * s2a_request_add_document appends one. The question is kept as given. The documents are judged
+ * together: in one reading if they fit into a window, and no sentence crosses the border of two. A
+ * document may be empty. Text is copied. Errors name a document by its index, from 0: S2A_INPUT
+ * with the position of the first byte in it that is not UTF-8; S2A_LIMIT past 1024 documents, or
+ * past 16 MiB of documents and question together; S2A_ARGUMENT (add_document before set_question);
+ * S2A_NOMEM. */
+S2A_API s2a_status s2a_request_set_question(s2a_request *request, const char *question, size_t len,
+                                            s2a_error *err);
+S2A_API s2a_status s2a_request_add_document(s2a_request *request, const char *text, size_t len,
+                                            s2a_error *err);
 
 S2A_API void s2a_request_set_mode(s2a_request *request, s2a_mode mode);
 S2A_API void s2a_request_set_preset(s2a_request *request, s2a_preset preset);
@@ -348,6 +361,26 @@ typedef struct s2a_turn {
 } s2a_turn;
 S2A_API size_t s2a_result_turn_count(const s2a_result *result);
 S2A_API s2a_turn s2a_result_turn(const s2a_result *result, size_t index);
+/* A document of the request, in its order. The input of the result is the documents, each with a
+ * blank line after it, and the question; x' is what is left of that. Where no judged unit of all
+ * documents reaches the threshold, they all stay as they are; with keep, the unit with the highest
+ * score stays. Headings and lines of marks go with the last other unit of their document. Units
+ * that stay whatever their score have one, too. */
+typedef struct s2a_document {
+    const char *text, *pruned; /* as given; and its kept units in their order, of its own bytes:
+                                  "" if nothing of it is kept */
+    size_t text_len, pruned_len;
+    const s2a_span *removed; /* spans of text, in order, not touching */
+    size_t removed_count;
+    const s2a_unit *units; /* start and end are in text; all together are the text */
+    size_t unit_count;
+    double relevance; /* 0 to 1, to rank the documents of one request: 1 / (1 + exp(-s)) with s the
+                         mean of the two highest scores of its units (of one unit, its score); 0
+                         without scores, and after a fallback */
+} s2a_document;
+S2A_API size_t s2a_result_document_count(const s2a_result *result);
+/* Pointers live as long as the result. */
+S2A_API s2a_document s2a_result_document(const s2a_result *result, size_t index);
 /* step is 1 or 2; all zero if the step did not run. */
 S2A_API s2a_usage s2a_result_usage(const s2a_result *result, int step);
 

@@ -108,7 +108,8 @@ def bash(commands, names):
     out += "    help) words='" + names + "' ;;\n    esac\n    case $command:$cur in\n    *:-*) ;;\n"
     for c in commands:
         reply = {None: None, "TEXT": "words=", "MODEL": "words=$(_s2a_models)",
-                 "MODEL|FILE": BASH_REPLIES["models"] + "\n        return"}.get(
+                 "MODEL|FILE": BASH_REPLIES["models"] + "\n        return",
+                 "FILE": BASH_REPLIES["files"] + "\n        return"}.get(
                      c["argument"], f"words='{(c['argument'] or '').replace('|', ' ')}'")
         if reply is not None:
             out += f"    {c['name']}:*)\n        {reply} ;;\n"
@@ -181,6 +182,8 @@ def zsh(commands, names):
         argument = c["argument"]
         if argument == "TEXT":
             parts.append("'*:text:'")
+        elif argument == "FILE":
+            parts.append("'*:file:_files'")
         elif argument:
             parts.append(f"':{'model' if 'MODEL' in argument else 'task'}:" +
                          ZSH_ACTIONS.get(argument, f"({argument.replace('|', ' ')})") + "'")
@@ -215,7 +218,7 @@ def fish(commands, names):
     lines = {}
     for c in commands:
         argument = {None: None, "TEXT": None, "MODEL": " -a '(__s2a_models)'",
-                    "MODEL|FILE": " -F -a '(__s2a_models)'"}.get(
+                    "MODEL|FILE": " -F -a '(__s2a_models)'", "FILE": " -F"}.get(
                         c["argument"], f" -a '{(c['argument'] or '').replace('|', ' ')}'")
         if argument:
             lines.setdefault(argument, []).append(c["name"])

@@ -11,6 +11,7 @@
 
 #define LIMIT_INPUT_BYTES ((size_t)16 << 20)  /* a prompt, or one message */
 #define LIMIT_MESSAGES ((size_t)4096)         /* messages of one request */
+#define LIMIT_DOCUMENTS ((size_t)1024)        /* documents of one request */
 #define LIMIT_PROTECTED 1024                  /* texts and lines that a request protects */
 #define LIMIT_REQUEST_ID_BYTES 128            /* of X-Request-Id */
 #define LIMIT_OUTPUT_BYTES ((size_t)64 << 20) /* what one generation may write */
@@ -23,6 +24,7 @@
 #define LIMIT_RESULT_LINE_BYTES (8 * LIMIT_JSON_LINE_BYTES) /* of results, read by --resume */
 #define LIMIT_JSON_DEPTH 256
 #define LIMIT_CHAT_HISTORY 1000              /* earlier lines of `s2a chat` that are remembered */
+#define LIMIT_MCP_CALLS ((size_t)256)        /* messages that wait for the model in s2a mcp */
 #define LIMIT_CONFIG_BYTES ((size_t)1 << 20) /* the configuration file */
 #define LIMIT_MANIFEST_BYTES ((size_t)1 << 20)
 #define LIMIT_MANIFEST_ITEMS ((size_t)256) /* models; aliases, sources, parts of one */

@@ -18,6 +18,8 @@ int cmd_pull(int argc, char **argv);
 int cmd_models(int argc, char **argv);
 int cmd_calibrate(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
+int cmd_prune(int argc, char **argv);
+int cmd_mcp(int argc, char **argv);
 /* The option table as JSON. Not for people: scripts/options.py reads it. */
 int cmd_options(int argc, char **argv);
 /* Becomes the command of that name of s2a-lab, which stands beside this program or in PATH. */

@@ -95,7 +95,9 @@ const char help_main[] =
     "  ask [TEXT]     answer a prompt in two steps: rewrite it, then answer what is left\n"
     "  attend [TEXT]  only rewrite it\n"
     "  chat           a conversation in the terminal, each message in two steps\n"
+    "  prune FILE...  prune documents to the sentences that a question needs, and score them\n"
     "  serve          an OpenAI-compatible server: s2a- before a model's name asks for S2A\n"
+    "  mcp            an MCP server on standard input and output: prune and attend as tools\n"
     "  pull [MODEL]   download a model\n"
     "  models         list the models that can be downloaded, and which are here\n"
     "  calibrate [MODEL]\n"
@@ -164,6 +166,37 @@ const option_command command_chat = {
            "  s2a chat\n"
            "  s2a chat --model 0.5b --system \"Answer in one sentence.\"\n"
            "  s2a chat --url http://127.0.0.1:8080/v1\n",
+};
+
+const option_command command_prune = {
+    .name = "prune",
+    .bit = IN_PRUNE,
+    .argument = "FILE",
+    .summary = "prune documents to what a question needs",
+    .usage = "s2a prune [options] --question TEXT [FILE | -]...",
+    .about =
+        "Prints of each document the sentences that the question needs, in the document's own\n"
+        "words. Each FILE is a document; - or no FILE: standard input. The documents are judged\n"
+        "together, and a document may become empty.",
+    .end = "exit status: 0 done, 1 failed, 2 usage, 3 no such model, or one that does not judge,\n"
+           "130 or 143 ended by a signal\n"
+           "\nexamples:\n"
+           "  s2a prune --question \"When is the review?\" notes.txt mail.txt\n"
+           "  s2a prune --question \"$q\" --top 3 --json hits/*.txt | jq .documents\n"
+           "  s2a prune --jsonl < requests.jsonl > pruned.jsonl\n",
+};
+
+const option_command command_mcp = {
+    .name = "mcp",
+    .bit = IN_MCP,
+    .summary = "an MCP server on standard input and output",
+    .usage = "s2a mcp [options]",
+    .about =
+        "A server of the Model Context Protocol for one client, which starts it: JSON-RPC\n"
+        "messages, one a line, on standard input and output. Its tools are filter_context,\n"
+        "which prunes documents to a question, and filter_prompt, which does what attend does.",
+    .end = "It ends with its standard input. exit status: 0 done, 1 failed, 2 usage, 3 no such\n"
+           "model, or one that does not judge, 130 or 143 ended by a signal\n",
 };
 
 const option_command command_serve = {

@@ -5,7 +5,7 @@
 #include "cli/option_table.h"
 
 extern const option_command command_ask, command_attend, command_chat, command_serve, command_pull,
-    command_models, command_calibrate;
+    command_models, command_calibrate, command_prune, command_mcp;
 
 extern const char help_main[];
 

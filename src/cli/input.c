@@ -185,8 +185,8 @@ s2a_status input_from_json(const json_t *line, s2a_request *request, s2a_error *
 
 /* ---- files ------------------------------------------------------------------------------ */
 
-/* A file's text, appended; the library would not know the file's name. */
-static s2a_status file_add(const char *path, buf *out, s2a_error *err)
+/* The library would not know the file's name. */
+s2a_status input_add_file(const char *path, buf *out, s2a_error *err)
 {
     char *text = NULL;
     size_t len = 0;
@@ -225,7 +225,7 @@ static s2a_status parts_from_files(const options *o, s2a_request *request, s2a_e
                 context.len--;
             buf_adds(&context, "\n\n");
         }
-        status = file_add(o->contexts[i], &context, err);
+        status = input_add_file(o->contexts[i], &context, err);
     }
     buf_add(&context, "", 0);
     if (status == S2A_OK)
@@ -262,7 +262,7 @@ static s2a_status text_add(const options *o, s2a_request *request, s2a_error *er
     buf_init(&text, LIMIT_INPUT_BYTES);
     s2a_status status = S2A_OK;
     if (!strcmp(o->text, "-"))
-        status = file_add("-", &text, err);
+        status = input_add_file("-", &text, err);
     else
         buf_adds(&text, o->text);
     buf_add(&text, "", 0);

@@ -3,6 +3,7 @@
 #ifndef S2A_CLI_INPUT_H
 #define S2A_CLI_INPUT_H
 
+#include "base/buf.h"
 #include "cli/options.h"
 
 #include <jansson.h>
@@ -11,9 +12,13 @@
  * S2A_ARGUMENT (roles), S2A_NOMEM. */
 s2a_status input_from_options(const options *o, s2a_request *request, s2a_error *err);
 
-/* The same from one line of --jsonl: {"text"} or {"context","question"} or {"messages"}, and
- * "protect" and "protect_lines", which are added to what the request protects already. Ignores
- * other keys. Replaces messages that are already in the request. */
+/* A file's text, or that of standard input for "-", appended. S2A_IO, S2A_INPUT (not UTF-8),
+ * S2A_LIMIT (of one text), S2A_NOMEM; of the limit of *out its own status tells. */
+s2a_status input_add_file(const char *path, buf *out, s2a_error *err);
+
+/* The same as input_from_options from one line of --jsonl: {"text"} or {"context","question"} or
+ * {"messages"}, and "protect" and "protect_lines", which are added to what the request protects
+ * already. Ignores other keys. Replaces messages that are already in the request. */
 s2a_status input_from_json(const json_t *line, s2a_request *request, s2a_error *err);
 
 /* Parses JSON; what is the name of the text in messages. NULL with *err filled (S2A_INPUT with the

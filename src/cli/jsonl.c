@@ -169,6 +169,16 @@ static void answer_line(lane *l, const json_t *id)
     s2a_result_free(plain);
 }
 
+/* A line of a command that has another form of requests. */
+static void other_line(lane *l, const json_t *line, const json_t *id)
+{
+    s2a_error err = { .status = S2A_OK };
+    s2a_status status = l->s->line_answer(l->s, line, id, &l->out, &err);
+    l->outcome = status == S2A_CANCELLED ? LANE_CANCELLED : LANE_FINISHED;
+    if (status != S2A_OK && status != S2A_CANCELLED)
+        lane_fails(l, id, &err);
+}
+
 static bool already_done(const batch *b, const json_t *id)
 {
     char *key = b->done ? id_key(id) : NULL;
@@ -197,8 +207,11 @@ static void lane_answer(lane *l)
     }
     if (status == S2A_OK && already_done(l->b, id))
         l->outcome = LANE_SKIPPED;
-    else if (status != S2A_OK || (status = session_next(l->s, &err)) != S2A_OK ||
-             (status = input_from_json(line, l->s->request, &err)) != S2A_OK)
+    else if (status != S2A_OK || (status = session_next(l->s, &err)) != S2A_OK)
+        lane_fails(l, id, &err);
+    else if (l->s->line_answer)
+        other_line(l, line, id);
+    else if (input_from_json(line, l->s->request, &err) != S2A_OK)
         lane_fails(l, id, &err);
     else
         answer_line(l, id);

@@ -62,8 +62,8 @@ int option_dump(const option_command *const *commands, size_t count)
 int cmd_options(int argc, char **argv)
 {
     static const option_command *const commands[] = {
-        &command_ask,  &command_attend, &command_chat,      &command_serve,
-        &command_pull, &command_models, &command_calibrate,
+        &command_ask,    &command_attend,    &command_chat,  &command_serve, &command_pull,
+        &command_models, &command_calibrate, &command_prune, &command_mcp,
     };
     (void)argc, (void)argv;
     return option_dump(commands, sizeof commands / sizeof commands[0]);

@@ -9,6 +9,7 @@
 #define PROMPTED (IN_ASK | IN_ATTEND)
 #define TALKS (PROMPTED | IN_CHAT)
 #define ANSWERS (TALKS | IN_SERVE | IN_EVAL)
+#define JUDGES (IN_PRUNE | IN_MCP)
 #define DAY_MS 86400000
 
 #define PRESET_OR(id, name) "|" name
@@ -23,6 +24,12 @@ const option_row option_rows[] = {
       .more = "The question is kept as it is, and only the context is judged." },
     { "question", 0, PROMPTED, "prompt", "TEXT", OPTION_IN(ONCE, options, question),
       .help = "the question to --context" },
+    { "question", 0, IN_PRUNE, "prompt", "TEXT", OPTION_IN(ONCE, options, question),
+      .help = "the question that the documents are pruned to" },
+    { "jsonl", 0, IN_PRUNE, "prompt", NULL, OPTION_IN(FLAG, options, jsonl),
+      .help = "read one JSON object a line from standard input and print one result a line: "
+              "{\"id\":...,\"question\":...,\"documents\":[...]}; a document is a text, or an "
+              "object with a text, whose other keys come back as \"metadata\"" },
     { "messages", 0, PROMPTED, "prompt", "FILE", OPTION_IN(ONCE, options, messages),
       .help = "a JSON array of OpenAI messages; - is standard input",
       .more = "Their content is a string or parts of type text. The last one must be the user's: "
@@ -34,10 +41,11 @@ const option_row option_rows[] = {
           "{\"id\":...,\"text\":...}, or \"context\" and \"question\", or \"messages\" in place of "
           "\"text\"; also \"protect\": [TEXT,...] and \"protect_lines\": [[A,B],...]",
       .more = "See JSON LINES." },
-    { "resume", 0, PROMPTED, "prompt", "FILE", OPTION_IN(ONCE, options, resume),
+    { "resume", 0, PROMPTED | IN_PRUNE, "prompt", "FILE", OPTION_IN(ONCE, options, resume),
       .help = "with --jsonl: leave out the ids that have a result in FILE" },
-    { "concurrency", 0, PROMPTED, "prompt", "N", OPTION_IN(INTEGER, options, concurrency), .low = 1,
-      .high = CONCURRENCY_MAX, .help = "with --jsonl: answer N requests at a time (default 1)" },
+    { "concurrency", 0, PROMPTED | IN_PRUNE, "prompt", "N",
+      OPTION_IN(INTEGER, options, concurrency), .low = 1, .high = CONCURRENCY_MAX,
+      .help = "with --jsonl: answer N requests at a time (default 1)" },
 
     { "system", 0, IN_CHAT, "conversation", "TEXT", OPTION_IN(ONCE, chat_options, system),
       .help = "a system message, which stands before the conversation" },
@@ -78,16 +86,17 @@ const option_row option_rows[] = {
           "the risk of prompt injection and is no guarantee. Single, keep-original and "
           "not-instructed are the paper's variants; plain, instructed and instructed-math are "
           "its baselines." },
-    { "threshold", 0, TALKS, "step 1", "X", OPTION_IN(REAL, options, threshold), .low = -1e6,
-      .high = 1e6,
+    { "threshold", 0, TALKS | IN_PRUNE, "step 1", "X", OPTION_IN(REAL, options, threshold),
+      .low = -1e6, .high = 1e6,
       .help = "select: keep a sentence if its log-odds of being needed are at least X; the default "
               "is what the model was taught with, below 0: more stays than goes",
       .more = "What is asked, and how it shall be answered, always stays." },
-    { "keep", 0, TALKS, "step 1", "RATIO", OPTION_IN(REAL, options, keep), .above = true, .high = 1,
+    { "keep", 0, TALKS | IN_PRUNE, "step 1", "RATIO", OPTION_IN(REAL, options, keep), .above = true,
+      .high = 1,
       .help = "select: keep the sentences with the best scores, up to this share of the text's "
               "bytes" },
-    { "protect", 0, TALKS, "step 1", "TEXT", OPTION_IN(OWN, options, settings), .many = true,
-      .take = options_take_protect,
+    { "protect", 0, TALKS | IN_PRUNE, "step 1", "TEXT", OPTION_IN(OWN, options, settings),
+      .many = true, .take = options_take_protect,
       .help = "select: keep the sentences that hold any of TEXT, whatever their scores",
       .more = "It holds in all messages of the user's." },
     { "protect-lines", 0, PROMPTED, "step 1", "A-B", OPTION_IN(OWN, options, settings),
@@ -111,7 +120,7 @@ const option_row option_rows[] = {
       .help = "a model of `s2a models`, a GGUF file, or with --url the name of a model on that "
               "server",
       .more = "Without it, the default model, or the server's first." },
-    { "model", 'm', IN_SERVE | IN_BENCH | IN_CALIBRATE, "model", "NAME|FILE",
+    { "model", 'm', IN_SERVE | IN_BENCH | IN_CALIBRATE | JUDGES, "model", "NAME|FILE",
       OPTION_SETTING("model", NAME, model), .help = "a model of `s2a models`, or a GGUF file" },
     { "url", 0, TALKS | IN_EVAL, "model", "URL", OPTION_SETTING("url", NAME, url),
       .help = "an OpenAI-compatible server, such as http://127.0.0.1:8080/v1; its key comes from "
@@ -121,20 +130,20 @@ const option_row option_rows[] = {
       .take = settings_take_backend, .choices = "llama|http|script", .fallback = "llama",
       .help = "where the model runs: llama on this machine, http on a server (implied by --url); "
               "script replays the text file that --model names" },
-    { "backend", 0, IN_SERVE | IN_BENCH, "model", NULL, OPTION_SETTING("backend", OWN, backend),
-      .choices = "llama|script", .fallback = "llama",
+    { "backend", 0, IN_SERVE | IN_BENCH | JUDGES, "model", NULL,
+      OPTION_SETTING("backend", OWN, backend), .choices = "llama|script", .fallback = "llama",
       .help = "where the model runs: llama on this machine; script replays the text file that "
               "--model names" },
     { "prompts", 0, ANSWERS, "model", "DIR", OPTION_SETTING("prompts", NAME, prompts),
       .help = "files that replace the built-in prompts of the same names" },
-    { "threads", 0, ANSWERS | IN_CALIBRATE, "model", "N",
+    { "threads", 0, ANSWERS | IN_CALIBRATE | JUDGES, "model", "N",
       OPTION_SETTING("threads", INTEGER, threads), .high = 1024, .fallback = "0",
       .help = "CPU threads; 0: as many as were measured to be best",
       .more = "That is measured when a model is first loaded on a machine." },
-    { "ctx", 0, ANSWERS | IN_CALIBRATE, "model", "N", OPTION_SETTING("ctx", INTEGER, ctx),
+    { "ctx", 0, ANSWERS | IN_CALIBRATE | JUDGES, "model", "N", OPTION_SETTING("ctx", INTEGER, ctx),
       .high = 16777216, .fallback = "0",
       .help = "context length in tokens; 0: what suits the model" },
-    { "gpu-layers", 0, ANSWERS | IN_CALIBRATE | IN_BENCH, "model", "N",
+    { "gpu-layers", 0, ANSWERS | IN_CALIBRATE | IN_BENCH | JUDGES, "model", "N",
       OPTION_SETTING("gpu_layers", INTEGER, gpu_layers), .low = -1, .high = 100000,
       .fallback = "-1", .help = "layers on the GPU; -1: as many as fit" },
     { "draft", 0, TALKS | IN_EVAL, "model", NULL, OPTION_SETTING("draft", SWITCH, draft),
@@ -148,13 +157,13 @@ const option_row option_rows[] = {
           "a server the default is 0.5b, if `s2a pull 0.5b` got it",
       .more = "The server is then sent the prompt once, without what should not count. None turns "
               "that off." },
-    { "kernels", 0, ANSWERS | IN_BENCH, "model", NULL, OPTION_SETTING("kernels", SWITCH, kernels),
-      .choices = "on|off", .fallback = "on",
+    { "kernels", 0, ANSWERS | IN_BENCH | JUDGES, "model", NULL,
+      OPTION_SETTING("kernels", SWITCH, kernels), .choices = "on|off", .fallback = "on",
       .help = "multiply by quantised weights with code of our own, where the processor has AVX-512 "
               "VNNI",
       .more = "It serves Q4_K, Q5_0, Q6_K and Q8_0; prompts are read more than twice as fast." },
-    { "kv-bits", 0, ANSWERS, "model", NULL, OPTION_SETTING("kv_bits", INTEGER, kv_bits), .low = 8,
-      .high = 16, .choices = "8|16", .fallback = "16",
+    { "kv-bits", 0, ANSWERS | JUDGES, "model", NULL, OPTION_SETTING("kv_bits", INTEGER, kv_bits),
+      .low = 8, .high = 16, .choices = "8|16", .fallback = "16",
       .help = "bits per KV-cache value: 16 (default) or 8, which halves its memory",
       .more = "With 8 texts may differ a little." },
     { "step1-cache", 0, TALKS, "model", "MIB", OPTION_SETTING("step1_cache", INTEGER, step1_cache),
@@ -165,7 +174,7 @@ const option_row option_rows[] = {
           "The same prompt costs nothing the next time. The directory is "
           "$XDG_CACHE_HOME/s2a/step1 or ~/.cache/s2a/step1; the oldest files go first, and only "
           "their owner may read them." },
-    { "timeout", 0, ANSWERS | IN_BENCH, "model", "SECONDS",
+    { "timeout", 0, ANSWERS | IN_BENCH | JUDGES, "model", "SECONDS",
       OPTION_SETTING("timeout", REAL, timeout_s), .above = true, .high = 4000000,
       .help = "give up a step after so many seconds; a fraction is allowed" },
     { "api-key", 0, 0, "", "TEXT", OPTION_SETTING("api_key", NAME, api_key),
@@ -209,8 +218,12 @@ const option_row option_rows[] = {
     { "compare", 0, IN_ATTEND, "output", NULL, OPTION_IN(FLAG, options, compare) }, /* is refused */
     { "json", 0, PROMPTED, "output", NULL, OPTION_IN(FLAG, options, json),
       .help = "print the whole result as JSON", .more = "See RESULT." },
-    { "json", 0, IN_PULL | IN_MODELS | IN_CALIBRATE, "output", NULL, OPTION_IN(FLAG, options, json),
-      .help = "print the result as JSON" },
+    { "top", 0, IN_PRUNE, "output", "N", OPTION_IN(INTEGER, prune_options, top), .low = 1,
+      .high = 1024,
+      .help = "print the N most relevant documents, the most relevant first; the default is all, "
+              "in their order" },
+    { "json", 0, IN_PULL | IN_MODELS | IN_CALIBRATE | IN_PRUNE, "output", NULL,
+      OPTION_IN(FLAG, options, json), .help = "print the result as JSON" },
     { "strict", 0, PROMPTED, "output", NULL, OPTION_IN(FLAG, options, strict),
       .help = "exit with status 4 when step 1 was not used" },
     { "no-color", 0, TALKS | IN_EVAL, "output", NULL, OPTION_IN(FLAG, options, no_color),
@@ -275,10 +288,10 @@ const option_row option_rows[] = {
 
     { "quiet", 'q', ~(unsigned)IN_MODELS, "general", NULL, OPTION_IN(FLAG, options, quiet),
       .help = "no notes and no progress, only errors" },
-    { "verbose", 'v', ANSWERS | IN_CALIBRATE, "general", NULL, OPTION_IN(LEVEL, options, verbose),
-      .help = "what the backend does; twice: all it does" },
+    { "verbose", 'v', ANSWERS | IN_CALIBRATE | JUDGES, "general", NULL,
+      OPTION_IN(LEVEL, options, verbose), .help = "what the backend does; twice: all it does" },
     { "help", 'h', ~0u, "general", NULL, OPTION_IN(FLAG, options, help), .help = "this text" },
-    { "version", 'V', TALKS | IN_SERVE, "general", NULL, OPTION_IN(FLAG, options, version),
+    { "version", 'V', TALKS | IN_SERVE | JUDGES, "general", NULL, OPTION_IN(FLAG, options, version),
       .help = "print the version" },
 };
 

@@ -20,6 +20,8 @@ enum {
     IN_EVAL = 64,
     IN_BENCH = 128,
     IN_CHAT = 256,
+    IN_PRUNE = 512,
+    IN_MCP = 1024,
 };
 
 typedef enum option_kind {

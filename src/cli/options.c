@@ -1,5 +1,6 @@
 #include "cli/options.h"
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/utf8.h"
 #include "cli/args.h"
@@ -189,6 +190,30 @@ s2a_status chat_options_read(chat_options *o, int argc, char **argv, s2a_error *
                       "\"%.*s\": s2a chat takes no text; write it at the prompt, or use s2a ask",
                       (int)utf8_cut(argv[optind], 40), argv[optind]);
     return status;
+}
+
+s2a_status options_judge_only(options *o, s2a_error *err)
+{
+    settings *s = &o->settings;
+    bool http = !strcmp(s->backend, "http");
+    const char *judge = s->select_model && strcmp(s->select_model, "none") != 0 ? s->select_model
+                        : http                                                  ? OPTIONS_JUDGE
+                                                                                : NULL;
+    s->mode = S2A_MODE_DEFAULT;
+    if (!strcmp(s->backend, "script") || settings_source_of(s, "model") == SETTINGS_FLAG)
+        judge = NULL;
+    if (http)
+        s->backend = "llama";
+    char *copy = judge ? bytes_dup(judge, strlen(judge)) : NULL;
+    if (judge && !copy)
+        return error_nomem(err);
+    if (judge) {
+        free(s->model);
+        s->model = copy;
+    }
+    free(s->select_model);
+    s->select_model = NULL;
+    return S2A_OK;
 }
 
 void options_free(options *o)

@@ -5,6 +5,7 @@
 #include "cli/settings.h"
 
 #define CONCURRENCY_MAX 256
+#define OPTIONS_JUDGE "0.5b" /* judges before a server unless another model is named */
 
 /* A text, or lines first to last of the prompt. */
 typedef struct options_protect {
@@ -50,6 +51,17 @@ typedef struct chat_options {
     const char *system; /* NULL = no system message */
     bool no_history;
 } chat_options;
+typedef struct prune_options {
+    options base;
+    uint32_t top;       /* 0 = all, in their order */
+    char *const *files; /* of argv */
+    size_t file_count;
+} prune_options;
+
+/* For a command that judges and never answers, once its settings are complete: one local model,
+ * the one of --model, else the judge model, else "0.5b" where a server answers. The mode is the
+ * default. S2A_NOMEM. */
+s2a_status options_judge_only(options *o, s2a_error *err);
 
 /* Reads argv, the environment and the configuration file. With help or version set nothing else was
  * looked at. S2A_ARGUMENT and all else that is wrong with how the tool was called; S2A_NOMEM.

@@ -13,7 +13,6 @@
 #include <string.h>
 
 #define SELECTOR_CTX 512
-#define SELECTOR_DEFAULT "0.5b"
 
 int session_exit(s2a_status status)
 {
@@ -205,16 +204,16 @@ static const char *selector_name(session *s)
     if (strcmp(set->backend, "http") != 0)
         return NULL;
     char *path = NULL;
-    bool there = store_resolve(SELECTOR_DEFAULT, &path, NULL) == S2A_OK;
+    bool there = store_resolve(OPTIONS_JUDGE, &path, NULL) == S2A_OK;
     free(path);
     s->unjudged = !there;
-    return there ? SELECTOR_DEFAULT : NULL;
+    return there ? OPTIONS_JUDGE : NULL;
 }
 
 void session_hint(const session *s)
 {
     if (s->unjudged && !s->o->quiet)
-        term_say("note: prompts are rewritten by the server; `s2a pull " SELECTOR_DEFAULT
+        term_say("note: prompts are rewritten by the server; `s2a pull " OPTIONS_JUDGE
                  "` once, and a small model on this machine judges them, which costs the server "
                  "nothing");
 }

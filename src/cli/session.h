@@ -5,6 +5,8 @@
 #include "cli/options.h"
 #include "cli/progress.h"
 
+#include <jansson.h>
+
 typedef struct session {
     const options *o;
     term term;
@@ -19,6 +21,10 @@ typedef struct session {
     char streamed;        /* the last byte printed; 0 = none yet */
     buf *answer;          /* with stream: also takes what is printed; NULL = nothing does */
     const char *label;    /* label of the progress line; NULL: "step N" */
+    /* With --jsonl: makes the result of a line, whose protected texts are set; NULL: ask's and
+     * attend's. The caller has the reference. S2A_NOMEM if *out is NULL. */
+    s2a_status (*line_answer)(struct session *s, const json_t *line, const json_t *id, json_t **out,
+                              s2a_error *err);
 } session;
 
 /* The exit status for a failure. */

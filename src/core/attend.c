@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/utf8.h"
+#include "core/documents.h"
 #include "core/rewrite.h"
 #include "core/run.h"
 #include "core/select.h"
@@ -58,6 +59,26 @@ static s2a_status untrusted_check(const s2a_request *request, bool can, s2a_erro
     return S2A_OK;
 }
 
+static s2a_status documents_check(const s2a_request *request, bool can, s2a_error *err)
+{
+    if (request->mode != S2A_MODE_DEFAULT && request->mode != S2A_MODE_SELECT)
+        return error_set(err, S2A_ARGUMENT, "documents need mode select, not %s; leave --mode out",
+                         s2a_mode_name(request->mode));
+    if (request->preset != S2A_PRESET_AUTO && request->preset != S2A_PRESET_RELEVANCE)
+        return error_set(err, S2A_ARGUMENT,
+                         "documents are judged by preset relevance, not %s; leave --preset out",
+                         s2a_preset_name(request->preset));
+    for (size_t i = 0; i < request->protect_count; i++)
+        if (!request->protect[i].text)
+            return error_set(err, S2A_ARGUMENT,
+                             "protect: lines are of one text, not of documents; protect a text");
+    if (!can)
+        return error_set(err, S2A_UNSUPPORTED,
+                         "documents need mode select, and there is no model that judges; %s",
+                         no_judge);
+    return S2A_OK;
+}
+
 /* The mode of a request that names none is what the preset allows and the engine can. */
 static s2a_status mode_choose(const s2a_engine *engine, const s2a_request *request, s2a_mode *out,
                               s2a_error *err)
@@ -68,6 +89,10 @@ static s2a_status mode_choose(const s2a_engine *engine, const s2a_request *reque
     bool selects =
         preset == S2A_PRESET_AUTO || preset == S2A_PRESET_OPINION || preset == S2A_PRESET_RELEVANCE;
     *out = mode;
+    if (request->form == REQUEST_DOCUMENTS) {
+        *out = S2A_MODE_SELECT;
+        return documents_check(request, can, err);
+    }
     if (preset == S2A_PRESET_UNTRUSTED) {
         *out = S2A_MODE_SELECT;
         return untrusted_check(request, can, err);
@@ -204,7 +229,8 @@ static s2a_status result_begin(run *r, s2a_mode mode, s2a_error *err)
     if (!result)
         return error_nomem(err);
     result->mode = mode;
-    result->preset = r->request->preset;
+    result->preset =
+        r->request->form == REQUEST_DOCUMENTS ? S2A_PRESET_RELEVANCE : r->request->preset;
     result->threshold = NAN;
     const char *model = s2a_engine_model(r->engine);
     result->model = bytes_dup(model, strlen(model));
@@ -229,6 +255,8 @@ static s2a_status run_begin(run *r, s2a_error *err)
     if (status != S2A_OK)
         return status;
     size_t question = r->given_question.start;
+    if (request->form == REQUEST_DOCUMENTS)
+        return documents_segment(r, err);
     if (mode == S2A_MODE_SELECT)
         return select_segment(preset, x->data, x->len, question, request->cancel, &r->units,
                               &r->unit_count, err);
@@ -239,6 +267,7 @@ static s2a_status run_begin(run *r, s2a_error *err)
 static s2a_status run_end(run *r, s2a_status status, s2a_result **out)
 {
     free(r->units);
+    free(r->documents);
     *out = status == S2A_OK ? r->result : NULL;
     if (status != S2A_OK)
         s2a_result_free(r->result);
@@ -252,6 +281,8 @@ s2a_status s2a_attend(s2a_engine *engine, const s2a_request *request, s2a_result
     s2a_status status = run_begin(&r, err);
     if (status == S2A_OK)
         status = step1(&r, err);
+    if (status == S2A_OK)
+        status = documents_report(&r, err);
     if (status == S2A_OK)
         status = prompt_prepare(&r, err);
     return run_end(&r, status, out);
@@ -290,6 +321,8 @@ s2a_status s2a_answer(s2a_engine *engine, const s2a_request *request, s2a_result
     s2a_status status = run_begin(&r, err);
     if (status == S2A_OK)
         status = step1_or_input(&r, err);
+    if (status == S2A_OK)
+        status = documents_report(&r, err);
     if (status == S2A_OK)
         status = prompt_prepare(&r, err);
     if (status == S2A_OK)

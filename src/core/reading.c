@@ -246,7 +246,7 @@ static bool add_pieces(const select_input *in, const select_unit *units, const w
     size_t at = in->units[w->from].start, last = 0;
     for (size_t i = w->from; i < w->to; i++) {
         size_t end = in->units[i].text_end;
-        bool wanted = !units || (!units[i].question && !units[i].whole);
+        bool wanted = !units || reading_takes(&in->units[i], &units[i]);
         if (end <= at)
             continue;
         a->pieces[a->piece_count++] = (backend_piece){ in->text + at, end - at, wanted };

@@ -13,11 +13,11 @@
 
 #include "core/select.h"
 
-/* Whether the unit is read and judged: not what is asked, not what stays whole, not white space
- * alone. */
+/* Whether the unit is read and judged: not what is asked, not what stays whole unless it is to have
+ * a score, not white space alone. */
 static inline bool reading_takes(const segment_unit *u, const select_unit *mark)
 {
-    return !mark->question && !mark->whole && u->text_end > u->start;
+    return !mark->question && (!mark->whole || mark->scored) && u->text_end > u->start;
 }
 
 /* Fills judged and odds of the units that are neither question nor whole and adds to *usage. Errors

@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,11 @@ static void request_clear(s2a_request *request)
         free(request->messages[i].content);
     }
     free(request->messages);
+    for (size_t i = 0; i < request->document_count; i++)
+        free(request->documents[i].text);
+    free(request->documents);
+    request->documents = NULL;
+    request->document_count = request->document_cap = request->documents_len = 0;
     request->text = request->question = NULL;
     request->text_len = request->question_len = 0;
     request->messages = NULL;
@@ -108,6 +114,52 @@ s2a_status s2a_request_set_parts(s2a_request *request, const char *context, size
     request->text_len = context_len;
     request->question = second;
     request->question_len = question_len;
+    return S2A_OK;
+}
+
+s2a_status s2a_request_set_question(s2a_request *request, const char *question, size_t len,
+                                    s2a_error *err)
+{
+    s2a_status status = text_check("question", question, len, err);
+    if (status != S2A_OK)
+        return status;
+    char *copy = bytes_dup(question, len);
+    if (!copy)
+        return error_nomem(err);
+    request_clear(request);
+    request->form = REQUEST_DOCUMENTS;
+    request->question = copy;
+    request->question_len = len;
+    return S2A_OK;
+}
+
+s2a_status s2a_request_add_document(s2a_request *request, const char *text, size_t len,
+                                    s2a_error *err)
+{
+    char what[48];
+    if (request->form != REQUEST_DOCUMENTS)
+        return error_set(err, S2A_ARGUMENT, "documents: no question; set the question first");
+    if (request->document_count == LIMIT_DOCUMENTS)
+        return error_set(err, S2A_LIMIT, "documents: more than %zu; give fewer at a time",
+                         LIMIT_DOCUMENTS);
+    snprintf(what, sizeof what, "documents[%zu]", request->document_count);
+    s2a_status status = text_check(what, text, len, err);
+    if (status != S2A_OK)
+        return status;
+    size_t more = len > 0 ? len + REQUEST_BORDER_BYTES : 0;
+    if (more > LIMIT_INPUT_BYTES - request->question_len - request->documents_len)
+        return error_set(err, S2A_LIMIT,
+                         "%s: documents and question are together more than the limit of %zu "
+                         "bytes; give fewer at a time",
+                         what, LIMIT_INPUT_BYTES);
+    if (!array_reserve((void **)&request->documents, &request->document_cap,
+                       request->document_count + 1, sizeof *request->documents))
+        return error_nomem(err);
+    char *copy = bytes_dup(text, len);
+    if (!copy)
+        return error_nomem(err);
+    request->documents[request->document_count++] = (request_document){ copy, len };
+    request->documents_len += more;
     return S2A_OK;
 }
 
@@ -289,11 +341,17 @@ static s2a_status join_parts(const s2a_request *request, char **x, size_t *len, 
 {
     if (ascii_blank(request->question, request->question_len))
         return error_set(err, S2A_INPUT, "question: it is empty; write what is asked");
+    if (request->form == REQUEST_DOCUMENTS && request->document_count == 0)
+        return error_set(err, S2A_ARGUMENT, "documents: there are none; add one");
     buf joined;
     buf_init(&joined, LIMIT_INPUT_BYTES);
-    if (!ascii_blank(request->text, request->text_len)) {
+    for (size_t i = 0; i < request->document_count; i++) {
+        buf_add(&joined, request->documents[i].text, request->documents[i].len);
+        buf_adds(&joined, request->documents[i].len > 0 ? REQUEST_BORDER : "");
+    }
+    if (request->form == REQUEST_PARTS && !ascii_blank(request->text, request->text_len)) {
         buf_add(&joined, request->text, request->text_len);
-        buf_adds(&joined, "\n\n");
+        buf_adds(&joined, REQUEST_BORDER);
     }
     question->start = joined.len;
     buf_add(&joined, request->question, request->question_len);
@@ -315,7 +373,7 @@ s2a_status request_prompt(const s2a_request *request, char **x, size_t *len, s2a
     *question = (s2a_span){ 0, 0 };
     if (request->form == REQUEST_NOTHING)
         return error_set(err, S2A_ARGUMENT, "request: it has no prompt; set one first");
-    if (request->form == REQUEST_PARTS)
+    if (request->form == REQUEST_PARTS || request->form == REQUEST_DOCUMENTS)
         return join_parts(request, x, len, question, err);
     if (request->form == REQUEST_MESSAGES) {
         const request_message *last = &request->messages[request->message_count - 1];

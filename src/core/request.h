@@ -6,15 +6,21 @@
 
 typedef enum request_form {
     REQUEST_NOTHING,
-    REQUEST_TEXT,     /* input */
-    REQUEST_PARTS,    /* context and question apart */
-    REQUEST_MESSAGES, /* a conversation; the last message is the prompt */
+    REQUEST_TEXT,      /* input */
+    REQUEST_PARTS,     /* context and question apart */
+    REQUEST_MESSAGES,  /* a conversation; the last message is the prompt */
+    REQUEST_DOCUMENTS, /* documents and question apart */
 } request_form;
 
 typedef struct request_message {
     char *role, *content;
     size_t len;
 } request_message;
+
+typedef struct request_document {
+    char *text;
+    size_t len;
+} request_document;
 
 /* What the caller protects: a text, or lines. */
 typedef struct request_protect {
@@ -30,6 +36,9 @@ struct s2a_request {
     size_t question_len;
     request_message *messages;
     size_t message_count, message_cap;
+    request_document *documents;
+    size_t document_count, document_cap;
+    size_t documents_len; /* of all, with what request_prompt writes after each */
     s2a_mode mode;
     s2a_preset preset;
     double temperature, top_p;
@@ -42,6 +51,10 @@ struct s2a_request {
     s2a_cancel *cancel;
     char *id, *trace; /* NULL = none */
 };
+
+/* What stands behind each document in x, except behind an empty one. */
+#define REQUEST_BORDER "\n\n"
+#define REQUEST_BORDER_BYTES (sizeof REQUEST_BORDER - 1)
 
 /* The prompt x, malloc'ed, and where in it the question stands if that was given apart (otherwise
  * empty). S2A_ARGUMENT (there is none, or the last message is not the user's), S2A_INPUT (it is

@@ -99,6 +99,12 @@ void s2a_result_free(s2a_result *result)
     free(result->removed);
     free(result->added);
     turns_free(result);
+    for (size_t i = 0; i < result->document_count; i++) {
+        free(result->documents[i].pruned.data);
+        free(result->documents[i].removed);
+    }
+    free(result->documents);
+    free(result->document_units);
     free(result);
 }
 
@@ -226,6 +232,27 @@ s2a_turn s2a_result_turn(const s2a_result *result, size_t index)
                        .rewritten_len = t->rewritten.len,
                        .removed = t->removed,
                        .removed_count = t->removed_count };
+}
+
+size_t s2a_result_document_count(const s2a_result *result)
+{
+    return result->document_count;
+}
+
+s2a_document s2a_result_document(const s2a_result *result, size_t index)
+{
+    if (index >= result->document_count)
+        return (s2a_document){ .text = "", .pruned = "" };
+    const result_document *d = &result->documents[index];
+    return (s2a_document){ .text = result->input.data + d->start,
+                           .text_len = d->len,
+                           .pruned = d->pruned.data,
+                           .pruned_len = d->pruned.len,
+                           .removed = d->removed,
+                           .removed_count = d->removed_count,
+                           .units = result->document_units + d->first,
+                           .unit_count = d->unit_count,
+                           .relevance = d->relevance };
 }
 
 s2a_usage s2a_result_usage(const s2a_result *result, int step)

@@ -22,6 +22,15 @@ typedef struct result_turn {
     size_t removed_count;
 } result_turn;
 
+typedef struct result_document {
+    size_t start, len; /* in the input */
+    result_text pruned;
+    s2a_span *removed;
+    size_t removed_count;
+    size_t first, unit_count; /* of document_units */
+    double relevance;
+} result_document;
+
 struct s2a_result {
     s2a_mode mode;
     s2a_preset preset;
@@ -37,6 +46,9 @@ struct s2a_result {
     size_t removed_count, added_count;
     result_turn *turns;
     size_t turn_count;
+    result_document *documents;
+    size_t document_count;
+    s2a_unit *document_units; /* of all documents, each one's offsets in it */
     s2a_usage usage[2];
 };
 

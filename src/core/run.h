@@ -23,7 +23,9 @@ typedef struct run {
     const recipe *recipe;
     s2a_result *result;
     s2a_span given_question; /* in x, when the request gave it apart; otherwise empty */
-    segment_unit *units;     /* of x */
+    s2a_span *documents;     /* in x; NULL = the request has none */
+    size_t document_count;
+    segment_unit *units; /* of x */
     size_t unit_count;
 } run;
 

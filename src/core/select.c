@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/usage.h"
+#include "core/documents.h"
 #include "core/reading.h"
 #include "core/run.h"
 #include "core/turns.h"
@@ -17,7 +18,7 @@
 static bool any_to_judge(const select_input *in, const select_unit *units)
 {
     for (size_t i = 0; i < in->count; i++)
-        if (!units[i].question && !units[i].whole)
+        if (reading_takes(&in->units[i], &units[i]))
             return true;
     return false;
 }
@@ -90,7 +91,7 @@ static s2a_status keep_share(const select_input *in, select_unit *out, s2a_error
     if (!order)
         return error_nomem(err);
     for (size_t i = 0; i < in->count; i++) {
-        if (!out[i].judged)
+        if (!out[i].judged || out[i].whole)
             continue;
         all += (double)bytes_of(in, i);
         if (out[i].asked) {
@@ -141,12 +142,14 @@ s2a_status select_decide(const select_input *in, select_unit *out, s2a_error *er
         select_unit *u = &out[i];
         u->score = u->judged ? score_of(in, u) : 0;
         u->asked = u->question || (again && u->judged && u->odds[ASKED] >= 0);
-        u->kept = !u->judged || u->asked || u->score >= threshold;
+        u->kept = !u->judged || u->whole || u->asked || u->score >= threshold;
     }
     s2a_status status = S2A_OK;
     if (in->keep > 0)
         status = keep_share(in, out, err);
     bool spare = nothing_is_asked(in, out);
+    if (in->documents)
+        documents_decide(in, out);
     for (size_t i = 0; i < in->count; i++)
         any |= out[i].kept;
     for (size_t i = 0; i < in->count && status == S2A_OK; i++) {
@@ -227,12 +230,17 @@ s2a_status select_compose(const select_input *in, const select_unit *units, size
     *out = (select_text){ 0 };
     buf_init(&out->text, 2 * LIMIT_INPUT_BYTES);
     bool ok = true;
+    size_t document = 0;
     for (size_t i = 0; i < in->count; i++) {
         if (units[i].kept)
             continue;
         out->changed = true;
+        while (document < in->document_count && in->documents[document].start < in->units[i].start)
+            document++;
+        bool begins =
+            document < in->document_count && in->documents[document].start == in->units[i].start;
         ok = ok && removed_add(out, in->units[i].start, in->units[i].text_end,
-                               i > 0 && !units[i - 1].kept);
+                               i > 0 && !units[i - 1].kept && !begins);
     }
     size_t at = SIZE_MAX;
     add_kept(in, units, &out->text, &at);
@@ -344,7 +352,9 @@ static select_input settings_of(const run *r)
                            .head = judge->head,
                            .memo = judge->memo,
                            .question_start = apart ? r->given_question.start : SIZE_MAX,
-                           .preset = request->preset,
+                           .documents = r->documents,
+                           .document_count = r->document_count,
+                           .preset = r->result->preset,
                            .threshold = request->threshold,
                            .keep = request->keep,
                            .cancel = request->cancel,

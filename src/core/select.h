@@ -27,6 +27,8 @@ typedef struct select_input {
     const segment_unit *units; /* of text; those from question_start on are the question */
     size_t count;
     size_t question_start; /* byte where a question that was given apart begins; SIZE_MAX = none */
+    const s2a_span *documents; /* of text, in order, before the question; NULL = none */
+    size_t document_count;
     const backend_message *before; /* the conversation before the text, the latest last */
     size_t before_count;
     const s2a_span *protect; /* of text, by their starts: units that touch one stay */
@@ -42,6 +44,8 @@ typedef struct select_input {
 typedef struct select_unit {
     bool question; /* of the question that was given apart: not judged */
     bool whole;    /* stays whatever is said of it */
+    bool scored;   /* of a document: read although it stays */
+    bool loose;    /* of a document: goes when nothing else of it stays */
     bool judged;
     double odds[HEAD_FORM_ROWS_MAX]; /* of the rows of the form, in order */
     bool asked;                      /* says what is to be done, or how */
@@ -81,7 +85,7 @@ void select_mark(const select_input *in, select_unit *out);
 s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usage, s2a_error *err);
 
 /* Sets asked, score, kept and label from odds. What is asked stays, and a text in which nothing is
- * asked stays as it is. Pure. S2A_NOMEM with in->keep > 0. */
+ * asked stays as it is. Of documents never everything goes. Pure. S2A_NOMEM with in->keep > 0. */
 s2a_status select_decide(const select_input *in, select_unit *out, s2a_error *err);
 
 /* x', or its two halves where what is asked stands last in it. */

@@ -256,7 +256,10 @@ static void protect_mark(const select_input *in, select_unit *out)
     for (size_t i = 0; i < in->count; i++) {
         for (; k < in->protect_count && in->protect[k].start < in->units[i].text_end; k++)
             reach = in->protect[k].end > reach ? in->protect[k].end : reach;
-        out[i].whole |= reach > in->units[i].start;
+        if (reach <= in->units[i].start)
+            continue;
+        out[i].whole = true;
+        out[i].loose = false;
     }
 }
 
@@ -267,9 +270,12 @@ void select_mark(const select_input *in, select_unit *out)
         bool block =
             u->kind == SEGMENT_CODE || u->kind == SEGMENT_TABLE_ROW || u->kind == SEGMENT_HEADING;
         out[i] = (select_unit){ .kept = true, .label = select_kept_label(in->preset) };
+        bool blank = u->kind == SEGMENT_BLANK,
+             marks = only_marks(in->text + u->start, u->text_end - u->start);
         out[i].question = u->start >= in->question_start;
-        out[i].whole = (block && in->preset != S2A_PRESET_UNTRUSTED) || u->kind == SEGMENT_BLANK ||
-                       only_marks(in->text + u->start, u->text_end - u->start);
+        out[i].whole = (block && in->preset != S2A_PRESET_UNTRUSTED) || blank || marks;
+        out[i].scored = in->documents && !blank && !marks;
+        out[i].loose = in->documents && (u->kind == SEGMENT_HEADING || blank || marks);
     }
     protect_mark(in, out);
     if (select_form(in) == HEAD_AGAIN)

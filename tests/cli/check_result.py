@@ -3,6 +3,7 @@
 
     check_result.py < results        JSON values, one after the other; prints how many
     check_result.py eval < objects   the same of what s2a eval --json prints, and eval.schema.json
+    check_result.py prune < objects  the same of what s2a prune prints, and prune.schema.json
 
 Uses the standard library alone, and jsonschema as well where it can be imported.
 """
@@ -133,6 +134,19 @@ def check_eval(o):
         check(sum(b["needed"] for b in j["bins"]) == j["needed"], "bins: needed units are missing")
 
 
+def check_prune(r):
+    for d in r.get("documents", []):
+        at = 0
+        for u in d["units"]:
+            check(u["start"] == at and u["end"] > at, f"units: {u} does not begin where the last ended")
+            at = u["end"]
+        last = -1
+        for s in d["removed"]:
+            check(last < s["start"] < s["end"] <= at, f"removed: {s} out of order or out of range")
+            check(len(s["text"].encode()) == s["end"] - s["start"], f"removed: {s} has another text")
+            last = s["end"]
+
+
 def no_duplicates(pairs):
     check(len({k for k, _ in pairs}) == len(pairs), f"a key stands twice in {pairs}")
     return dict(pairs)
@@ -162,6 +176,8 @@ def main():
                 other.validate(value)
             if kind == "eval":
                 check_eval(value)
+            elif kind == "prune":
+                check_prune(value)
             elif "error" not in value:
                 check_result(value)
         except Exception as e:

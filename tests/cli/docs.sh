@@ -26,7 +26,7 @@ for name in $(sed -n '/define S2A_STATUS_MAP/,/^$/s/^ *X(\([A-Z]*\),.*/\L\1/p' \
 done
 
 # Helps fit a terminal; completions and the manual are well formed, where that can be told.
-for command in ask attend chat serve pull models calibrate eval bench; do
+for command in ask attend chat prune mcp serve pull models calibrate eval bench; do
     "$bin" "$command" --help >"$work/out"
     checks=$((checks + 1))
     (($(awk '{ if (length($0) > w) w = length($0) } END { print w }' "$work/out") <= 100)) ||
@@ -58,9 +58,10 @@ completes "" s2a attend --comp
 completes "keep-original" s2a attend --preset k
 completes "llama" s2a ask --backend l
 completes "any" s2a pull --source a
-completes "pull" s2a help p
+completes "pull" s2a help pu
 completes "calibrate" s2a ca
 completes "--system" s2a chat --sy
+completes "--top" s2a prune --to
 completes "--show" s2a calibrate --s
 completes "--out" s2a calibrate --o
 completes "none" s2a ask --select-model non

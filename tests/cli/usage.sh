@@ -21,7 +21,7 @@ for flags in "--help" "help"; do
     want_err
     want_out_has "usage: s2a COMMAND"
 done
-for command in ask attend chat serve pull models calibrate eval bench; do
+for command in ask attend chat prune mcp serve pull models calibrate eval bench; do
     run help "$command"
     want_status 0
     want_err

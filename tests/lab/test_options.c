@@ -14,8 +14,9 @@
 #include "lab.h"
 
 static const option_command *const commands[] = {
-    &command_ask,    &command_attend,    &command_chat, &command_serve, &command_pull,
-    &command_models, &command_calibrate, &command_eval, &command_bench,
+    &command_ask,   &command_attend, &command_chat,      &command_serve,
+    &command_pull,  &command_models, &command_calibrate, &command_eval,
+    &command_bench, &command_prune,  &command_mcp,
 };
 
 static void test_rows(void **state)

@@ -2,6 +2,7 @@
  * src/base/limits.h has its test; tests/cli/limits.sh reads this table:
  *     LIMIT_INPUT_BYTES            tests/unit/test_limits.c tests/unit/test_serve_parts.c
  *     LIMIT_MESSAGES               tests/unit/test_limits.c
+ *     LIMIT_DOCUMENTS              tests/unit/test_limits.c
  *     LIMIT_PROTECTED              tests/unit/test_limits.c tests/wire/test_serve_time.c
  *     LIMIT_REQUEST_ID_BYTES       tests/unit/test_limits.c
  *     LIMIT_OUTPUT_BYTES           tests/unit/test_limits.c
@@ -13,6 +14,7 @@
  *     LIMIT_JSON_LINE_BYTES        tests/unit/test_limits.c tests/cli/jsonl.sh
  *     LIMIT_KEPT_KEY_BYTES         tests/unit/test_kept.c
  *     LIMIT_CHAT_HISTORY           tests/cli/chat.sh
+ *     LIMIT_MCP_CALLS              tests/cli/mcp.sh
  *     LIMIT_JSON_DEPTH             tests/unit/test_serve_parts.c
  *     LIMIT_MANIFEST_BYTES         tests/unit/test_manifest.c
  *     LIMIT_MANIFEST_ITEMS         tests/unit/test_manifest.c
@@ -115,6 +117,30 @@ static void test_messages(void **state)
         assert_int_equal(s2a_request_add_message(request, "user", "a", 1, &err), S2A_OK);
     assert_int_equal(s2a_request_add_message(request, "user", "a", 1, &err), S2A_LIMIT);
     s2a_request_free(request);
+}
+
+static void test_documents(void **state)
+{
+    (void)state;
+    char *text = letters(LIMIT_INPUT_BYTES);
+    s2a_request *request = s2a_request_new();
+    s2a_error err;
+    assert_int_equal(s2a_request_set_question(request, "ab", 2, &err), S2A_OK);
+    for (size_t i = 0; i < LIMIT_DOCUMENTS; i++)
+        assert_int_equal(s2a_request_add_document(request, "a", 1, &err), S2A_OK);
+    assert_int_equal(s2a_request_add_document(request, "a", 1, &err), S2A_LIMIT);
+    assert_int_equal(s2a_request_set_question(request, "ab", 2, &err), S2A_OK);
+    assert_int_equal(s2a_request_add_document(request, "", 0, &err), S2A_OK);
+    assert_int_equal(s2a_request_add_document(request, "a", 1, &err), S2A_OK);
+    /* a border of two bytes follows each document that has bytes */
+    size_t left = LIMIT_INPUT_BYTES - 2 - 3 - 2;
+    assert_int_equal(s2a_request_add_document(request, text, left + 1, &err), S2A_LIMIT);
+    assert_non_null(strstr(err.message, "documents[2]: "));
+    assert_int_equal(s2a_request_add_document(request, text, left, &err), S2A_OK);
+    assert_int_equal(s2a_request_add_document(request, "", 0, &err), S2A_OK);
+    assert_int_equal(s2a_request_add_document(request, "a", 1, &err), S2A_LIMIT);
+    s2a_request_free(request);
+    free(text);
 }
 
 static void test_protected(void **state)
@@ -447,11 +473,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_buf),          cmocka_unit_test(test_input_bytes),
         cmocka_unit_test(test_messages),     cmocka_unit_test(test_request_id),
-        cmocka_unit_test(test_protected),    cmocka_unit_test(test_prompt_files),
-        cmocka_unit_test(test_render),       cmocka_unit_test(test_error_text),
-        cmocka_unit_test(test_script_bytes), cmocka_unit_test(test_output_bytes),
-        cmocka_unit_test(test_step1_tokens), cmocka_unit_test(test_sse_line),
-        cmocka_unit_test(test_json_line),
+        cmocka_unit_test(test_documents),    cmocka_unit_test(test_protected),
+        cmocka_unit_test(test_prompt_files), cmocka_unit_test(test_render),
+        cmocka_unit_test(test_error_text),   cmocka_unit_test(test_script_bytes),
+        cmocka_unit_test(test_output_bytes), cmocka_unit_test(test_step1_tokens),
+        cmocka_unit_test(test_sse_line),     cmocka_unit_test(test_json_line),
     };
     return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
 }

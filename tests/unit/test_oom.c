@@ -94,6 +94,23 @@ static s2a_status parts_untrusted(s2a_request *request)
     return parts(request);
 }
 
+static s2a_status documents(s2a_request *request)
+{
+    s2a_request_unprotect(request);
+    s2a_status status = s2a_request_set_question(request, "Who?", 4, NULL);
+    if (status == S2A_OK)
+        status = s2a_request_add_document(request, "It rained. - `x`\n\n```\nint x;\n", 28, NULL);
+    if (status == S2A_OK)
+        status = s2a_request_add_document(request, "", 0, NULL);
+    return status == S2A_OK ? s2a_request_add_document(request, X, strlen(X), NULL) : status;
+}
+
+static s2a_status documents_half(s2a_request *request)
+{
+    s2a_status status = documents(request);
+    return status == S2A_OK ? keep_half(request) : status;
+}
+
 static s2a_status conversation_untrusted(s2a_request *request)
 {
     s2a_request_set_preset(request, S2A_PRESET_UNTRUSTED);
@@ -204,6 +221,16 @@ static void test_select_parts(void **state)
     sweep_with(s2a_attend, SCORES, options, parts, 1);
     sweep_with(s2a_attend, "@score -9\n@score 9\n", options, parts_relevance, 1);
     sweep_with(s2a_attend, "@score 0 9\n@score 0 -9\n", options, parts_untrusted, 1);
+}
+
+static void test_select_documents(void **state)
+{
+    (void)state;
+    s2a_engine_options options;
+    s2a_engine_options_init(&options);
+    sweep_with(s2a_attend, "@score -9\n@score 9\n", options, documents, 1);
+    /* one document is unchanged: its text is put together anew, from the whole */
+    sweep_with(s2a_attend, "@score -9\n@score 9\n", options, documents_half, 2);
 }
 
 static void test_select_turns(void **state)
@@ -430,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_select),
         cmocka_unit_test(test_select_windows),
         cmocka_unit_test(test_select_parts),
+        cmocka_unit_test(test_select_documents),
         cmocka_unit_test(test_select_turns),
         cmocka_unit_test(test_units),
         cmocka_unit_test(test_states),
