@@ -240,7 +240,7 @@ s2a_status chat_parse(const char *body, size_t len, chat_api api, const char *pr
     const json_t *options = json_object_get(out->root, "stream_options");
     out->stream = json_is_true(json_object_get(out->root, "stream"));
     out->include_usage = json_is_true(json_object_get(options, "include_usage"));
-    if (status == S2A_OK && out->wanted)
+    if (status == S2A_OK && out->wanted && api != CHAT_API_RERANK)
         status = targets_read(out, err);
     return status;
 }

@@ -12,6 +12,7 @@ typedef enum chat_api {
     CHAT_API_COMPLETIONS, /* OpenAI, /v1/completions */
     CHAT_API_RESPONSES,   /* OpenAI, /v1/responses */
     CHAT_API_MESSAGES,    /* Anthropic, /v1/messages */
+    CHAT_API_RERANK,      /* /v1/rerank: has no messages, so nothing of it is a target */
 } chat_api;
 
 /* A message, or what is one in its API: instructions, an input, the result of a tool. */

@@ -31,9 +31,10 @@ enum {
     COMPLETIONS = 1 << CHAT_API_COMPLETIONS,
     RESPONSES = 1 << CHAT_API_RESPONSES,
     MESSAGES = 1 << CHAT_API_MESSAGES,
+    RERANK = 1 << CHAT_API_RERANK,
     TEXTS = CHAT | COMPLETIONS,
     OPENAI = TEXTS | RESPONSES,
-    ALL = OPENAI | MESSAGES,
+    ALL = OPENAI | MESSAGES | RERANK,
 };
 
 static const struct {
@@ -47,6 +48,10 @@ static const struct {
     { "input", ANY, RESPONSES },
     { "instructions", ANY, RESPONSES },
     { "system", ANY, MESSAGES },
+    { "query", ANY, RERANK },
+    { "documents", ANY, RERANK },
+    { "top_n", ANY, RERANK },
+    { "return_documents", ANY, RERANK },
     { "stream", ANY, ALL },
     { "stream_options", ANY, OPENAI },
     { "temperature", ANY, ALL },
@@ -226,6 +231,8 @@ s2a_status embedded_check(txn *t, s2a_error *err)
     }
     if (t->route == METRICS_MESSAGES && !json_object_get(q->root, "max_tokens"))
         return error_set(err, S2A_INPUT, "max_tokens: is missing");
+    if (q->api == CHAT_API_RERANK)
+        return S2A_OK;
     if (q->api != CHAT_API_COMPLETIONS)
         return messages_check(q, err);
     s2a_status status = chat_messages(q, err);

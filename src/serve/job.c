@@ -15,7 +15,7 @@
 
 /* ---- the tick --------------------------------------------------------------------------- */
 
-static void step_begin(txn *t)
+void job_step_begin(txn *t)
 {
     serve *s = t->s;
     double now = clock_ms();
@@ -29,7 +29,7 @@ static void step_begin(txn *t)
     http_server_wake(s->http);
 }
 
-static void step_end(txn *t)
+void job_step_end(txn *t)
 {
     serve *s = t->s;
     pthread_mutex_lock(&s->lock);
@@ -118,14 +118,14 @@ static bool step1(txn *t)
                                           headers_trace(http_call_field(t->call, "traceparent")),
                                       .cancel = t->step1.cancel,
                                       .late = &t->step1.late };
-    step_begin(t);
+    job_step_begin(t);
     s2a_status status = engines_get(s->engines, chat_model(&t->q), t->bearer, &ref, &err);
     if (status == S2A_OK)
         serve_step1_run(engines_engine(ref), &t->q, &settings, &t->step1.outcome);
     else
         open_failed(t, &err);
     engines_put(s->engines, ref);
-    step_end(t);
+    job_step_end(t);
     t->step1.ran = true;
     count(t);
     if (t->step1.outcome.cancelled || atomic_load(&t->gone)) {
@@ -200,6 +200,9 @@ static bool read_body(txn *t)
         status = error_set(&err, S2A_INPUT,
                            "s2a.marker: no removed text is kept here; start the server with "
                            "--keep-removed N");
+    bool ranks = t->route == METRICS_RERANK;
+    if (status == S2A_OK && ranks && (t->q.wanted || !s->up))
+        status = rerank_check(t, &err);
     if (status == S2A_OK && !s->up && !guards)
         status = embedded_check(t, &err);
     if (status != S2A_OK) {
@@ -242,6 +245,10 @@ static void run(txn *t)
 {
     if (atomic_load(&t->gone))
         return;
+    if (t->route == METRICS_RERANK) {
+        rerank_run(t);
+        return;
+    }
     if (t->route == METRICS_GUARDRAIL) {
         if (!t->q.wanted || step1(t))
             guardrail_reply(t);

@@ -15,6 +15,7 @@
     X(MESSAGES, "messages")       \
     X(COUNT, "count_tokens")      \
     X(GUARDRAIL, "guardrail")     \
+    X(RERANK, "rerank")           \
     X(MODELS, "models")           \
     X(HEALTH, "health")           \
     X(METRICS, "metrics")         \

@@ -48,10 +48,9 @@ void reply_append(json_t **list, json_t *value)
 /* ---- errors ----------------------------------------------------------------------------- */
 
 static const reply_shape *const shapes[] = {
-    [CHAT_API_CHAT] = &reply_chat_shape,
-    [CHAT_API_COMPLETIONS] = &reply_chat_shape,
-    [CHAT_API_RESPONSES] = &reply_responses_shape,
-    [CHAT_API_MESSAGES] = &reply_messages_shape,
+    [CHAT_API_CHAT] = &reply_chat_shape,           [CHAT_API_COMPLETIONS] = &reply_chat_shape,
+    [CHAT_API_RESPONSES] = &reply_responses_shape, [CHAT_API_MESSAGES] = &reply_messages_shape,
+    [CHAT_API_RERANK] = &reply_chat_shape,
 };
 
 json_t *reply_error(reply *r, int status, const char *message, const char *code)

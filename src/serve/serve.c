@@ -61,6 +61,7 @@ static metrics_route route_of(txn *t)
         { "/v1/responses/input_tokens", METRICS_COUNT, CHAT_API_RESPONSES },
         { "/v1/messages", METRICS_MESSAGES, CHAT_API_MESSAGES },
         { "/v1/messages/count_tokens", METRICS_COUNT, CHAT_API_MESSAGES },
+        { "/v1/rerank", METRICS_RERANK, CHAT_API_RERANK },
         { "/beta/litellm_basic_guardrail_api", METRICS_GUARDRAIL, CHAT_API_CHAT },
         { "/v1/models", METRICS_MODELS, CHAT_API_CHAT },
         { "/health", METRICS_HEALTH, CHAT_API_CHAT },

@@ -109,7 +109,7 @@ static inline bool txn_is_model(const txn *t)
 {
     return t->route == METRICS_CHAT || t->route == METRICS_COMPLETIONS ||
            t->route == METRICS_RESPONSES || t->route == METRICS_MESSAGES ||
-           t->route == METRICS_COUNT || t->route == METRICS_GUARDRAIL;
+           t->route == METRICS_COUNT || t->route == METRICS_GUARDRAIL || t->route == METRICS_RERANK;
 }
 
 /* Whether the path is never upstream's. */
@@ -161,6 +161,9 @@ bool pass_piece(txn *t, const char *data, size_t len);
 void job_read(void *ctx);
 void job_run(void *ctx);
 int job_tick(serve *s);
+/* Around step 1, on its worker: what the tick sees of it. */
+void job_step_begin(txn *t);
+void job_step_end(txn *t);
 /* forward.c */
 void forward_start(txn *t);
 void forward_models(txn *t);
@@ -175,6 +178,9 @@ void embedded_models(txn *t);
 s2a_status guardrail_read(txn *t, s2a_error *err);
 void guardrail_reply(txn *t);
 void guardrail_free(guardrail *g);
+/* rerank.c: S2A_INPUT (what is wrong with the body); judges the documents and answers. */
+s2a_status rerank_check(const txn *t, s2a_error *err);
+void rerank_run(txn *t);
 /* entry.c: checks method, Host, Origin and Content-Type. False if it has responded: with an error,
  * or to a preflight. */
 bool entry_check(txn *t);

@@ -146,6 +146,17 @@ replay "$work/empty"
 : >"$work/empty"
 refused 3 "$work/empty: holds no record" ask "$x"
 
+# ---- nothing of the current directory is loaded, whatever it is called
+mkdir "$work/here"
+for library in $(ldd "$bin" | awk '{ print $1 }' | grep '^lib'); do
+    echo "no library" >"$work/here/$library"
+done
+checks=$((checks + 1))
+[[ -e $work/here/libcurl.so.4 ]] || fail "ldd names no libcurl"
+status=0
+(cd "$work/here" && "$bin" --version) >"$work/out" 2>"$work/err" || status=$?
+want_status 0
+
 # ---- the laboratory where it is not, beside the tool and in PATH
 mkdir "$work/alone" && cp "$bin" "$work/alone/s2a"
 bin=$work/alone/s2a
