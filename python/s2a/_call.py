@@ -84,7 +84,7 @@ class Call:
     def run(self, on_piece: Callable[[str], None] | None = None) -> _result.Result:
         """On this thread. on_piece gets the pieces of the answer."""
         def on_token(_ctx, step, text, length):
-            if step == 2 and length:
+            if on_piece and step == 2 and length:
                 on_piece(ctypes.string_at(text, length).decode())
             return 0
 

@@ -5,7 +5,7 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from . import _abi, _errors, _models
 from ._call import AsyncStream, Call, Cancel, Handle, Stream
@@ -26,19 +26,19 @@ _U32 = 2 ** 32 - 1
 # ---- arguments: a wrong type raises TypeError here, a wrong value ArgumentError here or in C ------
 
 
-def _kind(name: str, value: object, kind: type | tuple, what: str) -> None:
+def _kind(name: str, value: Any, kind: type | tuple, what: str) -> None:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise TypeError(f"{name}: {what} is expected, not {type(value).__name__}")
 
 
-def _integer(name: str, value: object, low: int = 0, high: int = _U32) -> int:
+def _integer(name: str, value: Any, low: int = 0, high: int = _U32) -> int:
     _kind(name, value, int, "an int")
     if not low <= value <= high:  # ctypes would take it modulo 2^32
         raise _errors.ArgumentError(f"{name}: {value} is not in {low} to {high}")
     return value
 
 
-def _number(name: str, value: object) -> float:
+def _number(name: str, value: Any) -> float:
     _kind(name, value, (int, float), "a number")
     try:
         return float(value)
@@ -46,13 +46,13 @@ def _number(name: str, value: object) -> float:
         raise _errors.ArgumentError(f"{name}: the number is too large") from None
 
 
-def _text(name: str, value: object) -> bytes:
+def _text(name: str, value: Any) -> bytes:
     """In UTF-8. Halves of surrogate pairs become bytes that C refuses, with their position."""
     _kind(name, value, str, "a str")
     return value.encode("utf-8", "surrogatepass")
 
 
-def _word(name: str, value: object) -> bytes:
+def _word(name: str, value: Any) -> bytes:
     """A text that C takes up to a NUL."""
     data = _text(name, value)
     if b"\0" in data:
@@ -60,7 +60,7 @@ def _word(name: str, value: object) -> bytes:
     return data
 
 
-def _path(name: str, value: object) -> bytes:
+def _path(name: str, value: Any) -> bytes:
     _kind(name, value, (str, os.PathLike), "a path")
     data = os.fsencode(value)
     if b"\0" in data:
@@ -68,14 +68,14 @@ def _path(name: str, value: object) -> bytes:
     return data
 
 
-def _named(name: str, value: object, from_name: Callable) -> int:
+def _named(name: str, value: Any, from_name: Callable) -> int:
     number = ctypes.c_int()
     if not from_name(_word(name, value), number):
         raise _errors.ArgumentError(f"{name}: there is no {name} {value!r}")
     return number.value
 
 
-def _flag(name: str, value: object) -> bool:
+def _flag(name: str, value: Any) -> bool:
     _kind(name, value, bool, "a bool")
     return value
 
@@ -218,9 +218,9 @@ class Engine:
 
     def _serve(self) -> int:
         with self._lock:
-            self._opened()
+            handle = self._opened()
             self._served += 1
-            return self._handle.value
+            return handle
 
     def _unserve(self) -> None:
         if self._judge:
@@ -228,15 +228,15 @@ class Engine:
                 self._judge._served -= 1
             self._judge = None
 
-    def _opened(self) -> ctypes.c_void_p:
-        if not self._handle:
+    def _opened(self) -> int:
+        if self._handle.value is None:
             raise _errors.ArgumentError("the engine is closed")
-        return self._handle
+        return self._handle.value
 
     def _enter(self, call: Call) -> int:
         """The engine for a call, which stays until _leave."""
         with self._lock:
-            handle = self._opened().value
+            handle = self._opened()
             self._running.add(call)
             return handle
 

@@ -44,7 +44,7 @@ class Filter:
         except Exception as e:
             if self.valves.strict:
                 raise
-            await self._say(__event_emitter__, f"s2a: step 1 failed, the message is sent as it is: {e or type(e).__name__}")
+            await self._say(__event_emitter__, f"s2a: step 1 failed, the message is sent as it is: {str(e) or type(e).__name__}")
             return body
         if left != text:
             self._replace(messages[last], left)

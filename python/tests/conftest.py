@@ -7,6 +7,8 @@ import pytest
 
 import s2a
 
+os.environ.update({"HAYSTACK_TELEMETRY_ENABLED": "False", "LANGCHAIN_TRACING_V2": "false", "DO_NOT_TRACK": "1"})
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 REQUIRE = os.environ.get("S2A_REQUIRE_LIVE") == "1"
 
