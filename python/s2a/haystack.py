@@ -22,13 +22,16 @@ class S2AFilter:
         self._engine = engine
 
     def warm_up(self) -> None:
+        self._open()
+
+    def _open(self) -> Engine:
         if self._engine is None:
             self._engine = Engine(self.model, **(self.engine_options or {}))
+        return self._engine
 
     @component.output_types(documents=list[Document])
     def run(self, query: str, documents: list[Document]) -> dict[str, list[Document]]:
-        self.warm_up()
-        pruned = prune(self._engine, query, [d.content or "" for d in documents], threshold=self.threshold, keep=self.keep)
+        pruned = prune(self._open(), query, [d.content or "" for d in documents], threshold=self.threshold, keep=self.keep)
         return {"documents": [_with_text(d, p.text) if p.removed else d
                               for d, p in zip(documents, pruned) if p.text or not p.removed]}
 
