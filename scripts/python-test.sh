@@ -43,7 +43,7 @@ environment() {
     local venv=$home/$1 file=$here/$1.txt
     cmp -s "$file" "$venv/installed.txt" && return
     rm -rf "$venv"
-    quietly install.log "install what $file names" timeout 1200 bash -euc '
+    quietly install.log "install what $file names" timeout 3600 bash -euc '
         python3 -m venv "$1"
         "$1/bin/pip" install --disable-pip-version-check --no-deps -r "$2"' - "$venv" "$file"
     cp "$file" "$venv/installed.txt"
@@ -64,13 +64,13 @@ install_wheel requirements
 export PYTHONDONTWRITEBYTECODE=1 S2A_REQUIRE_FRAMEWORKS=1
 status=0
 "$home/requirements/bin/mypy" --check-untyped-defs --cache-dir "$home/mypy" python/s2a || status=1
-timeout 900 "$home/requirements/bin/python" -P -m pytest -p no:cacheprovider -q -rxX --tb=short "$here" \
+timeout 1500 "$home/requirements/bin/python" -P -m pytest -p no:cacheprovider -q -rxX --tb=short "$here" \
     --deselect "$here/test_openwebui.py::test_in_open_webui" "$@" | tee "$home/python.log" || status=1
 says=$(tail -n 1 "$home/python.log")
 if [[ $openwebui == yes ]]; then
     environment openwebui
     install_wheel openwebui
-    timeout 300 "$home/openwebui/bin/python" -P -m pytest -p no:cacheprovider -q -rxX --tb=short -W ignore \
+    timeout 600 "$home/openwebui/bin/python" -P -m pytest -p no:cacheprovider -q -rxX --tb=short -W ignore \
         "$here/test_openwebui.py" "$@" | tee "$home/openwebui.log" || status=1
     says+="; Open WebUI: $(tail -n 1 "$home/openwebui.log")"
 fi
