@@ -21,8 +21,13 @@ REDACTED = {"type": "redacted_thinking", "data": "EmwKAhgB/+="}
 
 
 def base_of(url):
-    """Anthropic's SDK writes /v1 itself."""
+    """The SDK writes /v1 itself."""
     return url.removesuffix("/v1")
+
+
+def api_key(key):
+    """The field of the documentation and of earlier SDKs; this one sends its key as a bearer."""
+    return {"api_key": None, "default_headers": {"X-Api-Key": key}}
 
 
 def options(url, more):
@@ -265,7 +270,7 @@ def test_bytes_through(proxy, more):
     direct, direct_fields = body_of(proxy, proxy.fake.url, **more)
     through, fields = body_of(proxy, proxy.url, **more)
     assert through == direct
-    assert fields["x-api-key"] == "none" and fields["anthropic-version"]
+    assert fields["authorization"] == "Bearer none" and fields["anthropic-version"]
     changed = {"host", "x-request-id", "connection"}
     assert {k: v for k, v in fields.items() if k not in changed} == \
            {k: v for k, v in direct_fields.items() if k not in changed}
@@ -313,7 +318,7 @@ def test_tool_runner(proxy):
     runner = client(proxy.url).beta.messages.tool_runner(**ask_of("s2a-tiny", tools=[weather]))
     assert text_in(runner.until_done()) == "It is sunny." and asked == ["Oslo"]
     last = proxy.fake.last()
-    assert last["path"] == "/v1/messages?beta=true" and OPINION not in last["json"]["messages"][0]["content"]
+    assert last["path"] == "/v1/messages" and OPINION not in last["json"]["messages"][0]["content"]
 
 
 def test_thinking(proxy):
@@ -351,15 +356,17 @@ def test_cache_marks(proxy, content):
 def test_key_goes_up(proxy):
     """Step 1 and step 2 ask with the client's key, step 2 in the field that it came in."""
     client(proxy.url, api_key="secret-1").messages.create(**ask_of("s2a-tiny"))
-    one, two = [r for r in proxy.fake.requests() if r["method"] == "POST"]
-    fields = {k.lower(): v for k, v in two["headers"].items()}
-    assert fields["x-api-key"] == "secret-1" and "authorization" not in fields
-    assert one["headers"]["Authorization"] == "Bearer secret-1"
+    asked = [r for r in proxy.fake.requests() if r["method"] == "POST"]
+    assert len(asked) == 2 and {r["headers"]["Authorization"] for r in asked} == {"Bearer secret-1"}
+    proxy.fake.forget()
+    client(proxy.url, **api_key("secret-2")).messages.create(**ask_of("s2a-tiny"))
+    one, two = [{k.lower(): v for k, v in r["headers"].items()} for r in proxy.fake.requests() if r["method"] == "POST"]
+    assert two["x-api-key"] == "secret-2" and "authorization" not in two
+    assert one["authorization"] == "Bearer secret-2" and "x-api-key" not in one
 
 
-@pytest.mark.parametrize("right, wrong", [({"api_key": "right"}, {"api_key": "wrong"}),
-                                          ({"api_key": None, "auth_token": "right"},
-                                           {"api_key": None, "auth_token": "wrong"})], ids=["x-api-key", "bearer"])
+@pytest.mark.parametrize("right, wrong", [(api_key("right"), api_key("wrong")),
+                                          ({"api_key": "right"}, {"api_key": "wrong"})], ids=["x-api-key", "bearer"])
 def test_own_keys(tmp_path, places, right, wrong):
     fake = places.fake()
     keys = tmp_path / "keys"
