@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Real clients against build/release/s2a: OpenAI's and Anthropic's SDKs for Python and Node, OpenAI's Agents SDK,
 # LangChain, LlamaIndex, litellm and llm, as their registries have them. They are installed in build/clients, in the
-# versions that tests/clients pins; nothing else is built. The last line says how it went; the status is 1 where something failed.
+# versions that tests/clients pins; nothing else is built. The last line says how it went; the status is 1 where
+# something failed.
 set -euo pipefail
 
 usage() {
