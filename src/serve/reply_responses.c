@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-/* Both shapes: the documented one, and the object "error" that OpenAI's server sends. Its SDKs raise
- * an exception for that one only. */
+/* Both shapes: the documented one, and the object "error" that OpenAI's server sends. OpenAI's SDKs
+ * raise an exception for the second one only. */
 static json_t *error_event(reply *r, int status, const char *message, const char *code)
 {
     json_t *root = json_object(), *body = reply_openai_error(r, status, message, code);

@@ -31,7 +31,7 @@ def api_key(key):
 
 
 def options(url, more):
-    return {"base_url": base_of(url), "api_key": "none", "max_retries": 0, "timeout": 60, **more}
+    return {"base_url": base_of(url), "api_key": "none", "max_retries": 0, "timeout": 240, **more}
 
 
 def client(url, **more):
