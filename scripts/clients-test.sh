@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Real clients against build/release/s2a: OpenAI's SDKs for Python and Node, LangChain, LlamaIndex, litellm and llm, as
-# their registries have them. They are installed in build/clients, in the versions that tests/clients pins; nothing else
-# is built. The last line says how it went; the status is 1 where something failed.
+# Real clients against build/release/s2a: OpenAI's and Anthropic's SDKs for Python and Node, OpenAI's Agents SDK,
+# LangChain, LlamaIndex, litellm and llm, as their registries have them. They are installed in build/clients, in the
+# versions that tests/clients pins; nothing else is built. The last line says how it went; the status is 1 where
+# something failed.
 set -euo pipefail
 
 usage() {
@@ -46,9 +47,10 @@ install() {
     cp "$file" "$stamp"
 }
 
+# install_python ENVIRONMENT FILE
 install_python() {
-    [[ -x $home/venv/bin/python ]] || python3 -m venv "$home/venv" || return
-    "$home/venv/bin/pip" install --disable-pip-version-check --no-deps -r "$here/requirements.txt"
+    [[ -x $home/$1/bin/python ]] || python3 -m venv "$home/$1" || return
+    "$home/$1/bin/pip" install --disable-pip-version-check --no-deps -r "$here/$2"
 }
 
 install_node() {
@@ -59,7 +61,8 @@ install_node() {
 
 export -f install_python install_node
 export here home
-install python.stamp "$here/requirements.txt" bash -euc install_python
+install python.stamp "$here/requirements.txt" bash -euc 'install_python venv requirements.txt'
+install agents.stamp "$here/requirements-agents.txt" bash -euc 'install_python agents requirements-agents.txt'
 install node.stamp "$here/package-lock.json" bash -euc install_node
 
 # ---- run ----------------------------------------------------------------------------------------
@@ -68,15 +71,25 @@ python=$home/venv/bin/python
 status=0
 
 echo "== node"
-cp "$here/openai.test.mjs" "$home/node/" # beside what it imports
-timeout 400 "$python" "$here/with_servers.py" node --test --test-reporter=dot "$home/node/openai.test.mjs" \
-    >"$home/node.log" 2>&1 || status=1
+cp "$here"/*.test.mjs "$home/node/" # beside what they import
 node_says=passed
-((status == 0)) || { node_says=failed; cat "$home/node.log"; }
-echo "$node_says openai.test.mjs"
+for test in "$here"/*.test.mjs; do
+    name=${test##*/} says=passed
+    timeout 400 "$python" "$here/with_servers.py" node --test --test-reporter=dot "$home/node/$name" \
+        >"$home/node.log" 2>&1 || { says=failed node_says=failed status=1; cat "$home/node.log"; }
+    echo "$says $name"
+done
+
+# run_python ENVIRONMENT WHAT...
+run_python() {
+    local log=$home/$1.log python=$home/$1/bin/python
+    shift
+    timeout 1500 "$python" -m pytest -p no:cacheprovider -q -rxX --tb=short "$@" | tee "$log"
+}
 
 echo "== python"
-timeout 1500 "$python" -m pytest -p no:cacheprovider -q -rxX --tb=short "$here" "${quick[@]}" "$@" |
-    tee "$home/python.log" || status=1
-echo "clients-test: node: $node_says; python: $(tail -n 1 "$home/python.log")"
+run_python venv "$here" --ignore "$here/test_agents.py" "${quick[@]}" "$@" || status=1
+echo "== python, the Agents SDK"
+run_python agents "$here/test_agents.py" "$here/test_responses.py" "${quick[@]}" "$@" || status=1
+echo "clients-test: node: $node_says; python: $(tail -n 1 "$home/venv.log"); agents: $(tail -n 1 "$home/agents.log")"
 exit $status

@@ -273,6 +273,16 @@ static bool part_put(json_t *part, const char *text, size_t len)
     return value && json_object_set_new(part, "text", value) == 0;
 }
 
+/* Removes a part from a list. Its mark of the end of a cached prefix goes to the part before it. */
+static bool part_drop(json_t *content, size_t i)
+{
+    json_t *mark = json_object_get(json_array_get(content, i), "cache_control");
+    json_t *before = i > 0 ? json_array_get(content, i - 1) : NULL;
+    bool ok = !mark || !json_is_object(before) || json_object_get(before, "cache_control") ||
+              json_object_set(before, "cache_control", mark) == 0;
+    return ok && json_array_remove(content, i) == 0;
+}
+
 /* Into the first of the text parts; the others, whose text is in it, go. */
 static bool parts_put(chat_request *q, json_t *content, const char *text, size_t len)
 {
@@ -282,7 +292,8 @@ static bool parts_put(chat_request *q, json_t *content, const char *text, size_t
         if (!chat_part_is_text(part) || is_target(q, part)) {
             i++;
         } else if (done) {
-            json_array_remove(content, i);
+            if (!part_drop(content, i))
+                return false;
         } else {
             done = true;
             i++;
@@ -330,17 +341,6 @@ static char *left_of(const chat_target *t, size_t start, size_t end, const s2a_s
     char *text = buf_take(&left, len);
     buf_free(&left);
     return text;
-}
-
-/* Takes a part of which nothing is left out of a list. What marks the end of a cached prefix goes
- * to the part before it. */
-static bool part_drop(json_t *content, size_t i)
-{
-    json_t *mark = json_object_get(json_array_get(content, i), "cache_control");
-    json_t *before = i > 0 ? json_array_get(content, i - 1) : NULL;
-    bool ok = !mark || !json_is_object(before) || json_object_get(before, "cache_control") ||
-              json_object_set(before, "cache_control", mark) == 0;
-    return ok && json_array_remove(content, i) == 0;
 }
 
 bool chat_cut(chat_request *q, const chat_target *t, const s2a_span *spans, size_t count,

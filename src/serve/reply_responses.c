@@ -3,15 +3,18 @@
 
 #include <string.h>
 
+/* Both shapes: the documented one, and the object "error" that OpenAI's server sends. OpenAI's SDKs
+ * raise an exception for the second one only. */
 static json_t *error_event(reply *r, int status, const char *message, const char *code)
 {
-    (void)status;
-    json_t *root = json_object();
+    json_t *root = json_object(), *body = reply_openai_error(r, status, message, code);
     reply_put(&root, "type", json_string("error"));
     reply_put(&root, "sequence_number", json_integer(r->sequence++));
     reply_put(&root, "code", reply_name_json(code));
     reply_put(&root, "message", json_string(message));
     reply_put(&root, "param", json_null());
+    reply_put(&root, "error", json_incref(json_object_get(body, "error")));
+    json_decref(body);
     return root;
 }
 

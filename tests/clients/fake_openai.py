@@ -10,7 +10,7 @@ The model's name says how it behaves:
     broken      a stream that is cut after two words
     anything else is 404
 
-tiny answers to what the request has: a tool that may be called is called, a tool's result is
+/v1/responses and /v1/messages are in fake_apis.py. tiny answers to what the request has: a tool that may be called is called, a tool's result is
 told, response_format gives JSON, an image is described by its bytes' hash. For a prompt of step 1
 it writes what the method asks a model for.
 
@@ -27,10 +27,12 @@ import socket
 import threading
 import time
 
+import fake_apis
+
 MODELS = ("tiny", "slow", "silent", "fail-500", "fail-429", "fail-401", "fail-400", "busy-once", "broken")
 STEP1_MARK = "Given the following text by a user"
 STEP1_ANSWER = "Unbiased text context: The poem is from 1855.\n\nQuestion/Query: Who wrote it?"
-ANSWER = "Walt Whitman wrote it."
+ANSWER = fake_apis.ANSWER
 TYPES = {400: "invalid_request_error", 401: "authentication_error", 404: "not_found_error",
          429: "rate_limit_error", 500: "server_error"}
 SILENCE_S = 30
@@ -82,9 +84,7 @@ def images_of(message):
 def tool_call(tools):
     """A call of the first tool, with a value for each of its parameters."""
     function = tools[0]["function"]
-    values = {"string": "Oslo", "integer": 3, "number": 1.5, "boolean": True}
-    properties = function.get("parameters", {}).get("properties", {})
-    arguments = {name: values.get(p.get("type"), "Oslo") for name, p in properties.items()}
+    arguments = fake_apis.arguments_for(function.get("parameters", {}))
     return {"id": "call_1", "type": "function",
             "function": {"name": function["name"], "arguments": json.dumps(arguments)}}
 
@@ -138,6 +138,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_body(status, json.dumps(value).encode(), fields=fields)
 
     def send_fault(self, status, message, fields=()):
+        if self.path.startswith("/v1/messages"):
+            self.send_json(status, {"type": "error", "error": {"type": TYPES[status], "message": message},
+                                    "request_id": "req_1"}, fields)
+            return
         self.send_json(status, {"error": {"message": message, "type": TYPES[status], "param": None,
                                           "code": "fake_%d" % status}}, fields)
 
@@ -177,6 +181,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif self.path.startswith("/v1/models/") and self.path[11:] in MODELS:
             self.send_json(200, {"id": self.path[11:], "object": "model", "created": 1,
                                  "owned_by": "fake"})
+        elif self.path == "/v1/responses/resp_1":
+            body = {"model": "tiny", "input": ""}
+            self.send_json(200, fake_apis.response_of(body, [fake_apis.message_item(ANSWER)], "completed"))
         else:
             self.send_fault(404, "no such thing: " + self.path)
 
@@ -225,6 +232,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
         elif self.path == "/v1/chat/completions":
             self.chat(body, record)
+        elif self.path.startswith("/v1/responses"):
+            fake_apis.responses(self, body, record)
+        elif self.path.startswith("/v1/messages"):
+            fake_apis.messages(self, body, record)
         elif self.path == "/v1/completions":
             self.completion(body)
         elif self.path == "/v1/embeddings":

@@ -9,7 +9,7 @@ from servers import ANSWER, TOP, clean_environment
 
 CLIENTS = (TOP / "docs/clients.md").read_text()
 SERVE = (TOP / "docs/serve.md").read_text()
-ADDRESS = "http://127.0.0.1:8080/v1"
+ADDRESS = "http://127.0.0.1:8080"
 
 
 def blocks(text, language):
@@ -22,7 +22,7 @@ NODE = blocks(CLIENTS, "js")
 
 def run(proxy, tmp_path, block, command, **options):
     assert ADDRESS in block
-    code = re.sub(r"s2a-[A-Za-z][\w.-]*", "s2a-tiny", block.replace(ADDRESS, proxy.url))
+    code = re.sub(r"s2a-[A-Za-z][\w.-]*", "s2a-tiny", block.replace(ADDRESS, proxy.url.removesuffix("/v1")))
     done = subprocess.run([*command, "-"], input=code, capture_output=True, text=True, timeout=120,
                           env=clean_environment(HOME=str(tmp_path), LITELLM_LOCAL_MODEL_COST_MAP="True"),
                           **options)
@@ -33,10 +33,10 @@ def run(proxy, tmp_path, block, command, **options):
 
 
 def test_count():
-    assert len(PYTHON) == 5 and len(NODE) == 1
+    assert len(PYTHON) == 7 and len(NODE) == 2
 
 
-@pytest.mark.parametrize("block", PYTHON, ids=[b.split("\n")[0] for b in PYTHON])
+@pytest.mark.parametrize("block", PYTHON, ids=["%d-%s" % (i, b.split("\n")[0]) for i, b in enumerate(PYTHON)])
 def test_python(proxy, tmp_path, block):
     run(proxy, tmp_path, block, [sys.executable])
 

@@ -1,6 +1,5 @@
 """OpenAI's own SDK for Python."""
 import asyncio
-import base64
 import hashlib
 import json
 import time
@@ -10,23 +9,14 @@ import openai
 import pydantic
 import pytest
 
+from openai_sdk import IMAGE, IMAGE_URL, asynchronous, client
 from servers import ANSWER, OPINION, S2a, X, XPRIME
 
-IMAGE = bytes(range(256)) * 40
-IMAGE_URL = "data:image/png;base64," + base64.b64encode(IMAGE).decode()
 ASK = [{"role": "user", "content": X}]
 WEATHER = [{"type": "function", "function": {
     "name": "weather", "description": "The weather in a city",
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}]
 TOKENS = 12
-
-
-def client(url, **more):
-    return openai.OpenAI(**{"base_url": url, "api_key": "none", "max_retries": 0, "timeout": 60, **more})
-
-
-def asynchronous(url, **more):
-    return openai.AsyncOpenAI(**{"base_url": url, "api_key": "none", "max_retries": 0, "timeout": 60, **more})
 
 
 def create(target_or_url, model, **more):
