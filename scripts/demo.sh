@@ -55,5 +55,5 @@ show "The paper's own way: the model writes the prompt anew" \
     "I think it is the Amazon. The river flows through Egypt. Which river is it?" \
     --mode rewrite --temperature 0 --max-tokens 40
 
-printf '\nNext: %s ask --explain --compare "a prompt of your own"; README.md has a tour.\n' \
+printf '\nNext: %s ask --explain --compare "a prompt of your own"; docs/tour.md is a tour.\n' \
     "$s2a"

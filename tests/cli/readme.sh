@@ -151,7 +151,7 @@ check "a line too many is seen" bash -c '! python3 "$@"' - "$work/pages.py" same
 
 # ---- the pages
 cd "$top" || exit 1
-all=(README.md CONTRIBUTING.md THIRD-PARTY.md CHANGELOG.md docs/*.md prompts/README.md)
+all=(README.md README.zh-CN.md CONTRIBUTING.md THIRD-PARTY.md CHANGELOG.md docs/*.md prompts/README.md)
 for what in links names; do
     checks=$((checks + 1))
     pages "$what" "${all[@]}" >"$work/found" || fail "$what: could not read the pages"
