@@ -246,6 +246,43 @@ S2A_API void s2a_request_unprotect(s2a_request *request);
 /* temperature 0 is greedy. S2A_ARGUMENT unless 0 <= temperature <= 5 and 0 < top_p <= 1. */
 S2A_API s2a_status s2a_request_set_sampling(s2a_request *request, double temperature, double top_p,
                                             uint32_t seed, s2a_error *err);
+/* How the answer's tokens are sampled; step 1 is not affected. Backend http sends what is set, with
+ * the names that llama-server and vLLM have for it.
+ * top_k: only the k likeliest tokens; 0 (the default) = all. */
+S2A_API void s2a_request_set_top_k(s2a_request *request, uint32_t top_k);
+/* Only tokens at least min_p times as likely as the likeliest one. Default 0. S2A_ARGUMENT unless
+ * 0 <= min_p <= 1. */
+S2A_API s2a_status s2a_request_set_min_p(s2a_request *request, double min_p, s2a_error *err);
+/* What is taken from the logit of a token that the answer has already: frequency for each time, and
+ * presence once. Default 0. S2A_ARGUMENT unless both are from -2 to 2. */
+S2A_API s2a_status s2a_request_set_penalties(s2a_request *request, double frequency,
+                                             double presence, s2a_error *err);
+/* Adds to the logit of a token, by its number in the model's vocabulary. May be called again.
+ * S2A_ARGUMENT unless -100 <= bias <= 100, S2A_LIMIT past 1024 tokens, S2A_NOMEM. */
+S2A_API s2a_status s2a_request_add_bias(s2a_request *request, uint32_t token, double bias,
+                                        s2a_error *err);
+/* The answer ends before this text, which is not part of it. May be called again. The text is
+ * copied. S2A_INPUT (empty, not UTF-8), S2A_LIMIT past 16 texts or 1024 bytes, S2A_NOMEM. */
+S2A_API s2a_status s2a_request_add_stop(s2a_request *request, const char *text, size_t len,
+                                        s2a_error *err);
+/* Removes all stop texts. */
+S2A_API void s2a_request_clear_stops(s2a_request *request);
+
+/* A token, and the natural logarithm of its probability. The text may be part of a character. */
+typedef struct s2a_logprob {
+    const char *text;
+    size_t len;
+    double logprob;
+} s2a_logprob;
+
+/* Called for each token of the answer, before the s2a_token_fn gets its text, on the same thread.
+ * top has the likeliest tokens, best first. All is borrowed. */
+typedef void (*s2a_logprob_fn)(void *ctx, const s2a_logprob *token, const s2a_logprob *top,
+                               size_t top_count);
+/* The probabilities are those of the model, before temperature and all other sampling parameters.
+ * fn NULL (the default) = not wanted. S2A_ARGUMENT unless top <= 20. */
+S2A_API s2a_status s2a_request_set_logprobs(s2a_request *request, uint32_t top, s2a_logprob_fn fn,
+                                            void *ctx, s2a_error *err);
 /* Most tokens of the answer, 1 or more. Step 1 has another limit, which fits a whole copy of x. */
 S2A_API void s2a_request_set_max_tokens(s2a_request *request, uint32_t max_tokens);
 S2A_API void s2a_request_set_on_token(s2a_request *request, s2a_token_fn fn, void *ctx);
@@ -323,6 +360,9 @@ S2A_API s2a_fallback s2a_result_fallback(const s2a_result *result);
 S2A_API const char *s2a_result_fallback_detail(const s2a_result *result); /* "" if none */
 /* True if the answer ended at max_tokens or at 64 MiB, not at the model's end token. */
 S2A_API bool s2a_result_answer_cut(const s2a_result *result);
+/* The stop text that ended the answer; len may be NULL. NULL if none did, or if a server did not
+ * say which one. */
+S2A_API const char *s2a_result_stop(const s2a_result *result, size_t *len);
 
 S2A_API size_t s2a_result_unit_count(const s2a_result *result);
 S2A_API s2a_unit s2a_result_unit(const s2a_result *result, size_t index);

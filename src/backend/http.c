@@ -49,6 +49,7 @@ typedef struct http_chat {
     double deadline;        /* of clock_ms() */
     backend_token_fn on_token;
     void *on_token_ctx;
+    const backend_params *params;
     backend_usage *usage; /* filled also on failure, as far as it is known */
 } http_chat;
 
@@ -180,6 +181,43 @@ static int reply_finish(reply *r, const char *reason)
     return FETCH_GO_ON;
 }
 
+static s2a_logprob logprob_of(const json_t *entry)
+{
+    const json_t *token = json_object_get(entry, "token");
+    const char *text = json_string_value(token);
+    return (s2a_logprob){ text ? text : "", json_string_length(token),
+                          json_number_value(json_object_get(entry, "logprob")) };
+}
+
+/* choice.logprobs.content has an entry for each token. */
+static void reply_logprobs(reply *r, const json_t *choice)
+{
+    const backend_params *params = r->chat->params;
+    const json_t *list = json_object_get(json_object_get(choice, "logprobs"), "content");
+    for (size_t i = 0; params->on_logprob && i < json_array_size(list); i++) {
+        const json_t *entry = json_array_get(list, i);
+        const json_t *others = json_object_get(entry, "top_logprobs");
+        s2a_logprob token = logprob_of(entry), top[LIMIT_TOP_LOGPROBS];
+        size_t count = 0;
+        while (count < LIMIT_TOP_LOGPROBS && count < json_array_size(others)) {
+            top[count] = logprob_of(json_array_get(others, count));
+            count++;
+        }
+        params->on_logprob(params->on_logprob_ctx, &token, top, count);
+    }
+}
+
+/* vLLM says which stop it was. */
+static void reply_stop(reply *r, const json_t *choice)
+{
+    const backend_params *params = r->chat->params;
+    const json_t *stop = json_object_get(choice, "stop_reason");
+    for (size_t i = 0; json_is_string(stop) && i < params->stop_count; i++)
+        if (json_string_length(stop) == params->stops[i].len &&
+            !memcmp(json_string_value(stop), params->stops[i].text, params->stops[i].len))
+            r->usage->stop = i + 1;
+}
+
 /* An event of the stream ("delta") or the whole answer ("message"). reasoning_content and its
  * like are not the answer and are passed over; the last event, with the usage, has no choice. */
 static int reply_object(reply *r, const json_t *root, const char *text, size_t len)
@@ -192,6 +230,8 @@ static int reply_object(reply *r, const json_t *root, const char *text, size_t l
     const json_t *part = json_object_get(choice, "delta");
     if (!part)
         part = json_object_get(choice, "message");
+    reply_logprobs(r, choice);
+    reply_stop(r, choice);
     int answer = reply_text(r, json_object_get(part, "content"));
     const char *reason = json_string_value(json_object_get(choice, "finish_reason"));
     return answer == FETCH_GO_ON && reason ? reply_finish(r, reason) : answer;
@@ -290,6 +330,7 @@ static void reply_begin(reply *r)
 {
     r->usage->tokens = (s2a_usage){ 0 };
     r->usage->finish = BACKEND_FINISH_STOP;
+    r->usage->stop = 0;
     sse_free(&r->events);
     sse_init(&r->events, LIMIT_SSE_LINE_BYTES);
     buf_reset(&r->body);
@@ -503,6 +544,56 @@ static json_t *messages_json(const backend_message *messages, size_t count)
     return list;
 }
 
+/* A list of the stops, or an object of the biases; NULL when out of memory. */
+static json_t *stops_json(const backend_params *params)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < params->stop_count; i++)
+        if (json_array_append_new(list, json_stringn(params->stops[i].text,
+                                                     params->stops[i].len)) != 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    return list;
+}
+
+static json_t *biases_json(const backend_params *params)
+{
+    json_t *biases = json_object();
+    bool ok = biases != NULL;
+    for (size_t i = 0; ok && i < params->bias_count; i++) {
+        char token[16];
+        snprintf(token, sizeof token, "%" PRIu32, params->biases[i].token);
+        ok = http_put(biases, token, json_real(params->biases[i].bias));
+    }
+    if (ok)
+        return biases;
+    json_decref(biases);
+    return NULL;
+}
+
+/* Parameters that not every server knows are sent only where they are set. */
+static bool put_sampling(json_t *root, const backend_params *params)
+{
+    bool ok = true;
+    if (params->top_k > 0)
+        ok = http_put(root, "top_k", json_integer(params->top_k));
+    if (ok && params->min_p > 0)
+        ok = http_put(root, "min_p", json_real(params->min_p));
+    if (ok && params->frequency_penalty != 0)
+        ok = http_put(root, "frequency_penalty", json_real(params->frequency_penalty));
+    if (ok && params->presence_penalty != 0)
+        ok = http_put(root, "presence_penalty", json_real(params->presence_penalty));
+    if (ok && params->bias_count > 0)
+        ok = http_put(root, "logit_bias", biases_json(params));
+    if (ok && params->stop_count > 0)
+        ok = http_put(root, "stop", stops_json(params));
+    if (ok && params->on_logprob)
+        ok = http_put(root, "logprobs", json_true()) &&
+             http_put(root, "top_logprobs", json_integer(params->top_logprobs));
+    return ok;
+}
+
 /* Model, messages, temperature, top_p, seed, and max_tokens if there is a limit. The caller has the
  * reference; on failure *out is NULL. S2A_INPUT (a message is not UTF-8), S2A_NOMEM. */
 static s2a_status http_request_new(const http_backend *self, const backend_message *messages,
@@ -521,7 +612,7 @@ static s2a_status http_request_new(const http_backend *self, const backend_messa
               http_put(root, "seed", json_integer(params->seed));
     if (ok && params->max_tokens)
         ok = http_put(root, "max_tokens", json_integer(params->max_tokens));
-    if (!ok) {
+    if (!ok || !put_sampling(root, params)) {
         json_decref(root);
         return error_nomem(err);
     }
@@ -578,6 +669,7 @@ static s2a_status http_generate(backend *base, const backend_message *messages, 
         .deadline = clock_ms() + self->request_timeout_ms,
         .on_token = on_token,
         .on_token_ctx = on_token_ctx,
+        .params = params,
         .usage = usage,
     };
     json_t *request = NULL, *options = NULL;

@@ -242,7 +242,11 @@ static s2a_status kept_generate(backend *self, const backend_message *messages, 
                                 s2a_error *err)
 {
     kept *k = (kept *)self;
-    if (!params->keep_result || cancel_fired(params->cancel))
+    /* What the key does not say is step 2's, of which nothing is kept. */
+    bool other = params->stop_count > 0 || params->on_logprob || params->bias_count > 0 ||
+                 params->top_k > 0 || params->min_p > 0 || params->frequency_penalty != 0 ||
+                 params->presence_penalty != 0;
+    if (!params->keep_result || other || cancel_fired(params->cancel))
         return k->inner->vtable->generate(k->inner, messages, count, params, draft, on_token,
                                           on_token_ctx, usage, err);
     double start = clock_ms();

@@ -232,6 +232,52 @@ static s2a_status record_take(script *s, const backend_message *messages, size_t
     return S2A_OK;
 }
 
+/* Hands on a word, as far as no stop may begin in it. False: that is the end. */
+static bool word_give(const backend_params *params, stop_scan *scan, const char *word, size_t len,
+                      bool last, backend_token_fn on_token, void *ctx, backend_usage *usage,
+                      s2a_status *status)
+{
+    buf out;
+    buf_init(&out, LIMIT_OUTPUT_BYTES);
+    size_t stop = last ? stop_scan_end(scan, &out) : stop_scan_add(scan, word, len, &out);
+    /* Nothing else was possible here: its probability is 1. */
+    const s2a_logprob certain = { word, len, 0 };
+    if (params->on_logprob && !last && stop == STOP_NONE)
+        params->on_logprob(params->on_logprob_ctx, &certain, &certain, params->top_logprobs > 0);
+    usage->stop = stop == STOP_NONE ? 0 : stop + 1;
+    *status = out.status;
+    bool enough = out.status == S2A_OK && out.len > 0 && on_token &&
+                  on_token(ctx, out.data, out.len);
+    if (enough)
+        usage->finish = BACKEND_FINISH_CALLER;
+    buf_free(&out);
+    return *status == S2A_OK && !enough && stop == STOP_NONE;
+}
+
+/* The words of a record, as generate hands them on. */
+static s2a_status words_give(const record *r, const backend_params *params, stop_scan *scan,
+                             backend_token_fn on_token, void *ctx, backend_usage *usage,
+                             s2a_error *err)
+{
+    s2a_status status = S2A_OK;
+    bool more = true;
+    for (size_t i = 0; i < r->len && more;) {
+        if (params->max_tokens > 0 && usage->tokens.completion_tokens >= params->max_tokens) {
+            usage->finish = BACKEND_FINISH_LENGTH;
+            break;
+        }
+        if (cancel_fired(params->cancel))
+            return error_set(err, S2A_CANCELLED, "cancelled");
+        size_t end = token_end(r->text, r->len, i);
+        usage->tokens.completion_tokens++;
+        more = word_give(params, scan, r->text + i, end - i, false, on_token, ctx, usage, &status);
+        i = end;
+    }
+    if (more)
+        word_give(params, scan, "", 0, true, on_token, ctx, usage, &status);
+    return status == S2A_OK ? S2A_OK : error_nomem(err);
+}
+
 static s2a_status script_generate(backend *self, const backend_message *messages, size_t count,
                                   const backend_params *params, const backend_draft *draft,
                                   backend_token_fn on_token, void *on_token_ctx,
@@ -244,25 +290,13 @@ static s2a_status script_generate(backend *self, const backend_message *messages
     s2a_status status = record_take(s, messages, count, params, usage, &r, start, err);
     if (status != S2A_OK)
         return status;
-    for (size_t i = 0; i < r->len;) {
-        if (params->max_tokens > 0 && usage->tokens.completion_tokens >= params->max_tokens) {
-            usage->finish = BACKEND_FINISH_LENGTH;
-            break;
-        }
-        if (cancel_fired(params->cancel))
-            return error_set(err, S2A_CANCELLED, "cancelled");
-        size_t end = token_end(r->text, r->len, i);
-        usage->tokens.completion_tokens++;
-        if (on_token && on_token(on_token_ctx, r->text + i, end - i)) {
-            usage->finish = BACKEND_FINISH_CALLER;
-            break;
-        }
-        i = end;
-    }
-    if (r->length)
+    stop_scan scan = { .stops = params->stops, .count = params->stop_count };
+    status = words_give(r, params, &scan, on_token, on_token_ctx, usage, err);
+    stop_scan_free(&scan);
+    if (r->length && usage->stop == 0)
         usage->finish = BACKEND_FINISH_LENGTH;
     usage->tokens.ms = clock_ms() - start;
-    return S2A_OK;
+    return status;
 }
 
 #define LEFT_OUT (-9.0) /* of asked: it is not */

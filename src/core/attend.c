@@ -263,7 +263,8 @@ s2a_status s2a_answer_from(s2a_engine *engine, const s2a_request *request, s2a_r
     run r = { .engine = engine, .request = request, .result = result };
     size_t count = request->form == REQUEST_MESSAGES ? request->message_count : 1;
     free(result->answer.data);
-    result->answer = (result_text){ .data = NULL };
+    free(result->stop.data);
+    result->answer = result->stop = (result_text){ .data = NULL };
     result->answer_cut = false;
     result->usage[1] = (s2a_usage){ .ms = 0 };
     backend_message *messages = calloc(count, sizeof *messages);

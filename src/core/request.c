@@ -46,6 +46,8 @@ void s2a_request_free(s2a_request *request)
         return;
     request_clear(request);
     s2a_request_unprotect(request);
+    s2a_request_clear_stops(request);
+    free(request->biases);
     free(request->protect);
     free(request->id);
     free(request);
@@ -173,6 +175,82 @@ s2a_status s2a_request_set_sampling(s2a_request *request, double temperature, do
     request->temperature = temperature;
     request->top_p = top_p;
     request->seed = seed;
+    return S2A_OK;
+}
+
+void s2a_request_set_top_k(s2a_request *request, uint32_t top_k)
+{
+    request->top_k = top_k;
+}
+
+s2a_status s2a_request_set_min_p(s2a_request *request, double min_p, s2a_error *err)
+{
+    if (!(min_p >= 0 && min_p <= 1))
+        return error_set(err, S2A_ARGUMENT, "min-p %g is out of range; use 0 to 1", min_p);
+    request->min_p = min_p;
+    return S2A_OK;
+}
+
+s2a_status s2a_request_set_penalties(s2a_request *request, double frequency, double presence,
+                                     s2a_error *err)
+{
+    if (!(frequency >= -2 && frequency <= 2 && presence >= -2 && presence <= 2))
+        return error_set(err, S2A_ARGUMENT, "penalties %g and %g: use -2 to 2 for both", frequency,
+                         presence);
+    request->frequency_penalty = frequency;
+    request->presence_penalty = presence;
+    return S2A_OK;
+}
+
+s2a_status s2a_request_add_bias(s2a_request *request, uint32_t token, double bias, s2a_error *err)
+{
+    if (!(bias >= -100 && bias <= 100))
+        return error_set(err, S2A_ARGUMENT, "bias %g of token %u is out of range; use -100 to 100",
+                         bias, token);
+    if (request->bias_count >= LIMIT_BIASES)
+        return error_set(err, S2A_LIMIT, "biases: more than the limit of %d tokens", LIMIT_BIASES);
+    if (!array_reserve((void **)&request->biases, &request->bias_cap, request->bias_count + 1,
+                       sizeof *request->biases))
+        return error_nomem(err);
+    request->biases[request->bias_count++] = (backend_bias){ token, bias };
+    return S2A_OK;
+}
+
+s2a_status s2a_request_add_stop(s2a_request *request, const char *text, size_t len, s2a_error *err)
+{
+    if (len > LIMIT_STOP_BYTES)
+        return error_set(err, S2A_LIMIT, "stop: %zu bytes are more than the limit of %d", len,
+                         LIMIT_STOP_BYTES);
+    s2a_status status = text_check("stop", text, len, err);
+    if (status == S2A_OK && len == 0)
+        status = error_set(err, S2A_INPUT, "stop: the text is empty; leave it out");
+    if (status == S2A_OK && request->stop_count >= LIMIT_STOPS)
+        status = error_set(err, S2A_LIMIT, "stop: more than the limit of %d texts", LIMIT_STOPS);
+    if (status != S2A_OK)
+        return status;
+    char *copy = bytes_dup(text, len);
+    if (!copy)
+        return error_nomem(err);
+    request->stops[request->stop_count++] = (stop_text){ copy, len };
+    return S2A_OK;
+}
+
+void s2a_request_clear_stops(s2a_request *request)
+{
+    for (size_t i = 0; i < request->stop_count; i++)
+        free((char *)request->stops[i].text);
+    request->stop_count = 0;
+}
+
+s2a_status s2a_request_set_logprobs(s2a_request *request, uint32_t top, s2a_logprob_fn fn,
+                                    void *ctx, s2a_error *err)
+{
+    if (top > LIMIT_TOP_LOGPROBS)
+        return error_set(err, S2A_ARGUMENT, "logprobs: %u tokens are more than the limit of %d",
+                         top, LIMIT_TOP_LOGPROBS);
+    request->top_logprobs = top;
+    request->on_logprob = fn;
+    request->on_logprob_ctx = ctx;
     return S2A_OK;
 }
 

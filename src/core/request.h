@@ -2,7 +2,8 @@
 #ifndef S2A_REQUEST_H
 #define S2A_REQUEST_H
 
-#include "s2a.h"
+#include "backend/backend.h"
+#include "base/limits.h"
 
 typedef enum request_form {
     REQUEST_NOTHING,
@@ -34,6 +35,15 @@ struct s2a_request {
     s2a_preset preset;
     double temperature, top_p;
     uint32_t seed, max_tokens;
+    uint32_t top_k;
+    double min_p, frequency_penalty, presence_penalty;
+    backend_bias *biases;
+    size_t bias_count, bias_cap;
+    stop_text stops[LIMIT_STOPS]; /* the texts are malloc'ed */
+    size_t stop_count;
+    uint32_t top_logprobs;
+    s2a_logprob_fn on_logprob;
+    void *on_logprob_ctx;
     double threshold, keep; /* threshold NaN = that of the preset */
     request_protect *protect;
     size_t protect_count, protect_cap;

@@ -27,6 +27,7 @@ struct s2a_result {
     s2a_preset preset;
     char *model;
     result_text input, rewritten, context, question, answer, step1_text, prompt;
+    result_text stop; /* what ended the answer */
     s2a_fallback fallback;
     char detail[200];
     bool answer_cut;

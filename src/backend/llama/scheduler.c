@@ -147,31 +147,67 @@ static s2a_status token_bytes(const embedded *e, int32_t token, utf8_stream *str
     return out->status;
 }
 
+/* Adds the text of a token that was sampled, or ends the text; sets ended where a stop is. */
+static s2a_status text_take(call *c, int32_t token, bool last)
+{
+    buf raw;
+    size_t before = c->text.len, stop = STOP_NONE;
+    buf_init(&raw, LIMIT_OUTPUT_BYTES);
+    s2a_status status = S2A_OK;
+    if (last)
+        utf8_stream_end(&c->stream, &raw);
+    else
+        status = token_bytes(c->e, token, &c->stream, &raw);
+    if (status == S2A_OK && raw.len > 0)
+        stop = stop_scan_add(&c->stops, raw.data, raw.len, &c->text);
+    if (last && stop == STOP_NONE)
+        stop = stop_scan_end(&c->stops, &c->text);
+    c->raw_bytes += raw.len;
+    c->text_bytes += c->text.len - before;
+    buf_free(&raw);
+    if (stop != STOP_NONE) {
+        c->usage->stop = stop + 1;
+        call_end(c, BACKEND_FINISH_STOP);
+    }
+    return status == S2A_OK ? c->text.status : status;
+}
+
+/* Text that may have become a stop, and did not. */
+static s2a_status held_take(call *c)
+{
+    size_t before = c->text.len, stop = stop_scan_end(&c->stops, &c->text);
+    c->text_bytes += c->text.len - before;
+    if (stop != STOP_NONE) {
+        c->usage->stop = stop + 1;
+        c->usage->finish = BACKEND_FINISH_STOP;
+    }
+    return c->text.status;
+}
+
 /* What becomes of a token that was sampled. */
 static s2a_status token_take(call *c, int32_t token, s2a_error *err)
 {
     const embedded *e = c->e;
     uint64_t written = ++c->usage->tokens.completion_tokens;
     bool eog = llama_vocab_is_eog(e->vocab, token);
-    size_t before = c->text.len;
-    if (eog)
-        utf8_stream_end(&c->stream, &c->text);
-    else if (token_bytes(e, token, &c->stream, &c->text) != S2A_OK)
+    if (text_take(c, token, eog) != S2A_OK || !token_list_reserve(&c->tokens, 1))
         return error_nomem(err);
-    if (c->text.status != S2A_OK || !token_list_reserve(&c->tokens, 1))
-        return error_nomem(err);
-    c->text_bytes += c->text.len - before;
-    if (c->text_bytes > LIMIT_OUTPUT_BYTES)
+    if (c->raw_bytes > LIMIT_OUTPUT_BYTES)
         return error_set(err, S2A_LIMIT, "the model wrote more than %zu bytes; lower max_tokens",
                          LIMIT_OUTPUT_BYTES);
     c->text_tokens++;
+    if (c->ended)
+        return S2A_OK;
     if (eog) {
         call_end(c, BACKEND_FINISH_STOP);
         return S2A_OK;
     }
     if ((c->params->max_tokens > 0 && written >= c->params->max_tokens) ||
-        c->tokens.count >= e->ctx_tokens)
+        c->tokens.count >= e->ctx_tokens) {
         call_end(c, BACKEND_FINISH_LENGTH); /* a character that has only begun is dropped */
+        if (held_take(c) != S2A_OK)
+            return error_nomem(err);
+    }
     c->tokens.items[c->tokens.count++] = token;
     return S2A_OK;
 }
@@ -368,6 +404,11 @@ static void call_take(embedded *e, call *c)
     for (size_t i = 0; right && !c->ended && c->status == S2A_OK; i++) {
         int32_t token = llama_sampler_sample(c->sampler, e->ctx, row + (int32_t)i);
         right = i < c->step_drafted && c->draft->source[c->draft->at + i].token == token;
+        if (c->params->on_logprob && !llama_vocab_is_eog(e->vocab, token) &&
+            !logprobs_note(c, row + (int32_t)i, token)) {
+            c->status = error_nomem(&c->error);
+            break;
+        }
         c->status = token_take(c, token, &c->error);
         accepted += right;
         if (right && c->tokens.count == from + i + 1)
@@ -441,7 +482,11 @@ static void hand_on(call *c)
     buf ready = c->text;
     buf_init(&c->text, LIMIT_OUTPUT_BYTES);
     c->text_tokens = 0;
+    token_probs *probs = NULL;
+    size_t probs_count = c->params->on_logprob ? logprobs_take(c, &probs) : 0;
     pthread_mutex_unlock(&e->lock);
+    logprobs_tell(c, probs, probs_count);
+    free(probs);
     int stop =
         ready.len > 0 && c->on_token ? c->on_token(c->on_token_ctx, ready.data, ready.len) : 0;
     buf_free(&ready);
