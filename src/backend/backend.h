@@ -102,8 +102,8 @@ typedef struct backend_vtable {
     /* Generates one assistant turn after messages and streams it. draft may be NULL. *usage is
      * filled on failure too, as far as it is known. Message content is data: role markers and
      * special tokens in it are tokenised as plain text. Errors: S2A_LIMIT (prompt does not fit),
-     * S2A_CANCELLED, S2A_TIMEOUT, S2A_UNAVAILABLE (could not connect), S2A_ARGUMENT (a token that is
-     * not in the vocabulary), S2A_UNSUPPORTED, S2A_BACKEND, S2A_NOMEM. */
+     * S2A_CANCELLED, S2A_TIMEOUT, S2A_UNAVAILABLE (could not connect), S2A_ARGUMENT (a token that
+     * is not in the vocabulary), S2A_UNSUPPORTED, S2A_BACKEND, S2A_NOMEM. */
     s2a_status (*generate)(backend *self, const backend_message *messages, size_t count,
                            const backend_params *params, const backend_draft *draft,
                            backend_token_fn on_token, void *on_token_ctx, backend_usage *usage,

@@ -549,8 +549,8 @@ static json_t *stops_json(const backend_params *params)
 {
     json_t *list = json_array();
     for (size_t i = 0; list && i < params->stop_count; i++)
-        if (json_array_append_new(list, json_stringn(params->stops[i].text,
-                                                     params->stops[i].len)) != 0) {
+        if (json_array_append_new(list,
+                                  json_stringn(params->stops[i].text, params->stops[i].len)) != 0) {
             json_decref(list);
             list = NULL;
         }

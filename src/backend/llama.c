@@ -391,10 +391,10 @@ static bool logits_changed(const embedded *e, const backend_params *params,
     }
     float frequency = (float)params->frequency_penalty, presence = (float)params->presence_penalty;
     if (ok && (params->frequency_penalty != 0 || params->presence_penalty != 0))
-        chain_add(chain,
-                  llama_sampler_init_penalties(vocab, (int32_t)e->ctx_tokens, 1, frequency,
-                                               presence),
-                  &ok);
+        chain_add(
+            chain,
+            llama_sampler_init_penalties(vocab, (int32_t)e->ctx_tokens, 1, frequency, presence),
+            &ok);
     return ok;
 }
 

@@ -246,8 +246,8 @@ static bool word_give(const backend_params *params, stop_scan *scan, const char 
         params->on_logprob(params->on_logprob_ctx, &certain, &certain, params->top_logprobs > 0);
     usage->stop = stop == STOP_NONE ? 0 : stop + 1;
     *status = out.status;
-    bool enough = out.status == S2A_OK && out.len > 0 && on_token &&
-                  on_token(ctx, out.data, out.len);
+    bool enough =
+        out.status == S2A_OK && out.len > 0 && on_token && on_token(ctx, out.data, out.len);
     if (enough)
         usage->finish = BACKEND_FINISH_CALLER;
     buf_free(&out);

@@ -103,8 +103,8 @@ typedef struct call {
     stop_scan stops;
     token_probs *probs; /* that on_logprob has not had yet */
     size_t probs_count, probs_cap;
-    bool ended;         /* usage->finish says how */
-    s2a_status status;  /* of its steps; error has the message */
+    bool ended;        /* usage->finish says how */
+    s2a_status status; /* of its steps; error has the message */
     s2a_error error;
 } call;
 

@@ -73,8 +73,8 @@ void logprobs_tell(const call *c, const token_probs *probs, size_t count)
     for (size_t i = 0; i < count; i++) {
         const token_probs *p = &probs[i];
         for (size_t k = 0; k < p->count; k++) {
-            int32_t n = llama_token_to_piece(c->e->vocab, p->tokens[k], text[k], sizeof text[k], 0,
-                                             true);
+            int32_t n =
+                llama_token_to_piece(c->e->vocab, p->tokens[k], text[k], sizeof text[k], 0, true);
             said[k] = (s2a_logprob){ text[k], n > 0 ? (size_t)n : 0, p->values[k] };
         }
         c->params->on_logprob(c->params->on_logprob_ctx, &said[0], said + 1, p->count - 1);
