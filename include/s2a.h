@@ -223,6 +223,21 @@ S2A_API s2a_status s2a_request_set_parts(s2a_request *request, const char *conte
 S2A_API s2a_status s2a_request_add_message(s2a_request *request, const char *role,
                                            const char *content, size_t len, s2a_error *err);
 
+/* What else belongs to the message that was added last: a JSON object, as of OpenAI's chat
+ * completions, with tool_calls (of the assistant), tool_call_id and name (of a tool). With a preset
+ * without step 1 the last message may also be a tool's. Copied; texts in it are data, as contents
+ * are. S2A_ARGUMENT (no message), S2A_INPUT (not UTF-8), S2A_NOMEM. */
+S2A_API s2a_status s2a_request_set_message_fields(s2a_request *request, const char *json,
+                                                  size_t len, s2a_error *err);
+/* Tools that the answer may call, and the form of the answer: a JSON object, as of OpenAI's chat
+ * completions, with tools, tool_choice, parallel_tool_calls, response_format. Step 1 is not
+ * affected. Copied; NULL = none. llama: with the model's own template; S2A_UNSUPPORTED from
+ * s2a_answer where the library was built without llama.cpp's common. http: sent as it is.
+ * S2A_INPUT (not UTF-8), S2A_NOMEM; other faults of the JSON are errors of s2a_answer and
+ * s2a_count_tokens (S2A_INPUT). */
+S2A_API s2a_status s2a_request_set_chat_fields(s2a_request *request, const char *json, size_t len,
+                                               s2a_error *err);
+
 S2A_API void s2a_request_set_mode(s2a_request *request, s2a_mode mode);
 S2A_API void s2a_request_set_preset(s2a_request *request, s2a_preset preset);
 /* Select: a unit is kept if its score is at least this. Default: the threshold that the judge's
@@ -360,6 +375,9 @@ S2A_API s2a_fallback s2a_result_fallback(const s2a_result *result);
 S2A_API const char *s2a_result_fallback_detail(const s2a_result *result); /* "" if none */
 /* True if the answer ended at max_tokens or at 64 MiB, not at the model's end token. */
 S2A_API bool s2a_result_answer_cut(const s2a_result *result);
+/* The calls of tools that the answer has, as JSON: a list, as tool_calls of OpenAI's chat
+ * completions. NULL if it has none. */
+S2A_API const char *s2a_result_tool_calls(const s2a_result *result, size_t *len);
 /* The stop text that ended the answer; len may be NULL. NULL if none did, or if a server did not
  * say which one. */
 S2A_API const char *s2a_result_stop(const s2a_result *result, size_t *len);
@@ -414,7 +432,7 @@ S2A_API s2a_status s2a_answer_from(s2a_engine *engine, const s2a_request *reques
 
 /* Tokens of the prompt of a request as it stands, with the chat template, as step 2 would read it
  * if nothing went: step 1 does not run. Errors: S2A_ARGUMENT (no prompt), S2A_UNSUPPORTED (a server
- * cannot be asked), S2A_LIMIT, S2A_NOMEM. */
+ * cannot be asked; no tools here), S2A_INPUT (the chat fields), S2A_LIMIT, S2A_NOMEM. */
 S2A_API s2a_status s2a_count_tokens(s2a_engine *engine, const s2a_request *request, size_t *tokens,
                                     s2a_error *err);
 

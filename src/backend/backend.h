@@ -32,7 +32,12 @@ typedef struct backend_params {
     size_t bias_count;
     const stop_text *stops; /* the text ends before the first of them */
     size_t stop_count;
-    uint32_t top_logprobs;     /* at most LIMIT_TOP_LOGPROBS */
+    uint32_t top_logprobs;             /* at most LIMIT_TOP_LOGPROBS */
+    const char *chat_fields;           /* JSON: s2a_request_set_chat_fields; NULL = none */
+    const char *const *message_fields; /* JSON of each message, NULL where it has none; or NULL */
+    /* The calls of tools, a JSON list, when all text was handed on; NULL = they are dropped. */
+    void (*on_calls)(void *ctx, const char *calls, size_t len);
+    void *on_calls_ctx;
     s2a_logprob_fn on_logprob; /* called before on_token gets the token's text */
     void *on_logprob_ctx;
     uint32_t max_tokens;      /* 0 = as many as fit the context */
@@ -103,7 +108,8 @@ typedef struct backend_vtable {
      * filled on failure too, as far as it is known. Message content is data: role markers and
      * special tokens in it are tokenised as plain text. Errors: S2A_LIMIT (prompt does not fit),
      * S2A_CANCELLED, S2A_TIMEOUT, S2A_UNAVAILABLE (could not connect), S2A_ARGUMENT (a token that
-     * is not in the vocabulary), S2A_UNSUPPORTED, S2A_BACKEND, S2A_NOMEM. */
+     * is not in the vocabulary), S2A_INPUT (chat_fields), S2A_UNSUPPORTED, S2A_BACKEND, S2A_NOMEM.
+     */
     s2a_status (*generate)(backend *self, const backend_message *messages, size_t count,
                            const backend_params *params, const backend_draft *draft,
                            backend_token_fn on_token, void *on_token_ctx, backend_usage *usage,
@@ -114,10 +120,11 @@ typedef struct backend_vtable {
     size_t (*count_tokens)(backend *self, const char *text, size_t len);
 
     /* Tokens of the messages as generate would see them, with the template and the beginning of the
-     * assistant's turn. NULL if the backend cannot tell. Errors: S2A_LIMIT (far more than any
-     * context holds), S2A_BACKEND, S2A_NOMEM. */
+     * assistant's turn. Of params only the fields of chat and messages count, which are checked.
+     * NULL if the backend cannot tell. Errors: S2A_LIMIT (far more than any context holds),
+     * S2A_INPUT and S2A_UNSUPPORTED (the fields), S2A_BACKEND, S2A_NOMEM. */
     s2a_status (*count_prompt)(backend *self, const backend_message *messages, size_t count,
-                               size_t *tokens, s2a_error *err);
+                               const backend_params *params, size_t *tokens, s2a_error *err);
 
     /* Mode select: one pass over the messages and the beginning of the assistant's turn; generates
      * nothing. Fills either told, [wanted piece][head->row_count], or states,

@@ -4,6 +4,7 @@
  * The pool has its own lock. A reply belongs to the call that it answers. A request is sent again
  * only as long as no text has been handed out, so a caller never sees a beginning twice. */
 #include "backend/backend.h"
+#include "backend/http_ask.h"
 #include "base/base_url.h"
 #include "base/buf.h"
 #include "base/cancel.h"
@@ -71,6 +72,7 @@ typedef struct reply {
     bool finished; /* a finish_reason came, or the caller has enough */
     bool done;     /* [DONE] came */
     bool has_usage;
+    json_t *calls;   /* of tools, as far as they have come; NULL = none */
     uint64_t deltas; /* pieces of text: the count of tokens where the server gives none */
     size_t text_len;
     s2a_status status; /* the first fault in the body, with its text in error */
@@ -207,6 +209,17 @@ static void reply_logprobs(reply *r, const json_t *choice)
     }
 }
 
+/* The calls of tools, which a stream brings in pieces: each has an index, and its arguments add
+ * up. */
+static int reply_calls(reply *r, const json_t *part)
+{
+    const json_t *list = json_object_get(part, "tool_calls");
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!http_ask_call_add(&r->calls, json_array_get(list, i), i))
+            return reply_fault(r, S2A_NOMEM, "out of memory");
+    return FETCH_GO_ON;
+}
+
 /* vLLM says which stop it was. */
 static void reply_stop(reply *r, const json_t *choice)
 {
@@ -232,7 +245,9 @@ static int reply_object(reply *r, const json_t *root, const char *text, size_t l
         part = json_object_get(choice, "message");
     reply_logprobs(r, choice);
     reply_stop(r, choice);
-    int answer = reply_text(r, json_object_get(part, "content"));
+    int answer = reply_calls(r, part);
+    if (answer == FETCH_GO_ON)
+        answer = reply_text(r, json_object_get(part, "content"));
     const char *reason = json_string_value(json_object_get(choice, "finish_reason"));
     return answer == FETCH_GO_ON && reason ? reply_finish(r, reason) : answer;
 }
@@ -303,7 +318,7 @@ static void reply_json_end(reply *r)
         reply_fault(r, S2A_BACKEND, "%s: not an answer of an OpenAI-compatible server: %s",
                     r->self->origin, said);
     } else if (reply_object(r, root, r->body.data, r->body.len) == FETCH_GO_ON && !r->finished &&
-               !r->text_len) {
+               !r->text_len && !r->calls) {
         reply_fault(r, S2A_BACKEND, "%s: the answer has no choices", r->self->origin);
     }
     r->finished = true;
@@ -331,6 +346,8 @@ static void reply_begin(reply *r)
     r->usage->tokens = (s2a_usage){ 0 };
     r->usage->finish = BACKEND_FINISH_STOP;
     r->usage->stop = 0;
+    json_decref(r->calls);
+    r->calls = NULL;
     sse_free(&r->events);
     sse_init(&r->events, LIMIT_SSE_LINE_BYTES);
     buf_reset(&r->body);
@@ -346,6 +363,7 @@ static void reply_free(reply *r)
 {
     sse_free(&r->events);
     buf_free(&r->body);
+    json_decref(r->calls);
 }
 
 /* ---- sending, and sending again --------------------------------------------------------- */
@@ -520,116 +538,15 @@ static s2a_status exchange_run(exchange *x, s2a_error *err)
 
 /* ---- asking ------------------------------------------------------------------------------ */
 
-/* True when it went in; takes value over in any case. */
-static bool http_put(json_t *object, const char *key, json_t *value)
-{
-    return json_object_set_new(object, key, value) == 0;
-}
-
-static json_t *messages_json(const backend_message *messages, size_t count)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; list && i < count; i++) {
-        json_t *message = json_object();
-        const char *content = messages[i].len ? messages[i].content : "";
-        bool ok = http_put(message, "role", json_string(messages[i].role)) &&
-                  http_put(message, "content", json_stringn(content, messages[i].len));
-        if (!ok || json_array_append_new(list, message) != 0) {
-            if (!ok)
-                json_decref(message);
-            json_decref(list);
-            list = NULL;
-        }
-    }
-    return list;
-}
-
-/* A list of the stops, or an object of the biases; NULL when out of memory. */
-static json_t *stops_json(const backend_params *params)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; list && i < params->stop_count; i++)
-        if (json_array_append_new(list,
-                                  json_stringn(params->stops[i].text, params->stops[i].len)) != 0) {
-            json_decref(list);
-            list = NULL;
-        }
-    return list;
-}
-
-static json_t *biases_json(const backend_params *params)
-{
-    json_t *biases = json_object();
-    bool ok = biases != NULL;
-    for (size_t i = 0; ok && i < params->bias_count; i++) {
-        char token[16];
-        snprintf(token, sizeof token, "%" PRIu32, params->biases[i].token);
-        ok = http_put(biases, token, json_real(params->biases[i].bias));
-    }
-    if (ok)
-        return biases;
-    json_decref(biases);
-    return NULL;
-}
-
-/* Parameters that not every server knows are sent only where they are set. */
-static bool put_sampling(json_t *root, const backend_params *params)
-{
-    bool ok = true;
-    if (params->top_k > 0)
-        ok = http_put(root, "top_k", json_integer(params->top_k));
-    if (ok && params->min_p > 0)
-        ok = http_put(root, "min_p", json_real(params->min_p));
-    if (ok && params->frequency_penalty != 0)
-        ok = http_put(root, "frequency_penalty", json_real(params->frequency_penalty));
-    if (ok && params->presence_penalty != 0)
-        ok = http_put(root, "presence_penalty", json_real(params->presence_penalty));
-    if (ok && params->bias_count > 0)
-        ok = http_put(root, "logit_bias", biases_json(params));
-    if (ok && params->stop_count > 0)
-        ok = http_put(root, "stop", stops_json(params));
-    if (ok && params->on_logprob)
-        ok = http_put(root, "logprobs", json_true()) &&
-             http_put(root, "top_logprobs", json_integer(params->top_logprobs));
-    return ok;
-}
-
-/* Model, messages, temperature, top_p, seed, and max_tokens if there is a limit. The caller has the
- * reference; on failure *out is NULL. S2A_INPUT (a message is not UTF-8), S2A_NOMEM. */
-static s2a_status http_request_new(const http_backend *self, const backend_message *messages,
-                                   size_t count, const backend_params *params, json_t **out,
-                                   s2a_error *err)
-{
-    *out = NULL;
-    for (size_t i = 0; i < count; i++)
-        if (utf8_valid_prefix(messages[i].content, messages[i].len) != messages[i].len)
-            return error_set(err, S2A_INPUT, "message %zu is not UTF-8", i);
-    json_t *root = json_object();
-    bool ok = http_put(root, "model", json_string(self->model)) &&
-              http_put(root, "messages", messages_json(messages, count)) &&
-              http_put(root, "temperature", json_real(params->temperature)) &&
-              http_put(root, "top_p", json_real(params->top_p)) &&
-              http_put(root, "seed", json_integer(params->seed));
-    if (ok && params->max_tokens)
-        ok = http_put(root, "max_tokens", json_integer(params->max_tokens));
-    if (!ok || !put_sampling(root, params)) {
-        json_decref(root);
-        return error_nomem(err);
-    }
-    *out = root;
-    return S2A_OK;
-}
-
 /* Sends the request, which it takes over, and again where that may help; a second try begins only
- * where on_token was not called. ok false: the request is not whole, out of memory. Errors as for
- * generate. */
-static s2a_status http_chat_run(const http_backend *self, json_t *request, bool ok, http_chat *chat,
+ * where on_token was not called. Errors as for generate. */
+static s2a_status http_chat_run(const http_backend *self, json_t *request, http_chat *chat,
                                 s2a_error *err)
 {
     double start = clock_ms();
     backend_usage *usage = chat->usage;
     /* 0.6 as 0.6, not as 0.59999999999999998. */
-    char *body = ok ? json_dumps(request, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+    char *body = json_dumps(request, JSON_COMPACT | JSON_REAL_PRECISION(9));
     json_decref(request);
     *usage = (backend_usage){ 0 };
     if (!body)
@@ -646,6 +563,12 @@ static s2a_status http_chat_run(const http_backend *self, json_t *request, bool 
         .reply = &r,
     };
     s2a_status status = exchange_run(&x, err);
+    char *calls = status == S2A_OK && r.calls ? json_dumps(r.calls, JSON_COMPACT) : NULL;
+    if (calls && chat->params->on_calls)
+        chat->params->on_calls(chat->params->on_calls_ctx, calls, strlen(calls));
+    if (status == S2A_OK && r.calls && !calls)
+        status = error_nomem(err);
+    free(calls);
     if (!r.has_usage)
         usage->tokens.completion_tokens = r.deltas;
     usage->tokens.ms = clock_ms() - start;
@@ -672,16 +595,12 @@ static s2a_status http_generate(backend *base, const backend_message *messages, 
         .params = params,
         .usage = usage,
     };
-    json_t *request = NULL, *options = NULL;
+    json_t *request = NULL;
     *usage = (backend_usage){ 0 };
-    s2a_status status = http_request_new(self, messages, count, params, &request, err);
+    s2a_status status = http_ask_new(self->model, messages, count, params, &request, err);
     if (status != S2A_OK)
         return status;
-    options = json_object();
-    bool ok = http_put(options, "include_usage", json_true());
-    ok = http_put(request, "stream_options", options) && ok;
-    ok = http_put(request, "stream", json_true()) && ok;
-    return http_chat_run(self, request, ok, &chat, err);
+    return http_chat_run(self, request, &chat, err);
 }
 
 /* No tokenizer is at hand, and no token is shorter than a byte. */

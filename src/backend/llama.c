@@ -17,6 +17,8 @@
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "llama/chat_template.h"
+#include "llama/common.h"
+#include "llama/constrained.h"
 #include "llama/embedded.h"
 #include "llama/gguf_file.h"
 #include "llama/library.h"
@@ -323,6 +325,7 @@ static void embedded_close(backend *self)
     if (e->batch.token)
         llama_batch_free(e->batch);
     judge_free(e);
+    common_chat_close(e->templates);
     if (e->ctx)
         llama_free(e->ctx);
     threads_close(e);
@@ -454,15 +457,15 @@ static s2a_status check_bytes(const embedded *e, const backend_message *messages
                      tokens, e->ctx_tokens);
 }
 
-static s2a_status generate_call(call *c, const backend_message *messages, size_t count,
-                                const backend_draft *copied, s2a_error *err)
+static s2a_status generate_call(call *c, const chat_model *chat, const backend_message *messages,
+                                size_t count, const backend_draft *copied, s2a_error *err)
 {
     embedded *e = c->e;
     s2a_status status = check_bytes(e, messages, count, err);
     if (status == S2A_OK)
         status = check_biases(e, c->params, err);
     if (status == S2A_OK)
-        status = chat_prompt_tokens(&e->chat, messages, count, &c->tokens, NULL, err);
+        status = chat_prompt_tokens(chat, messages, count, &c->tokens, NULL, err);
     if (status != S2A_OK)
         return status;
     c->usage->tokens.prompt_tokens = c->prompt_count = c->tokens.count;
@@ -479,11 +482,41 @@ static s2a_status generate_call(call *c, const backend_message *messages, size_t
             return error_nomem(err);
         c->draft = &d;
     }
-    c->sampler = sampler_new(e, c->params);
-    status = c->sampler ? scheduler_run(c, err) : error_nomem(err);
+    c->sampler = c->plan ? NULL : sampler_new(e, c->params);
+    status = c->sampler || c->plan ? scheduler_run(c, err) : error_nomem(err);
     if (c->draft)
         draft_free(c->draft);
     c->draft = NULL;
+    return status;
+}
+
+/* The call with what its parameters ask for beside the messages. */
+static s2a_status generate_with(call *c, const backend_message *messages, size_t count,
+                                const backend_draft *copied, s2a_error *err)
+{
+    constrained k;
+    if (!constrained_wanted(c->params))
+        return generate_call(c, &c->e->chat, messages, count, copied, err);
+    s2a_status status = constrained_open(&k, c->e, messages, count, c->params, true, err);
+    if (status == S2A_OK) {
+        k.on_token = c->on_token;
+        k.on_token_ctx = c->on_token_ctx;
+        c->plan = k.plan;
+        if (k.reads) {
+            c->on_token = constrained_token;
+            c->on_token_ctx = &k;
+        }
+        if (k.stops)
+            c->stops = (stop_scan){ .stops = k.stops, .count = k.stop_count };
+        status =
+            generate_call(c, k.templated ? &k.model : &c->e->chat, messages, count, copied, err);
+        if (c->usage->stop > c->params->stop_count)
+            c->usage->stop = 0; /* the template's */
+    }
+    if (status == S2A_OK && k.reads)
+        status = constrained_end(&k, c->usage, err);
+    c->plan = NULL;
+    constrained_close(&k);
     return status;
 }
 
@@ -504,7 +537,7 @@ static s2a_status embedded_generate(backend *self, const backend_message *messag
     *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
     buf_init(&c.text, LIMIT_OUTPUT_BYTES);
     log_lines *before = log_begin(&c.log, e->log, e->log_ctx);
-    s2a_status status = generate_call(&c, messages, count, copied, err);
+    s2a_status status = generate_with(&c, messages, count, copied, err);
     log_end(&c.log, before);
     if (c.sampler)
         llama_sampler_free(c.sampler);
@@ -535,13 +568,21 @@ static size_t embedded_count_tokens(backend *self, const char *text, size_t len)
 }
 
 static s2a_status embedded_count_prompt(backend *self, const backend_message *messages,
-                                        size_t count, size_t *tokens, s2a_error *err)
+                                        size_t count, const backend_params *params, size_t *tokens,
+                                        s2a_error *err)
 {
     embedded *e = (embedded *)self;
     token_list list = { 0 };
+    constrained k = { .templated = false };
+    bool wanted = constrained_wanted(params);
     s2a_status status = check_bytes(e, messages, count, err);
+    if (status == S2A_OK && wanted)
+        status = constrained_open(&k, e, messages, count, params, false, err);
     if (status == S2A_OK)
-        status = chat_prompt_tokens(&e->chat, messages, count, &list, NULL, err);
+        status = chat_prompt_tokens(k.templated ? &k.model : &e->chat, messages, count, &list, NULL,
+                                    err);
+    if (wanted)
+        constrained_close(&k);
     *tokens = list.count;
     token_list_free(&list);
     return status;

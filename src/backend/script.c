@@ -8,6 +8,9 @@
  *     @expect TEXT            fail with S2A_BACKEND unless the last message contains TEXT
  *     @expect-before TEXT     the same of the messages before it, the system's too: one must
  * contain TEXT
+ *     @calls JSON             the answer calls tools: a list, as tool_calls of OpenAI's chat
+ * completions @expect-fields TEXT     fail with S2A_BACKEND unless the JSON of the tools and of the
+ * form of the answer, or that of a message, contains TEXT
  *     @score A B C ...        what a reading tells of the next sentence, the log-odds of the head's
  * rows (core/head.h) in order; where they end, LEFT_OUT. More sentences than such lines start over
  * with the first The record's last newline is not part of its text. Tokens are words. A mutex
@@ -30,8 +33,8 @@
 #include <time.h>
 
 typedef struct record {
-    const char *text, *expect, *before, *error_text;
-    size_t len, expect_len, before_len, error_len;
+    const char *text, *expect, *before, *error_text, *calls, *fields;
+    size_t len, expect_len, before_len, error_len, calls_len, fields_len;
     s2a_status error;
     bool length;
     double sleep_ms;
@@ -92,6 +95,12 @@ static bool directive(const char *at, const char *end, record *r)
     } else if ((n = ascii_prefix(at, len, "@expect-before ")) > 0) {
         r->before = at + n;
         r->before_len = len - n;
+    } else if ((n = ascii_prefix(at, len, "@calls ")) > 0) {
+        r->calls = at + n;
+        r->calls_len = len - n;
+    } else if ((n = ascii_prefix(at, len, "@expect-fields ")) > 0) {
+        r->fields = at + n;
+        r->fields_len = len - n;
     } else if (ascii_prefix(at, len, "@score ") > 0) {
         r->scores = r->scores ? r->scores : at;
         r->score_lines++;
@@ -205,6 +214,18 @@ static bool contained(const backend_message *messages, size_t count, const char 
     return found;
 }
 
+/* The same of the JSON beside the messages. */
+static bool in_fields(const record *r, size_t count, const backend_params *params)
+{
+    const char *json = params->chat_fields;
+    bool found = !r->fields || (json && memmem(json, strlen(json), r->fields, r->fields_len));
+    for (size_t i = 0; params->message_fields && i < count && !found; i++) {
+        json = params->message_fields[i];
+        found = json && memmem(json, strlen(json), r->fields, r->fields_len);
+    }
+    return found;
+}
+
 /* Takes the next record, and does what its directives say before anything is given. */
 static s2a_status record_take(script *s, const backend_message *messages, size_t count,
                               const backend_params *params, backend_usage *usage,
@@ -227,6 +248,13 @@ static s2a_status record_take(script *s, const backend_message *messages, size_t
     if (!contained(messages, before, r->before, r->before_len))
         return error_set(err, S2A_BACKEND, "script: no message before the prompt contains \"%.*s\"",
                          (int)r->before_len, r->before);
+    if (params->chat_fields && !r->calls && !r->fields)
+        return error_set(err, S2A_UNSUPPORTED,
+                         "script: tools and response_format need a record with @calls or "
+                         "@expect-fields");
+    if (!in_fields(r, count, params))
+        return error_set(err, S2A_BACKEND, "script: no fields contain \"%.*s\"", (int)r->fields_len,
+                         r->fields);
     if (r->error != S2A_OK)
         return error_set(err, r->error, "script: %.*s", (int)r->error_len, r->error_text);
     return S2A_OK;
@@ -293,6 +321,8 @@ static s2a_status script_generate(backend *self, const backend_message *messages
     stop_scan scan = { .stops = params->stops, .count = params->stop_count };
     status = words_give(r, params, &scan, on_token, on_token_ctx, usage, err);
     stop_scan_free(&scan);
+    if (status == S2A_OK && r->calls && params->on_calls)
+        params->on_calls(params->on_calls_ctx, r->calls, r->calls_len);
     if (r->length && usage->stop == 0)
         usage->finish = BACKEND_FINISH_LENGTH;
     usage->tokens.ms = clock_ms() - start;
@@ -359,9 +389,10 @@ static size_t script_count_tokens(backend *self, const char *text, size_t len)
 }
 
 static s2a_status script_count_prompt(backend *self, const backend_message *messages, size_t count,
-                                      size_t *tokens, s2a_error *err)
+                                      const backend_params *params, size_t *tokens, s2a_error *err)
 {
     (void)self;
+    (void)params;
     (void)err;
     *tokens = 0;
     for (size_t i = 0; i < count; i++)

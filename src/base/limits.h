@@ -15,6 +15,7 @@
 #define LIMIT_STOP_BYTES 1024                 /* of one stop text */
 #define LIMIT_BIASES 1024                     /* tokens of a request whose logits are changed */
 #define LIMIT_TOP_LOGPROBS 20                 /* likeliest tokens that are told of each token */
+#define LIMIT_TOOL_NAME_BYTES 64              /* of a tool that the answer may call */
 #define LIMIT_PROTECTED 1024                  /* texts and lines that a request protects */
 #define LIMIT_REQUEST_ID_BYTES 128            /* of X-Request-Id */
 #define LIMIT_OUTPUT_BYTES ((size_t)64 << 20) /* what one generation may write */

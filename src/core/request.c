@@ -31,6 +31,7 @@ static void request_clear(s2a_request *request)
     for (size_t i = 0; i < request->message_count; i++) {
         free(request->messages[i].role);
         free(request->messages[i].content);
+        free(request->messages[i].fields);
     }
     free(request->messages);
     request->text = request->question = NULL;
@@ -48,6 +49,7 @@ void s2a_request_free(s2a_request *request)
     s2a_request_unprotect(request);
     s2a_request_clear_stops(request);
     free(request->biases);
+    free(request->chat_fields);
     free(request->protect);
     free(request->id);
     free(request);
@@ -142,7 +144,9 @@ s2a_status s2a_request_add_message(s2a_request *request, const char *role, const
                        sizeof *request->messages))
         return error_nomem(err);
     request->messages = items;
-    request_message message = { bytes_dup(role, strlen(role)), bytes_dup(content, len), len };
+    request_message message = { .role = bytes_dup(role, strlen(role)),
+                                .content = bytes_dup(content, len),
+                                .len = len };
     if (!message.role || !message.content) {
         free(message.role);
         free(message.content);
@@ -151,6 +155,45 @@ s2a_status s2a_request_add_message(s2a_request *request, const char *role, const
     request->form = REQUEST_MESSAGES;
     request->messages[request->message_count++] = message;
     return S2A_OK;
+}
+
+/* Replaces *copy; json NULL = none. */
+static s2a_status json_set(const char *what, const char *json, size_t len, char **copy,
+                           s2a_error *err)
+{
+    s2a_status status = json ? text_check(what, json, len, err) : S2A_OK;
+    if (status != S2A_OK)
+        return status;
+    char *text = json ? bytes_dup(json, len) : NULL;
+    if (json && !text)
+        return error_nomem(err);
+    free(*copy);
+    *copy = text;
+    return S2A_OK;
+}
+
+s2a_status s2a_request_set_message_fields(s2a_request *request, const char *json, size_t len,
+                                          s2a_error *err)
+{
+    if (request->form != REQUEST_MESSAGES)
+        return error_set(err, S2A_ARGUMENT, "message fields: add the message first");
+    return json_set("message fields", json, len,
+                    &request->messages[request->message_count - 1].fields, err);
+}
+
+s2a_status s2a_request_set_chat_fields(s2a_request *request, const char *json, size_t len,
+                                       s2a_error *err)
+{
+    return json_set("chat fields", json, len, &request->chat_fields, err);
+}
+
+const char **request_message_fields(const s2a_request *request)
+{
+    size_t count = request->form == REQUEST_MESSAGES ? request->message_count : 0;
+    const char **fields = calloc(count + 1, sizeof *fields);
+    for (size_t i = 0; fields && i < count; i++)
+        fields[i] = request->messages[i].fields;
+    return fields;
 }
 
 void s2a_request_set_mode(s2a_request *request, s2a_mode mode)
@@ -372,8 +415,8 @@ static s2a_status join_parts(const s2a_request *request, char **x, size_t *len, 
     return failed == S2A_LIMIT ? error_set(err, failed, "prompt: too long") : error_nomem(err);
 }
 
-s2a_status request_prompt(const s2a_request *request, char **x, size_t *len, s2a_span *question,
-                          s2a_error *err)
+s2a_status request_prompt(const s2a_request *request, bool tool, char **x, size_t *len,
+                          s2a_span *question, s2a_error *err)
 {
     const char *data = request->text;
     *len = request->text_len;
@@ -385,13 +428,14 @@ s2a_status request_prompt(const s2a_request *request, char **x, size_t *len, s2a
         return join_parts(request, x, len, question, err);
     if (request->form == REQUEST_MESSAGES) {
         const request_message *last = &request->messages[request->message_count - 1];
-        if (strcmp(last->role, "user") != 0)
+        tool = tool && !strcmp(last->role, "tool");
+        if (!tool && strcmp(last->role, "user") != 0)
             return error_set(err, S2A_ARGUMENT,
                              "messages: the last one is the %s's; end with the user's", last->role);
         data = last->content;
         *len = last->len;
     }
-    if (ascii_blank(data, *len))
+    if (!(tool && request->form == REQUEST_MESSAGES) && ascii_blank(data, *len))
         return error_set(err, S2A_INPUT, "prompt: it is empty; write a question");
     *x = bytes_dup(data, *len);
     return *x ? S2A_OK : error_nomem(err);

@@ -15,6 +15,7 @@ typedef enum request_form {
 typedef struct request_message {
     char *role, *content;
     size_t len;
+    char *fields; /* JSON; NULL = none */
 } request_message;
 
 /* What the caller protects: a text, or lines. */
@@ -35,6 +36,7 @@ struct s2a_request {
     s2a_preset preset;
     double temperature, top_p;
     uint32_t seed, max_tokens;
+    char *chat_fields; /* JSON; NULL = none */
     uint32_t top_k;
     double min_p, frequency_penalty, presence_penalty;
     backend_bias *biases;
@@ -53,10 +55,13 @@ struct s2a_request {
     char *id; /* NULL = none */
 };
 
-/* The prompt x, malloc'ed, and where in it the question stands if that was given apart (otherwise
- * empty). S2A_ARGUMENT (there is none, or the last message is not the user's), S2A_INPUT (it is
- * empty), S2A_LIMIT, S2A_NOMEM; *x is then NULL. */
-s2a_status request_prompt(const s2a_request *request, char **x, size_t *len, s2a_span *question,
-                          s2a_error *err);
+/* tool: the last message may be a tool's. The prompt x, malloc'ed, and where in it the question
+ * stands if that was given apart (otherwise empty). S2A_ARGUMENT (there is none, or the last
+ * message is not the user's), S2A_INPUT (it is empty), S2A_LIMIT, S2A_NOMEM; *x is then NULL. */
+s2a_status request_prompt(const s2a_request *request, bool tool, char **x, size_t *len,
+                          s2a_span *question, s2a_error *err);
+
+/* The fields of each message, malloc'ed, the texts borrowed; NULL when out of memory. */
+const char **request_message_fields(const s2a_request *request);
 
 #endif

@@ -40,6 +40,7 @@ static int collect(void *ctx, const char *data, size_t len)
 /* What is for the answer alone. */
 static void params_of_step2(backend_params *params, const s2a_request *request)
 {
+    params->chat_fields = request->chat_fields;
     params->top_k = request->top_k;
     params->min_p = request->min_p;
     params->frequency_penalty = request->frequency_penalty;
@@ -51,6 +52,17 @@ static void params_of_step2(backend_params *params, const s2a_request *request)
     params->top_logprobs = request->top_logprobs;
     params->on_logprob = request->on_logprob;
     params->on_logprob_ctx = request->on_logprob_ctx;
+}
+
+typedef struct calls {
+    result_text *text;
+    bool failed;
+} calls;
+
+static void calls_take(void *ctx, const char *text, size_t len)
+{
+    calls *c = ctx;
+    c->failed = !result_text_set(c->text, text, len);
 }
 
 static bool stop_note(run *r, size_t stop)
@@ -75,8 +87,13 @@ s2a_status run_generate(run *r, const run_generation *what, result_text *out,
                               .cancel = request->cancel,
                               .request_id = request->id,
                               .keep_result = what->step == 1 };
-    if (what->step == 2)
+    calls tools = { .text = &r->result->tool_calls };
+    if (what->step == 2) {
         params_of_step2(&params, request);
+        params.message_fields = what->fields;
+        params.on_calls = calls_take;
+        params.on_calls_ctx = &tools;
+    }
     backend_usage usage = { .finish = BACKEND_FINISH_STOP };
     s2a_status status = b->vtable->generate(b, what->messages, what->count, &params, what->draft,
                                             collect, &c, &usage, err);
@@ -87,7 +104,8 @@ s2a_status run_generate(run *r, const run_generation *what, result_text *out,
     *finish = cut ? BACKEND_FINISH_LENGTH : usage.finish;
     if (status == S2A_OK && c.cancelled)
         status = error_set(err, S2A_CANCELLED, "cancelled");
-    if (status == S2A_OK && (c.text.status == S2A_NOMEM || !stop_note(r, usage.stop)))
+    if (status == S2A_OK &&
+        (c.text.status == S2A_NOMEM || tools.failed || !stop_note(r, usage.stop)))
         status = error_nomem(err);
     if (status == S2A_OK) {
         c.text.status = S2A_OK; /* past max_bytes the text so far is what there is */

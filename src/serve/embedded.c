@@ -128,7 +128,9 @@ static s2a_status answer_one(answers *all, s2a_error *err)
     c->stop = s2a_result_stop(result, NULL);
     c->logprobs = reply_probs_take(&all->probs);
     all->probs.offset = 0;
-    return S2A_OK;
+    const char *calls = s2a_result_tool_calls(result, NULL);
+    c->calls = calls ? json_loads(calls, JSON_ALLOW_NUL, NULL) : NULL;
+    return calls && !c->calls ? error_nomem(err) : S2A_OK;
 }
 
 /* Between two choices of a stream. */
@@ -162,6 +164,7 @@ void embedded_answer(txn *t)
         finish(&all);
     for (size_t i = 0; i < all.count; i++) {
         json_decref(all.choices[i].logprobs);
+        json_decref(all.choices[i].calls);
         s2a_result_free(all.results[i]);
     }
     json_decref(all.probs.list);

@@ -1,5 +1,7 @@
 /* What the engine of this process is asked: a request of the library from that of a client. */
 #include "base/limits.h"
+#include "serve/chat_tools.h"
+#include "serve/json_keep.h"
 #include "serve/txn.h"
 
 #include "base/error.h"
@@ -10,36 +12,50 @@
 
 /* ---- the prompt ------------------------------------------------------------------------- */
 
-static s2a_status message_add(s2a_request *r, const chat_message *m, s2a_error *err)
+/* Sets a value as JSON; NULL sets nothing. */
+static s2a_status json_set(s2a_request *r, const chat_request *q, const json_t *value,
+                           s2a_status (*set)(s2a_request *, const char *, size_t, s2a_error *),
+                           s2a_error *err)
 {
-    const json_t *content = chat_content(m);
-    if (json_is_string(content))
-        return s2a_request_add_message(r, m->role, json_string_value(content),
-                                       json_string_length(content), err);
-    buf text;
-    buf_init(&text, LIMIT_NONE);
-    for (size_t i = 0; i < json_array_size(content); i++) {
-        const json_t *t = json_object_get(json_array_get(content, i), "text");
-        if (i > 0)
-            buf_adds(&text, "\n");
-        buf_add(&text, json_string_value(t), json_string_length(t));
-    }
-    buf_add(&text, "", 0);
-    s2a_status status = text.status == S2A_OK
-                            ? s2a_request_add_message(r, m->role, text.data, text.len, err)
-                            : error_nomem(err);
-    buf_free(&text);
+    size_t len = 0;
+    char *text = value ? json_keep_dump(value, q->kept, &len) : NULL;
+    s2a_status status = !value ? S2A_OK : text ? set(r, text, len, err) : error_nomem(err);
+    free(text);
+    return status;
+}
+
+static s2a_status message_add(s2a_request *r, const chat_request *q, json_t *message,
+                              s2a_error *err)
+{
+    json_t *content = json_incref(json_object_get(message, "content"));
+    json_t *role = json_incref(json_object_get(message, "role"));
+    json_object_del(message, "content");
+    json_object_del(message, "role");
+    s2a_status status = s2a_request_add_message(
+        r, json_string_value(role), json_string_value(content), json_string_length(content), err);
+    if (status == S2A_OK && json_object_size(message) > 0)
+        status = json_set(r, q, message, s2a_request_set_message_fields, err);
+    json_decref(content);
+    json_decref(role);
     return status;
 }
 
 s2a_status embedded_prompt(s2a_request *r, const chat_request *q, s2a_error *err)
 {
-    const json_t *prompt = chat_content(&q->messages[0]);
-    if (q->api == CHAT_API_COMPLETIONS)
+    if (q->api == CHAT_API_COMPLETIONS) {
+        const json_t *prompt = chat_content(&q->messages[0]);
         return s2a_request_set_text(r, json_string_value(prompt), json_string_length(prompt), err);
-    s2a_status status = S2A_OK;
-    for (size_t i = 0; i < q->message_count && status == S2A_OK; i++)
-        status = message_add(r, &q->messages[i], err);
+    }
+    json_t *talk = NULL, *options = NULL;
+    s2a_status status = chat_conversation(q, &talk, err);
+    if (status == S2A_OK)
+        status = chat_options(q, &options, err);
+    for (size_t i = 0; i < json_array_size(talk) && status == S2A_OK; i++)
+        status = message_add(r, q, json_array_get(talk, i), err);
+    if (status == S2A_OK)
+        status = json_set(r, q, options, s2a_request_set_chat_fields, err);
+    json_decref(talk);
+    json_decref(options);
     return status;
 }
 

@@ -1,6 +1,7 @@
 /* What the engine of this process can be asked for. What it cannot do is refused by name: nothing
  * that changes an answer is passed over in silence. */
 #include "base/utf8.h"
+#include "serve/chat_tools.h"
 #include "serve/txn.h"
 
 #include "base/error.h"
@@ -16,7 +17,6 @@ typedef enum rule {
     ONE,      /* only 1 */
     EMPTY,    /* only an empty list, object or text */
     TEXT,     /* only {"type":"text"} */
-    FORMAT,   /* only {"format":{"type":"text"}} */
     DISABLED, /* only {"type":"disabled"} */
     NONE,     /* "none" or "auto", or an object of that type */
 } rule;
@@ -77,15 +77,18 @@ static const struct {
     { "logit_bias", ANY, TEXTS },
     { "stop", ANY, TEXTS },
     { "stop_sequences", ANY, MESSAGES },
-    { "tools", EMPTY, ALL },
+    { "tools", ANY, CHAT | RESPONSES | MESSAGES },
+    { "tools", EMPTY, COMPLETIONS },
     { "functions", EMPTY, TEXTS },
     { "include", EMPTY, RESPONSES },
     { "mcp_servers", EMPTY, MESSAGES },
     { "suffix", EMPTY, TEXTS },
-    { "tool_choice", NONE, ALL },
+    { "tool_choice", ANY, CHAT | RESPONSES | MESSAGES },
+    { "tool_choice", NONE, COMPLETIONS },
     { "function_call", NONE, TEXTS },
-    { "response_format", TEXT, TEXTS },
-    { "text", FORMAT, RESPONSES },
+    { "response_format", ANY, CHAT },
+    { "response_format", TEXT, COMPLETIONS },
+    { "text", ANY, RESPONSES },
     { "thinking", DISABLED, MESSAGES },
     { "top_k", ANY, TEXTS | MESSAGES },
     { "min_p", ANY, TEXTS },
@@ -122,8 +125,6 @@ static bool allowed(rule r, const json_t *v)
         return empty(v);
     case TEXT:
         return type_is(v, "text");
-    case FORMAT:
-        return !json_object_get(v, "format") || type_is(json_object_get(v, "format"), "text");
     case DISABLED:
         return type_is(v, "disabled");
     case NONE:
@@ -145,58 +146,26 @@ static s2a_status field_check(chat_api api, const char *name, const json_t *valu
                      name);
 }
 
-static s2a_status content_check(const chat_request *q, const chat_message *m, s2a_error *err)
-{
-    const char *list = chat_list_name(q->api);
-    const json_t *content = chat_content(m), *raw = json_object_get(m->holder, m->key);
-    /* What clients write for a message of their own that only called tools. */
-    if (!content && (!raw || json_is_null(raw)) && !strcmp(m->role, "assistant"))
-        return S2A_OK;
-    for (size_t i = 0; i < json_array_size(content); i++)
-        if (!chat_part_is_text(json_array_get(content, i)))
-            return error_set(err, S2A_INPUT,
-                             "%s[%zu].%s[%zu]: the embedded model reads parts of type text only",
-                             list, m->index, m->key, i);
-    if (!content)
-        return error_set(err, S2A_INPUT, "%s[%zu].%s: must be a string or an array of text parts",
-                         list, m->index, m->key);
-    return S2A_OK;
-}
-
-/* Elements of the list that are no message: calls of tools, for one. */
-static s2a_status element_check(const chat_request *q, const json_t *element, size_t index,
-                                s2a_error *err)
-{
-    const json_t *calls = json_object_get(element, "tool_calls");
-    const json_t *type = q->api == CHAT_API_RESPONSES ? json_object_get(element, "type") : NULL;
-    const char *list = chat_list_name(q->api);
-    if (calls && !json_is_null(calls) && !empty(calls))
-        return error_set(err, S2A_INPUT, "%s[%zu].tool_calls: not supported by the embedded model",
-                         list, index);
-    if (type && !type_is(element, "message"))
-        return error_set(err, S2A_INPUT, "%s[%zu]: the embedded model reads items of type message",
-                         list, index);
-    if (!json_is_string(json_object_get(element, "role")))
-        return error_set(err, S2A_INPUT, "%s[%zu]: must be an object with a role", list, index);
-    return S2A_OK;
-}
-
 static s2a_status messages_check(chat_request *q, s2a_error *err)
 {
     const char *name = chat_list_name(q->api);
     const json_t *list = json_object_get(q->root, name);
+    json_t *talk = NULL, *options = NULL;
     s2a_status status = chat_messages(q, err);
     if (status == S2A_OK && json_is_array(list) && json_array_size(list) == 0)
         return error_set(err, S2A_INPUT, "%s: must be an array with a message in it", name);
-    for (size_t i = 0; i < json_array_size(list) && status == S2A_OK; i++)
-        status = element_check(q, json_array_get(list, i), i, err);
-    for (size_t i = 0; i < q->message_count && status == S2A_OK; i++)
-        status = content_check(q, &q->messages[i], err);
-    if (status != S2A_OK)
-        return status;
-    if (q->message_count == 0 || strcmp(q->messages[q->message_count - 1].role, "user") != 0)
-        return error_set(err, S2A_INPUT, "%s: the last one must be the user's", name);
-    return S2A_OK;
+    if (status == S2A_OK)
+        status = chat_conversation(q, &talk, err);
+    if (status == S2A_OK)
+        status = chat_options(q, &options, err);
+    const json_t *last = json_array_get(talk, json_array_size(talk) - 1);
+    const char *role = json_string_value(json_object_get(last, "role"));
+    if (status == S2A_OK && (!role || (strcmp(role, "user") != 0 && strcmp(role, "tool") != 0)))
+        status =
+            error_set(err, S2A_INPUT, "%s: the last one must be the user's, or a tool's", name);
+    json_decref(talk);
+    json_decref(options);
+    return status;
 }
 
 /* Whether the values of what is read elsewhere are in range: before an answer is begun. */
@@ -242,4 +211,24 @@ s2a_status embedded_check(txn *t, s2a_error *err)
     return status == S2A_OK && q->message_count == 0
                ? error_set(err, S2A_INPUT, "prompt: the embedded model takes one text at a time")
                : status;
+}
+
+bool embedded_ready(txn *t)
+{
+    json_t *options = NULL;
+    size_t tokens = 0;
+    s2a_error err = { .status = S2A_OK };
+    s2a_status status = chat_options(&t->q, &options, &err);
+    s2a_request *r = status == S2A_OK && options ? s2a_request_new() : NULL;
+    if (r) {
+        status = embedded_prompt(r, &t->q, &err);
+        if (status == S2A_OK)
+            status = s2a_count_tokens(t->s->o.engine, r, &tokens, &err);
+    }
+    s2a_request_free(r);
+    json_decref(options);
+    if (status != S2A_INPUT && status != S2A_UNSUPPORTED)
+        return true;
+    txn_error(t, 400, err.message, NULL);
+    return false;
 }

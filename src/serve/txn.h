@@ -155,9 +155,11 @@ void forward_start(txn *t);
 void forward_models(txn *t);
 /* embedded_check.c: S2A_INPUT or S2A_MODEL if the engine cannot do what the request asks for. */
 s2a_status embedded_check(txn *t, s2a_error *err);
-/* embedded_ask.c: the messages; the sampling of a choice, counted from 0; the number of choices;
- * whether probabilities are wanted, and of how many tokens. S2A_INPUT with a message for the
- * client, errors of the setters. */
+/* Whether the engine can do it: its template, its grammars. False if it has responded. */
+bool embedded_ready(txn *t);
+/* embedded_ask.c: the messages, with tools; the sampling of a choice, counted from 0; the number of
+ * choices; whether probabilities are wanted, and of how many tokens. S2A_INPUT with a message for
+ * the client, errors of the setters. */
 s2a_status embedded_prompt(s2a_request *r, const chat_request *q, s2a_error *err);
 s2a_status embedded_sampling(s2a_request *r, const txn *t, size_t choice, s2a_error *err);
 s2a_status embedded_choices(const txn *t, size_t *count, s2a_error *err);

@@ -32,6 +32,7 @@ typedef struct embedded {
     const struct llama_vocab *vocab;
     const char *template;
     chat_model chat;
+    struct common_chat *templates; /* guarded by lock; NULL until first use, then constant */
     char *name, *default_system;
     uint32_t ctx_tokens, timeout_ms;
     size_t longest_token; /* bytes */
@@ -84,6 +85,7 @@ typedef struct call {
     void *on_token_ctx;
     size_t prompt_count;
     struct llama_sampler *sampler;
+    struct common_plan *plan; /* samples in its place; NULL = none */
     log_lines log;
 
     backend_usage *usage; /* from here on all fields are guarded by embedded.lock */

@@ -8,6 +8,7 @@
  * A call is its tokens; its slot holds the first of them. What the slot lacks is decoded, and when
  * it lacks nothing a token is sampled and added. So a call that had to give up its slot, because
  * the cache was full, goes on later as if it had brought a longer prompt. */
+#include "backend/llama/common.h"
 #include "backend/llama/condition.h"
 #include "backend/llama/embedded.h"
 #include "base/clock.h"
@@ -130,18 +131,20 @@ static void call_end(call *c, backend_finish finish)
 }
 
 /* Adds the bytes of a token in whole characters. */
-static s2a_status token_bytes(const embedded *e, int32_t token, utf8_stream *stream, buf *out)
+static s2a_status token_bytes(call *c, int32_t token, buf *out)
 {
+    const embedded *e = c->e;
+    bool shows = c->plan && common_plan_shows(c->plan, token);
     char few[128], *bytes = few;
-    int32_t n = llama_token_to_piece(e->vocab, token, few, sizeof few, 0, false);
+    int32_t n = llama_token_to_piece(e->vocab, token, few, sizeof few, 0, shows);
     if (n < 0) {
         bytes = malloc((size_t)-n);
         if (!bytes)
             return S2A_NOMEM;
-        n = llama_token_to_piece(e->vocab, token, bytes, -n, 0, false);
+        n = llama_token_to_piece(e->vocab, token, bytes, -n, 0, shows);
     }
     if (n > 0)
-        utf8_stream_add(stream, bytes, (size_t)n, out);
+        utf8_stream_add(&c->stream, bytes, (size_t)n, out);
     if (bytes != few)
         free(bytes);
     return out->status;
@@ -157,7 +160,7 @@ static s2a_status text_take(call *c, int32_t token, bool last)
     if (last)
         utf8_stream_end(&c->stream, &raw);
     else
-        status = token_bytes(c->e, token, &c->stream, &raw);
+        status = token_bytes(c, token, &raw);
     if (status == S2A_OK && raw.len > 0)
         stop = stop_scan_add(&c->stops, raw.data, raw.len, &c->text);
     if (last && stop == STOP_NONE)
@@ -402,7 +405,12 @@ static void call_take(embedded *e, call *c)
     size_t accepted = 0, from = c->tokens.count;
     bool right = true;
     for (size_t i = 0; right && !c->ended && c->status == S2A_OK; i++) {
-        int32_t token = llama_sampler_sample(c->sampler, e->ctx, row + (int32_t)i);
+        int32_t token = c->plan ? common_plan_sample(c->plan, e->ctx, row + (int32_t)i, &c->error)
+                                : llama_sampler_sample(c->sampler, e->ctx, row + (int32_t)i);
+        if (token < 0) {
+            c->status = c->error.status;
+            break;
+        }
         right = i < c->step_drafted && c->draft->source[c->draft->at + i].token == token;
         if (c->params->on_logprob && !llama_vocab_is_eog(e->vocab, token) &&
             !logprobs_note(c, row + (int32_t)i, token)) {
