@@ -9,7 +9,7 @@
 #define CLOSE "<|im_end|>"
 #define STAND_IN_OPEN CHAT_STAND_IN
 #define STAND_IN_CLOSE "qx"
-#define ESCAPED_TAB "\\u000b" /* the vertical tab as JSON has it */
+#define ESCAPED_TAB "\\u000" /* the vertical tab as JSON has it, without its last digit */
 
 /* Reads a message from at, which follows the opening and its line break, up to the closing marker.
  * quote is the quotation mark of the Jinja string around it; 0 = any of the two; '\n' = none, the
@@ -64,13 +64,18 @@ void chat_template_stand_in_bare(buf *out, size_t index)
     buf_addf(out, STAND_IN_OPEN "%zu" STAND_IN_CLOSE, index);
 }
 
+static bool escaped_tab(const char *text)
+{
+    size_t n = strlen(ESCAPED_TAB);
+    return memcmp(text, ESCAPED_TAB, n) == 0 && ascii_lower(text[n]) == 'b';
+}
+
 /* A template that writes a content as JSON has escaped the tabs around its placeholder. */
 static void escaped_take(const char *text, size_t len, chat_place *place)
 {
-    size_t n = strlen(ESCAPED_TAB);
-    if (place->start < n || len - place->end < n ||
-        memcmp(text + place->start - n, ESCAPED_TAB, n) != 0 ||
-        memcmp(text + place->end, ESCAPED_TAB, n) != 0)
+    size_t n = strlen(ESCAPED_TAB) + 1;
+    if (place->start < n || len - place->end < n || !escaped_tab(text + place->start - n) ||
+        !escaped_tab(text + place->end))
         return;
     place->escaped = true;
     place->start -= n;

@@ -1,7 +1,7 @@
 /* What we use of llama.cpp's library "common": chat templates in Jinja, calls of tools, grammars
- * from JSON schemas, and sampling under a grammar. It is C++: common.cpp is the only file that
- * includes common/, and no exception leaves it. Where the library is not there, common_none.c
- * stands in, and everything is S2A_UNSUPPORTED.
+ * from JSON schemas, and sampling under a grammar. Its headers are C++: common.cpp alone has them,
+ * and no exception leaves it. Where the library is not there, common_none.c stands in, and
+ * everything is S2A_UNSUPPORTED.
  *
  * JSON goes in and out as text, in the form of OpenAI's chat completions. Texts that are returned
  * are malloc'ed. */
