@@ -1,12 +1,14 @@
 # The interface target s2a-compiler: warnings, sanitizers and coverage for our own C files.
 # Sanitizers and coverage are also link options of everything, since one flag does both.
 add_library(s2a-compiler INTERFACE)
-target_compile_definitions(s2a-compiler INTERFACE _GNU_SOURCE=)
+target_compile_definitions(s2a-compiler INTERFACE $<$<COMPILE_LANGUAGE:C>:_GNU_SOURCE=>)
 target_compile_options(s2a-compiler INTERFACE
-    -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes
+    -Wall -Wextra -Wshadow -Wconversion
+    $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes$<SEMICOLON>-Wstrict-prototypes>
     $<$<BOOL:${S2A_WERROR}>:-Werror>)
 
 set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g -DNDEBUG")
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g -DNDEBUG")
 
 if(S2A_SANITIZE)
     set(sanitize_flags -fsanitize=${S2A_SANITIZE} -fno-sanitize-recover=all

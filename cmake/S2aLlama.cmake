@@ -3,6 +3,7 @@
 # CMake, and what scripts/bootstrap.sh put into the cache. The last and the first are private: their
 # libraries are installed into lib/s2a, next to which the backend looks for ggml's CPU and GPU
 # libraries (by dladdr), so that an installed tree works wherever it is moved.
+include(CheckLanguage)
 set(S2A_LLAMA_VERSION 0.5.0) # oldest system libllama whose API we use; scripts/llama.lock pins ours
 set(S2A_LLAMA_DIR "" CACHE PATH "A libllama to use instead of what is found: DIR/lib, DIR/include")
 
@@ -15,6 +16,7 @@ set(S2A_LLAMA_PC "") # what s2a.pc requires for static linking
 set(S2A_LLAMA_PC_LIBS "")
 set(S2A_LLAMA_CONFIG_LIBS "") # the same for s2aConfig.cmake: files of lib/s2a, or a target ...
 set(S2A_LLAMA_CONFIG_FIND "") # ... and what finds it
+set(S2A_COMMON OFF) # llama.cpp's library "common" is there: tools, JSON schemas
 
 if(DEFINED ENV{S2A_CACHE})
     set(s2a_cache "$ENV{S2A_CACHE}")
@@ -50,19 +52,42 @@ macro(s2a_llama_from_directory dir)
         target_include_directories(s2a::llama SYSTEM INTERFACE "${dir}/include")
         target_link_libraries(s2a::llama INTERFACE
             s2a::private-llama s2a::private-ggml s2a::private-ggml-base)
+        # Chat templates in Jinja, tool calls and grammars are in llama.cpp's library "common", which
+        # has a C++ interface and no stable one: only that of such a directory is used.
+        s2a_llama_library("${dir}/lib" llama-common lib_common)
+        check_language(CXX)
+        if(lib_common AND EXISTS "${dir}/include/common/chat.h" AND CMAKE_CXX_COMPILER)
+            set(S2A_COMMON ON)
+            add_library(s2a::private-llama-common SHARED IMPORTED)
+            set_target_properties(s2a::private-llama-common PROPERTIES
+                IMPORTED_LOCATION "${lib_common}")
+            target_link_libraries(s2a::llama INTERFACE s2a::private-llama-common stdc++)
+        endif()
         # With the links that a versioned library comes by.
-        file(GLOB S2A_LLAMA_PRIVATE_FILES "${dir}/lib/libllama.*" "${dir}/lib/libggml*")
+        file(GLOB S2A_LLAMA_PRIVATE_FILES "${dir}/lib/libllama.*" "${dir}/lib/libllama-common.*"
+            "${dir}/lib/libggml*")
         file(GLOB S2A_LLAMA_LICENSE "${dir}/LICENSE")
         file(RELATIVE_PATH bin_to_lib "${CMAKE_INSTALL_FULL_BINDIR}" "${CMAKE_INSTALL_FULL_LIBDIR}")
         set(S2A_LLAMA_LIBRARY_RPATH "$ORIGIN/s2a")
         set(S2A_LLAMA_TOOL_RPATH "$ORIGIN/${bin_to_lib}/s2a")
         set(S2A_LLAMA_KEEP_RPATH OFF)
         set(S2A_LLAMA_PC_LIBS "-L\${libdir}/s2a -Wl,-rpath,\${libdir}/s2a")
-        foreach(name llama ggml ggml-base)
+        set(names llama ggml ggml-base)
+        if(S2A_COMMON)
+            set(lib_llama-common "${lib_common}")
+            list(PREPEND names llama-common)
+        endif()
+        foreach(name IN LISTS names)
             get_filename_component(file "${lib_${name}}" NAME)
             string(APPEND S2A_LLAMA_PC_LIBS " -l:${file}")
             list(APPEND S2A_LLAMA_CONFIG_LIBS ${file})
         endforeach()
+        if(S2A_COMMON)
+            string(APPEND S2A_LLAMA_PC_LIBS " -lstdc++")
+        else()
+            message(STATUS "libllama: no llama-common with headers, or no C++ compiler: the embedded "
+                "engine has no tools and no JSON schemas (scripts/bootstrap.sh)")
+        endif()
         message(STATUS "libllama: ${lib_llama}")
     endif()
 endmacro()

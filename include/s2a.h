@@ -235,6 +235,20 @@ S2A_API s2a_status s2a_request_set_question(s2a_request *request, const char *qu
                                             s2a_error *err);
 S2A_API s2a_status s2a_request_add_document(s2a_request *request, const char *text, size_t len,
                                             s2a_error *err);
+/* What else belongs to the message that was added last: a JSON object, as of OpenAI's chat
+ * completions, with tool_calls (of the assistant), tool_call_id and name (of a tool). With a preset
+ * without step 1 the last message may also be a tool's. Copied; texts in it are data, as contents
+ * are. S2A_ARGUMENT (no message), S2A_INPUT (not UTF-8), S2A_NOMEM. */
+S2A_API s2a_status s2a_request_set_message_fields(s2a_request *request, const char *json,
+                                                  size_t len, s2a_error *err);
+/* Tools that the answer may call, and the form of the answer: a JSON object, as of OpenAI's chat
+ * completions, with tools, tool_choice, parallel_tool_calls, response_format. Step 1 is not
+ * affected. Copied; NULL = none. llama: with the model's own template; S2A_UNSUPPORTED from
+ * s2a_answer where the library was built without llama.cpp's common. http: sent as it is.
+ * S2A_INPUT (not UTF-8), S2A_NOMEM; other faults of the JSON are errors of s2a_answer and
+ * s2a_count_tokens (S2A_INPUT). */
+S2A_API s2a_status s2a_request_set_chat_fields(s2a_request *request, const char *json, size_t len,
+                                               s2a_error *err);
 
 S2A_API void s2a_request_set_mode(s2a_request *request, s2a_mode mode);
 S2A_API void s2a_request_set_preset(s2a_request *request, s2a_preset preset);
@@ -259,6 +273,43 @@ S2A_API void s2a_request_unprotect(s2a_request *request);
 /* temperature 0 is greedy. S2A_ARGUMENT unless 0 <= temperature <= 5 and 0 < top_p <= 1. */
 S2A_API s2a_status s2a_request_set_sampling(s2a_request *request, double temperature, double top_p,
                                             uint32_t seed, s2a_error *err);
+/* How the answer's tokens are sampled; step 1 is not affected. Backend http sends what is set, with
+ * the names that llama-server and vLLM have for it.
+ * top_k: only the k likeliest tokens; 0 (the default) = all. */
+S2A_API void s2a_request_set_top_k(s2a_request *request, uint32_t top_k);
+/* Only tokens at least min_p times as likely as the likeliest one. Default 0. S2A_ARGUMENT unless
+ * 0 <= min_p <= 1. */
+S2A_API s2a_status s2a_request_set_min_p(s2a_request *request, double min_p, s2a_error *err);
+/* What is taken from the logit of a token that the answer has already: frequency for each time, and
+ * presence once. Default 0. S2A_ARGUMENT unless both are from -2 to 2. */
+S2A_API s2a_status s2a_request_set_penalties(s2a_request *request, double frequency,
+                                             double presence, s2a_error *err);
+/* Adds to the logit of a token, by its number in the model's vocabulary. May be called again.
+ * S2A_ARGUMENT unless -100 <= bias <= 100, S2A_LIMIT past 1024 tokens, S2A_NOMEM. */
+S2A_API s2a_status s2a_request_add_bias(s2a_request *request, uint32_t token, double bias,
+                                        s2a_error *err);
+/* The answer ends before this text, which is not part of it. May be called again. The text is
+ * copied. S2A_INPUT (empty, not UTF-8), S2A_LIMIT past 16 texts or 1024 bytes, S2A_NOMEM. */
+S2A_API s2a_status s2a_request_add_stop(s2a_request *request, const char *text, size_t len,
+                                        s2a_error *err);
+/* Removes all stop texts. */
+S2A_API void s2a_request_clear_stops(s2a_request *request);
+
+/* A token, and the natural logarithm of its probability. The text may be part of a character. */
+typedef struct s2a_logprob {
+    const char *text;
+    size_t len;
+    double logprob;
+} s2a_logprob;
+
+/* Called for each token of the answer, before the s2a_token_fn gets its text, on the same thread.
+ * top has the likeliest tokens, best first. All is borrowed. */
+typedef void (*s2a_logprob_fn)(void *ctx, const s2a_logprob *token, const s2a_logprob *top,
+                               size_t top_count);
+/* The probabilities are those of the model, before temperature and all other sampling parameters.
+ * fn NULL (the default) = not wanted. S2A_ARGUMENT unless top <= 20. */
+S2A_API s2a_status s2a_request_set_logprobs(s2a_request *request, uint32_t top, s2a_logprob_fn fn,
+                                            void *ctx, s2a_error *err);
 /* Most tokens of the answer, 1 or more. Step 1 has another limit, which fits a whole copy of x. */
 S2A_API void s2a_request_set_max_tokens(s2a_request *request, uint32_t max_tokens);
 S2A_API void s2a_request_set_on_token(s2a_request *request, s2a_token_fn fn, void *ctx);
@@ -339,6 +390,12 @@ S2A_API s2a_fallback s2a_result_fallback(const s2a_result *result);
 S2A_API const char *s2a_result_fallback_detail(const s2a_result *result); /* "" if none */
 /* True if the answer ended at max_tokens or at 64 MiB, not at the model's end token. */
 S2A_API bool s2a_result_answer_cut(const s2a_result *result);
+/* The calls of tools that the answer has, as JSON: a list, as tool_calls of OpenAI's chat
+ * completions. NULL if it has none. */
+S2A_API const char *s2a_result_tool_calls(const s2a_result *result, size_t *len);
+/* The stop text that ended the answer; len may be NULL. NULL if none did, or if a server did not
+ * say which one. */
+S2A_API const char *s2a_result_stop(const s2a_result *result, size_t *len);
 
 S2A_API size_t s2a_result_unit_count(const s2a_result *result);
 S2A_API s2a_unit s2a_result_unit(const s2a_result *result, size_t index);
@@ -410,7 +467,7 @@ S2A_API s2a_status s2a_answer_from(s2a_engine *engine, const s2a_request *reques
 
 /* Tokens of the prompt of a request as it stands, with the chat template, as step 2 would read it
  * if nothing went: step 1 does not run. Errors: S2A_ARGUMENT (no prompt), S2A_UNSUPPORTED (a server
- * cannot be asked), S2A_LIMIT, S2A_NOMEM. */
+ * cannot be asked; no tools here), S2A_INPUT (the chat fields), S2A_LIMIT, S2A_NOMEM. */
 S2A_API s2a_status s2a_count_tokens(s2a_engine *engine, const s2a_request *request, size_t *tokens,
                                     s2a_error *err);
 

@@ -39,6 +39,7 @@ missing_packages() {
         $piece >/dev/null || printf '%s\n' "$package"
     done <<END
 gcc have gcc
+g++ have g++
 libc6-dev test -e /usr/include/stdio.h
 make have make
 cmake have cmake
@@ -77,7 +78,6 @@ END
     while read -r package piece; do
         $piece >/dev/null || printf '%s\n' "$package"
     done <<END
-g++ have g++
 clang have clang
 clang-format have clang-format
 shellcheck have shellcheck
@@ -153,8 +153,10 @@ platform() { printf '%s-%s\n' "$(uname -s)" "$(uname -m)"; }
 # lock PLATFORM: "package version integrity" from scripts/llama.lock.
 lock() { awk -v platform="$1" '$1 == platform { print $2, $3, $4 }' "$root/scripts/llama.lock"; }
 
-# What the stamp holds when the cache is complete and is the pinned one.
-llama_stamp() { printf '%s\n' "$(lock any)" "$(lock "$(platform)")"; }
+# What the stamp holds when the cache is complete and is the pinned one: the packages, and what this script made of
+# them.
+llama_packages() { printf '%s\n' "$(lock any)" "$(lock "$(platform)")"; }
+llama_stamp() { printf '%s\n' "$(llama_packages)" "headers of common; run paths without an empty part"; }
 llama_is_cached() {
     local stamp
     stamp=$(cache_of_user)/llama/stamp
@@ -191,8 +193,47 @@ fetch_package() {
         fail "$package@$version is not the file pinned in scripts/llama.lock: got $found"
 }
 
+# llama_headers DIR: DIR/include and DIR/LICENSE from DIR/gitRelease.bundle.
+llama_headers() {
+    local dir=$1 git=$1/git.new header
+    rm -rf "$git"
+    git clone --quiet --bare "$dir/gitRelease.bundle" "$git" 2>"$git.log" ||
+        fail "gitRelease.bundle is not a git bundle: $(head -n 1 "$git.log")"
+    mkdir -p "$dir/include/common/jinja"
+    git -C "$git" show HEAD:LICENSE >"$dir/LICENSE"
+    while read -r header; do
+        git -C "$git" show "HEAD:$header" >"$dir/include/${header##*/}"
+    done < <(git -C "$git" ls-tree --name-only HEAD include/ ggml/include/ | grep '\.h$')
+    while read -r header; do
+        git -C "$git" show "HEAD:$header" >"$dir/include/$header"
+    done < <(git -C "$git" ls-tree --name-only HEAD common/ common/jinja/ | grep '\.h$')
+    rm -rf "$git" "$git.log"
+}
+
+# llama_run_paths DIR: the prebuilt libraries have the run path "$ORIGIN:", whose empty part is the current directory to
+# the loader. It becomes "$ORIGIN"; the string keeps its place and length.
+llama_run_paths() {
+    local file
+    for file in "$1"/lib/lib*.so; do
+        LC_ALL=C sed -i 's/\x00\$ORIGIN:\x00/\x00$ORIGIN\x00\x00/' "$file"
+    done
+}
+
+# The packages may be there with the headers of an earlier version of this script.
+refresh_llama() {
+    local dir
+    dir=$(cache_dir)/llama
+    [[ -r $dir/stamp && $(head -n 2 "$dir/stamp") == "$(llama_packages)" &&
+        -r $dir/gitRelease.bundle ]] || return 1
+    llama_headers "$dir"
+    llama_run_paths "$dir"
+    llama_stamp >"$dir/stamp"
+    say "$dir is up to date"
+}
+
 install_llama() {
-    local cache work package version integrity header
+    local cache work package version integrity
+    refresh_llama && return 0
     if [[ -z $(lock "$(platform)") ]]; then
         fail "no libllama is pinned for $(platform): install llama.cpp >= $llama_version so that" \
             "pkg-config finds it, or configure with -DS2A_LLAMA=OFF"
@@ -216,12 +257,8 @@ install_llama() {
     tar -xzf "$work/source/package.tgz" -C "$work/source" package/llama/gitRelease.bundle
     mv "$work/source/package/llama/gitRelease.bundle" "$work/llama/"
 
-    git clone --quiet --bare "$work/llama/gitRelease.bundle" "$work/git" 2>"$work/git.log" ||
-        fail "gitRelease.bundle is not a git bundle: $(head -n 1 "$work/git.log")"
-    git -C "$work/git" show HEAD:LICENSE >"$work/llama/LICENSE"
-    while read -r header; do
-        git -C "$work/git" show "HEAD:$header" >"$work/llama/include/${header##*/}"
-    done < <(git -C "$work/git" ls-tree --name-only HEAD include/ ggml/include/ | grep '\.h$')
+    llama_headers "$work/llama"
+    llama_run_paths "$work/llama"
 
     # Complete: the stamp, then into place. A directory from before goes away first, since rename
     # replaces only an empty one.

@@ -9,7 +9,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 models=${S2A_MODELS:-${XDG_DATA_HOME:-$HOME/.local/share}/s2a/models}
 : "${S2A_TEST_MODEL:=$models/SmolLM2-135M-Instruct.Q4_1.gguf}"
 : "${S2A_LLAMA_SERVER:=$(scripts/build-peer.sh --print 2>/dev/null || true)}"
-export S2A_TEST_MODEL S2A_LLAMA_SERVER
+# Of a model whose template has tools: tests of tools are left out where it is not there.
+: "${S2A_TEST_TOOLS:=$models/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf}"
+[[ -f $S2A_TEST_TOOLS ]] || S2A_TEST_TOOLS=
+export S2A_TEST_MODEL S2A_LLAMA_SERVER S2A_TEST_TOOLS
 
 missing=
 [[ -f $S2A_TEST_MODEL ]] || missing="the test model: s2a pull smollm2-135m-instruct"

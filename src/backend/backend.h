@@ -4,7 +4,7 @@
 #ifndef S2A_BACKEND_H
 #define S2A_BACKEND_H
 
-#include "s2a.h"
+#include "base/stop_scan.h"
 
 typedef struct backend backend;
 
@@ -14,10 +14,32 @@ typedef struct backend_message {
     size_t len;
 } backend_message;
 
+typedef struct backend_bias {
+    uint32_t token;
+    double bias;
+} backend_bias;
+
+/* The fields from top_k to on_logprob are step 2's; zero = not used. A backend that lacks one
+ * refuses it with S2A_UNSUPPORTED, except that script ignores what changes probabilities. */
 typedef struct backend_params {
     double temperature; /* 0 = greedy */
     double top_p;
     uint32_t seed;
+    uint32_t top_k;
+    double min_p;
+    double frequency_penalty, presence_penalty; /* of the generated tokens */
+    const backend_bias *biases;
+    size_t bias_count;
+    const stop_text *stops; /* the text ends before the first of them */
+    size_t stop_count;
+    uint32_t top_logprobs;             /* at most LIMIT_TOP_LOGPROBS */
+    const char *chat_fields;           /* JSON: s2a_request_set_chat_fields; NULL = none */
+    const char *const *message_fields; /* JSON of each message, NULL where it has none; or NULL */
+    /* The calls of tools, a JSON list, when all text was handed on; NULL = they are dropped. */
+    void (*on_calls)(void *ctx, const char *calls, size_t len);
+    void *on_calls_ctx;
+    s2a_logprob_fn on_logprob; /* called before on_token gets the token's text */
+    void *on_logprob_ctx;
     uint32_t max_tokens;      /* 0 = as many as fit the context */
     const s2a_cancel *cancel; /* may be NULL; see cancel_fired() */
     const char *request_id;   /* http: sent as X-Request-Id; NULL = none */
@@ -26,7 +48,7 @@ typedef struct backend_params {
 } backend_params;
 
 typedef enum backend_finish {
-    BACKEND_FINISH_STOP,   /* the model ended its turn */
+    BACKEND_FINISH_STOP,   /* the model ended its turn, or reached a stop */
     BACKEND_FINISH_LENGTH, /* max_tokens or the end of the context */
     BACKEND_FINISH_CALLER, /* on_token asked to stop */
 } backend_finish;
@@ -34,6 +56,7 @@ typedef enum backend_finish {
 typedef struct backend_usage {
     s2a_usage tokens; /* ms is wall time of the call, including waiting for a slot */
     backend_finish finish;
+    size_t stop; /* 1 + index of the stop that ended it; 0 = none, or unknown */
 } backend_usage;
 
 /* Text as it is generated, in whole UTF-8 characters (bytes that are not UTF-8 arrive as U+FFFD).
@@ -85,7 +108,9 @@ typedef struct backend_vtable {
     /* Generates one assistant turn after messages and streams it. draft may be NULL. *usage is
      * filled on failure too, as far as it is known. Message content is data: role markers and
      * special tokens in it are tokenised as plain text. Errors: S2A_LIMIT (prompt does not fit),
-     * S2A_CANCELLED, S2A_TIMEOUT, S2A_UNAVAILABLE (could not connect), S2A_BACKEND, S2A_NOMEM. */
+     * S2A_CANCELLED, S2A_TIMEOUT, S2A_UNAVAILABLE (could not connect), S2A_ARGUMENT (a token that
+     * is not in the vocabulary), S2A_INPUT (chat_fields), S2A_UNSUPPORTED, S2A_BACKEND, S2A_NOMEM.
+     */
     s2a_status (*generate)(backend *self, const backend_message *messages, size_t count,
                            const backend_params *params, const backend_draft *draft,
                            backend_token_fn on_token, void *on_token_ctx, backend_usage *usage,
@@ -96,10 +121,11 @@ typedef struct backend_vtable {
     size_t (*count_tokens)(backend *self, const char *text, size_t len);
 
     /* Tokens of the messages as generate would see them, with the template and the beginning of the
-     * assistant's turn. NULL if the backend cannot tell. Errors: S2A_LIMIT (far more than any
-     * context holds), S2A_BACKEND, S2A_NOMEM. */
+     * assistant's turn. Of params only the fields of chat and messages count, which are checked.
+     * NULL if the backend cannot tell. Errors: S2A_LIMIT (far more than any context holds),
+     * S2A_INPUT and S2A_UNSUPPORTED (the fields), S2A_BACKEND, S2A_NOMEM. */
     s2a_status (*count_prompt)(backend *self, const backend_message *messages, size_t count,
-                               size_t *tokens, s2a_error *err);
+                               const backend_params *params, size_t *tokens, s2a_error *err);
 
     /* Mode select: one pass over the messages and the beginning of the assistant's turn; generates
      * nothing. Fills either told, [wanted piece][head->row_count], or states,

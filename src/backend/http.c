@@ -4,6 +4,7 @@
  * The pool has its own lock. A reply belongs to the call that it answers. A request is sent again
  * only as long as no text has been handed out, so a caller never sees a beginning twice. */
 #include "backend/backend.h"
+#include "backend/http_ask.h"
 #include "base/base_url.h"
 #include "base/buf.h"
 #include "base/cancel.h"
@@ -49,6 +50,7 @@ typedef struct http_chat {
     double deadline;                /* of clock_ms() */
     backend_token_fn on_token;
     void *on_token_ctx;
+    const backend_params *params;
     backend_usage *usage; /* filled also on failure, as far as it is known */
 } http_chat;
 
@@ -70,6 +72,7 @@ typedef struct reply {
     bool finished; /* a finish_reason came, or the caller has enough */
     bool done;     /* [DONE] came */
     bool has_usage;
+    json_t *calls;   /* of tools, as far as they have come; NULL = none */
     uint64_t deltas; /* pieces of text: the count of tokens where the server gives none */
     size_t text_len;
     s2a_status status; /* the first fault in the body, with its text in error */
@@ -180,6 +183,54 @@ static int reply_finish(reply *r, const char *reason)
     return FETCH_GO_ON;
 }
 
+static s2a_logprob logprob_of(const json_t *entry)
+{
+    const json_t *token = json_object_get(entry, "token");
+    const char *text = json_string_value(token);
+    return (s2a_logprob){ text ? text : "", json_string_length(token),
+                          json_number_value(json_object_get(entry, "logprob")) };
+}
+
+/* choice.logprobs.content has an entry for each token. */
+static void reply_logprobs(reply *r, const json_t *choice)
+{
+    const backend_params *params = r->chat->params;
+    const json_t *list = json_object_get(json_object_get(choice, "logprobs"), "content");
+    for (size_t i = 0; params->on_logprob && i < json_array_size(list); i++) {
+        const json_t *entry = json_array_get(list, i);
+        const json_t *others = json_object_get(entry, "top_logprobs");
+        s2a_logprob token = logprob_of(entry), top[LIMIT_TOP_LOGPROBS];
+        size_t count = 0;
+        while (count < LIMIT_TOP_LOGPROBS && count < json_array_size(others)) {
+            top[count] = logprob_of(json_array_get(others, count));
+            count++;
+        }
+        params->on_logprob(params->on_logprob_ctx, &token, top, count);
+    }
+}
+
+/* The calls of tools, which a stream brings in pieces: each has an index, and its arguments add
+ * up. */
+static int reply_calls(reply *r, const json_t *part)
+{
+    const json_t *list = json_object_get(part, "tool_calls");
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!http_ask_call_add(&r->calls, json_array_get(list, i), i))
+            return reply_fault(r, S2A_NOMEM, "out of memory");
+    return FETCH_GO_ON;
+}
+
+/* vLLM says which stop it was. */
+static void reply_stop(reply *r, const json_t *choice)
+{
+    const backend_params *params = r->chat->params;
+    const json_t *stop = json_object_get(choice, "stop_reason");
+    for (size_t i = 0; json_is_string(stop) && i < params->stop_count; i++)
+        if (json_string_length(stop) == params->stops[i].len &&
+            !memcmp(json_string_value(stop), params->stops[i].text, params->stops[i].len))
+            r->usage->stop = i + 1;
+}
+
 /* An event of the stream ("delta") or the whole answer ("message"). reasoning_content and its
  * like are not the answer and are passed over; the last event, with the usage, has no choice. */
 static int reply_object(reply *r, const json_t *root, const char *text, size_t len)
@@ -192,7 +243,11 @@ static int reply_object(reply *r, const json_t *root, const char *text, size_t l
     const json_t *part = json_object_get(choice, "delta");
     if (!part)
         part = json_object_get(choice, "message");
-    int answer = reply_text(r, json_object_get(part, "content"));
+    reply_logprobs(r, choice);
+    reply_stop(r, choice);
+    int answer = reply_calls(r, part);
+    if (answer == FETCH_GO_ON)
+        answer = reply_text(r, json_object_get(part, "content"));
     const char *reason = json_string_value(json_object_get(choice, "finish_reason"));
     return answer == FETCH_GO_ON && reason ? reply_finish(r, reason) : answer;
 }
@@ -263,7 +318,7 @@ static void reply_json_end(reply *r)
         reply_fault(r, S2A_BACKEND, "%s: not an answer of an OpenAI-compatible server: %s",
                     r->self->origin, said);
     } else if (reply_object(r, root, r->body.data, r->body.len) == FETCH_GO_ON && !r->finished &&
-               !r->text_len) {
+               !r->text_len && !r->calls) {
         reply_fault(r, S2A_BACKEND, "%s: the answer has no choices", r->self->origin);
     }
     r->finished = true;
@@ -290,6 +345,9 @@ static void reply_begin(reply *r)
 {
     r->usage->tokens = (s2a_usage){ 0 };
     r->usage->finish = BACKEND_FINISH_STOP;
+    r->usage->stop = 0;
+    json_decref(r->calls);
+    r->calls = NULL;
     sse_free(&r->events);
     sse_init(&r->events, LIMIT_SSE_LINE_BYTES);
     buf_reset(&r->body);
@@ -305,6 +363,7 @@ static void reply_free(reply *r)
 {
     sse_free(&r->events);
     buf_free(&r->body);
+    json_decref(r->calls);
 }
 
 /* ---- sending, and sending again --------------------------------------------------------- */
@@ -484,66 +543,15 @@ static s2a_status exchange_run(exchange *x, s2a_error *err)
 
 /* ---- asking ------------------------------------------------------------------------------ */
 
-/* True when it went in; takes value over in any case. */
-static bool http_put(json_t *object, const char *key, json_t *value)
-{
-    return json_object_set_new(object, key, value) == 0;
-}
-
-static json_t *messages_json(const backend_message *messages, size_t count)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; list && i < count; i++) {
-        json_t *message = json_object();
-        const char *content = messages[i].len ? messages[i].content : "";
-        bool ok = http_put(message, "role", json_string(messages[i].role)) &&
-                  http_put(message, "content", json_stringn(content, messages[i].len));
-        if (!ok || json_array_append_new(list, message) != 0) {
-            if (!ok)
-                json_decref(message);
-            json_decref(list);
-            list = NULL;
-        }
-    }
-    return list;
-}
-
-/* Model, messages, temperature, top_p, seed, and max_tokens if there is a limit. The caller has the
- * reference; on failure *out is NULL. S2A_INPUT (a message is not UTF-8), S2A_NOMEM. */
-static s2a_status http_request_new(const http_backend *self, const backend_message *messages,
-                                   size_t count, const backend_params *params, json_t **out,
-                                   s2a_error *err)
-{
-    *out = NULL;
-    for (size_t i = 0; i < count; i++)
-        if (utf8_valid_prefix(messages[i].content, messages[i].len) != messages[i].len)
-            return error_set(err, S2A_INPUT, "message %zu is not UTF-8", i);
-    json_t *root = json_object();
-    bool ok = http_put(root, "model", json_string(self->model)) &&
-              http_put(root, "messages", messages_json(messages, count)) &&
-              http_put(root, "temperature", json_real(params->temperature)) &&
-              http_put(root, "top_p", json_real(params->top_p)) &&
-              http_put(root, "seed", json_integer(params->seed));
-    if (ok && params->max_tokens)
-        ok = http_put(root, "max_tokens", json_integer(params->max_tokens));
-    if (!ok) {
-        json_decref(root);
-        return error_nomem(err);
-    }
-    *out = root;
-    return S2A_OK;
-}
-
 /* Sends the request, which it takes over, and again where that may help; a second try begins only
- * where on_token was not called. ok false: the request is not whole, out of memory. Errors as for
- * generate. */
-static s2a_status http_chat_run(const http_backend *self, json_t *request, bool ok, http_chat *chat,
+ * where on_token was not called. Errors as for generate. */
+static s2a_status http_chat_run(const http_backend *self, json_t *request, http_chat *chat,
                                 s2a_error *err)
 {
     double start = clock_ms();
     backend_usage *usage = chat->usage;
     /* 0.6 as 0.6, not as 0.59999999999999998. */
-    char *body = ok ? json_dumps(request, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+    char *body = json_dumps(request, JSON_COMPACT | JSON_REAL_PRECISION(9));
     json_decref(request);
     *usage = (backend_usage){ 0 };
     if (!body)
@@ -560,6 +568,12 @@ static s2a_status http_chat_run(const http_backend *self, json_t *request, bool 
         .reply = &r,
     };
     s2a_status status = exchange_run(&x, err);
+    char *calls = status == S2A_OK && r.calls ? json_dumps(r.calls, JSON_COMPACT) : NULL;
+    if (calls && chat->params->on_calls)
+        chat->params->on_calls(chat->params->on_calls_ctx, calls, strlen(calls));
+    if (status == S2A_OK && r.calls && !calls)
+        status = error_nomem(err);
+    free(calls);
     if (!r.has_usage)
         usage->tokens.completion_tokens = r.deltas;
     usage->tokens.ms = clock_ms() - start;
@@ -584,18 +598,15 @@ static s2a_status http_generate(backend *base, const backend_message *messages, 
         .deadline = clock_ms() + self->request_timeout_ms,
         .on_token = on_token,
         .on_token_ctx = on_token_ctx,
+        .params = params,
         .usage = usage,
     };
-    json_t *request = NULL, *options = NULL;
+    json_t *request = NULL;
     *usage = (backend_usage){ 0 };
-    s2a_status status = http_request_new(self, messages, count, params, &request, err);
+    s2a_status status = http_ask_new(self->model, messages, count, params, &request, err);
     if (status != S2A_OK)
         return status;
-    options = json_object();
-    bool ok = http_put(options, "include_usage", json_true());
-    ok = http_put(request, "stream_options", options) && ok;
-    ok = http_put(request, "stream", json_true()) && ok;
-    return http_chat_run(self, request, ok, &chat, err);
+    return http_chat_run(self, request, &chat, err);
 }
 
 /* No tokenizer is at hand, and no token is shorter than a byte. */

@@ -242,7 +242,12 @@ static s2a_status kept_generate(backend *self, const backend_message *messages, 
                                 s2a_error *err)
 {
     kept *k = (kept *)self;
-    if (!params->keep_result || cancel_fired(params->cancel))
+    /* What the key does not say is step 2's, of which nothing is kept. */
+    bool other = params->chat_fields || params->message_fields || params->stop_count > 0 ||
+                 params->on_logprob || params->bias_count > 0 || params->top_k > 0 ||
+                 params->min_p > 0 || params->frequency_penalty != 0 ||
+                 params->presence_penalty != 0;
+    if (!params->keep_result || other || cancel_fired(params->cancel))
         return k->inner->vtable->generate(k->inner, messages, count, params, draft, on_token,
                                           on_token_ctx, usage, err);
     double start = clock_ms();
@@ -309,13 +314,13 @@ static size_t kept_count_tokens(backend *self, const char *text, size_t len)
 }
 
 static s2a_status kept_count_prompt(backend *self, const backend_message *messages, size_t count,
-                                    size_t *tokens, s2a_error *err)
+                                    const backend_params *params, size_t *tokens, s2a_error *err)
 {
     kept *k = (kept *)self;
     const backend_vtable *inner = k->inner->vtable;
     if (!inner->count_prompt)
         return error_set(err, S2A_UNSUPPORTED, "this backend cannot count the tokens of a prompt");
-    return inner->count_prompt(k->inner, messages, count, tokens, err);
+    return inner->count_prompt(k->inner, messages, count, params, tokens, err);
 }
 
 static backend_capabilities kept_capabilities(const backend *self)

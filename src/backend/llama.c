@@ -17,6 +17,8 @@
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "llama/chat_template.h"
+#include "llama/common.h"
+#include "llama/constrained.h"
 #include "llama/embedded.h"
 #include "llama/gguf_file.h"
 #include "llama/library.h"
@@ -323,6 +325,7 @@ static void embedded_close(backend *self)
     if (e->batch.token)
         llama_batch_free(e->batch);
     judge_free(e);
+    common_chat_close(e->templates);
     if (e->ctx)
         llama_free(e->ctx);
     threads_close(e);
@@ -362,25 +365,79 @@ bool call_aborted(void *ctx)
     return e->step_count > 0;
 }
 
-/* Top-p, then temperature: llama.cpp's own order, so that a request gives the same distribution
- * here and on a llama-server (started with its top-k and min-p off). The paper's code divides by
- * the temperature first, which at 0.6 makes the nucleus of 0.9 a little smaller. */
-static struct llama_sampler *sampler_new(const backend_params *params)
+/* A sampler that is NULL, out of memory, is not added and noted. */
+static void chain_add(struct llama_sampler *chain, struct llama_sampler *next, bool *ok)
+{
+    if (next)
+        llama_sampler_chain_add(chain, next);
+    else
+        *ok = false;
+}
+
+/* What changes logits before any token is left out. */
+static bool logits_changed(const embedded *e, const backend_params *params,
+                           struct llama_sampler *chain)
+{
+    bool ok = true;
+    int32_t vocab = llama_vocab_n_tokens(e->vocab);
+    if (params->bias_count > 0) {
+        llama_logit_bias *biases = calloc(params->bias_count, sizeof *biases);
+        for (size_t i = 0; biases && i < params->bias_count; i++)
+            biases[i] = (llama_logit_bias){ (llama_token)params->biases[i].token,
+                                            (float)params->biases[i].bias };
+        ok = biases != NULL;
+        if (ok)
+            chain_add(chain,
+                      llama_sampler_init_logit_bias(vocab, (int32_t)params->bias_count, biases),
+                      &ok);
+        free(biases);
+    }
+    float frequency = (float)params->frequency_penalty, presence = (float)params->presence_penalty;
+    if (ok && (params->frequency_penalty != 0 || params->presence_penalty != 0))
+        chain_add(
+            chain,
+            llama_sampler_init_penalties(vocab, (int32_t)e->ctx_tokens, 1, frequency, presence),
+            &ok);
+    return ok;
+}
+
+/* llama.cpp's own order, so that a request gives the same distribution here and on a llama-server.
+ * The paper's code divides by the temperature first, which at 0.6 makes the nucleus of 0.9 a little
+ * smaller. NULL when out of memory. */
+static struct llama_sampler *sampler_new(const embedded *e, const backend_params *params)
 {
     struct llama_sampler_chain_params defaults = llama_sampler_chain_default_params();
     struct llama_sampler *chain = llama_sampler_chain_init(defaults);
     if (!chain)
         return NULL;
+    bool ok = logits_changed(e, params, chain);
     if (params->temperature <= 0) {
-        llama_sampler_chain_add(chain, llama_sampler_init_greedy());
-        return chain;
+        chain_add(chain, llama_sampler_init_greedy(), &ok);
+    } else {
+        /* LLAMA_DEFAULT_SEED means a random one, and every seed of ours is to be repeatable. */
+        uint32_t seed = params->seed == LLAMA_DEFAULT_SEED ? LLAMA_DEFAULT_SEED - 1 : params->seed;
+        if (params->top_k > 0 && params->top_k < INT32_MAX)
+            chain_add(chain, llama_sampler_init_top_k((int32_t)params->top_k), &ok);
+        chain_add(chain, llama_sampler_init_top_p((float)params->top_p, 1), &ok);
+        if (params->min_p > 0)
+            chain_add(chain, llama_sampler_init_min_p((float)params->min_p, 1), &ok);
+        chain_add(chain, llama_sampler_init_temp((float)params->temperature), &ok);
+        chain_add(chain, llama_sampler_init_dist(seed), &ok);
     }
-    /* LLAMA_DEFAULT_SEED means a random one, and every seed of ours is to be repeatable. */
-    uint32_t seed = params->seed == LLAMA_DEFAULT_SEED ? LLAMA_DEFAULT_SEED - 1 : params->seed;
-    llama_sampler_chain_add(chain, llama_sampler_init_top_p((float)params->top_p, 1));
-    llama_sampler_chain_add(chain, llama_sampler_init_temp((float)params->temperature));
-    llama_sampler_chain_add(chain, llama_sampler_init_dist(seed));
-    return chain;
+    if (ok)
+        return chain;
+    llama_sampler_free(chain);
+    return NULL;
+}
+
+static s2a_status check_biases(const embedded *e, const backend_params *params, s2a_error *err)
+{
+    uint32_t vocab = (uint32_t)llama_vocab_n_tokens(e->vocab);
+    for (size_t i = 0; i < params->bias_count; i++)
+        if (params->biases[i].token >= vocab)
+            return error_set(err, S2A_ARGUMENT, "logit_bias: the model has no token %u; it has %u",
+                             params->biases[i].token, vocab);
+    return S2A_OK;
 }
 
 /* Tokenising is quick but not to be cancelled, so what cannot fit whatever its tokens is refused
@@ -400,13 +457,15 @@ static s2a_status check_bytes(const embedded *e, const backend_message *messages
                      tokens, e->ctx_tokens);
 }
 
-static s2a_status generate_call(call *c, const backend_message *messages, size_t count,
-                                const backend_draft *copied, s2a_error *err)
+static s2a_status generate_call(call *c, const chat_model *chat, const backend_message *messages,
+                                size_t count, const backend_draft *copied, s2a_error *err)
 {
     embedded *e = c->e;
     s2a_status status = check_bytes(e, messages, count, err);
     if (status == S2A_OK)
-        status = chat_prompt_tokens(&e->chat, messages, count, &c->tokens, NULL, err);
+        status = check_biases(e, c->params, err);
+    if (status == S2A_OK)
+        status = chat_prompt_tokens(chat, messages, count, &c->tokens, NULL, err);
     if (status != S2A_OK)
         return status;
     c->usage->tokens.prompt_tokens = c->prompt_count = c->tokens.count;
@@ -423,11 +482,41 @@ static s2a_status generate_call(call *c, const backend_message *messages, size_t
             return error_nomem(err);
         c->draft = &d;
     }
-    c->sampler = sampler_new(c->params);
-    status = c->sampler ? scheduler_run(c, err) : error_nomem(err);
+    c->sampler = c->plan ? NULL : sampler_new(e, c->params);
+    status = c->sampler || c->plan ? scheduler_run(c, err) : error_nomem(err);
     if (c->draft)
         draft_free(c->draft);
     c->draft = NULL;
+    return status;
+}
+
+/* The call with what its parameters ask for beside the messages. */
+static s2a_status generate_with(call *c, const backend_message *messages, size_t count,
+                                const backend_draft *copied, s2a_error *err)
+{
+    constrained k;
+    if (!constrained_wanted(c->params))
+        return generate_call(c, &c->e->chat, messages, count, copied, err);
+    s2a_status status = constrained_open(&k, c->e, messages, count, c->params, true, err);
+    if (status == S2A_OK) {
+        k.on_token = c->on_token;
+        k.on_token_ctx = c->on_token_ctx;
+        c->plan = k.plan;
+        if (k.reads) {
+            c->on_token = constrained_token;
+            c->on_token_ctx = &k;
+        }
+        if (k.stops)
+            c->stops = (stop_scan){ .stops = k.stops, .count = k.stop_count };
+        status =
+            generate_call(c, k.templated ? &k.model : &c->e->chat, messages, count, copied, err);
+        if (c->usage->stop > c->params->stop_count)
+            c->usage->stop = 0; /* the template's */
+    }
+    if (status == S2A_OK && k.reads)
+        status = constrained_end(&k, c->usage, err);
+    c->plan = NULL;
+    constrained_close(&k);
     return status;
 }
 
@@ -443,15 +532,18 @@ static s2a_status embedded_generate(backend *self, const backend_message *messag
                .usage = usage,
                .on_token = on_token,
                .on_token_ctx = on_token_ctx,
-               .slot = -1 };
+               .slot = -1,
+               .stops = { .stops = params->stops, .count = params->stop_count } };
     *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
     buf_init(&c.text, LIMIT_OUTPUT_BYTES);
     log_lines *before = log_begin(&c.log, e->log, e->log_ctx);
-    s2a_status status = generate_call(&c, messages, count, copied, err);
+    s2a_status status = generate_with(&c, messages, count, copied, err);
     log_end(&c.log, before);
     if (c.sampler)
         llama_sampler_free(c.sampler);
     token_list_free(&c.tokens);
+    stop_scan_free(&c.stops);
+    free(c.probs);
     buf_free(&c.text);
     usage->tokens.ms = clock_ms() - c.start_ms;
     return status;
@@ -476,13 +568,21 @@ static size_t embedded_count_tokens(backend *self, const char *text, size_t len)
 }
 
 static s2a_status embedded_count_prompt(backend *self, const backend_message *messages,
-                                        size_t count, size_t *tokens, s2a_error *err)
+                                        size_t count, const backend_params *params, size_t *tokens,
+                                        s2a_error *err)
 {
     embedded *e = (embedded *)self;
     token_list list = { 0 };
+    constrained k = { .templated = false };
+    bool wanted = constrained_wanted(params);
     s2a_status status = check_bytes(e, messages, count, err);
+    if (status == S2A_OK && wanted)
+        status = constrained_open(&k, e, messages, count, params, false, err);
     if (status == S2A_OK)
-        status = chat_prompt_tokens(&e->chat, messages, count, &list, NULL, err);
+        status = chat_prompt_tokens(k.templated ? &k.model : &e->chat, messages, count, &list, NULL,
+                                    err);
+    if (wanted)
+        constrained_close(&k);
     *tokens = list.count;
     token_list_free(&list);
     return status;

@@ -8,6 +8,9 @@
  *     @expect TEXT            fail with S2A_BACKEND unless the last message contains TEXT
  *     @expect-before TEXT     the same of the messages before it, the system's too: one must
  * contain TEXT
+ *     @calls JSON             the answer calls tools: a list, as tool_calls of OpenAI's chat
+ * completions @expect-fields TEXT     fail with S2A_BACKEND unless the JSON of the tools and of the
+ * form of the answer, or that of a message, contains TEXT
  *     @score A B C ...        what a reading tells of the next sentence, the log-odds of the head's
  * rows (core/head.h) in order; where they end, LEFT_OUT. More sentences than such lines start over
  * with the first The record's last newline is not part of its text. Tokens are words. A mutex
@@ -30,8 +33,8 @@
 #include <time.h>
 
 typedef struct record {
-    const char *text, *expect, *before, *error_text;
-    size_t len, expect_len, before_len, error_len;
+    const char *text, *expect, *before, *error_text, *calls, *fields;
+    size_t len, expect_len, before_len, error_len, calls_len, fields_len;
     s2a_status error;
     bool length;
     double sleep_ms;
@@ -92,6 +95,12 @@ static bool directive(const char *at, const char *end, record *r)
     } else if ((n = ascii_prefix(at, len, "@expect-before ")) > 0) {
         r->before = at + n;
         r->before_len = len - n;
+    } else if ((n = ascii_prefix(at, len, "@calls ")) > 0) {
+        r->calls = at + n;
+        r->calls_len = len - n;
+    } else if ((n = ascii_prefix(at, len, "@expect-fields ")) > 0) {
+        r->fields = at + n;
+        r->fields_len = len - n;
     } else if (ascii_prefix(at, len, "@score ") > 0) {
         r->scores = r->scores ? r->scores : at;
         r->score_lines++;
@@ -205,6 +214,18 @@ static bool contained(const backend_message *messages, size_t count, const char 
     return found;
 }
 
+/* The same of the JSON beside the messages. */
+static bool in_fields(const record *r, size_t count, const backend_params *params)
+{
+    const char *json = params->chat_fields;
+    bool found = !r->fields || (json && memmem(json, strlen(json), r->fields, r->fields_len));
+    for (size_t i = 0; params->message_fields && i < count && !found; i++) {
+        json = params->message_fields[i];
+        found = json && memmem(json, strlen(json), r->fields, r->fields_len);
+    }
+    return found;
+}
+
 /* Takes the next record, and does what its directives say before anything is given. */
 static s2a_status record_take(script *s, const backend_message *messages, size_t count,
                               const backend_params *params, backend_usage *usage,
@@ -227,9 +248,62 @@ static s2a_status record_take(script *s, const backend_message *messages, size_t
     if (!contained(messages, before, r->before, r->before_len))
         return error_set(err, S2A_BACKEND, "script: no message before the prompt contains \"%.*s\"",
                          (int)r->before_len, r->before);
+    if (params->chat_fields && !r->calls && !r->fields)
+        return error_set(err, S2A_UNSUPPORTED,
+                         "script: tools and response_format need a record with @calls or "
+                         "@expect-fields");
+    if (!in_fields(r, count, params))
+        return error_set(err, S2A_BACKEND, "script: no fields contain \"%.*s\"", (int)r->fields_len,
+                         r->fields);
     if (r->error != S2A_OK)
         return error_set(err, r->error, "script: %.*s", (int)r->error_len, r->error_text);
     return S2A_OK;
+}
+
+/* Hands on a word, as far as no stop may begin in it. False: that is the end. */
+static bool word_give(const backend_params *params, stop_scan *scan, const char *word, size_t len,
+                      bool last, backend_token_fn on_token, void *ctx, backend_usage *usage,
+                      s2a_status *status)
+{
+    buf out;
+    buf_init(&out, LIMIT_OUTPUT_BYTES);
+    size_t stop = last ? stop_scan_end(scan, &out) : stop_scan_add(scan, word, len, &out);
+    /* Nothing else was possible here: its probability is 1. */
+    const s2a_logprob certain = { word, len, 0 };
+    if (params->on_logprob && !last && stop == STOP_NONE)
+        params->on_logprob(params->on_logprob_ctx, &certain, &certain, params->top_logprobs > 0);
+    usage->stop = stop == STOP_NONE ? 0 : stop + 1;
+    *status = out.status;
+    bool enough =
+        out.status == S2A_OK && out.len > 0 && on_token && on_token(ctx, out.data, out.len);
+    if (enough)
+        usage->finish = BACKEND_FINISH_CALLER;
+    buf_free(&out);
+    return *status == S2A_OK && !enough && stop == STOP_NONE;
+}
+
+/* The words of a record, as generate hands them on. */
+static s2a_status words_give(const record *r, const backend_params *params, stop_scan *scan,
+                             backend_token_fn on_token, void *ctx, backend_usage *usage,
+                             s2a_error *err)
+{
+    s2a_status status = S2A_OK;
+    bool more = true;
+    for (size_t i = 0; i < r->len && more;) {
+        if (params->max_tokens > 0 && usage->tokens.completion_tokens >= params->max_tokens) {
+            usage->finish = BACKEND_FINISH_LENGTH;
+            break;
+        }
+        if (cancel_fired(params->cancel))
+            return error_set(err, S2A_CANCELLED, "cancelled");
+        size_t end = token_end(r->text, r->len, i);
+        usage->tokens.completion_tokens++;
+        more = word_give(params, scan, r->text + i, end - i, false, on_token, ctx, usage, &status);
+        i = end;
+    }
+    if (more)
+        word_give(params, scan, "", 0, true, on_token, ctx, usage, &status);
+    return status == S2A_OK ? S2A_OK : error_nomem(err);
 }
 
 static s2a_status script_generate(backend *self, const backend_message *messages, size_t count,
@@ -244,25 +318,15 @@ static s2a_status script_generate(backend *self, const backend_message *messages
     s2a_status status = record_take(s, messages, count, params, usage, &r, start, err);
     if (status != S2A_OK)
         return status;
-    for (size_t i = 0; i < r->len;) {
-        if (params->max_tokens > 0 && usage->tokens.completion_tokens >= params->max_tokens) {
-            usage->finish = BACKEND_FINISH_LENGTH;
-            break;
-        }
-        if (cancel_fired(params->cancel))
-            return error_set(err, S2A_CANCELLED, "cancelled");
-        size_t end = token_end(r->text, r->len, i);
-        usage->tokens.completion_tokens++;
-        if (on_token && on_token(on_token_ctx, r->text + i, end - i)) {
-            usage->finish = BACKEND_FINISH_CALLER;
-            break;
-        }
-        i = end;
-    }
-    if (r->length)
+    stop_scan scan = { .stops = params->stops, .count = params->stop_count };
+    status = words_give(r, params, &scan, on_token, on_token_ctx, usage, err);
+    stop_scan_free(&scan);
+    if (status == S2A_OK && r->calls && params->on_calls)
+        params->on_calls(params->on_calls_ctx, r->calls, r->calls_len);
+    if (r->length && usage->stop == 0)
         usage->finish = BACKEND_FINISH_LENGTH;
     usage->tokens.ms = clock_ms() - start;
-    return S2A_OK;
+    return status;
 }
 
 #define LEFT_OUT (-9.0) /* of asked: it is not */
@@ -325,9 +389,10 @@ static size_t script_count_tokens(backend *self, const char *text, size_t len)
 }
 
 static s2a_status script_count_prompt(backend *self, const backend_message *messages, size_t count,
-                                      size_t *tokens, s2a_error *err)
+                                      const backend_params *params, size_t *tokens, s2a_error *err)
 {
     (void)self;
+    (void)params;
     (void)err;
     *tokens = 0;
     for (size_t i = 0; i < count; i++)

@@ -217,7 +217,10 @@ static s2a_status step2_messages(const s2a_request *request, const s2a_result *r
         message->content = turn->rewritten.data;
         message->len = turn->rewritten.len;
     }
-    out[count - 1] = (backend_message){ "user", result->prompt.data, result->prompt.len };
+    const char *role = request->form == REQUEST_MESSAGES ? request->messages[count - 1].role : NULL;
+    bool tool = role && !strcmp(role, "tool");
+    out[count - 1] =
+        (backend_message){ tool ? "tool" : "user", result->prompt.data, result->prompt.len };
     return S2A_OK;
 }
 
@@ -251,7 +254,8 @@ static s2a_status run_begin(run *r, s2a_error *err)
     if (status != S2A_OK)
         return status;
     result_text *x = &r->result->input;
-    status = request_prompt(request, &x->data, &x->len, &r->given_question, err);
+    status =
+        request_prompt(request, mode == S2A_MODE_NONE, &x->data, &x->len, &r->given_question, err);
     if (status != S2A_OK)
         return status;
     size_t question = r->given_question.start;
@@ -294,15 +298,22 @@ s2a_status s2a_answer_from(s2a_engine *engine, const s2a_request *request, s2a_r
     run r = { .engine = engine, .request = request, .result = result };
     size_t count = request->form == REQUEST_MESSAGES ? request->message_count : 1;
     free(result->answer.data);
-    result->answer = (result_text){ .data = NULL };
+    free(result->stop.data);
+    free(result->tool_calls.data);
+    result->answer = result->stop = result->tool_calls = (result_text){ .data = NULL };
     result->answer_cut = false;
     result->usage[1] = (s2a_usage){ .ms = 0 };
     backend_message *messages = calloc(count, sizeof *messages);
-    if (!messages)
+    const char **fields = request_message_fields(request);
+    if (!messages || !fields) {
+        free(messages);
+        free(fields);
         return error_nomem(err);
+    }
     run_generation what = { .step = 2,
                             .messages = messages,
                             .count = count,
+                            .fields = fields,
                             .max_tokens = request->max_tokens,
                             .max_bytes = LIMIT_OUTPUT_BYTES };
     backend_finish finish = BACKEND_FINISH_STOP;
@@ -310,6 +321,7 @@ s2a_status s2a_answer_from(s2a_engine *engine, const s2a_request *request, s2a_r
     if (status == S2A_OK)
         status = run_generate(&r, &what, &result->answer, &finish, err);
     result->answer_cut = status == S2A_OK && finish == BACKEND_FINISH_LENGTH;
+    free(fields);
     free(messages);
     return status;
 }

@@ -32,6 +32,7 @@ static void request_clear(s2a_request *request)
     for (size_t i = 0; i < request->message_count; i++) {
         free(request->messages[i].role);
         free(request->messages[i].content);
+        free(request->messages[i].fields);
     }
     free(request->messages);
     for (size_t i = 0; i < request->document_count; i++)
@@ -52,6 +53,9 @@ void s2a_request_free(s2a_request *request)
         return;
     request_clear(request);
     s2a_request_unprotect(request);
+    s2a_request_clear_stops(request);
+    free(request->biases);
+    free(request->chat_fields);
     free(request->protect);
     free(request->id);
     free(request->trace);
@@ -193,7 +197,9 @@ s2a_status s2a_request_add_message(s2a_request *request, const char *role, const
                        sizeof *request->messages))
         return error_nomem(err);
     request->messages = items;
-    request_message message = { bytes_dup(role, strlen(role)), bytes_dup(content, len), len };
+    request_message message = { .role = bytes_dup(role, strlen(role)),
+                                .content = bytes_dup(content, len),
+                                .len = len };
     if (!message.role || !message.content) {
         free(message.role);
         free(message.content);
@@ -202,6 +208,45 @@ s2a_status s2a_request_add_message(s2a_request *request, const char *role, const
     request->form = REQUEST_MESSAGES;
     request->messages[request->message_count++] = message;
     return S2A_OK;
+}
+
+/* Replaces *copy; json NULL = none. */
+static s2a_status json_set(const char *what, const char *json, size_t len, char **copy,
+                           s2a_error *err)
+{
+    s2a_status status = json ? text_check(what, json, len, err) : S2A_OK;
+    if (status != S2A_OK)
+        return status;
+    char *text = json ? bytes_dup(json, len) : NULL;
+    if (json && !text)
+        return error_nomem(err);
+    free(*copy);
+    *copy = text;
+    return S2A_OK;
+}
+
+s2a_status s2a_request_set_message_fields(s2a_request *request, const char *json, size_t len,
+                                          s2a_error *err)
+{
+    if (request->form != REQUEST_MESSAGES)
+        return error_set(err, S2A_ARGUMENT, "message fields: add the message first");
+    return json_set("message fields", json, len,
+                    &request->messages[request->message_count - 1].fields, err);
+}
+
+s2a_status s2a_request_set_chat_fields(s2a_request *request, const char *json, size_t len,
+                                       s2a_error *err)
+{
+    return json_set("chat fields", json, len, &request->chat_fields, err);
+}
+
+const char **request_message_fields(const s2a_request *request)
+{
+    size_t count = request->form == REQUEST_MESSAGES ? request->message_count : 0;
+    const char **fields = calloc(count + 1, sizeof *fields);
+    for (size_t i = 0; fields && i < count; i++)
+        fields[i] = request->messages[i].fields;
+    return fields;
 }
 
 void s2a_request_set_mode(s2a_request *request, s2a_mode mode)
@@ -226,6 +271,82 @@ s2a_status s2a_request_set_sampling(s2a_request *request, double temperature, do
     request->temperature = temperature;
     request->top_p = top_p;
     request->seed = seed;
+    return S2A_OK;
+}
+
+void s2a_request_set_top_k(s2a_request *request, uint32_t top_k)
+{
+    request->top_k = top_k;
+}
+
+s2a_status s2a_request_set_min_p(s2a_request *request, double min_p, s2a_error *err)
+{
+    if (!(min_p >= 0 && min_p <= 1))
+        return error_set(err, S2A_ARGUMENT, "min-p %g is out of range; use 0 to 1", min_p);
+    request->min_p = min_p;
+    return S2A_OK;
+}
+
+s2a_status s2a_request_set_penalties(s2a_request *request, double frequency, double presence,
+                                     s2a_error *err)
+{
+    if (!(frequency >= -2 && frequency <= 2 && presence >= -2 && presence <= 2))
+        return error_set(err, S2A_ARGUMENT, "penalties %g and %g: use -2 to 2 for both", frequency,
+                         presence);
+    request->frequency_penalty = frequency;
+    request->presence_penalty = presence;
+    return S2A_OK;
+}
+
+s2a_status s2a_request_add_bias(s2a_request *request, uint32_t token, double bias, s2a_error *err)
+{
+    if (!(bias >= -100 && bias <= 100))
+        return error_set(err, S2A_ARGUMENT, "bias %g of token %u is out of range; use -100 to 100",
+                         bias, token);
+    if (request->bias_count >= LIMIT_BIASES)
+        return error_set(err, S2A_LIMIT, "biases: more than the limit of %d tokens", LIMIT_BIASES);
+    if (!array_reserve((void **)&request->biases, &request->bias_cap, request->bias_count + 1,
+                       sizeof *request->biases))
+        return error_nomem(err);
+    request->biases[request->bias_count++] = (backend_bias){ token, bias };
+    return S2A_OK;
+}
+
+s2a_status s2a_request_add_stop(s2a_request *request, const char *text, size_t len, s2a_error *err)
+{
+    if (len > LIMIT_STOP_BYTES)
+        return error_set(err, S2A_LIMIT, "stop: %zu bytes are more than the limit of %d", len,
+                         LIMIT_STOP_BYTES);
+    s2a_status status = text_check("stop", text, len, err);
+    if (status == S2A_OK && len == 0)
+        status = error_set(err, S2A_INPUT, "stop: the text is empty; leave it out");
+    if (status == S2A_OK && request->stop_count >= LIMIT_STOPS)
+        status = error_set(err, S2A_LIMIT, "stop: more than the limit of %d texts", LIMIT_STOPS);
+    if (status != S2A_OK)
+        return status;
+    char *copy = bytes_dup(text, len);
+    if (!copy)
+        return error_nomem(err);
+    request->stops[request->stop_count++] = (stop_text){ copy, len };
+    return S2A_OK;
+}
+
+void s2a_request_clear_stops(s2a_request *request)
+{
+    for (size_t i = 0; i < request->stop_count; i++)
+        free((char *)request->stops[i].text);
+    request->stop_count = 0;
+}
+
+s2a_status s2a_request_set_logprobs(s2a_request *request, uint32_t top, s2a_logprob_fn fn,
+                                    void *ctx, s2a_error *err)
+{
+    if (top > LIMIT_TOP_LOGPROBS)
+        return error_set(err, S2A_ARGUMENT, "logprobs: %u tokens are more than the limit of %d",
+                         top, LIMIT_TOP_LOGPROBS);
+    request->top_logprobs = top;
+    request->on_logprob = fn;
+    request->on_logprob_ctx = ctx;
     return S2A_OK;
 }
 
@@ -364,8 +485,8 @@ static s2a_status join_parts(const s2a_request *request, char **x, size_t *len, 
     return failed == S2A_LIMIT ? error_set(err, failed, "prompt: too long") : error_nomem(err);
 }
 
-s2a_status request_prompt(const s2a_request *request, char **x, size_t *len, s2a_span *question,
-                          s2a_error *err)
+s2a_status request_prompt(const s2a_request *request, bool tool, char **x, size_t *len,
+                          s2a_span *question, s2a_error *err)
 {
     const char *data = request->text;
     *len = request->text_len;
@@ -377,13 +498,14 @@ s2a_status request_prompt(const s2a_request *request, char **x, size_t *len, s2a
         return join_parts(request, x, len, question, err);
     if (request->form == REQUEST_MESSAGES) {
         const request_message *last = &request->messages[request->message_count - 1];
-        if (strcmp(last->role, "user") != 0)
+        tool = tool && !strcmp(last->role, "tool");
+        if (!tool && strcmp(last->role, "user") != 0)
             return error_set(err, S2A_ARGUMENT,
                              "messages: the last one is the %s's; end with the user's", last->role);
         data = last->content;
         *len = last->len;
     }
-    if (ascii_blank(data, *len))
+    if (!(tool && request->form == REQUEST_MESSAGES) && ascii_blank(data, *len))
         return error_set(err, S2A_INPUT, "prompt: it is empty; write a question");
     *x = bytes_dup(data, *len);
     return *x ? S2A_OK : error_nomem(err);

@@ -2,7 +2,8 @@
 #ifndef S2A_REQUEST_H
 #define S2A_REQUEST_H
 
-#include "s2a.h"
+#include "backend/backend.h"
+#include "base/limits.h"
 
 typedef enum request_form {
     REQUEST_NOTHING,
@@ -15,6 +16,7 @@ typedef enum request_form {
 typedef struct request_message {
     char *role, *content;
     size_t len;
+    char *fields; /* JSON; NULL = none */
 } request_message;
 
 typedef struct request_document {
@@ -43,6 +45,16 @@ struct s2a_request {
     s2a_preset preset;
     double temperature, top_p;
     uint32_t seed, max_tokens;
+    char *chat_fields; /* JSON; NULL = none */
+    uint32_t top_k;
+    double min_p, frequency_penalty, presence_penalty;
+    backend_bias *biases;
+    size_t bias_count, bias_cap;
+    stop_text stops[LIMIT_STOPS]; /* the texts are malloc'ed */
+    size_t stop_count;
+    uint32_t top_logprobs;
+    s2a_logprob_fn on_logprob;
+    void *on_logprob_ctx;
     double threshold, keep; /* threshold NaN = that of the preset */
     request_protect *protect;
     size_t protect_count, protect_cap;
@@ -56,10 +68,13 @@ struct s2a_request {
 #define REQUEST_BORDER "\n\n"
 #define REQUEST_BORDER_BYTES (sizeof REQUEST_BORDER - 1)
 
-/* The prompt x, malloc'ed, and where in it the question stands if that was given apart (otherwise
- * empty). S2A_ARGUMENT (there is none, or the last message is not the user's), S2A_INPUT (it is
- * empty), S2A_LIMIT, S2A_NOMEM; *x is then NULL. */
-s2a_status request_prompt(const s2a_request *request, char **x, size_t *len, s2a_span *question,
-                          s2a_error *err);
+/* tool: the last message may be a tool's. The prompt x, malloc'ed, and where in it the question
+ * stands if that was given apart (otherwise empty). S2A_ARGUMENT (there is none, or the last
+ * message is not the user's), S2A_INPUT (it is empty), S2A_LIMIT, S2A_NOMEM; *x is then NULL. */
+s2a_status request_prompt(const s2a_request *request, bool tool, char **x, size_t *len,
+                          s2a_span *question, s2a_error *err);
+
+/* The fields of each message, malloc'ed, the texts borrowed; NULL when out of memory. */
+const char **request_message_fields(const s2a_request *request);
 
 #endif

@@ -95,6 +95,8 @@ void s2a_result_free(s2a_result *result)
     free(result->answer.data);
     free(result->step1_text.data);
     free(result->prompt.data);
+    free(result->stop.data);
+    free(result->tool_calls.data);
     free(result->units);
     free(result->removed);
     free(result->added);
@@ -173,6 +175,16 @@ s2a_fallback s2a_result_fallback(const s2a_result *result)
 const char *s2a_result_fallback_detail(const s2a_result *result)
 {
     return result->detail;
+}
+
+const char *s2a_result_tool_calls(const s2a_result *result, size_t *len)
+{
+    return text_get(&result->tool_calls, len);
+}
+
+const char *s2a_result_stop(const s2a_result *result, size_t *len)
+{
+    return text_get(&result->stop, len);
 }
 
 bool s2a_result_answer_cut(const s2a_result *result)

@@ -36,6 +36,8 @@ struct s2a_result {
     s2a_preset preset;
     char *model;
     result_text input, rewritten, context, question, answer, step1_text, prompt;
+    result_text stop; /* what ended the answer */
+    result_text tool_calls;
     s2a_fallback fallback;
     char detail[200];
     bool answer_cut;

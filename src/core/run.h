@@ -49,6 +49,7 @@ typedef struct run_generation {
     int step; /* 1 or 2 */
     const backend_message *messages;
     size_t count;
+    const char *const *fields;  /* of the messages: backend_params.message_fields */
     const backend_draft *draft; /* NULL = none */
     uint32_t max_tokens;        /* 0 = as many as the context holds */
     size_t max_bytes;           /* the model is stopped there */

@@ -1,353 +1,47 @@
-/* Requests that the engine of this process answers. What it cannot do is refused by name: nothing
- * that changes an answer is passed over in silence. */
+/* Requests that the engine of this process answers. */
 #include "base/limits.h"
-#include "base/utf8.h"
 #include "serve/txn.h"
 
 #include "base/error.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- what can be asked for -------------------------------------------------------------- */
-
-typedef enum rule {
-    ANY,      /* it has no influence on the answer, or is read elsewhere */
-    NO_FALSE, /* only false */
-    ZERO,     /* only 0 */
-    ONE,      /* only 1 */
-    OFF,      /* only 0 and -1 */
-    EMPTY,    /* only an empty list, object or text */
-    TEXT,     /* only {"type":"text"} */
-    FORMAT,   /* only {"format":{"type":"text"}} */
-    DISABLED, /* only {"type":"disabled"} */
-    NONE,     /* "none" or "auto", or an object of that type */
-} rule;
-
-/* The APIs that have a field. */
-enum {
-    CHAT = 1 << CHAT_API_CHAT,
-    COMPLETIONS = 1 << CHAT_API_COMPLETIONS,
-    RESPONSES = 1 << CHAT_API_RESPONSES,
-    MESSAGES = 1 << CHAT_API_MESSAGES,
-    RERANK = 1 << CHAT_API_RERANK,
-    TEXTS = CHAT | COMPLETIONS,
-    OPENAI = TEXTS | RESPONSES,
-    ALL = OPENAI | MESSAGES | RERANK,
-};
-
-static const struct {
-    const char *name;
-    rule rule;
-    int apis;
-} fields[] = {
-    { "model", ANY, ALL },
-    { "messages", ANY, CHAT | MESSAGES },
-    { "prompt", ANY, COMPLETIONS },
-    { "input", ANY, RESPONSES },
-    { "instructions", ANY, RESPONSES },
-    { "system", ANY, MESSAGES },
-    { "query", ANY, RERANK },
-    { "documents", ANY, RERANK },
-    { "top_n", ANY, RERANK },
-    { "return_documents", ANY, RERANK },
-    { "stream", ANY, ALL },
-    { "stream_options", ANY, OPENAI },
-    { "temperature", ANY, ALL },
-    { "top_p", ANY, ALL },
-    { "seed", ANY, TEXTS },
-    { "max_tokens", ANY, TEXTS | MESSAGES },
-    { "max_completion_tokens", ANY, TEXTS },
-    { "max_output_tokens", ANY, RESPONSES },
-    { "user", ANY, OPENAI },
-    { "metadata", ANY, ALL },
-    { "service_tier", ANY, ALL },
-    { "store", ANY, OPENAI },
-    { "safety_identifier", ANY, OPENAI },
-    { "prompt_cache_key", ANY, OPENAI },
-    { "prompt_cache_retention", ANY, OPENAI },
-    { "reasoning_effort", ANY, TEXTS },
-    { "reasoning", ANY, RESPONSES },
-    { "verbosity", ANY, TEXTS },
-    { "truncation", ANY, RESPONSES },
-    { "max_tool_calls", ANY, RESPONSES },
-    { "cache_control", ANY, MESSAGES },
-    { "parallel_tool_calls", ANY, OPENAI },
-    { "n", ONE, TEXTS },
-    { "best_of", ONE, TEXTS },
-    { "frequency_penalty", ZERO, TEXTS },
-    { "presence_penalty", ZERO, TEXTS },
-    { "top_logprobs", ZERO, OPENAI },
-    { "logprobs", NO_FALSE, TEXTS },
-    { "echo", NO_FALSE, TEXTS },
-    { "background", NO_FALSE, RESPONSES },
-    { "logit_bias", EMPTY, TEXTS },
-    { "stop", EMPTY, TEXTS },
-    { "stop_sequences", EMPTY, MESSAGES },
-    { "tools", EMPTY, ALL },
-    { "functions", EMPTY, TEXTS },
-    { "include", EMPTY, RESPONSES },
-    { "mcp_servers", EMPTY, MESSAGES },
-    { "suffix", EMPTY, TEXTS },
-    { "tool_choice", NONE, ALL },
-    { "function_call", NONE, TEXTS },
-    { "response_format", TEXT, TEXTS },
-    { "text", FORMAT, RESPONSES },
-    { "thinking", DISABLED, MESSAGES },
-    { "top_k", OFF, TEXTS | MESSAGES },
-    { "min_p", ZERO, TEXTS },
-};
-
-static bool empty(const json_t *v)
-{
-    return (json_is_array(v) && json_array_size(v) == 0) ||
-           (json_is_object(v) && json_object_size(v) == 0) ||
-           (json_is_string(v) && json_string_length(v) == 0);
-}
-
-static bool type_is(const json_t *object, const char *type)
-{
-    const char *is = json_string_value(json_object_get(object, "type"));
-    return is && !strcmp(is, type);
-}
-
-static bool allowed(rule r, const json_t *v)
-{
-    const char *text = json_string_value(v);
-    if (json_is_null(v))
-        return true;
-    switch (r) {
-    case ANY:
-        return true;
-    case NO_FALSE:
-        return json_is_false(v);
-    case ZERO:
-        return json_is_number(v) && !(json_number_value(v) > 0) && !(json_number_value(v) < 0);
-    case ONE:
-        return json_is_integer(v) && json_integer_value(v) == 1;
-    case OFF:
-        return json_is_integer(v) && (json_integer_value(v) == 0 || json_integer_value(v) == -1);
-    case EMPTY:
-        return empty(v);
-    case TEXT:
-        return type_is(v, "text");
-    case FORMAT:
-        return !json_object_get(v, "format") || type_is(json_object_get(v, "format"), "text");
-    case DISABLED:
-        return type_is(v, "disabled");
-    case NONE:
-        text = text ? text : json_string_value(json_object_get(v, "type"));
-        return text && (!strcmp(text, "none") || !strcmp(text, "auto"));
-    }
-    return false;
-}
-
-static s2a_status field_check(chat_api api, const char *name, const json_t *value, s2a_error *err)
-{
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-        if (fields[i].apis & 1 << api && !strcmp(fields[i].name, name) &&
-            allowed(fields[i].rule, value))
-            return S2A_OK;
-    return error_set(err, S2A_INPUT,
-                     "%.60s: not supported by the embedded model; leave it out, or put s2a in "
-                     "front of a server that has it with --upstream",
-                     name);
-}
-
-static s2a_status content_check(const chat_request *q, const chat_message *m, s2a_error *err)
-{
-    const char *list = chat_list_name(q->api);
-    const json_t *content = chat_content(m), *raw = json_object_get(m->holder, m->key);
-    /* What clients write for a message of their own that only called tools. */
-    if (!content && (!raw || json_is_null(raw)) && !strcmp(m->role, "assistant"))
-        return S2A_OK;
-    for (size_t i = 0; i < json_array_size(content); i++)
-        if (!chat_part_is_text(json_array_get(content, i)))
-            return error_set(err, S2A_INPUT,
-                             "%s[%zu].%s[%zu]: the embedded model reads parts of type text only",
-                             list, m->index, m->key, i);
-    if (!content)
-        return error_set(err, S2A_INPUT, "%s[%zu].%s: must be a string or an array of text parts",
-                         list, m->index, m->key);
-    return S2A_OK;
-}
-
-/* Elements of the list that are no message: calls of tools, for one. */
-static s2a_status element_check(const chat_request *q, const json_t *element, size_t index,
-                                s2a_error *err)
-{
-    const json_t *calls = json_object_get(element, "tool_calls");
-    const json_t *type = q->api == CHAT_API_RESPONSES ? json_object_get(element, "type") : NULL;
-    const char *list = chat_list_name(q->api);
-    if (calls && !json_is_null(calls) && !empty(calls))
-        return error_set(err, S2A_INPUT, "%s[%zu].tool_calls: not supported by the embedded model",
-                         list, index);
-    if (type && !type_is(element, "message"))
-        return error_set(err, S2A_INPUT, "%s[%zu]: the embedded model reads items of type message",
-                         list, index);
-    if (!json_is_string(json_object_get(element, "role")))
-        return error_set(err, S2A_INPUT, "%s[%zu]: must be an object with a role", list, index);
-    return S2A_OK;
-}
-
-static s2a_status messages_check(chat_request *q, s2a_error *err)
-{
-    const char *name = chat_list_name(q->api);
-    const json_t *list = json_object_get(q->root, name);
-    s2a_status status = chat_messages(q, err);
-    if (status == S2A_OK && json_is_array(list) && json_array_size(list) == 0)
-        return error_set(err, S2A_INPUT, "%s: must be an array with a message in it", name);
-    for (size_t i = 0; i < json_array_size(list) && status == S2A_OK; i++)
-        status = element_check(q, json_array_get(list, i), i, err);
-    for (size_t i = 0; i < q->message_count && status == S2A_OK; i++)
-        status = content_check(q, &q->messages[i], err);
-    if (status != S2A_OK)
-        return status;
-    if (q->message_count == 0 || strcmp(q->messages[q->message_count - 1].role, "user") != 0)
-        return error_set(err, S2A_INPUT, "%s: the last one must be the user's", name);
-    return S2A_OK;
-}
-
-s2a_status embedded_check(txn *t, s2a_error *err)
-{
-    chat_request *q = &t->q;
-    const char *model = t->s->o.model;
-    const char *asked = chat_model(q), *name;
-    json_t *value;
-    if (*asked && strcmp(asked, model) != 0 && strcmp(asked, "default") != 0)
-        return error_set(err, S2A_MODEL,
-                         "model: \"%.*s\" is not here; use \"%.200s\", with the prefix for S2A",
-                         (int)utf8_cut(asked, 100), asked, model);
-    if (json_is_string(json_object_get(q->root, "previous_response_id")))
-        return error_set(err, S2A_INPUT,
-                         "previous_response_id: no response is stored here; send the conversation "
-                         "as input");
-    json_object_foreach(q->root, name, value)
-    {
-        s2a_status status = json_is_null(value) ? S2A_OK : field_check(q->api, name, value, err);
-        if (status != S2A_OK)
-            return status;
-    }
-    if (t->route == METRICS_MESSAGES && !json_object_get(q->root, "max_tokens"))
-        return error_set(err, S2A_INPUT, "max_tokens: is missing");
-    if (q->api == CHAT_API_RERANK)
-        return S2A_OK;
-    if (q->api != CHAT_API_COMPLETIONS)
-        return messages_check(q, err);
-    s2a_status status = chat_messages(q, err);
-    return status == S2A_OK && q->message_count == 0
-               ? error_set(err, S2A_INPUT, "prompt: the embedded model takes one text at a time")
-               : status;
-}
-
-/* ---- the request ------------------------------------------------------------------------ */
-
-static s2a_status message_add(s2a_request *r, const chat_message *m, s2a_error *err)
-{
-    const json_t *content = chat_content(m);
-    if (json_is_string(content))
-        return s2a_request_add_message(r, m->role, json_string_value(content),
-                                       json_string_length(content), err);
-    buf text;
-    buf_init(&text, LIMIT_NONE);
-    for (size_t i = 0; i < json_array_size(content); i++) {
-        const json_t *t = json_object_get(json_array_get(content, i), "text");
-        if (i > 0)
-            buf_adds(&text, "\n");
-        buf_add(&text, json_string_value(t), json_string_length(t));
-    }
-    buf_add(&text, "", 0);
-    s2a_status status = text.status == S2A_OK
-                            ? s2a_request_add_message(r, m->role, text.data, text.len, err)
-                            : error_nomem(err);
-    buf_free(&text);
-    return status;
-}
-
-static s2a_status prompt_set(s2a_request *r, const chat_request *q, s2a_error *err)
-{
-    const json_t *prompt = chat_content(&q->messages[0]);
-    if (q->api == CHAT_API_COMPLETIONS)
-        return s2a_request_set_text(r, json_string_value(prompt), json_string_length(prompt), err);
-    s2a_status status = S2A_OK;
-    for (size_t i = 0; i < q->message_count && status == S2A_OK; i++)
-        status = message_add(r, &q->messages[i], err);
-    return status;
-}
-
-/* A number of the request, or what the server has. */
-static s2a_status number(const json_t *root, const char *name, double low, double high,
-                         double otherwise, double *out, s2a_error *err)
-{
-    const json_t *value = json_object_get(root, name);
-    *out = otherwise;
-    if (!value || json_is_null(value))
-        return S2A_OK;
-    *out = json_number_value(value);
-    if (!json_is_number(value) || !(*out >= low && *out <= high))
-        return error_set(err, S2A_INPUT, "%s: must be a number from %g to %g", name, low, high);
-    return S2A_OK;
-}
-
-/* -1: as many as fit, as llama.cpp's clients write it. */
-static s2a_status tokens_read(const json_t *root, const char *name, double otherwise, double *out,
-                              s2a_error *err)
-{
-    const double most = 16777216;
-    const json_t *value = json_object_get(root, name);
-    if (!json_is_integer(value) || json_integer_value(value) != -1)
-        return number(root, name, 1, most, otherwise, out, err);
-    *out = most;
-    return S2A_OK;
-}
-
-static s2a_status sampling_set(s2a_request *r, const txn *t, s2a_error *err)
-{
-    const json_t *root = t->q.root;
-    const serve_options *o = &t->s->o;
-    double temperature, top_p, seed, tokens = 0;
-    s2a_status status = number(root, "temperature", 0, 5, o->temperature, &temperature, err);
-    if (status == S2A_OK)
-        status = number(root, "top_p", 0, 1, o->top_p, &top_p, err);
-    if (status == S2A_OK)
-        status = number(root, "seed", -9e15, 9e15, o->seed, &seed, err);
-    if (status == S2A_OK)
-        status = tokens_read(root, "max_tokens", o->max_tokens, &tokens, err);
-    if (status == S2A_OK)
-        status = tokens_read(root, "max_completion_tokens", tokens, &tokens, err);
-    if (status == S2A_OK)
-        status = tokens_read(root, "max_output_tokens", tokens, &tokens, err);
-    if (status != S2A_OK)
-        return status;
-    s2a_request_set_max_tokens(r, (uint32_t)tokens);
-    return s2a_request_set_sampling(r, temperature, top_p > 0 ? top_p : 1e-6,
-                                    (uint32_t)(uint64_t)(int64_t)seed, err);
-}
-
 /* ---- the answer ------------------------------------------------------------------------- */
+
+/* The answers to one request, one after the other. */
+typedef struct answers {
+    txn *t;
+    reply_probs probs;
+    s2a_result *results[SERVE_CHOICES];
+    reply_choice choices[SERVE_CHOICES];
+    size_t count; /* of those that are done */
+} answers;
 
 static int on_token(void *ctx, int step, const char *text, size_t len)
 {
-    txn *t = ctx;
+    answers *a = ctx;
+    txn *t = a->t;
     if (step == 2 && t->streaming && len > 0) {
+        json_t *logprobs = reply_probs_take(&a->probs);
         buf out;
         buf_init(&out, LIMIT_NONE);
-        txn_write(t, &out, reply_text(&t->reply, text, len, &out));
+        txn_write(t, &out, !a->probs.failed && reply_text(&t->reply, text, len, logprobs, &out));
+        json_decref(logprobs);
     }
     return atomic_load(&t->gone);
 }
 
-static void finish(txn *t, const s2a_result *result)
+static void finish(answers *all)
 {
-    reply_answer a = { .cut = s2a_result_answer_cut(result),
+    txn *t = all->t;
+    reply_answer a = { .choices = all->choices,
+                       .count = all->count,
                        .show = t->q.ask.show,
                        .step1 = &t->step1.outcome.usage,
                        .step2 = &t->relay.usage,
                        .request = t->q.kept ? NULL : t->q.root,
                        .include_usage = t->q.include_usage };
-    a.text = s2a_result_answer(result, &a.len);
-    a.text = a.text ? a.text : "";
     if (t->q.wanted) {
         a.shown = serve_step1_rewritten(&t->step1.outcome, &a.shown_len);
         a.s2a = reply_s2a(&t->step1.outcome, &t->q, t->relay.ms, &t->relay.usage);
@@ -369,6 +63,7 @@ static int status_of(s2a_status status)
     case S2A_ARGUMENT:
     case S2A_INPUT:
     case S2A_LIMIT:
+    case S2A_UNSUPPORTED:
         return 400;
     case S2A_TIMEOUT:
         return 504;
@@ -377,32 +72,102 @@ static int status_of(s2a_status status)
     }
 }
 
+static s2a_status request_fill(s2a_request *r, answers *all, s2a_error *err)
+{
+    const txn *t = all->t;
+    bool wanted = false;
+    uint32_t top = 0;
+    s2a_status status = embedded_prompt(r, &t->q, err);
+    if (status == S2A_OK)
+        status = embedded_sampling(r, t, all->count, err);
+    if (status == S2A_OK && t->q.api != CHAT_API_RESPONSES)
+        status = embedded_logprobs(t, &wanted, &top, err);
+    if (status == S2A_OK && wanted)
+        status = s2a_request_set_logprobs(r, top, reply_probs_add, &all->probs, err);
+    s2a_request_set_preset(r, S2A_PRESET_PLAIN);
+    s2a_request_set_cancel(r, t->relay.cancel);
+    s2a_request_set_on_token(r, on_token, all);
+    return status;
+}
+
+/* The prompt is read once: its tokens count once. */
+static void usage_add(txn *t, const s2a_usage *more, bool first)
+{
+    s2a_usage *usage = &t->relay.usage;
+    if (first) {
+        *usage = *more;
+    } else {
+        usage->completion_tokens += more->completion_tokens;
+        usage->ms += more->ms;
+    }
+    t->relay.ms = usage->ms;
+}
+
+static s2a_status answer_one(answers *all, s2a_error *err)
+{
+    txn *t = all->t;
+    s2a_result *result = NULL;
+    s2a_request *r = s2a_request_new();
+    s2a_status status = r ? request_fill(r, all, err) : error_nomem(err);
+    if (status == S2A_OK)
+        status = s2a_answer(t->s->o.engine, r, &result, err);
+    s2a_request_free(r);
+    if (status == S2A_OK && all->probs.failed) {
+        s2a_result_free(result);
+        return error_nomem(err);
+    }
+    if (status != S2A_OK)
+        return status;
+    reply_choice *c = &all->choices[all->count];
+    s2a_usage usage = s2a_result_usage(result, 2);
+    usage_add(t, &usage, all->count == 0);
+    all->results[all->count++] = result;
+    c->cut = s2a_result_answer_cut(result);
+    c->text = s2a_result_answer(result, &c->len);
+    c->text = c->text ? c->text : "";
+    c->stop = s2a_result_stop(result, NULL);
+    c->logprobs = reply_probs_take(&all->probs);
+    all->probs.offset = 0;
+    const char *calls = s2a_result_tool_calls(result, NULL);
+    c->calls = calls ? json_loads(calls, JSON_ALLOW_NUL, NULL) : NULL;
+    return calls && !c->calls ? error_nomem(err) : S2A_OK;
+}
+
+/* Between two choices of a stream. */
+static void choice_next(answers *all)
+{
+    txn *t = all->t;
+    buf out;
+    buf_init(&out, LIMIT_NONE);
+    bool ok = reply_choice_end(&t->reply, &all->choices[all->count - 1], &out);
+    t->reply.choice = all->count;
+    txn_write(t, &out, ok && reply_begin(&t->reply, t->q.root, &out));
+}
+
 void embedded_answer(txn *t)
 {
     s2a_error err = { .status = S2A_OK };
-    s2a_result *result = NULL;
-    s2a_request *r = s2a_request_new();
-    s2a_status status = r ? prompt_set(r, &t->q, &err) : error_nomem(&err);
-    if (status == S2A_OK)
-        status = sampling_set(r, t, &err);
-    if (status == S2A_OK) {
-        s2a_request_set_preset(r, S2A_PRESET_PLAIN);
-        s2a_request_set_cancel(r, t->relay.cancel);
-        s2a_request_set_on_token(r, on_token, t);
-        status = s2a_answer(t->s->o.engine, r, &result, &err);
+    answers all = { .t = t, .probs = { .api = t->q.api } };
+    size_t count = 0;
+    s2a_status status = embedded_choices(t, &count, &err);
+    while (status == S2A_OK && all.count < count) {
+        if (all.count > 0 && t->streaming)
+            choice_next(&all);
+        status = answer_one(&all, &err);
     }
-    s2a_request_free(r);
-    if (status == S2A_CANCELLED) {
+    if (status == S2A_CANCELLED)
         http_call_end(t->call, false);
-    } else if (status != S2A_OK) {
+    else if (status != S2A_OK)
         txn_fail(t, status_of(status), err.message,
                  status == S2A_LIMIT ? "context_length_exceeded" : NULL);
-    } else {
-        t->relay.usage = s2a_result_usage(result, 2);
-        t->relay.ms = t->relay.usage.ms;
-        finish(t, result);
+    else
+        finish(&all);
+    for (size_t i = 0; i < all.count; i++) {
+        json_decref(all.choices[i].logprobs);
+        json_decref(all.choices[i].calls);
+        s2a_result_free(all.results[i]);
     }
-    s2a_result_free(result);
+    json_decref(all.probs.list);
 }
 
 void embedded_count(txn *t)
@@ -410,7 +175,7 @@ void embedded_count(txn *t)
     s2a_error err = { .status = S2A_OK };
     size_t tokens = 0;
     s2a_request *r = s2a_request_new();
-    s2a_status status = r ? prompt_set(r, &t->q, &err) : error_nomem(&err);
+    s2a_status status = r ? embedded_prompt(r, &t->q, &err) : error_nomem(&err);
     if (status == S2A_OK)
         status = s2a_count_tokens(t->s->o.engine, r, &tokens, &err);
     s2a_request_free(r);

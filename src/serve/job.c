@@ -258,6 +258,8 @@ static void run(txn *t)
         embedded_count(t);
         return;
     }
+    if (!t->s->up && !embedded_ready(t))
+        return;
     reply_prepare(t);
     if (t->q.stream && !txn_stream_begin(t))
         return;

@@ -106,9 +106,9 @@ bool reply_begin(reply *r, const json_t *request, buf *out)
     return shapes[r->api]->begin(r, request, out);
 }
 
-bool reply_text(reply *r, const char *text, size_t len, buf *out)
+bool reply_text(reply *r, const char *text, size_t len, json_t *logprobs, buf *out)
 {
-    return shapes[r->api]->text(r, text, len, out);
+    return shapes[r->api]->text(r, text, len, logprobs, out);
 }
 
 bool reply_end(reply *r, const reply_answer *a, buf *out)

@@ -14,13 +14,24 @@ typedef struct reply {
     int64_t created; /* seconds since 1970 */
     chat_api api;
     json_int_t sequence; /* /v1/responses: of the next event */
+    size_t choice;       /* index of the choice whose events are written */
+    bool open;           /* /v1/responses, /v1/messages: the text's block was begun */
 } reply;
 
-/* An answer that was made here. All is borrowed. */
-typedef struct reply_answer {
+/* One of the answers to a request, made here. All is borrowed. */
+typedef struct reply_choice {
     const char *text;
     size_t len;
-    bool cut; /* by max_tokens, or the end of the context */
+    bool cut;         /* by max_tokens, or the end of the context */
+    const char *stop; /* the stop text that ended it; NULL = none */
+    json_t *logprobs; /* as the API has them; of a stream those not sent yet. NULL = none */
+    json_t *calls;    /* tool_calls as of /v1/chat/completions; NULL = none */
+} reply_choice;
+
+/* What was made here. All is borrowed. */
+typedef struct reply_answer {
+    const reply_choice *choices; /* more than one only of the APIs that have n */
+    size_t count;
     chat_show show;
     const char *shown; /* x'; NULL: it is not shown */
     size_t shown_len;
@@ -42,8 +53,23 @@ bool reply_event(buf *out, json_t *value);
  */
 json_t *reply_whole(const reply *r, const reply_answer *a);
 bool reply_begin(reply *r, const json_t *request, buf *out);
-bool reply_text(reply *r, const char *text, size_t len, buf *out);
+/* logprobs are those of the text's tokens; borrowed, NULL = none. */
+bool reply_text(reply *r, const char *text, size_t len, json_t *logprobs, buf *out);
+/* The last event of a choice that another one follows: of the APIs that have n. */
+bool reply_choice_end(reply *r, const reply_choice *c, buf *out);
 bool reply_end(reply *r, const reply_answer *a, buf *out);
+
+/* Gathers the probabilities of tokens as the API shows them. Zero-initialise, set api. */
+typedef struct reply_probs {
+    chat_api api;
+    json_t *list; /* what was not taken; a list of entries, or the four lists of text completions */
+    size_t offset;
+    bool failed; /* out of memory */
+} reply_probs;
+/* An s2a_logprob_fn. */
+void reply_probs_add(void *ctx, const s2a_logprob *token, const s2a_logprob *top, size_t top_count);
+/* What was added since, as the member logprobs; NULL = nothing. The caller has the reference. */
+json_t *reply_probs_take(reply_probs *p);
 
 /* An event of upstream's stream, of an API that names its events. */
 typedef enum reply_seen {

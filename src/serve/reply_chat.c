@@ -21,18 +21,30 @@ static json_t *head(const reply *r, bool whole)
     return root;
 }
 
-json_t *reply_chunk(const reply *r, json_t *delta, const char *text, const char *finish)
+/* A member that may be missing. */
+static json_t *or_null(json_t *value)
+{
+    return value ? json_incref(value) : json_null();
+}
+
+static json_t *chunk(const reply *r, json_t *delta, const char *text, const char *finish,
+                     json_t *logprobs)
 {
     json_t *root = head(r, false), *choice = json_object();
-    reply_put(&choice, "index", json_integer(0));
+    reply_put(&choice, "index", json_integer((json_int_t)r->choice));
     if (r->api == CHAT_API_CHAT)
         reply_put(&choice, "delta", delta ? delta : json_object());
     else
         reply_put(&choice, "text", json_string(text ? text : ""));
-    reply_put(&choice, "logprobs", json_null());
+    reply_put(&choice, "logprobs", or_null(logprobs));
     reply_put(&choice, "finish_reason", reply_name_json(finish));
     reply_put(&root, "choices", reply_list_of(choice));
     return root;
+}
+
+json_t *reply_chunk(const reply *r, json_t *delta, const char *text, const char *finish)
+{
+    return chunk(r, delta, text, finish, NULL);
 }
 
 /* <think>x'</think> and a blank line; malloc'ed, NULL when out of memory. */
@@ -79,20 +91,47 @@ static bool begin(reply *r, const json_t *request, buf *out)
     return delta && reply_event(out, reply_chunk(r, delta, NULL, NULL));
 }
 
-static bool text_add(reply *r, const char *text, size_t len, buf *out)
+static bool text_add(reply *r, const char *text, size_t len, json_t *logprobs, buf *out)
 {
     json_t *value = json_stringn(text, len);
     json_t *delta = r->api == CHAT_API_CHAT ? json_pack("{s:O}", "content", value) : NULL;
     bool ok = value && (delta || r->api != CHAT_API_CHAT) &&
-              reply_event(out, reply_chunk(r, delta, json_string_value(value), NULL));
+              reply_event(out, chunk(r, delta, json_string_value(value), NULL, logprobs));
     json_decref(value);
     return ok;
+}
+
+static const char *finish_of(const reply_choice *c)
+{
+    return c->cut ? "length" : c->calls ? "tool_calls" : "stop";
+}
+
+/* Each call whole, in a chunk of its own. */
+static bool calls_add(reply *r, const reply_choice *c, buf *out)
+{
+    for (size_t i = 0; i < json_array_size(c->calls); i++) {
+        json_t *call = json_copy(json_array_get(c->calls, i)), *delta = json_object();
+        reply_put(&call, "index", json_integer((json_int_t)i));
+        reply_put(&delta, "tool_calls", reply_list_of(call));
+        if (!delta || !reply_event(out, reply_chunk(r, delta, NULL, NULL)))
+            return false;
+    }
+    return true;
+}
+
+bool reply_choice_end(reply *r, const reply_choice *c, buf *out)
+{
+    return calls_add(r, c, out) &&
+           reply_event(out, chunk(r, NULL, NULL, finish_of(c), c->logprobs));
 }
 
 /* The s2a object goes into the last chunk, which is the usage's where that was asked for. */
 static bool end(reply *r, const reply_answer *a, buf *out)
 {
-    json_t *last = reply_chunk(r, NULL, NULL, a->cut ? "length" : "stop");
+    const reply_choice *c = &a->choices[a->count - 1];
+    if (!calls_add(r, c, out))
+        return false;
+    json_t *last = chunk(r, NULL, NULL, finish_of(c), c->logprobs);
     if (a->include_usage) {
         if (!reply_event(out, last))
             return false;
@@ -110,21 +149,32 @@ static bool end(reply *r, const reply_answer *a, buf *out)
 
 /* ---- whole answers ---------------------------------------------------------------------- */
 
-static json_t *whole(const reply *r, const reply_answer *a)
+static json_t *choice_json(const reply *r, const reply_choice *c, size_t index)
 {
-    json_t *root = head(r, true), *choice = json_object();
-    reply_put(&choice, "index", json_integer(0));
+    json_t *choice = json_object();
+    reply_put(&choice, "index", json_integer((json_int_t)index));
     if (r->api == CHAT_API_CHAT) {
         json_t *message = json_object();
         reply_put(&message, "role", json_string("assistant"));
-        reply_put(&message, "content", json_stringn(a->text, a->len));
+        reply_put(&message, "content",
+                  c->calls && c->len == 0 ? json_null() : json_stringn(c->text, c->len));
+        if (c->calls)
+            reply_put(&message, "tool_calls", json_incref(c->calls));
         reply_put(&choice, "message", message);
     } else {
-        reply_put(&choice, "text", json_stringn(a->text, a->len));
+        reply_put(&choice, "text", json_stringn(c->text, c->len));
     }
-    reply_put(&choice, "logprobs", json_null());
-    reply_put(&choice, "finish_reason", json_string(a->cut ? "length" : "stop"));
-    reply_put(&root, "choices", reply_list_of(choice));
+    reply_put(&choice, "logprobs", or_null(c->logprobs));
+    reply_put(&choice, "finish_reason", json_string(finish_of(c)));
+    return choice;
+}
+
+static json_t *whole(const reply *r, const reply_answer *a)
+{
+    json_t *root = head(r, true), *choices = json_array();
+    for (size_t i = 0; i < a->count; i++)
+        reply_append(&choices, choice_json(r, &a->choices[i], i));
+    reply_put(&root, "choices", choices);
     reply_put(&root, "usage", reply_usage(r, a->step1, a->step2));
     if (root && !reply_show(root, a->show, a->shown, a->shown_len)) {
         json_decref(root);

@@ -32,7 +32,7 @@ typedef struct reply_shape {
     json_t *(*error_event)(reply *r, int status, const char *message, const char *code);
     json_t *(*whole)(const reply *r, const reply_answer *a);
     bool (*begin)(reply *r, const json_t *request, buf *out);
-    bool (*text)(reply *r, const char *text, size_t len, buf *out);
+    bool (*text)(reply *r, const char *text, size_t len, json_t *logprobs, buf *out);
     bool (*end)(reply *r, const reply_answer *a, buf *out);
     reply_seen (*see)(reply *r, json_t *root, const s2a_usage *step1, s2a_usage *usage);
     reply_usage_names usage;

@@ -37,7 +37,13 @@ static json_t *error(reply *r, int status, const char *message, const char *code
     return root;
 }
 
-static json_t *message(const reply *r, json_t *content, const char *stop, json_t *usage)
+static const char *stop_of(const reply_choice *c)
+{
+    return c->cut ? "max_tokens" : c->calls ? "tool_use" : c->stop ? "stop_sequence" : "end_turn";
+}
+
+/* c NULL: the answer has only begun. */
+static json_t *message(const reply *r, json_t *content, const reply_choice *c, json_t *usage)
 {
     json_t *root = json_object();
     reply_put(&root, "id", json_string(r->id));
@@ -45,23 +51,39 @@ static json_t *message(const reply *r, json_t *content, const char *stop, json_t
     reply_put(&root, "role", json_string("assistant"));
     reply_put(&root, "model", json_string(r->model));
     reply_put(&root, "content", content);
-    reply_put(&root, "stop_reason", reply_name_json(stop));
-    reply_put(&root, "stop_sequence", json_null());
+    reply_put(&root, "stop_reason", reply_name_json(c ? stop_of(c) : NULL));
+    reply_put(&root, "stop_sequence", reply_name_json(c ? c->stop : NULL));
     reply_put(&root, "usage", usage);
     return root;
 }
 
-static const char *stop_of(const reply_answer *a)
+/* A call of a tool as a block; its input is left empty where a delta will have it. */
+static json_t *tool_use(const json_t *call, bool empty)
 {
-    return a->cut ? "max_tokens" : "end_turn";
+    const json_t *function = json_object_get(call, "function");
+    const char *arguments = json_string_value(json_object_get(function, "arguments"));
+    json_t *input = empty || !arguments ? NULL : json_loads(arguments, JSON_ALLOW_NUL, NULL);
+    json_t *root = json_object();
+    reply_put(&root, "type", json_string("tool_use"));
+    reply_put(&root, "id", json_incref(json_object_get(call, "id")));
+    reply_put(&root, "name", json_incref(json_object_get(function, "name")));
+    reply_put(&root, "input", input ? input : json_object());
+    return root;
 }
 
 static json_t *whole(const reply *r, const reply_answer *a)
 {
-    json_t *part = json_object();
-    reply_put(&part, "type", json_string("text"));
-    reply_put(&part, "text", json_stringn(a->text, a->len));
-    return message(r, reply_list_of(part), stop_of(a), reply_usage(r, a->step1, a->step2));
+    const reply_choice *c = &a->choices[0];
+    json_t *content = json_array();
+    if (c->len > 0 || !c->calls) {
+        json_t *part = json_object();
+        reply_put(&part, "type", json_string("text"));
+        reply_put(&part, "text", json_stringn(c->text, c->len));
+        reply_append(&content, part);
+    }
+    for (size_t i = 0; i < json_array_size(c->calls); i++)
+        reply_append(&content, tool_use(json_array_get(c->calls, i), false));
+    return message(r, content, c, reply_usage(r, a->step1, a->step2));
 }
 
 /* The tokens of the prompt are not known yet: the last events have them. */
@@ -72,33 +94,78 @@ static bool begin(reply *r, const json_t *request, buf *out)
     json_t *start = json_object();
     reply_put(&start, "type", json_string("message_start"));
     reply_put(&start, "message", message(r, json_array(), NULL, reply_usage(r, &none, &none)));
-    return reply_event(out, start) &&
-           reply_event(out, json_pack("{s:s, s:i, s:{s:s, s:s}}", "type", "content_block_start",
-                                      "index", 0, "content_block", "type", "text", "text", ""));
+    return reply_event(out, start);
 }
 
-static bool text(reply *r, const char *text, size_t len, buf *out)
+static bool block_start(size_t index, json_t *block, buf *out)
 {
-    (void)r;
+    json_t *root = json_object();
+    reply_put(&root, "type", json_string("content_block_start"));
+    reply_put(&root, "index", json_integer((json_int_t)index));
+    reply_put(&root, "content_block", block);
+    return reply_event(out, root);
+}
+
+static bool block_delta(size_t index, const char *type, const char *key, json_t *value, buf *out)
+{
     json_t *delta = json_object(), *root = json_object();
-    reply_put(&delta, "type", json_string("text_delta"));
-    reply_put(&delta, "text", json_stringn(text, len));
+    reply_put(&delta, "type", json_string(type));
+    reply_put(&delta, key, value);
     reply_put(&root, "type", json_string("content_block_delta"));
-    reply_put(&root, "index", json_integer(0));
+    reply_put(&root, "index", json_integer((json_int_t)index));
     reply_put(&root, "delta", delta);
     return reply_event(out, root);
 }
 
+static bool block_stop(size_t index, buf *out)
+{
+    return reply_event(
+        out, json_pack("{s:s, s:I}", "type", "content_block_stop", "index", (json_int_t)index));
+}
+
+static bool text_open(reply *r, buf *out)
+{
+    bool ok = r->open || block_start(0, json_pack("{s:s, s:s}", "type", "text", "text", ""), out);
+    r->open = true;
+    return ok;
+}
+
+static bool text(reply *r, const char *text, size_t len, json_t *logprobs, buf *out)
+{
+    (void)logprobs;
+    return text_open(r, out) && block_delta(0, "text_delta", "text", json_stringn(text, len), out);
+}
+
+static bool calls_add(const reply *r, const reply_choice *c, buf *out)
+{
+    for (size_t i = 0; i < json_array_size(c->calls); i++) {
+        const json_t *call = json_array_get(c->calls, i);
+        json_t *arguments = json_object_get(json_object_get(call, "function"), "arguments");
+        size_t index = i + r->open;
+        if (!block_start(index, tool_use(call, true), out) ||
+            !block_delta(index, "input_json_delta", "partial_json", json_incref(arguments), out) ||
+            !block_stop(index, out))
+            return false;
+    }
+    return true;
+}
+
 static bool end(reply *r, const reply_answer *a, buf *out)
 {
-    json_t *last = json_pack("{s:s}", "type", "message_stop");
+    const reply_choice *c = &a->choices[0];
+    if ((!c->calls && !text_open(r, out)) || (r->open && !block_stop(0, out)) ||
+        !calls_add(r, c, out))
+        return false;
+    json_t *delta = json_object(), *root = json_object(), *last = json_object();
+    reply_put(&delta, "stop_reason", json_string(stop_of(c)));
+    reply_put(&delta, "stop_sequence", reply_name_json(c->stop));
+    reply_put(&root, "type", json_string("message_delta"));
+    reply_put(&root, "delta", delta);
+    reply_put(&root, "usage", reply_usage(r, a->step1, a->step2));
+    reply_put(&last, "type", json_string("message_stop"));
     if (a->s2a)
         reply_put(&last, "s2a", json_incref(a->s2a));
-    bool ok = reply_event(out, json_pack("{s:s, s:i}", "type", "content_block_stop", "index", 0)) &&
-              reply_event(out, json_pack("{s:s, s:{s:s, s:n}, s:o}", "type", "message_delta",
-                                         "delta", "stop_reason", stop_of(a), "stop_sequence",
-                                         "usage", reply_usage(r, a->step1, a->step2)));
-    if (ok)
+    if (reply_event(out, root))
         return reply_event(out, last);
     json_decref(last);
     return false;

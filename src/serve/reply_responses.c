@@ -91,16 +91,36 @@ static json_t *item(const reply *r, const char *status, json_t *content)
     return root;
 }
 
-static const char *status_of(const reply_answer *a)
+static const char *status_of(const reply_choice *c)
 {
-    return a->cut ? "incomplete" : "completed";
+    return c->cut ? "incomplete" : "completed";
+}
+
+/* A call of a function as an item; without arguments where they follow. */
+static json_t *call_item(const reply *r, const json_t *call, size_t index, bool begun)
+{
+    const json_t *function = json_object_get(call, "function");
+    const char *rest = strchr(r->id, '_');
+    json_t *root = json_object();
+    reply_put(&root, "id", json_sprintf("fc_%s_%d", rest ? rest + 1 : r->id, (int)index));
+    reply_put(&root, "type", json_string("function_call"));
+    reply_put(&root, "status", json_string(begun ? "in_progress" : "completed"));
+    reply_put(&root, "call_id", json_incref(json_object_get(call, "id")));
+    reply_put(&root, "name", json_incref(json_object_get(function, "name")));
+    reply_put(&root, "arguments",
+              begun ? json_string("") : json_incref(json_object_get(function, "arguments")));
+    return root;
 }
 
 static json_t *whole(const reply *r, const reply_answer *a)
 {
-    json_t *message = item(r, status_of(a), reply_list_of(part(a->text, a->len)));
-    return response(r, a->request, status_of(a), reply_list_of(message),
-                    reply_usage(r, a->step1, a->step2));
+    const reply_choice *c = &a->choices[0];
+    json_t *output = json_array();
+    if (c->len > 0 || !c->calls)
+        reply_append(&output, item(r, status_of(c), reply_list_of(part(c->text, c->len))));
+    for (size_t i = 0; i < json_array_size(c->calls); i++)
+        reply_append(&output, call_item(r, json_array_get(c->calls, i), i, false));
+    return response(r, a->request, status_of(c), output, reply_usage(r, a->step1, a->step2));
 }
 
 /* ---- a stream of our own ---------------------------------------------------------------- */
@@ -113,6 +133,7 @@ static json_t *event(reply *r, const char *type)
     return root;
 }
 
+/* An event of the message. */
 static json_t *item_event(reply *r, const char *type)
 {
     json_t *root = event(r, type);
@@ -120,6 +141,15 @@ static json_t *item_event(reply *r, const char *type)
     reply_put(&root, "output_index", json_integer(0));
     reply_put(&root, "content_index", json_integer(0));
     return root;
+}
+
+/* An event that has an item of the output. */
+static bool output_event(reply *r, const char *type, size_t index, json_t *item, buf *out)
+{
+    json_t *root = event(r, type);
+    reply_put(&root, "output_index", json_integer((json_int_t)index));
+    reply_put(&root, "item", item);
+    return reply_event(out, root);
 }
 
 static bool begin(reply *r, const json_t *request, buf *out)
@@ -132,41 +162,77 @@ static bool begin(reply *r, const json_t *request, buf *out)
         if (!reply_event(out, root))
             return false;
     }
-    json_t *added = event(r, "response.output_item.added");
-    reply_put(&added, "output_index", json_integer(0));
-    reply_put(&added, "item", item(r, "in_progress", json_array()));
-    if (!reply_event(out, added))
+    return true;
+}
+
+static bool text_open(reply *r, buf *out)
+{
+    if (r->open)
+        return true;
+    r->open = true;
+    if (!output_event(r, "response.output_item.added", 0, item(r, "in_progress", json_array()),
+                      out))
         return false;
     json_t *content = item_event(r, "response.content_part.added");
     reply_put(&content, "part", part("", 0));
     return reply_event(out, content);
 }
 
-static bool text(reply *r, const char *text, size_t len, buf *out)
+static bool text(reply *r, const char *text, size_t len, json_t *logprobs, buf *out)
 {
+    (void)logprobs;
+    if (!text_open(r, out))
+        return false;
     json_t *root = item_event(r, "response.output_text.delta");
     reply_put(&root, "delta", json_stringn(text, len));
     reply_put(&root, "logprobs", json_array());
     return reply_event(out, root);
 }
 
-static bool end(reply *r, const reply_answer *a, buf *out)
+static bool text_close(reply *r, const reply_choice *c, buf *out)
 {
     json_t *done = item_event(r, "response.output_text.done");
-    reply_put(&done, "text", json_stringn(a->text, a->len));
+    reply_put(&done, "text", json_stringn(c->text, c->len));
     reply_put(&done, "logprobs", json_array());
     if (!reply_event(out, done))
         return false;
     done = item_event(r, "response.content_part.done");
-    reply_put(&done, "part", part(a->text, a->len));
-    if (!reply_event(out, done))
+    reply_put(&done, "part", part(c->text, c->len));
+    return reply_event(out, done) &&
+           output_event(r, "response.output_item.done", 0,
+                        item(r, status_of(c), reply_list_of(part(c->text, c->len))), out);
+}
+
+static bool call_add(reply *r, const json_t *call, size_t i, buf *out)
+{
+    static const char *const types[] = { "response.function_call_arguments.delta",
+                                         "response.function_call_arguments.done" };
+    static const char *const keys[] = { "delta", "arguments" };
+    const json_t *function = json_object_get(call, "function");
+    size_t index = i + r->open;
+    if (!output_event(r, "response.output_item.added", index, call_item(r, call, i, true), out))
         return false;
-    done = event(r, "response.output_item.done");
-    reply_put(&done, "output_index", json_integer(0));
-    reply_put(&done, "item", item(r, status_of(a), reply_list_of(part(a->text, a->len))));
-    if (!reply_event(out, done))
+    for (size_t k = 0; k < 2; k++) {
+        json_t *root = event(r, types[k]), *done = call_item(r, call, i, false);
+        reply_put(&root, "item_id", json_incref(json_object_get(done, "id")));
+        json_decref(done);
+        reply_put(&root, "output_index", json_integer((json_int_t)index));
+        reply_put(&root, keys[k], json_incref(json_object_get(function, "arguments")));
+        if (!reply_event(out, root))
+            return false;
+    }
+    return output_event(r, "response.output_item.done", index, call_item(r, call, i, false), out);
+}
+
+static bool end(reply *r, const reply_answer *a, buf *out)
+{
+    const reply_choice *c = &a->choices[0];
+    if ((!c->calls && !text_open(r, out)) || (r->open && !text_close(r, c, out)))
         return false;
-    done = event(r, a->cut ? "response.incomplete" : "response.completed");
+    for (size_t i = 0; i < json_array_size(c->calls); i++)
+        if (!call_add(r, json_array_get(c->calls, i), i, out))
+            return false;
+    json_t *done = event(r, c->cut ? "response.incomplete" : "response.completed");
     reply_put(&done, "response", whole(r, a));
     if (done && a->s2a && !reply_see_last(done, a->s2a)) {
         json_decref(done);

@@ -37,6 +37,7 @@
 #define SERVE_JSON_VALUES 262144u             /* commas of a body, each about 50 bytes: 400 */
 #define SERVE_TARGETS 64                      /* judged texts of one request */
 #define SERVE_TURNS (LIMIT_MESSAGES - 1)      /* judged earlier messages: the latest */
+#define SERVE_CHOICES 8                       /* n: answers to one request: 400 */
 #define SERVE_ENGINES 64                      /* cached pairs of model and key */
 #define SERVE_ALLOWED 64                      /* --allow-host, and --allow-origin */
 #define SERVE_KEYS 4096                       /* lines of the key file */

@@ -167,8 +167,18 @@ void job_step_end(txn *t);
 /* forward.c */
 void forward_start(txn *t);
 void forward_models(txn *t);
-/* embedded.c: S2A_INPUT or S2A_MODEL if the engine cannot do what the request asks for. */
+/* embedded_check.c: S2A_INPUT or S2A_MODEL if the engine cannot do what the request asks for. */
 s2a_status embedded_check(txn *t, s2a_error *err);
+/* Whether the engine can do it: its template, its grammars. False if it has responded. */
+bool embedded_ready(txn *t);
+/* embedded_ask.c: the messages, with tools; the sampling of a choice, counted from 0; the number of
+ * choices; whether probabilities are wanted, and of how many tokens. S2A_INPUT with a message for
+ * the client, errors of the setters. */
+s2a_status embedded_prompt(s2a_request *r, const chat_request *q, s2a_error *err);
+s2a_status embedded_sampling(s2a_request *r, const txn *t, size_t choice, s2a_error *err);
+s2a_status embedded_choices(const txn *t, size_t *count, s2a_error *err);
+s2a_status embedded_logprobs(const txn *t, bool *wanted, uint32_t *top, s2a_error *err);
+/* embedded.c */
 void embedded_answer(txn *t);
 /* METRICS_COUNT */
 void embedded_count(txn *t);

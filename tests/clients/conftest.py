@@ -35,7 +35,7 @@ class Target:
     plain: str            # a model without step 1
     model: str            # with step 1, where there is s2a
     exact: bool = False   # answers are known beforehand
-    full: bool = True     # tools, JSON mode, stop ...; False: refused with status 400 by design
+    full: bool = True     # tools, JSON mode; False: refused with status 400 by design
     s2a: bool = True
     fake: object = None   # the server behind
 
@@ -98,7 +98,7 @@ def live(places, place):
     model = servers.small_model() or missing("the test model: s2a pull smollm2-135m-instruct")
     if place == "embedded":
         name = os.path.splitext(os.path.basename(model))[0]
-        return Target(place, places.embedded(model).url, name, "s2a-" + name, full=False)
+        return Target(place, places.embedded(model).url, name, "s2a-" + name)
     program = servers.llama_server() or missing("llama-server: scripts/build-peer.sh")
     if place == "peer":
         return Target(place, places.peer(program, model).url, "small", "small", s2a=False)

@@ -1,14 +1,32 @@
 #include "llama_inspect.h"
 
+#include "backend/llama/constrained.h"
 #include "backend/llama/embedded.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 
 s2a_status llama_inspect_prompt(backend *self, const backend_message *messages, size_t count,
                                 token_list *out, bool *split, s2a_error *err)
 {
     embedded *e = (embedded *)self;
     return chat_prompt_tokens(&e->chat, messages, count, out, split, err);
+}
+
+void llama_inspect_prompt_with(backend *self, const backend_message *messages, size_t count,
+                               const backend_params *params, token_list *out)
+{
+    embedded *e = (embedded *)self;
+    constrained k;
+    s2a_error err;
+    if (constrained_open(&k, e, messages, count, params, false, &err) != S2A_OK ||
+        chat_prompt_tokens(&k.model, messages, count, out, NULL, &err) != S2A_OK)
+        fail_msg("%s", err.message);
+    constrained_close(&k);
 }
 
 bool llama_inspect_is_control(backend *self, int32_t token)

@@ -10,6 +10,10 @@
 s2a_status llama_inspect_prompt(backend *self, const backend_message *messages, size_t count,
                                 token_list *out, bool *split, s2a_error *err);
 
+/* The same with the fields of these parameters. Fails the test. */
+void llama_inspect_prompt_with(backend *self, const backend_message *messages, size_t count,
+                               const backend_params *params, token_list *out);
+
 bool llama_inspect_is_control(backend *self, int32_t token);
 
 /* The text of tokens, special tokens by their names. */

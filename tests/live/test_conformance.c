@@ -48,7 +48,7 @@ static conformance_asked ask(conformance_way way)
         return (conformance_asked){ &too_long, 1 };
     if (way == CONFORMANCE_SILENT)
         return (conformance_asked){ &long_enough, 1 };
-    if (way == CONFORMANCE_SPEAKS || way == CONFORMANCE_READS)
+    if (way == CONFORMANCE_SPEAKS || way == CONFORMANCE_STOPPED || way == CONFORMANCE_READS)
         return (conformance_asked){ animals, 9 };
     return (conformance_asked){ &count_up, 1 };
 }

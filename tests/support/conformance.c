@@ -25,10 +25,16 @@ typedef struct call {
     s2a_cancel *cancel;
     size_t stop_at;   /* the piece at which the caller stops it; 0 = never */
     size_t cancel_at; /* the piece at which it is cancelled */
+    const stop_text *stops;
+    size_t stop_count;
+    uint32_t top; /* with probs: likeliest tokens that are asked for */
+    bool probs;
 
     size_t pieces, len;
     bool torn; /* a piece was empty, or not whole characters */
     char text[4096];
+    char told[4096]; /* the texts of the tokens whose probabilities were told */
+    size_t told_len, tokens;
     s2a_status status;
     s2a_error err;
     backend_usage usage;
@@ -50,6 +56,23 @@ static int on_token(void *ctx, const char *text, size_t len)
     return c->pieces == c->stop_at;
 }
 
+static void on_logprob(void *ctx, const s2a_logprob *token, const s2a_logprob *top, size_t count)
+{
+    call *c = ctx;
+    c->tokens++;
+    assert_true(token->logprob <= 1e-6 && token->logprob > -1e4);
+    assert_true(count <= c->top);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(i == 0 || top[i].logprob <= top[i - 1].logprob);
+        assert_true(top[i].logprob <= 1e-6);
+    }
+    assert_true(count == 0 || top[0].logprob >= token->logprob);
+    if (token->len < sizeof c->told - c->told_len) {
+        memcpy(c->told + c->told_len, token->text, token->len);
+        c->told_len += token->len;
+    }
+}
+
 static conformance_asked asked(const conformance *subject, conformance_way way)
 {
     static const backend_message hello = { "user", "Hello", 5 };
@@ -62,6 +85,11 @@ static void generate(const conformance *subject, backend *b, conformance_asked a
                               .seed = c->seed,
                               .max_tokens = c->max_tokens,
                               .cancel = c->cancel,
+                              .stops = c->stops,
+                              .stop_count = c->stop_count,
+                              .top_logprobs = c->probs ? c->top : 0,
+                              .on_logprob = c->probs ? on_logprob : NULL,
+                              .on_logprob_ctx = c,
                               .keep_result = subject->keeps };
     c->pieces = c->len = 0;
     c->torn = false;
@@ -138,6 +166,51 @@ void conformance_caller_stops(void **state)
     check_done(&c, BACKEND_FINISH_STOP);
     assert_string_equal(c.text, subject->text);
     subject->close(b);
+}
+
+/* The text ends before the stop, of which nothing is handed on; without it it goes on. */
+void conformance_stops(void **state)
+{
+    const conformance *subject = *state;
+    backend *b = subject->open(CONFORMANCE_STOPPED);
+    size_t at = strcspn(subject->text, " ");
+    const stop_text stops[] = { { "never said", 10 }, { subject->text + at, 3 } };
+    for (int i = 0; i < 2; i++) {
+        call c = { .seed = 11, .stops = stops, .stop_count = 2 };
+        generate(subject, b, asked(subject, CONFORMANCE_STOPPED), &c);
+        check_done(&c, BACKEND_FINISH_STOP);
+        assert_int_equal(c.len, at);
+        assert_memory_equal(c.text, subject->text, at);
+        assert_int_equal(c.usage.stop, 2);
+    }
+    subject->close(b);
+    b = subject->open(CONFORMANCE_SPEAKS);
+    call c = { .seed = 11, .stops = stops, .stop_count = 1 }; /* what is not said stops nothing */
+    generate(subject, b, asked(subject, CONFORMANCE_SPEAKS), &c);
+    check_done(&c, BACKEND_FINISH_STOP);
+    assert_string_equal(c.text, subject->text);
+    assert_int_equal(c.usage.stop, 0);
+    subject->close(b);
+}
+
+/* Each token is told once, with the likeliest ones, or, by a server, none. */
+void conformance_logprobs(void **state)
+{
+    const conformance *subject = *state;
+    for (uint32_t top = 0; top <= 3; top += 3) {
+        backend *b = subject->open(CONFORMANCE_SPEAKS);
+        call c = { .seed = 12, .probs = true, .top = top };
+        generate(subject, b, asked(subject, CONFORMANCE_SPEAKS), &c);
+        check_done(&c, BACKEND_FINISH_STOP);
+        assert_string_equal(c.text, subject->text);
+        if (c.tokens > 0) {
+            assert_int_equal(c.told_len, strlen(subject->text));
+            assert_memory_equal(c.told, subject->text, c.told_len);
+        } else {
+            assert_non_null(subject->was_asked);
+        }
+        subject->close(b);
+    }
 }
 
 void conformance_max_tokens(void **state)

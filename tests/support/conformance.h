@@ -8,8 +8,9 @@
 
 /* How a backend is to answer for a test. */
 typedef enum conformance_way {
-    CONFORMANCE_SPEAKS, /* writes the subject's text, in two pieces or more, and ends */
-    CONFORMANCE_CUT,    /* would write more than CONFORMANCE_CUT_TOKENS, and is asked for so many */
+    CONFORMANCE_SPEAKS,  /* writes the subject's text, in two pieces or more, and ends */
+    CONFORMANCE_STOPPED, /* the same, where the model's side is told of a stop; it may say which */
+    CONFORMANCE_CUT, /* would write more than CONFORMANCE_CUT_TOKENS, and is asked for so many */
     CONFORMANCE_GOES_ON, /* writes a piece, and is not done soon after it */
     CONFORMANCE_SILENT,  /* writes nothing for half a second */
     CONFORMANCE_FAILS,   /* writes nothing and fails */
@@ -25,7 +26,8 @@ typedef struct conformance_asked {
 } conformance_asked;
 
 typedef struct conformance {
-    const char *text; /* of CONFORMANCE_SPEAKS; some characters of it are longer than a byte */
+    const char *text; /* of CONFORMANCE_SPEAKS; it has a space, and some characters of it are longer
+                         than a byte */
     /* A backend that answers so. Fails the running test. */
     backend *(*open)(conformance_way way);
     /* Closes it, with what is behind it. */
@@ -43,6 +45,8 @@ const char *conformance_markers(size_t *len);
 
 void conformance_streams(void **subject);
 void conformance_caller_stops(void **subject);
+void conformance_stops(void **subject);
+void conformance_logprobs(void **subject);
 void conformance_max_tokens(void **subject);
 void conformance_cancel_before(void **subject);
 void conformance_cancel_between(void **subject);
@@ -57,6 +61,8 @@ void conformance_threads(void **subject);
 #define CONFORMANCE_TESTS(subject)                                           \
     cmocka_unit_test_prestate(conformance_streams, subject),                 \
         cmocka_unit_test_prestate(conformance_caller_stops, subject),        \
+        cmocka_unit_test_prestate(conformance_stops, subject),               \
+        cmocka_unit_test_prestate(conformance_logprobs, subject),            \
         cmocka_unit_test_prestate(conformance_max_tokens, subject),          \
         cmocka_unit_test_prestate(conformance_cancel_before, subject),       \
         cmocka_unit_test_prestate(conformance_cancel_between, subject),      \

@@ -18,6 +18,7 @@
 
 static const char *const records[] = {
     [CONFORMANCE_SPEAKS] = TEXT "\n",
+    [CONFORMANCE_STOPPED] = TEXT "\n",
     [CONFORMANCE_CUT] = "one two three four\n",
     [CONFORMANCE_GOES_ON] = "one two three four\n",
     [CONFORMANCE_SILENT] = "@sleep 60000\nat last\n",

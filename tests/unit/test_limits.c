@@ -3,6 +3,11 @@
  *     LIMIT_INPUT_BYTES            tests/unit/test_limits.c tests/unit/test_serve_parts.c
  *     LIMIT_MESSAGES               tests/unit/test_limits.c
  *     LIMIT_DOCUMENTS              tests/unit/test_limits.c
+ *     LIMIT_STOPS                  tests/unit/test_limits.c
+ *     LIMIT_STOP_BYTES             tests/unit/test_limits.c
+ *     LIMIT_BIASES                 tests/unit/test_limits.c
+ *     LIMIT_TOP_LOGPROBS           tests/unit/test_limits.c
+ *     LIMIT_TOOL_NAME_BYTES        tests/unit/test_chat_fields.c
  *     LIMIT_PROTECTED              tests/unit/test_limits.c tests/wire/test_serve_time.c
  *     LIMIT_REQUEST_ID_BYTES       tests/unit/test_limits.c
  *     LIMIT_OUTPUT_BYTES           tests/unit/test_limits.c
@@ -266,6 +271,49 @@ static void test_render(void **state)
     prompt_set_free(&set);
 }
 
+static void no_logprob(void *ctx, const s2a_logprob *token, const s2a_logprob *top, size_t count)
+{
+    (void)ctx, (void)token, (void)top, (void)count;
+}
+
+/* How an answer is sampled: at the ends of each range, and past them. */
+static void test_sampling(void **state)
+{
+    (void)state;
+    s2a_request *r = s2a_request_new();
+    s2a_error err;
+    char *text = letters(LIMIT_STOP_BYTES + 1);
+    assert_non_null(r);
+    assert_int_equal(s2a_request_set_min_p(r, 0, &err), S2A_OK);
+    assert_int_equal(s2a_request_set_min_p(r, 1, &err), S2A_OK);
+    assert_int_equal(s2a_request_set_min_p(r, 1.01, &err), S2A_ARGUMENT);
+    assert_int_equal(s2a_request_set_min_p(r, -0.01, &err), S2A_ARGUMENT);
+    assert_int_equal(s2a_request_set_min_p(r, strtod("nan", NULL), &err), S2A_ARGUMENT);
+    assert_int_equal(s2a_request_set_penalties(r, -2, 2, &err), S2A_OK);
+    assert_int_equal(s2a_request_set_penalties(r, 2.1, 0, &err), S2A_ARGUMENT);
+    assert_int_equal(s2a_request_set_penalties(r, 0, -2.1, &err), S2A_ARGUMENT);
+    assert_int_equal(s2a_request_set_logprobs(r, LIMIT_TOP_LOGPROBS, no_logprob, NULL, &err),
+                     S2A_OK);
+    assert_int_equal(s2a_request_set_logprobs(r, LIMIT_TOP_LOGPROBS + 1, no_logprob, NULL, &err),
+                     S2A_ARGUMENT);
+    assert_int_equal(s2a_request_add_bias(r, 0, 100.5, &err), S2A_ARGUMENT);
+    for (uint32_t i = 0; i <= LIMIT_BIASES; i++)
+        assert_int_equal(s2a_request_add_bias(r, i, i % 2 ? 100 : -100, &err),
+                         i < LIMIT_BIASES ? S2A_OK : S2A_LIMIT);
+    assert_int_equal(s2a_request_add_stop(r, "", 0, &err), S2A_INPUT);
+    assert_int_equal(s2a_request_add_stop(r, "\xff", 1, &err), S2A_INPUT);
+    assert_int_equal(s2a_request_add_stop(r, text, LIMIT_STOP_BYTES + 1, &err), S2A_LIMIT);
+    for (int run = 0; run < 2; run++) {
+        for (int i = 0; i <= LIMIT_STOPS; i++)
+            assert_int_equal(s2a_request_add_stop(r, text, LIMIT_STOP_BYTES, &err),
+                             i < LIMIT_STOPS ? S2A_OK : S2A_LIMIT);
+        s2a_request_clear_stops(r);
+    }
+    assert_int_equal(s2a_request_add_stop(r, "x", 1, &err), S2A_OK); /* freed with the request */
+    s2a_request_free(r);
+    free(text);
+}
+
 static void test_error_text(void **state)
 {
     (void)state;
@@ -475,9 +523,10 @@ int main(void)
         cmocka_unit_test(test_messages),     cmocka_unit_test(test_request_id),
         cmocka_unit_test(test_documents),    cmocka_unit_test(test_protected),
         cmocka_unit_test(test_prompt_files), cmocka_unit_test(test_render),
-        cmocka_unit_test(test_error_text),   cmocka_unit_test(test_script_bytes),
-        cmocka_unit_test(test_output_bytes), cmocka_unit_test(test_step1_tokens),
-        cmocka_unit_test(test_sse_line),     cmocka_unit_test(test_json_line),
+        cmocka_unit_test(test_sampling),     cmocka_unit_test(test_error_text),
+        cmocka_unit_test(test_script_bytes), cmocka_unit_test(test_output_bytes),
+        cmocka_unit_test(test_step1_tokens), cmocka_unit_test(test_sse_line),
+        cmocka_unit_test(test_json_line),
     };
     return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
 }

@@ -98,13 +98,22 @@ static bool run_reply(void)
     s2a_usage u = { .prompt_tokens = 1 };
     step1_outcome s1 = { .mode = S2A_MODE_SELECT, .fallback = "budget", .detail = "d" };
     chat_request q = { .ask.explain = true };
+    static const char call[] = "[{\"id\":\"c\",\"type\":\"function\",\"function\":"
+                               "{\"name\":\"f\",\"arguments\":\"{}\"}}]";
+    const s2a_logprob token = { "y", 1, -1 };
     buf out;
     buf_init(&out, 1 << 20);
     bool ok = true;
     for (int api = CHAT_API_CHAT; api <= CHAT_API_MESSAGES; api++) {
         reply r = { .id = "i", .model = "m", .api = (chat_api)api };
-        reply_answer a = { .text = "y",
-                           .len = 1,
+        json_t *calls = ok ? json_loads(call, 0, NULL) : NULL;
+        reply_choice c = { .text = "y", .len = 1, .calls = calls };
+        reply_probs probs = { .api = (chat_api)api };
+        reply_probs_add(&probs, &token, &token, 1);
+        c.logprobs = reply_probs_take(&probs);
+        ok = ok && calls && c.logprobs;
+        reply_answer a = { .choices = &c,
+                           .count = 1,
                            .show = CHAT_SHOW_THINK,
                            .shown = "x",
                            .shown_len = 1,
@@ -115,8 +124,11 @@ static bool run_reply(void)
         ok = ok && a.s2a && reply_event(&out, reply_error(&r, 400, "m", "c"));
         ok = ok && reply_event(&out, reply_error_event(&r, 400, "m", "c"));
         ok = ok && reply_event(&out, reply_whole(&r, &a)) && reply_begin(&r, NULL, &out);
-        ok = ok && reply_text(&r, "y", 1, &out) && reply_end(&r, &a, &out);
+        ok = ok && reply_text(&r, "y", 1, c.logprobs, &out) && reply_choice_end(&r, &c, &out) &&
+             reply_end(&r, &a, &out);
         json_decref(a.s2a);
+        json_decref(c.logprobs);
+        json_decref(calls);
     }
     reply r = { .id = "i", .model = "m", .api = CHAT_API_CHAT };
     bool shown = true;

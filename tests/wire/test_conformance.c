@@ -24,6 +24,11 @@
 static const char *const transcripts[] = {
     [CONFORMANCE_SPEAKS] = "@split 3\n" HEAD PIECE("Gr\xc3\xbc\xc3\x9f dich, ")
         PIECE("\\\\ud83e\\\\udd8a ") PIECE("\xf0\x9f\xa6\x89") END("stop", "3"),
+    [CONFORMANCE_STOPPED] =
+        HEAD PIECE("Gr\xc3\xbc\xc3\x9f") "@chunk data: "
+                                         "{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\","
+                                         "\"stop_reason\":\" di\"}]}"
+                                         "\\n\\n\n@chunk data: [DONE]\\n\\n\n@chunk\n@keep\n",
     [CONFORMANCE_CUT] = HEAD PIECE("one") PIECE(" two") END("length", "2"),
     [CONFORMANCE_GOES_ON] = HEAD PIECE("one") "@gone\n",
     [CONFORMANCE_SILENT] = HEAD "@gone\n",

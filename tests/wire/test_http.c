@@ -43,7 +43,7 @@ static const char *part_of_name;
 typedef struct client {
     wire_case *c;
     s2a_engine *engine;
-    buf text, log;
+    buf text, log, probs;
     long tokens, stop_at, cancel_at, cancel_ms, pause_ms;
     s2a_cancel *cancel;
     double ended_ms; /* when it was cancelled or stopped */
@@ -114,6 +114,16 @@ static s2a_status open_engine(client *k, const char *key, const fake_server *ser
     return s2a_engine_open(&options, &k->engine, err);
 }
 
+/* Each token as TEXT=LOGPROB, and the likeliest ones in brackets. */
+static void on_logprob(void *ctx, const s2a_logprob *token, const s2a_logprob *top, size_t count)
+{
+    client *k = ctx;
+    buf_addf(&k->probs, "%.*s=%g[", (int)token->len, token->text, token->logprob);
+    for (size_t i = 0; i < count; i++)
+        buf_addf(&k->probs, "%.*s=%g,", (int)top[i].len, top[i].text, top[i].logprob);
+    buf_adds(&k->probs, "]");
+}
+
 static s2a_status generate(client *k, backend_usage *usage, s2a_error *err)
 {
     wire_case *c = k->c;
@@ -129,7 +139,21 @@ static s2a_status generate(client *k, backend_usage *usage, s2a_error *err)
         messages[1].content = filled;
         messages[1].len = fill;
     }
+    stop_text stop = { .text = NULL };
+    stop.text = wire_get_bytes(c, "stop", NULL, &stop.len);
+    const backend_bias bias = { (uint32_t)wire_number(c, "bias", 0), -100 };
     backend_params params = {
+        .top_k = (uint32_t)wire_number(c, "top_k", 0),
+        .min_p = strtod(wire_get(c, "min_p", "0"), NULL),
+        .frequency_penalty = strtod(wire_get(c, "penalty", "0"), NULL),
+        .presence_penalty = strtod(wire_get(c, "penalty", "0"), NULL) / 2,
+        .biases = &bias,
+        .bias_count = bias.token > 0,
+        .stops = &stop,
+        .stop_count = stop.len > 0,
+        .top_logprobs = (uint32_t)wire_number(c, "logprobs", 0),
+        .on_logprob = wire_number(c, "logprobs", 0) ? on_logprob : NULL,
+        .on_logprob_ctx = k,
         .temperature = strtod(wire_get(c, "temperature", "0"), NULL),
         .top_p = strtod(wire_get(c, "top_p", "1"), NULL),
         .seed = (uint32_t)wire_number(c, "seed", 0),
@@ -240,6 +264,8 @@ static void run_case(wire_case *c, fake_server *server)
     assert_non_null(k.cancel);
     buf_init(&k.text, 1 << 27);
     buf_init(&k.log, 1 << 16);
+    buf_init(&k.probs, 1 << 16);
+    buf_adds(&k.probs, "");
     buf_add(&k.text, "", 0);
     buf_adds(&k.log, "");
     k.stop_at = wire_number(c, "stop_at", -1);
@@ -264,11 +290,14 @@ static void run_case(wire_case *c, fake_server *server)
     wire_observe(c, "status", "%s", s2a_status_name(status) + strlen("S2A_"));
     wire_observe_bytes(c, "text", k.text.data ? k.text.data : "", k.text.len);
     wire_observe(c, "tokens", "%ld", k.tokens);
+    wire_observe(c, "probs", "%s", k.probs.data);
+    wire_observe(c, "stop", "%zu", usage.stop);
     wire_observe_words(c, err.message, k.log.data ? k.log.data : "", key);
     wire_observe_server(c, server);
     observe_sent(c, server);
     buf_free(&k.text);
     buf_free(&k.log);
+    buf_free(&k.probs);
     s2a_cancel_free(k.cancel);
 }
 

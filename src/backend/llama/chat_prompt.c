@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "chat_template.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,8 +105,10 @@ static s2a_status render_frame(builder *b, size_t *lost)
         status = stand_ins.status;
     }
     /* Only now: the buffer moves while it grows. */
-    for (size_t i = 0; status == S2A_OK && i < b->count; i++)
-        b->turns[i].content = stand_ins.data + starts[i];
+    for (size_t i = 0; status == S2A_OK && i < b->count; i++) {
+        seen[i] = b->model->skips_empty && b->ranges[i].len == 0;
+        b->turns[i].content = seen[i] ? "" : stand_ins.data + starts[i];
+    }
     buf_reset(&b->frame);
     free(b->places);
     b->places = NULL;
@@ -191,7 +194,7 @@ static s2a_status contents_are_plain(const builder *b, bool *plain)
     const chat_model *m = b->model;
     token_list tokens = { 0 };
     s2a_status status = S2A_OK;
-    *plain = true;
+    *plain = m->piece_count == 0;
     for (size_t i = 0; status == S2A_OK && *plain && i < b->count; i++) {
         const text_range *r = &b->ranges[i];
         if (r->has_nul) { /* the renderer takes C strings */
@@ -271,6 +274,31 @@ static s2a_status tokenize_plain(const builder *b, const char *text, size_t len,
     return from < len ? m->tokenize(m->ctx, text + from, len - from, false, out) : S2A_OK;
 }
 
+/* The text as it is within a JSON string. */
+static s2a_status tokenize_escaped(const builder *b, const char *text, size_t len, token_list *out)
+{
+    json_t *value = json_stringn(text, len);
+    char *json = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+    json_decref(value);
+    if (!json)
+        return S2A_NOMEM;
+    s2a_status status = tokenize_plain(b, json + 1, strlen(json) - 2, out);
+    free(json);
+    return status;
+}
+
+/* A piece is, or begins, the text of a special token: cut after its first character, it is none. */
+static s2a_status tokenize_piece(const builder *b, const chat_piece *piece, token_list *out)
+{
+    const chat_model *m = b->model;
+    size_t first = utf8_length((unsigned char)piece->text[0]);
+    first = first == 0 || first > piece->len ? piece->len : first;
+    s2a_status status = m->tokenize(m->ctx, piece->text, first, false, out);
+    return status == S2A_OK && first < piece->len
+               ? m->tokenize(m->ctx, piece->text + first, piece->len - first, false, out)
+               : status;
+}
+
 static s2a_status tokenize_split(const builder *b, token_list *out)
 {
     const chat_model *m = b->model;
@@ -281,6 +309,8 @@ static s2a_status tokenize_split(const builder *b, token_list *out)
         if (p->start > at)
             status = m->tokenize(m->ctx, b->frame.data + at, p->start - at, true, out);
         at = p->end;
+        if (status == S2A_OK && p->index >= b->count && p->index - b->count < m->piece_count)
+            status = tokenize_piece(b, &m->pieces[p->index - b->count], out);
         if (status != S2A_OK || p->index >= b->count)
             continue;
         const char *text = b->contents.data + b->ranges[p->index].start;
@@ -291,7 +321,8 @@ static s2a_status tokenize_split(const builder *b, token_list *out)
         }
         while (p->trim_right && len > 0 && ascii_space(text[len - 1]))
             len--;
-        status = tokenize_plain(b, text, len, out);
+        status =
+            p->escaped ? tokenize_escaped(b, text, len, out) : tokenize_plain(b, text, len, out);
     }
     if (status == S2A_OK && b->frame.len > at)
         status = m->tokenize(m->ctx, b->frame.data + at, b->frame.len - at, true, out);
@@ -335,6 +366,8 @@ s2a_status chat_prompt_tokens(const chat_model *model, const backend_message *me
         *split = !whole;
     builder_free(&b);
     if (status == S2A_OK)
+        return status;
+    if (status == S2A_INPUT) /* render has said it */
         return status;
     if (fault.status != S2A_OK)
         return error_set(err, status, "%s", fault.message);

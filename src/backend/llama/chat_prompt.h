@@ -27,10 +27,18 @@ typedef struct chat_turn {
     const char *role, *content; /* NUL-terminated */
 } chat_turn;
 
+/* A text beside the contents that is tokenised as plain text: render writes its placeholder
+ * (chat_template_stand_in_bare) with the number of turns + its index. */
+typedef struct chat_piece {
+    char *text;
+    size_t len;
+} chat_piece;
+
 /* All functions are thread-safe. */
 typedef struct chat_model {
     void *ctx;
-    /* Appends the turns in the template's form, and the opening of the assistant's turn. */
+    /* Appends the turns in the template's form, and the opening of the assistant's turn. S2A_INPUT:
+     * it has told the caller why. */
     s2a_status (*render)(void *ctx, const chat_turn *turns, size_t count, buf *out);
     /* Appends the tokens of a text; special: recognise the names of special tokens too. */
     s2a_status (*tokenize)(void *ctx, const char *text, size_t len, bool special, token_list *out);
@@ -38,7 +46,10 @@ typedef struct chat_model {
     /* The text of a token as written in a prompt; "" if it has none. */
     void (*text)(void *ctx, int32_t token, char *out, size_t size);
     const char *default_system; /* for conversations without a system message; NULL = none */
-    int32_t bos;                /* the first token of every prompt; -1 = none */
+    const chat_piece *pieces;
+    size_t piece_count;
+    bool skips_empty; /* render writes nothing for an empty content */
+    int32_t bos;      /* the first token of every prompt; -1 = none */
 } chat_model;
 
 /* Replaces *out with the prompt for one more assistant turn. Special tokens inside contents are

@@ -7,8 +7,9 @@
 
 #define OPEN "<|im_start|>system"
 #define CLOSE "<|im_end|>"
-#define STAND_IN_OPEN "S2Axq"
+#define STAND_IN_OPEN CHAT_STAND_IN
 #define STAND_IN_CLOSE "qx"
+#define ESCAPED_TAB "\\u000" /* the vertical tab as JSON has it, without its last digit */
 
 /* Reads a message from at, which follows the opening and its line break, up to the closing marker.
  * quote is the quotation mark of the Jinja string around it; 0 = any of the two; '\n' = none, the
@@ -58,6 +59,30 @@ void chat_template_stand_in(buf *out, size_t index)
     buf_addf(out, "\v" STAND_IN_OPEN "%zu" STAND_IN_CLOSE "\v", index);
 }
 
+void chat_template_stand_in_bare(buf *out, size_t index)
+{
+    buf_addf(out, STAND_IN_OPEN "%zu" STAND_IN_CLOSE, index);
+}
+
+static bool escaped_tab(const char *text)
+{
+    size_t n = strlen(ESCAPED_TAB);
+    return memcmp(text, ESCAPED_TAB, n) == 0 && ascii_lower(text[n]) == 'b';
+}
+
+/* A template that writes a content as JSON has escaped the tabs around its placeholder. */
+static void escaped_take(const char *text, size_t len, chat_place *place)
+{
+    size_t n = strlen(ESCAPED_TAB) + 1;
+    if (place->start < n || len - place->end < n || !escaped_tab(text + place->start - n) ||
+        !escaped_tab(text + place->end))
+        return;
+    place->escaped = true;
+    place->start -= n;
+    place->end += n;
+    place->trim_left = place->trim_right = false;
+}
+
 /* The end of the stand-in whose opening ends at i, or 0. */
 static size_t stand_in_end(const char *text, size_t len, size_t i, size_t *index)
 {
@@ -91,6 +116,7 @@ bool chat_template_places(const char *text, size_t len, chat_place **places, siz
         place.trim_right = place.end == len || text[place.end] != '\v';
         place.start -= !place.trim_left;
         place.end += !place.trim_right;
+        escaped_take(text, len, &place);
         ((chat_place *)items)[n++] = place;
         taken = place.end;
         at = text + place.end;

@@ -12,15 +12,21 @@
  * and returns true; false if there is none, or if it is computed and not a literal. */
 bool chat_template_default_system(const char *text, buf *out);
 
+#define CHAT_STAND_IN "S2Axq" /* how placeholders begin */
+
 /* Writes a placeholder for the content of message number index. It begins and ends with a vertical
  * tab, which no template writes and every template that trims contents removes. */
 void chat_template_stand_in(buf *out, size_t index);
+
+/* The same for a few bytes inside a text: nothing is around it. */
+void chat_template_stand_in_bare(buf *out, size_t index);
 
 /* The place of a content in a rendered template. */
 typedef struct chat_place {
     size_t start, end; /* span of the placeholder */
     size_t index;      /* index of the message */
     bool trim_left, trim_right;
+    bool escaped; /* within a JSON string */
 } chat_place;
 
 /* Finds the placeholders in a rendered template, in order. *places is malloc'ed; NULL if there are

@@ -13,6 +13,8 @@
 #include "backend/llama/log_lines.h"
 #include "backend/llama/tune.h"
 #include "base/buf.h"
+#include "base/limits.h"
+#include "base/stop_scan.h"
 #include "base/utf8.h"
 
 #include <llama.h>
@@ -30,6 +32,7 @@ typedef struct embedded {
     const struct llama_vocab *vocab;
     const char *template;
     chat_model chat;
+    struct common_chat *templates; /* guarded by lock; NULL until first use, then constant */
     char *name, *default_system;
     uint32_t ctx_tokens, timeout_ms;
     size_t longest_token; /* bytes */
@@ -64,6 +67,14 @@ typedef struct embedded {
     cost_curve cost;           /* of a decode */
 } embedded;
 
+/* The probabilities at one token: its own first, then the likeliest ones. */
+typedef struct token_probs {
+    size_t start; /* bytes generated before it */
+    size_t count;
+    int32_t tokens[1 + LIMIT_TOP_LOGPROBS];
+    double values[1 + LIMIT_TOP_LOGPROBS];
+} token_probs;
+
 /* One generation, on the stack of the calling thread. While the call is in the list, the thread
  * that runs a step may read and write the fields that the lock guards. */
 typedef struct call {
@@ -74,6 +85,7 @@ typedef struct call {
     void *on_token_ctx;
     size_t prompt_count;
     struct llama_sampler *sampler;
+    struct common_plan *plan; /* samples in its place; NULL = none */
     log_lines log;
 
     backend_usage *usage; /* from here on all fields are guarded by embedded.lock */
@@ -89,8 +101,12 @@ typedef struct call {
     buf text;           /* text that on_token has not had yet */
     size_t text_tokens; /* tokens of that text */
     size_t text_bytes;  /* bytes of all text so far */
-    bool ended;         /* usage->finish says how */
-    s2a_status status;  /* of its steps; error has the message */
+    size_t raw_bytes;   /* the same with what stops holds back */
+    stop_scan stops;
+    token_probs *probs; /* that on_logprob has not had yet */
+    size_t probs_count, probs_cap;
+    bool ended;        /* usage->finish says how */
+    s2a_status status; /* of its steps; error has the message */
     s2a_error error;
 } call;
 
@@ -130,6 +146,14 @@ void scheduler_destroy(embedded *e);
 /* Generates from the prompt in c->tokens to the end of the turn; on_token is called on this thread.
  * Errors as for generate. */
 s2a_status scheduler_run(call *c, s2a_error *err);
+
+/* Notes the probabilities at a row of the last decode, whose token was sampled. Needs the lock.
+ * False when out of memory. */
+bool logprobs_note(call *c, int32_t row, int32_t token);
+/* Takes those whose text is handed on, malloc'ed. Needs the lock. */
+size_t logprobs_take(call *c, token_probs **out);
+/* Tells them to on_logprob; without the lock. */
+void logprobs_tell(const call *c, const token_probs *probs, size_t count);
 
 /* The read function of the vtable. */
 s2a_status judge_read(backend *self, const backend_message *messages, size_t count,

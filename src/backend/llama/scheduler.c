@@ -8,6 +8,7 @@
  * A call is its tokens; its slot holds the first of them. What the slot lacks is decoded, and when
  * it lacks nothing a token is sampled and added. So a call that had to give up its slot, because
  * the cache was full, goes on later as if it had brought a longer prompt. */
+#include "backend/llama/common.h"
 #include "backend/llama/condition.h"
 #include "backend/llama/embedded.h"
 #include "base/clock.h"
@@ -130,21 +131,60 @@ static void call_end(call *c, backend_finish finish)
 }
 
 /* Adds the bytes of a token in whole characters. */
-static s2a_status token_bytes(const embedded *e, int32_t token, utf8_stream *stream, buf *out)
+static s2a_status token_bytes(call *c, int32_t token, buf *out)
 {
+    const embedded *e = c->e;
+    bool shows = c->plan && common_plan_shows(c->plan, token);
     char few[128], *bytes = few;
-    int32_t n = llama_token_to_piece(e->vocab, token, few, sizeof few, 0, false);
+    int32_t n = llama_token_to_piece(e->vocab, token, few, sizeof few, 0, shows);
     if (n < 0) {
         bytes = malloc((size_t)-n);
         if (!bytes)
             return S2A_NOMEM;
-        n = llama_token_to_piece(e->vocab, token, bytes, -n, 0, false);
+        n = llama_token_to_piece(e->vocab, token, bytes, -n, 0, shows);
     }
     if (n > 0)
-        utf8_stream_add(stream, bytes, (size_t)n, out);
+        utf8_stream_add(&c->stream, bytes, (size_t)n, out);
     if (bytes != few)
         free(bytes);
     return out->status;
+}
+
+/* Adds the text of a token that was sampled, or ends the text; sets ended where a stop is. */
+static s2a_status text_take(call *c, int32_t token, bool last)
+{
+    buf raw;
+    size_t before = c->text.len, stop = STOP_NONE;
+    buf_init(&raw, LIMIT_OUTPUT_BYTES);
+    s2a_status status = S2A_OK;
+    if (last)
+        utf8_stream_end(&c->stream, &raw);
+    else
+        status = token_bytes(c, token, &raw);
+    if (status == S2A_OK && raw.len > 0)
+        stop = stop_scan_add(&c->stops, raw.data, raw.len, &c->text);
+    if (last && stop == STOP_NONE)
+        stop = stop_scan_end(&c->stops, &c->text);
+    c->raw_bytes += raw.len;
+    c->text_bytes += c->text.len - before;
+    buf_free(&raw);
+    if (stop != STOP_NONE) {
+        c->usage->stop = stop + 1;
+        call_end(c, BACKEND_FINISH_STOP);
+    }
+    return status == S2A_OK ? c->text.status : status;
+}
+
+/* Text that may have become a stop, and did not. */
+static s2a_status held_take(call *c)
+{
+    size_t before = c->text.len, stop = stop_scan_end(&c->stops, &c->text);
+    c->text_bytes += c->text.len - before;
+    if (stop != STOP_NONE) {
+        c->usage->stop = stop + 1;
+        c->usage->finish = BACKEND_FINISH_STOP;
+    }
+    return c->text.status;
 }
 
 /* What becomes of a token that was sampled. */
@@ -153,25 +193,24 @@ static s2a_status token_take(call *c, int32_t token, s2a_error *err)
     const embedded *e = c->e;
     uint64_t written = ++c->usage->tokens.completion_tokens;
     bool eog = llama_vocab_is_eog(e->vocab, token);
-    size_t before = c->text.len;
-    if (eog)
-        utf8_stream_end(&c->stream, &c->text);
-    else if (token_bytes(e, token, &c->stream, &c->text) != S2A_OK)
+    if (text_take(c, token, eog) != S2A_OK || !token_list_reserve(&c->tokens, 1))
         return error_nomem(err);
-    if (c->text.status != S2A_OK || !token_list_reserve(&c->tokens, 1))
-        return error_nomem(err);
-    c->text_bytes += c->text.len - before;
-    if (c->text_bytes > LIMIT_OUTPUT_BYTES)
+    if (c->raw_bytes > LIMIT_OUTPUT_BYTES)
         return error_set(err, S2A_LIMIT, "the model wrote more than %zu bytes; lower max_tokens",
                          LIMIT_OUTPUT_BYTES);
     c->text_tokens++;
+    if (c->ended)
+        return S2A_OK;
     if (eog) {
         call_end(c, BACKEND_FINISH_STOP);
         return S2A_OK;
     }
     if ((c->params->max_tokens > 0 && written >= c->params->max_tokens) ||
-        c->tokens.count >= e->ctx_tokens)
+        c->tokens.count >= e->ctx_tokens) {
         call_end(c, BACKEND_FINISH_LENGTH); /* a character that has only begun is dropped */
+        if (held_take(c) != S2A_OK)
+            return error_nomem(err);
+    }
     c->tokens.items[c->tokens.count++] = token;
     return S2A_OK;
 }
@@ -366,8 +405,18 @@ static void call_take(embedded *e, call *c)
     size_t accepted = 0, from = c->tokens.count;
     bool right = true;
     for (size_t i = 0; right && !c->ended && c->status == S2A_OK; i++) {
-        int32_t token = llama_sampler_sample(c->sampler, e->ctx, row + (int32_t)i);
+        int32_t token = c->plan ? common_plan_sample(c->plan, e->ctx, row + (int32_t)i, &c->error)
+                                : llama_sampler_sample(c->sampler, e->ctx, row + (int32_t)i);
+        if (token < 0) {
+            c->status = c->error.status;
+            break;
+        }
         right = i < c->step_drafted && c->draft->source[c->draft->at + i].token == token;
+        if (c->params->on_logprob && !llama_vocab_is_eog(e->vocab, token) &&
+            !logprobs_note(c, row + (int32_t)i, token)) {
+            c->status = error_nomem(&c->error);
+            break;
+        }
         c->status = token_take(c, token, &c->error);
         accepted += right;
         if (right && c->tokens.count == from + i + 1)
@@ -441,7 +490,11 @@ static void hand_on(call *c)
     buf ready = c->text;
     buf_init(&c->text, LIMIT_OUTPUT_BYTES);
     c->text_tokens = 0;
+    token_probs *probs = NULL;
+    size_t probs_count = c->params->on_logprob ? logprobs_take(c, &probs) : 0;
     pthread_mutex_unlock(&e->lock);
+    logprobs_tell(c, probs, probs_count);
+    free(probs);
     int stop =
         ready.len > 0 && c->on_token ? c->on_token(c->on_token_ctx, ready.data, ready.len) : 0;
     buf_free(&ready);
