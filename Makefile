@@ -4,7 +4,7 @@
 #   make check        everything that CI runs           make test      build and run the fast tests
 #   make install      PREFIX=/usr/local DESTDIR=        make format    clang-format
 #   make dist         packages, in build/dist (docs/install.md)
-#   make coverage | fuzz (FUZZ_SECONDS=30) | valgrind | clean
+#   make coverage | fuzz (FUZZ_SECONDS=15) | valgrind | clean
 .POSIX:
 PREFIX = /usr/local
 DESTDIR =

@@ -6,10 +6,12 @@
 # one test.
 #
 #   scripts/check.sh [STAGE...]      FUZZ_SECONDS=60
+#
+# Stage dist is run by its name alone: it makes the packages, and needs root to try them on clean systems.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 self=$PWD/scripts/check.sh
-all_stages=(build lint model peer release install browser clients clang asan tsan valgrind coverage fuzz)
+all_stages=(build lint model peer release install browser clients python clang asan tsan valgrind coverage fuzz)
 mkdir -p build/logs
 jobs=$(nproc)
 passed=0 failed=0
@@ -40,6 +42,9 @@ stage_install() { tests release -L '^install$'; }
 # What the reporters say of each test, as count wants it.
 stage_browser() { scripts/browser-test.sh | sed -E 's/^✔ /passed /; s/^✖ (.*\))$/failed \1/'; }
 stage_clients() { scripts/clients-test.sh -rpfE | sed -E 's/^PASSED /passed /; s/^(FAILED|ERROR) /failed /'; }
+
+stage_python() { scripts/python-test.sh --no-openwebui -rpfE | sed -E 's/^PASSED /passed /; s/^(FAILED|ERROR) /failed /'; }
+stage_dist() { make dist && scripts/dist-test.sh; }
 
 stage_clang() { build clang; } # warnings are errors
 
