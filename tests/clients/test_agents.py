@@ -29,23 +29,31 @@ def tool_of(asked):
     return weather
 
 
+def check(target, ask):
+    """The SDK raises an exception for an answer that is cut by its tokens, as a small model's is."""
+    if target.place == "embedded":
+        with pytest.raises(agents.exceptions.ModelBehaviorError, match="response.incomplete|max_output_tokens"):
+            ask()
+        return
+    final, text = ask()
+    assert final and final == text
+    assert final == ANSWER or not target.exact
+
+
 def test_run(target):
-    result = run(target.url, target.model, model_settings=agents.ModelSettings(max_tokens=16))
-    assert result.final_output
-    if target.exact:
-        assert result.final_output == ANSWER
+    def ask():
+        result = run(target.url, target.model, model_settings=agents.ModelSettings(max_tokens=4))
+        return result.final_output, result.new_items[-1].raw_item.content[0].text
+    check(target, ask)
 
 
 def test_stream(target):
     async def stream():
-        agent = agent_of(target.url, target.model, model_settings=agents.ModelSettings(max_tokens=16))
+        agent = agent_of(target.url, target.model, model_settings=agents.ModelSettings(max_tokens=4))
         result = agents.Runner.run_streamed(agent, X)
         events = [e.data async for e in result.stream_events() if e.type == "raw_response_event"]
-        return result.final_output, events
-    final, events = asyncio.run(stream())
-    assert final == "".join(e.delta for e in events if e.type == "response.output_text.delta")
-    if target.exact:
-        assert final == ANSWER
+        return result.final_output, "".join(e.delta for e in events if e.type == "response.output_text.delta")
+    check(target, lambda: asyncio.run(stream()))
 
 
 @pytest.mark.parametrize("streamed", [False, True])

@@ -88,12 +88,18 @@ def test_stream_plain(target):
 
 def test_stream_helper(target):
     with client(target.url).responses.stream(model=target.model, input=X, max_output_tokens=TOKENS) as stream:
+        if target.place in ("peer", "front"):
+            with pytest.raises(AttributeError):  # llama-server's response.created has no output, which the helper needs
+                list(stream)
+            return
         text = "".join(e.delta for e in stream if e.type == "response.output_text.delta")
-        # The helper knows of an answer that was cut by its tokens, but has no name for it.
-        final = stream._completed_response or None if not target.exact else stream.get_final_response()
-    if final:
-        assert final.output_text == text
-        check_whole(target, final)
+        try:
+            final = stream.get_final_response()
+        except RuntimeError:
+            assert text and not target.exact  # what the helper does about an answer that is cut by its tokens
+            return
+    assert final.output_text == text
+    check_whole(target, final)
 
 
 def test_async(target):
@@ -137,10 +143,6 @@ def test_next_turn(target):
 
 
 def test_count(target):
-    if target.place in ("peer", "front"):
-        with pytest.raises(openai.NotFoundError):  # this llama-server counts for /v1/messages alone
-            client(target.url).responses.input_tokens.count(model=target.model, input=X)
-        return
     counted = client(target.url).responses.input_tokens.count(model=target.model, input=X)
     assert counted.object == "response.input_tokens" and counted.input_tokens > 0
 
