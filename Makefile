@@ -8,7 +8,7 @@
 .POSIX:
 PREFIX = /usr/local
 DESTDIR =
-FUZZ_SECONDS = 30
+FUZZ_SECONDS = 15
 
 all: build/release/build.ninja
 	@cmake --build --preset release
