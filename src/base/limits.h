@@ -16,6 +16,7 @@
 #define LIMIT_STOP_BYTES 1024                 /* of one stop text */
 #define LIMIT_BIASES 1024                     /* tokens of a request whose logits are changed */
 #define LIMIT_TOP_LOGPROBS 20                 /* likeliest tokens that are told of each token */
+#define LIMIT_PATTERN_COST 4096               /* of a schema's pattern: pattern_cost.h */
 #define LIMIT_TOOL_NAME_BYTES 64              /* of a tool that the answer may call */
 #define LIMIT_PROTECTED 1024                  /* texts and lines that a request protects */
 #define LIMIT_REQUEST_ID_BYTES 128            /* of X-Request-Id */

@@ -197,6 +197,30 @@ static void test_names(void **state)
     }
 }
 
+static void test_pattern_limit(void **state)
+{
+    (void)state;
+    static const char *const forms[] = {
+        "{\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":{\"type\":"
+        "\"array\",\"items\":{\"type\":\"string\",\"pattern\":\"^%s$\"}}}}}",
+        "{\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"anyOf\":"
+        "[{"
+        "\"type\":\"string\",\"pattern\":\"^%s$\"}]}}}]}",
+    };
+    for (size_t i = 0; i < 2 * sizeof forms / sizeof forms[0]; i++) {
+        char chat[400], pattern[40];
+        bool past = i % 2; /* 64 * 64 is the limit */
+        snprintf(pattern, sizeof pattern, "(a?){%d}b", 64 + past);
+        snprintf(chat, sizeof chat, forms[i / 2], pattern);
+        chat_fields f;
+        s2a_error err = { .status = S2A_OK };
+        assert_int_equal(chat_fields_read(&f, chat, NULL, 0, &err), past ? S2A_INPUT : S2A_OK);
+        assert_true(!past || strstr(err.message, "(a?){65}b"));
+        chat_fields_free(&f);
+    }
+    _Static_assert(LIMIT_PATTERN_COST == 64 * 64, "the numbers above");
+}
+
 static void test_what_is_read(void **state)
 {
     (void)state;
@@ -230,6 +254,7 @@ int main(void)
         cmocka_unit_test(test_results_are_text),
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_pattern_limit),
         cmocka_unit_test(test_what_is_read),
     };
     return cmocka_run_group_tests_name("chat_fields", tests, NULL, NULL);

@@ -1,8 +1,10 @@
 #include "backend/llama/chat_fields.h"
 
 #include "backend/llama/chat_template.h"
+#include "backend/llama/pattern_cost.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +120,28 @@ static s2a_status format_read(chat_fields *f, const json_t *root, s2a_error *err
     return status;
 }
 
+/* Every pattern in a value: what no grammar can be made of in time is refused. */
+static s2a_status patterns_check(const json_t *value, s2a_error *err)
+{
+    s2a_status status = S2A_OK;
+    const char *key;
+    json_t *member;
+    for (size_t i = 0; i < json_array_size(value) && status == S2A_OK; i++)
+        status = patterns_check(json_array_get(value, i), err);
+    json_object_foreach((json_t *)value, key, member)
+    {
+        const char *pattern = !strcmp(key, "pattern") ? json_string_value(member) : NULL;
+        if (pattern && pattern_cost(pattern) > LIMIT_PATTERN_COST)
+            return error_set(err, S2A_INPUT,
+                             "pattern: \"%.*s\": its repetitions within repetitions multiply past "
+                             "%d; write a simpler one",
+                             (int)utf8_cut(pattern, 80), pattern, LIMIT_PATTERN_COST);
+        if (status == S2A_OK)
+            status = patterns_check(member, err);
+    }
+    return status;
+}
+
 static s2a_status chat_read(chat_fields *f, const char *chat, s2a_error *err)
 {
     json_t *root = json_loads(chat, JSON_ALLOW_NUL, NULL);
@@ -126,6 +150,8 @@ static s2a_status chat_read(chat_fields *f, const char *chat, s2a_error *err)
         json_is_object(root) ? S2A_OK : error_set(err, S2A_INPUT, "chat fields: not a JSON object");
     if (json_is_boolean(parallel))
         f->parallel = json_is_true(parallel);
+    if (status == S2A_OK)
+        status = patterns_check(root, err);
     if (status == S2A_OK)
         status = tools_read(f, root, err);
     if (status == S2A_OK)
