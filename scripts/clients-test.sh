@@ -7,8 +7,9 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: scripts/clients-test.sh [--quick] [ARGUMENT-OF-PYTEST...]
+usage: scripts/clients-test.sh [--quick | --litellm] [ARGUMENT-OF-PYTEST...]
   --quick   only what needs no model: the script backend, and a proxy in front of a server of the tests
+  --litellm only LiteLLM's proxy, with s2a as its guardrail; a download of 200 MB
 environment:
   S2A_BIN              the tool (build/release/s2a)
   S2A_TEST_MODEL       a small GGUF model (that of `s2a pull smollm2-135m-instruct`)
@@ -18,9 +19,10 @@ TEXT
 }
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-quick=()
+quick=() litellm=no
 case ${1-} in
     -h | --help) usage; exit 0 ;;
+    --litellm) litellm=yes; shift ;;
     --quick) quick=(-k "not embedded and not peer and not front"); shift ;;
 esac
 
@@ -61,6 +63,11 @@ install_node() {
 
 export -f install_python install_node
 export here home
+if [[ $litellm == yes ]]; then
+    install litellm.stamp "$here/requirements-litellm.txt" bash -euc 'install_python litellm requirements-litellm.txt'
+    export PYTHONDONTWRITEBYTECODE=1
+    exec "$home/litellm/bin/python" -m pytest -p no:cacheprovider -q -rxX --tb=short "$here/test_litellm_proxy.py" "$@"
+fi
 install python.stamp "$here/requirements.txt" bash -euc 'install_python venv requirements.txt'
 install agents.stamp "$here/requirements-agents.txt" bash -euc 'install_python agents requirements-agents.txt'
 install node.stamp "$here/package-lock.json" bash -euc install_node
@@ -88,8 +95,8 @@ run_python() {
 }
 
 echo "== python"
-run_python venv "$here" --ignore "$here/test_agents.py" "${quick[@]}" "$@" || status=1
+run_python venv "$here" --ignore "$here/test_agents.py" --ignore "$here/test_litellm_proxy.py" "${quick[@]}" "$@" || status=1
 echo "== python, the Agents SDK"
-run_python agents "$here/test_agents.py" "$here/test_responses.py" "${quick[@]}" "$@" || status=1
+run_python agents "$here/test_agents.py" "$here/test_responses.py" "$here/test_mcp.py" "${quick[@]}" "$@" || status=1
 echo "clients-test: node: $node_says; python: $(tail -n 1 "$home/venv.log"); agents: $(tail -n 1 "$home/agents.log")"
 exit $status
