@@ -57,16 +57,55 @@ static s2a_status ask_read(chat_request *q, const char *prefix, const char *head
 
 /* ---- what is judged --------------------------------------------------------------------- */
 
-/* A text, or all the text parts of a list, a line each; malloc'ed. S2A_LIMIT, S2A_NOMEM. */
-static s2a_status text_of(const json_t *content, char **text, size_t *len)
+static bool is_of_name(char c)
 {
+    return ascii_letter(c) || ascii_digit(c) || c == '_' || c == '-' || c == ':' || c == '.';
+}
+
+/* Whether a text is one element as a whole: "<name ...>...</name>". */
+static bool is_element(const json_t *part)
+{
+    const json_t *value = json_object_get(part, "text");
+    const char *text = json_string_value(value);
+    size_t len = json_string_length(value);
+    while (len > 0 && ascii_space(text[len - 1]))
+        len--;
+    while (len > 0 && ascii_space(*text))
+        text++, len--;
+    size_t name = 0;
+    while (len > 1 + name && is_of_name(text[1 + name]))
+        name++;
+    return name > 0 && *text == '<' && len >= 2 * name + 5 && text[len - 1] == '>' &&
+           !memcmp(text + len - name - 3, "</", 2) &&
+           !memcmp(text + len - name - 1, text + 1, name);
+}
+
+/* Whether elements of a message stand beside text of its own. Clients put what is not the user's
+ * there, such as reminders: it is not judged, and stays. */
+static bool has_words(const json_t *content)
+{
+    for (size_t i = 0; i < json_array_size(content); i++) {
+        const json_t *part = json_array_get(content, i);
+        const json_t *text = json_object_get(part, "text");
+        if (chat_part_is_text(part) && !is_element(part) &&
+            !ascii_blank(json_string_value(text), json_string_length(text)))
+            return true;
+    }
+    return false;
+}
+
+/* A text, or all the text parts of a list, a line each; malloc'ed. elements: also those that stand
+ * beside other text. S2A_LIMIT, S2A_NOMEM. */
+static s2a_status text_of(const json_t *content, bool elements, char **text, size_t *len)
+{
+    bool apart = !elements && has_words(content);
     buf joined;
     buf_init(&joined, LIMIT_INPUT_BYTES);
     if (json_is_string(content))
         buf_add(&joined, json_string_value(content), json_string_length(content));
     for (size_t i = 0; i < json_array_size(content); i++) {
         const json_t *part = json_array_get(content, i), *t = json_object_get(part, "text");
-        if (!chat_part_is_text(part))
+        if (!chat_part_is_text(part) || (apart && is_element(part)))
             continue;
         if (joined.len > 0)
             buf_adds(&joined, "\n");
@@ -87,7 +126,8 @@ static s2a_status target_add(chat_request *q, const chat_message *message, json_
     if (q->target_count == SERVE_TARGETS)
         return error_set(err, S2A_INPUT, "%s: more than %d texts to judge", name, SERVE_TARGETS);
     chat_target t = { .message = *message, .part = part, .context = context };
-    s2a_status status = text_of(part ? json_object_get(part, "text") : content, &t.text, &t.len);
+    s2a_status status =
+        text_of(part ? json_object_get(part, "text") : content, context, &t.text, &t.len);
     if (status == S2A_LIMIT)
         return error_set(err, S2A_INPUT, "%s: a text of more than %zu bytes", name,
                          LIMIT_INPUT_BYTES);
@@ -149,7 +189,7 @@ static s2a_status turn_add(chat_request *q, const chat_message *message)
 {
     json_t *rest = without_targets(q, chat_content(message));
     chat_target t = { .message = *message };
-    s2a_status status = rest ? text_of(rest, &t.text, &t.len) : S2A_NOMEM;
+    s2a_status status = rest ? text_of(rest, false, &t.text, &t.len) : S2A_NOMEM;
     json_decref(rest);
     if (status == S2A_OK && !ascii_blank(t.text, t.len))
         q->turns[q->turn_count++] = t;
@@ -183,16 +223,36 @@ static s2a_status turns_read(chat_request *q, size_t last, s2a_error *err)
     return status == S2A_NOMEM ? error_nomem(err) : S2A_OK;
 }
 
-/* The index of the message with the question; message_count if there is none. */
+static bool has_text(const chat_message *message)
+{
+    const json_t *content = chat_content(message);
+    for (size_t i = 0; i < json_array_size(content); i++) {
+        const json_t *part = json_array_get(content, i), *text = json_object_get(part, "text");
+        if (chat_part_is_text(part) &&
+            !ascii_blank(json_string_value(text), json_string_length(text)))
+            return true;
+    }
+    return json_is_string(content) &&
+           !ascii_blank(json_string_value(content), json_string_length(content));
+}
+
+/* How good a message is as the question: the user's with text, one beside results of tools, one
+ * without text. */
+static int rank(const chat_message *message)
+{
+    return !has_role(message, "user") ? 0 : !has_text(message) ? 1 : message->beside ? 2 : 3;
+}
+
+/* The index of the message with the question: the last of the best; message_count if there is
+ * none. */
 static size_t question_find(const chat_request *q)
 {
     size_t last = q->message_count;
-    bool beside = true;
+    int best = 1;
     for (size_t i = 0; i < q->message_count; i++) {
-        const chat_message *message = &q->messages[i];
-        if (has_role(message, "user") && (!message->beside || beside)) {
+        if (rank(&q->messages[i]) >= best) {
             last = i;
-            beside = message->beside;
+            best = rank(&q->messages[i]);
         }
     }
     return last;
@@ -283,13 +343,28 @@ static bool part_drop(json_t *content, size_t i)
     return ok && json_array_remove(content, i) == 0;
 }
 
-/* Into the first of the text parts; the others, whose text is in it, go. */
-static bool parts_put(chat_request *q, json_t *content, const char *text, size_t len)
+/* Whether elements of the target's message are no part of its text; ask before the parts change. */
+static bool is_apart(const chat_request *q, const chat_target *t, json_t *content)
 {
-    bool done = false;
+    json_t *rest = t->context ? NULL : without_targets(q, content);
+    bool apart = has_words(rest);
+    json_decref(rest);
+    return apart;
+}
+
+static bool is_judged(const chat_request *q, const json_t *part, bool apart)
+{
+    return chat_part_is_text(part) && !is_target(q, part) && !(apart && is_element(part));
+}
+
+/* Into the first of the text parts; the others, whose text is in it, go. */
+static bool parts_put(chat_request *q, const chat_target *t, json_t *content, const char *text,
+                      size_t len)
+{
+    bool done = false, apart = is_apart(q, t, content);
     for (size_t i = 0; i < json_array_size(content);) {
         json_t *part = json_array_get(content, i);
-        if (!chat_part_is_text(part) || is_target(q, part)) {
+        if (!is_judged(q, part, apart)) {
             i++;
         } else if (done) {
             if (!part_drop(content, i))
@@ -314,7 +389,7 @@ bool chat_put(chat_request *q, const chat_target *t, const char *text, size_t le
         return part_put(t->part, text, len);
     json_t *content = chat_content(&t->message);
     if (json_is_array(content))
-        return parts_put(q, content, text, len);
+        return parts_put(q, t, content, text, len);
     json_t *value = json_stringn(text, len);
     return value && json_object_set_new(t->message.holder, t->message.key, value) == 0;
 }
@@ -354,11 +429,11 @@ bool chat_cut(chat_request *q, const chat_target *t, const s2a_span *spans, size
         free(text);
         return ok;
     }
-    bool ok = true;
+    bool ok = true, apart = is_apart(q, t, content);
     q->changed = true;
     for (size_t i = 0, start = 0; ok && i < json_array_size(content);) {
         json_t *part = json_array_get(content, i);
-        if (!chat_part_is_text(part) || is_target(q, part)) {
+        if (!is_judged(q, part, apart)) {
             i++;
             continue;
         }

@@ -455,8 +455,10 @@ static void test_turns(void **state)
             "{\"s2a\":{},\"messages\":[{\"role\":\"user\",\"content\":\"x\"},{\"role\":\"user\"}]}",
             NULL, &q),
         S2A_OK);
-    assert_int_equal(q.target_count + q.turn_count, 0); /* the last one has no text: nothing is
-                                                           asked */
+    /* The last one has no text: what was asked before it still is. */
+    assert_int_equal(q.target_count, 1);
+    assert_int_equal(q.turn_count, 0);
+    assert_string_equal(q.targets[0].text, "x");
     chat_free(&q);
 }
 
