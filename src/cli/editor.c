@@ -153,9 +153,9 @@ static void keys_bind(EditLine *line)
         { "\033[1~", "ed-move-to-beg" }, { "\033[4~", "ed-move-to-end" },
         { "\033[1;5C", "em-next-word" }, { "\033[1;5D", "ed-prev-word" },
     };
-    el_set(line, EL_ADDFN, "s2a-interrupt", "forget the line", on_interrupt);
-    el_set(line, EL_ADDFN, "s2a-suspend", "stop the program", on_suspend);
-    el_set(line, EL_ADDFN, "s2a-paste", "insert a pasted text", on_paste);
+    el_wset(line, EL_ADDFN, L"s2a-interrupt", L"forget the line", on_interrupt);
+    el_wset(line, EL_ADDFN, L"s2a-suspend", L"stop the program", on_suspend);
+    el_wset(line, EL_ADDFN, L"s2a-paste", L"insert a pasted text", on_paste);
     el_set(line, EL_SETTY, "-d", "-isig", NULL);
     for (size_t i = 0; i < sizeof binds / sizeof binds[0]; i++)
         el_set(line, EL_BIND, binds[i][0], binds[i][1], NULL);

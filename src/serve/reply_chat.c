@@ -34,8 +34,10 @@ static json_t *chunk(const reply *r, json_t *delta, const char *text, const char
     reply_put(&choice, "index", json_integer((json_int_t)r->choice));
     if (r->api == CHAT_API_CHAT)
         reply_put(&choice, "delta", delta ? delta : json_object());
-    else
+    else {
+        json_decref(delta); /* a text completion has none */
         reply_put(&choice, "text", json_string(text ? text : ""));
+    }
     reply_put(&choice, "logprobs", or_null(logprobs));
     reply_put(&choice, "finish_reason", reply_name_json(finish));
     reply_put(&root, "choices", reply_list_of(choice));
