@@ -343,13 +343,17 @@ static bool part_drop(json_t *content, size_t i)
     return ok && json_array_remove(content, i) == 0;
 }
 
-/* Whether elements of the target's message are no part of its text; ask before the parts change. */
-static bool is_apart(const chat_request *q, const chat_target *t, json_t *content)
+/* Whether elements of the target's message are no part of its text; ask before the parts change.
+ * False when out of memory. */
+static bool apart_find(const chat_request *q, const chat_target *t, json_t *content, bool *apart)
 {
-    json_t *rest = t->context ? NULL : without_targets(q, content);
-    bool apart = has_words(rest);
+    *apart = false;
+    if (t->context)
+        return true;
+    json_t *rest = without_targets(q, content);
+    *apart = has_words(rest);
     json_decref(rest);
-    return apart;
+    return rest != NULL;
 }
 
 static bool is_judged(const chat_request *q, const json_t *part, bool apart)
@@ -361,7 +365,9 @@ static bool is_judged(const chat_request *q, const json_t *part, bool apart)
 static bool parts_put(chat_request *q, const chat_target *t, json_t *content, const char *text,
                       size_t len)
 {
-    bool done = false, apart = is_apart(q, t, content);
+    bool done = false, apart;
+    if (!apart_find(q, t, content, &apart))
+        return false;
     for (size_t i = 0; i < json_array_size(content);) {
         json_t *part = json_array_get(content, i);
         if (!is_judged(q, part, apart)) {
@@ -429,7 +435,7 @@ bool chat_cut(chat_request *q, const chat_target *t, const s2a_span *spans, size
         free(text);
         return ok;
     }
-    bool ok = true, apart = is_apart(q, t, content);
+    bool apart, ok = apart_find(q, t, content, &apart);
     q->changed = true;
     for (size_t i = 0, start = 0; ok && i < json_array_size(content);) {
         json_t *part = json_array_get(content, i);
