@@ -7,6 +7,7 @@ import copy
 import http.client
 import json
 import os
+import re
 import pathlib
 import threading
 import types
@@ -110,8 +111,18 @@ def is_text(part):
     return part["type"] in ("text", "input_text")
 
 
+ELEMENT = re.compile(r"\s*<([\w.:-]+)[^>]*>.*</\1>\s*", re.S)
+
+
+def own(message):
+    """The parts of text that are judged: an element as a whole beside other text is not the user's."""
+    parts = [p for p in message["content"] if is_text(p)]
+    words = [p for p in parts if not ELEMENT.fullmatch(p["text"])]
+    return words or parts
+
+
 def texts(message):
-    return [p["text"] for p in message["content"] if is_text(p)]
+    return [p["text"] for p in own(message)]
 
 
 def is_judged(message):
@@ -124,7 +135,8 @@ def rest_of(body, judged):
     body = copy.deepcopy(body)
     for index in judged:
         message = messages_of(body)[index]
-        message["content"] = [p for p in message["content"] if not is_text(p)]
+        judged_parts = own(message)
+        message["content"] = [p for p in message["content"] if p not in judged_parts]
     return json.dumps(body)
 
 

@@ -89,7 +89,7 @@ def test_stream_plain(target):
 def test_stream_helper(target):
     with client(target.url).responses.stream(model=target.model, input=X, max_output_tokens=TOKENS) as stream:
         if target.place in ("peer", "front"):
-            with pytest.raises(AttributeError):  # llama-server's response.created has no output, which the helper needs
+            with pytest.raises((AttributeError, TypeError)):  # llama-server's response.created has no output, which the helper needs
                 list(stream)
             return
         text = "".join(e.delta for e in stream if e.type == "response.output_text.delta")
