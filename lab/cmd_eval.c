@@ -586,17 +586,12 @@ int cmd_eval(int argc, char **argv)
     session s = { .o = &o.base };
     term_init(&s.term, o.base.no_color, o.base.quiet);
     progress_init(&s.progress, &s.term);
-    int code = EXIT_DONE;
-    if (status != S2A_OK) {
-        term_say("%s", err.message);
-        code = status == S2A_NOMEM ? EXIT_FAILED : EXIT_USAGE;
-    } else if (o.base.help) {
-        help_print(&command_eval);
-    } else if (!strcmp(o.what, "report")) {
+    int code;
+    bool goes_on = session_goes_on(&command_eval, &o.base, status, &err, &code);
+    if (goes_on && !strcmp(o.what, "report"))
         code = run_report(&o);
-    } else {
+    else if (goes_on)
         code = session_begin(&s) ? run_task(&o, &s) : EXIT_FAILED;
-    }
     session_end(&s);
     settings_free(&o.base.settings);
     return code;

@@ -105,19 +105,11 @@ static int run(int argc, char **argv, bool answer)
     session s = { .o = &o };
     term_init(&s.term, o.no_color, o.quiet);
     progress_init(&s.progress, &s.term);
-    int code = EXIT_DONE;
-    if (status != S2A_OK) {
-        term_say("%s", err.message);
-        code = status == S2A_NOMEM ? EXIT_FAILED : EXIT_USAGE;
-    } else if (o.help) {
-        help_print(answer ? &command_ask : &command_attend);
-    } else if (o.version) {
-        help_version();
-    } else {
-        code = EXIT_FAILED;
-        if (session_begin(&s))
-            code = o.jsonl ? jsonl_run(&s) : run_one(&s);
-    }
+    int code;
+    bool goes_on =
+        session_goes_on(answer ? &command_ask : &command_attend, &o, status, &err, &code);
+    if (goes_on)
+        code = !session_begin(&s) ? EXIT_FAILED : o.jsonl ? jsonl_run(&s) : run_one(&s);
     session_end(&s);
     options_free(&o);
     return code;

@@ -284,15 +284,10 @@ int cmd_calibrate(int argc, char **argv)
     session s = { .o = &o.base, .alone = true };
     term_init(&s.term, true, o.base.quiet);
     progress_init(&s.progress, &s.term);
-    int code = EXIT_DONE;
-    if (status != S2A_OK) {
-        term_say("%s", err.message);
-        code = status == S2A_NOMEM ? EXIT_FAILED : EXIT_USAGE;
-    } else if (o.base.help) {
-        help_print(&command_calibrate);
-    } else {
+    int code;
+    bool goes_on = session_goes_on(&command_calibrate, &o.base, status, &err, &code);
+    if (goes_on)
         code = session_begin(&s) ? run(&o, &s) : EXIT_FAILED;
-    }
     session_end(&s);
     settings_free(&o.base.settings);
     return code;

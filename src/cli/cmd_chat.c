@@ -249,17 +249,10 @@ int cmd_chat(int argc, char **argv)
     talk t = { .s = { .o = &o.base } };
     term_init(&t.s.term, o.base.no_color, o.base.quiet);
     progress_init(&t.s.progress, &t.s.term);
-    int code = EXIT_DONE;
-    if (status != S2A_OK) {
-        term_say("%s", err.message);
-        code = status == S2A_NOMEM ? EXIT_FAILED : EXIT_USAGE;
-    } else if (o.base.help) {
-        help_print(&command_chat);
-    } else if (o.base.version) {
-        help_version();
-    } else {
+    int code;
+    bool goes_on = session_goes_on(&command_chat, &o.base, status, &err, &code);
+    if (goes_on)
         code = session_begin(&t.s) ? run(&t, &o) : EXIT_FAILED;
-    }
     session_end(&t.s);
     options_free(&o.base);
     return code;

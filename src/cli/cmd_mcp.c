@@ -517,17 +517,10 @@ int cmd_mcp(int argc, char **argv)
     session s = { .o = &o };
     term_init(&s.term, true, o.quiet);
     progress_init(&s.progress, &s.term);
-    int code = EXIT_DONE;
-    if (status != S2A_OK) {
-        term_say("%s", err.message);
-        code = status == S2A_NOMEM ? EXIT_FAILED : EXIT_USAGE;
-    } else if (o.help) {
-        help_print(&command_mcp);
-    } else if (o.version) {
-        help_version();
-    } else {
+    int code;
+    bool goes_on = session_goes_on(&command_mcp, &o, status, &err, &code);
+    if (goes_on)
         code = session_begin(&s) ? serve(&s) : EXIT_FAILED;
-    }
     session_end(&s);
     options_free(&o);
     return code;

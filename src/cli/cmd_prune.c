@@ -289,19 +289,10 @@ int cmd_prune(int argc, char **argv)
     session s = { .o = &o.base, .line_answer = line_answer };
     term_init(&s.term, true, o.base.quiet);
     progress_init(&s.progress, &s.term);
-    int code = EXIT_DONE;
-    if (status != S2A_OK) {
-        term_say("%s", err.message);
-        code = status == S2A_NOMEM ? EXIT_FAILED : EXIT_USAGE;
-    } else if (o.base.help) {
-        help_print(&command_prune);
-    } else if (o.base.version) {
-        help_version();
-    } else {
-        code = EXIT_FAILED;
-        if (session_begin(&s))
-            code = o.base.jsonl ? jsonl_run(&s) : files_run(&s, &o);
-    }
+    int code;
+    bool goes_on = session_goes_on(&command_prune, &o.base, status, &err, &code);
+    if (goes_on)
+        code = !session_begin(&s) ? EXIT_FAILED : o.base.jsonl ? jsonl_run(&s) : files_run(&s, &o);
     session_end(&s);
     options_free(&o.base);
     return code;

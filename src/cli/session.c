@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "cli/calibration.h"
 #include "cli/commands.h"
+#include "cli/help.h"
 #include "cli/signals.h"
 #include "cli/store.h"
 
@@ -19,6 +20,23 @@ int session_exit(s2a_status status)
     return status == S2A_MODEL || status == S2A_UNAVAILABLE || status == S2A_UNSUPPORTED
                ? EXIT_NO_MODEL
                : EXIT_FAILED;
+}
+
+bool session_goes_on(const option_command *command, const options *o, s2a_status status,
+                     const s2a_error *err, int *code)
+{
+    *code = EXIT_DONE;
+    if (status != S2A_OK) {
+        term_say("%s", err->message);
+        *code = status == S2A_NOMEM ? EXIT_FAILED : EXIT_USAGE;
+    } else if (o->help) {
+        help_print(command);
+    } else if (o->version) {
+        help_version();
+    } else {
+        return true;
+    }
+    return false;
 }
 
 /* ---- opening ---------------------------------------------------------------------------- */

@@ -30,6 +30,11 @@ typedef struct session {
 /* The exit status for a failure. */
 int session_exit(s2a_status status);
 
+/* Whether a command goes on after its options were read. If not it has said its error, its help or
+ * the version, and *code is its exit status. */
+bool session_goes_on(const option_command *command, const options *o, s2a_status status,
+                     const s2a_error *err, int *code);
+
 /* What the settings say of an engine; the rest of *e stays. path: the model's file; NULL: as named.
  * Texts are borrowed, and o is the log's. */
 void session_engine_options(const options *o, const char *path, s2a_engine_options *e);

@@ -217,10 +217,8 @@ static s2a_status step2_messages(const s2a_request *request, const s2a_result *r
         message->content = turn->rewritten.data;
         message->len = turn->rewritten.len;
     }
-    const char *role = request->form == REQUEST_MESSAGES ? request->messages[count - 1].role : NULL;
-    bool tool = role && !strcmp(role, "tool");
     out[count - 1] =
-        (backend_message){ tool ? "tool" : "user", result->prompt.data, result->prompt.len };
+        (backend_message){ request_last_role(request), result->prompt.data, result->prompt.len };
     return S2A_OK;
 }
 

@@ -4,7 +4,6 @@
 #include "core/request.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 s2a_status s2a_count_tokens(s2a_engine *engine, const s2a_request *request, size_t *tokens,
                             s2a_error *err)
@@ -27,9 +26,7 @@ s2a_status s2a_count_tokens(s2a_engine *engine, const s2a_request *request, size
         messages[i] = (backend_message){ request->messages[i].role, request->messages[i].content,
                                          request->messages[i].len };
     if (messages && fields) {
-        bool tool =
-            request->form == REQUEST_MESSAGES && !strcmp(request->messages[count - 1].role, "tool");
-        messages[count - 1] = (backend_message){ tool ? "tool" : "user", x, len };
+        messages[count - 1] = (backend_message){ request_last_role(request), x, len };
         status = b->vtable->count_prompt(b, messages, count, &params, tokens, err);
     } else {
         status = error_nomem(err);

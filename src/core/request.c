@@ -240,6 +240,13 @@ s2a_status s2a_request_set_chat_fields(s2a_request *request, const char *json, s
     return json_set("chat fields", json, len, &request->chat_fields, err);
 }
 
+const char *request_last_role(const s2a_request *request)
+{
+    bool tool = request->form == REQUEST_MESSAGES &&
+                !strcmp(request->messages[request->message_count - 1].role, "tool");
+    return tool ? "tool" : "user";
+}
+
 const char **request_message_fields(const s2a_request *request)
 {
     size_t count = request->form == REQUEST_MESSAGES ? request->message_count : 0;

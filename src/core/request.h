@@ -74,6 +74,10 @@ struct s2a_request {
 s2a_status request_prompt(const s2a_request *request, bool tool, char **x, size_t *len,
                           s2a_span *question, s2a_error *err);
 
+/* The role of the message that x is: "tool" of a conversation that ends with a tool's, else
+ * "user". */
+const char *request_last_role(const s2a_request *request);
+
 /* The fields of each message, malloc'ed, the texts borrowed; NULL when out of memory. */
 const char **request_message_fields(const s2a_request *request);
 

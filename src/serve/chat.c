@@ -321,8 +321,7 @@ void chat_free(chat_request *q)
 
 const char *chat_model(const chat_request *q)
 {
-    const char *model = json_string_value(json_object_get(q->root, "model"));
-    return model ? model : "";
+    return chat_string(q->root, "model");
 }
 
 /* ---- putting texts in place ------------------------------------------------------------- */

@@ -70,6 +70,10 @@ const char *chat_list_name(chat_api api);
 s2a_status chat_messages(chat_request *q, s2a_error *err);
 /* The content of a message: a string, an array of parts, or NULL; borrowed. */
 json_t *chat_content(const chat_message *message);
+/* A member that is a text; "" where it is none. */
+const char *chat_string(const json_t *object, const char *key);
+/* Whether an object's type is this one. */
+bool chat_is(const json_t *object, const char *type);
 /* Whether part is one of text: {"type": "text", "input_text" or "output_text", "text": ...}. */
 bool chat_part_is_text(const json_t *part);
 

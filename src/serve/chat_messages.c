@@ -15,6 +15,17 @@ json_t *chat_content(const chat_message *message)
     return json_is_string(content) || json_is_array(content) ? content : NULL;
 }
 
+const char *chat_string(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+bool chat_is(const json_t *object, const char *type)
+{
+    return !strcmp(chat_string(object, "type"), type);
+}
+
 bool chat_part_is_text(const json_t *part)
 {
     const char *type = json_string_value(json_object_get(part, "type"));
@@ -29,12 +40,6 @@ const char *chat_list_name(chat_api api)
                                        : "messages";
 }
 
-static const char *string_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
 /* There is room: see room_for. */
 static void add(chat_request *q, const char *role, json_t *holder, const char *key, size_t index)
 {
@@ -42,16 +47,11 @@ static void add(chat_request *q, const char *role, json_t *holder, const char *k
         (chat_message){ .role = role, .holder = holder, .key = key, .index = index };
 }
 
-static bool is_of(const json_t *part, const char *type)
-{
-    return !strcmp(string_of(part, "type"), type);
-}
-
 /* ---- one message of each API ------------------------------------------------------------ */
 
 static void chat_add(chat_request *q, json_t *message, size_t index)
 {
-    const char *role = string_of(message, "role");
+    const char *role = chat_string(message, "role");
     add(q, !strcmp(role, "function") ? "tool" : role, message, "content", index);
 }
 
@@ -62,21 +62,21 @@ static void anthropic_add(chat_request *q, json_t *message, size_t index)
     size_t before = q->message_count;
     for (size_t i = 0; i < json_array_size(content); i++) {
         json_t *part = json_array_get(content, i);
-        if (is_of(part, "tool_result"))
+        if (chat_is(part, "tool_result"))
             add(q, "tool", part, "content", index);
     }
     bool beside = q->message_count > before;
-    add(q, string_of(message, "role"), message, "content", index);
+    add(q, chat_string(message, "role"), message, "content", index);
     q->messages[q->message_count - 1].beside = beside;
 }
 
 static void item_add(chat_request *q, json_t *item, size_t index)
 {
     static const char suffix[] = "_call_output";
-    const char *type = string_of(item, "type");
+    const char *type = chat_string(item, "type");
     size_t len = strlen(type), n = sizeof suffix - 1;
     if (!*type || !strcmp(type, "message"))
-        add(q, string_of(item, "role"), item, "content", index);
+        add(q, chat_string(item, "role"), item, "content", index);
     else if ((len > n && !strcmp(type + len - n, suffix)) || !strcmp(type, "mcp_call"))
         add(q, "tool", item, "output", index);
 }

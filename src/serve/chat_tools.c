@@ -18,17 +18,6 @@ typedef struct talk {
     s2a_error *err;
 } talk;
 
-static const char *string_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
-static bool is_of(const json_t *object, const char *type)
-{
-    return !strcmp(string_of(object, "type"), type);
-}
-
 static void fault(talk *t, const char *where, const char *what)
 {
     if (t->status == S2A_OK)
@@ -60,7 +49,7 @@ static json_t *text_of(talk *t, const json_t *content, const char *where, const 
     buf_add(&text, "", 0);
     for (size_t i = 0; i < json_array_size(content); i++) {
         const json_t *part = json_array_get(content, i), *said = json_object_get(part, "text");
-        if (skip && is_of(part, skip))
+        if (skip && chat_is(part, skip))
             continue;
         if (!chat_part_is_text(part)) {
             char place[64];
@@ -128,7 +117,7 @@ static void call_add(talk *t, json_t *message, const json_t *id, const json_t *n
 static json_t *caller(talk *t)
 {
     json_t *last = json_array_get(t->list, json_array_size(t->list) - 1);
-    if (json_array_size(t->list) > 0 && !strcmp(string_of(last, "role"), "assistant"))
+    if (json_array_size(t->list) > 0 && !strcmp(chat_string(last, "role"), "assistant"))
         return last;
     return message_add(t, "assistant", json_string(""));
 }
@@ -144,7 +133,7 @@ static void result_add(talk *t, json_t *content, const json_t *id)
 
 static void chat_add(talk *t, const json_t *from)
 {
-    const char *role = string_of(from, "role");
+    const char *role = chat_string(from, "role");
     const json_t *calls = json_object_get(from, "tool_calls");
     const json_t *content = json_object_get(from, "content");
     bool tool = !strcmp(role, "tool") || !strcmp(role, "function");
@@ -174,12 +163,12 @@ static void chat_add(talk *t, const json_t *from)
 static void anthropic_add(talk *t, const json_t *from)
 {
     const json_t *content = json_object_get(from, "content");
-    const char *role = string_of(from, "role");
+    const char *role = chat_string(from, "role");
     bool assistant = !strcmp(role, "assistant");
     size_t results = 0, texts = json_array_size(content);
     for (size_t i = 0; !assistant && i < json_array_size(content); i++) {
         const json_t *part = json_array_get(content, i);
-        if (!is_of(part, "tool_result"))
+        if (!chat_is(part, "tool_result"))
             continue;
         results++;
         result_add(t, text_of(t, json_object_get(part, "content"), ".content[].content", NULL),
@@ -194,7 +183,7 @@ static void anthropic_add(talk *t, const json_t *from)
     for (size_t i = 0; assistant && i < json_array_size(content); i++) {
         const json_t *part = json_array_get(content, i);
         size_t len = 0;
-        if (!is_of(part, "tool_use"))
+        if (!chat_is(part, "tool_use"))
             continue;
         json_t *input = json_object_get(part, "input");
         char *json = json_is_object(input) ? json_keep_dump(input, t->q->kept, &len) : NULL;
@@ -206,12 +195,12 @@ static void anthropic_add(talk *t, const json_t *from)
 
 static void item_add(talk *t, const json_t *from)
 {
-    const char *type = string_of(from, "type");
+    const char *type = chat_string(from, "type");
     if (!*type || !strcmp(type, "message")) {
         const json_t *content = json_object_get(from, "content");
         if (!content || json_is_null(content))
             fault(t, ".content", "must be a string or an array of text parts");
-        message_add(t, string_of(from, "role"), text_of(t, content, ".content", NULL));
+        message_add(t, chat_string(from, "role"), text_of(t, content, ".content", NULL));
     } else if (!strcmp(type, "function_call")) {
         json_t *arguments = json_object_get(from, "arguments");
         call_add(t, caller(t), json_object_get(from, "call_id"), json_object_get(from, "name"),
@@ -244,9 +233,9 @@ s2a_status chat_conversation(const chat_request *q, json_t **out, s2a_error *err
         message_add(&t, "user", json_incref((json_t *)list));
     for (size_t i = 0; i < json_array_size(list) && t.status == S2A_OK; i++) {
         const json_t *element = json_array_get(list, i);
-        const char *type = q->api == CHAT_API_RESPONSES ? string_of(element, "type") : "";
+        const char *type = q->api == CHAT_API_RESPONSES ? chat_string(element, "type") : "";
         t.index = i;
-        if ((!*type || !strcmp(type, "message")) && !*string_of(element, "role"))
+        if ((!*type || !strcmp(type, "message")) && !*chat_string(element, "role"))
             fault(&t, "", "must be an object with a role");
         else
             adders[q->api](&t, element);
@@ -263,12 +252,12 @@ s2a_status chat_conversation(const chat_request *q, json_t **out, s2a_error *err
 /* A tool whose members stand beside its type, or that has no type. */
 static json_t *tool_flat(const json_t *tool, const char *parameters)
 {
-    static const char *const keys[][2] = { { "name", "name" }, { "description", "description" } };
+    static const char *const keys[] = { "name", "description" };
     json_t *function = json_object(), *schema = json_object_get(tool, parameters);
     bool ok = function != NULL;
     for (size_t i = 0; ok && i < 2; i++) {
-        json_t *value = json_object_get(tool, keys[i][0]);
-        ok = !value || json_is_null(value) || json_object_set(function, keys[i][1], value) == 0;
+        json_t *value = json_object_get(tool, keys[i]);
+        ok = !value || json_is_null(value) || json_object_set(function, keys[i], value) == 0;
     }
     if (ok && json_is_object(schema))
         ok = json_object_set(function, "parameters", schema) == 0;
@@ -287,7 +276,7 @@ static json_t *tools_read(const chat_request *q, s2a_status *status, s2a_error *
     for (size_t i = 0; i < json_array_size(tools) && *status == S2A_OK; i++) {
         json_t *tool = json_array_get(tools, i);
         bool chat = q->api == CHAT_API_CHAT, anthropic = q->api == CHAT_API_MESSAGES;
-        const char *type = string_of(tool, "type");
+        const char *type = chat_string(tool, "type");
         bool good = anthropic ? !*type || !strcmp(type, "custom") : !strcmp(type, "function");
         if (!good)
             *status =
@@ -310,7 +299,7 @@ static json_t *tools_read(const chat_request *q, s2a_status *status, s2a_error *
 static json_t *choice_read(const chat_request *q)
 {
     json_t *choice = json_object_get(q->root, "tool_choice");
-    const char *type = string_of(choice, "type");
+    const char *type = chat_string(choice, "type");
     if (q->api == CHAT_API_CHAT || !json_is_object(choice))
         return json_incref(choice);
     if (!strcmp(type, "any"))
@@ -318,7 +307,7 @@ static json_t *choice_read(const chat_request *q)
     if (!strcmp(type, "auto") || !strcmp(type, "none"))
         return json_string(type);
     return json_pack("{s:s, s:{s:s}}", "type", "function", "function", "name",
-                     string_of(choice, "name"));
+                     chat_string(choice, "name"));
 }
 
 /* response_format in the form of chat completions; NULL = plain text. The caller has the
@@ -328,9 +317,9 @@ static json_t *format_read(const chat_request *q)
     bool responses = q->api == CHAT_API_RESPONSES;
     json_t *format = responses ? json_object_get(json_object_get(q->root, "text"), "format")
                                : json_object_get(q->root, "response_format");
-    if (!format || json_is_null(format) || is_of(format, "text") || q->api == CHAT_API_MESSAGES)
+    if (!format || json_is_null(format) || chat_is(format, "text") || q->api == CHAT_API_MESSAGES)
         return NULL;
-    if (responses && is_of(format, "json_schema"))
+    if (responses && chat_is(format, "json_schema"))
         return json_pack("{s:s, s:O}", "type", "json_schema", "json_schema", format);
     return json_incref(format);
 }

@@ -106,12 +106,6 @@ static bool empty(const json_t *v)
            (json_is_string(v) && json_string_length(v) == 0);
 }
 
-static bool type_is(const json_t *object, const char *type)
-{
-    const char *is = json_string_value(json_object_get(object, "type"));
-    return is && !strcmp(is, type);
-}
-
 static bool allowed(rule r, const json_t *v)
 {
     const char *text = json_string_value(v);
@@ -129,9 +123,9 @@ static bool allowed(rule r, const json_t *v)
     case EMPTY:
         return empty(v);
     case TEXT:
-        return type_is(v, "text");
+        return chat_is(v, "text");
     case DISABLED:
-        return type_is(v, "disabled");
+        return chat_is(v, "disabled");
     case NONE:
         text = text ? text : json_string_value(json_object_get(v, "type"));
         return text && (!strcmp(text, "none") || !strcmp(text, "auto"));

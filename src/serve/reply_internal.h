@@ -1,4 +1,4 @@
-/* Shared by the files of reply. */
+/* Shared by the files that make JSON of responses: reply_*.c and rerank.c. */
 #ifndef S2A_SERVE_REPLY_INTERNAL_H
 #define S2A_SERVE_REPLY_INTERNAL_H
 

@@ -59,11 +59,8 @@ static s2a_status request_fill(s2a_request *r, const txn *t, s2a_error *err)
         status =
             s2a_request_add_document(r, json_string_value(text), json_string_length(text), err);
     }
-    for (size_t i = 0; i < json_array_size(ask->protect) && status == S2A_OK; i++) {
-        const json_t *text = json_array_get(ask->protect, i);
-        status =
-            s2a_request_protect_text(r, json_string_value(text), json_string_length(text), err);
-    }
+    if (status == S2A_OK)
+        status = serve_step1_protect(r, ask->protect, err);
     if (status == S2A_OK && !isnan(ask->threshold))
         status = s2a_request_set_threshold(r, ask->threshold, err);
     if (status == S2A_OK)

@@ -18,7 +18,7 @@ static void fail(step1_outcome *out, const char *fallback, const char *detail)
              detail);
 }
 
-static s2a_status protect_fill(s2a_request *r, const json_t *texts, s2a_error *err)
+s2a_status serve_step1_protect(s2a_request *r, const json_t *texts, s2a_error *err)
 {
     s2a_status status = S2A_OK;
     for (size_t i = 0; i < json_array_size(texts) && status == S2A_OK; i++) {
@@ -58,7 +58,7 @@ static s2a_status request_fill(const s2a_engine *engine, s2a_request *r, const c
     s2a_request_set_mode(r, q->ask.mode);
     s2a_request_set_preset(r, orders ? S2A_PRESET_UNTRUSTED : q->ask.preset);
     s2a_request_set_cancel(r, settings->cancel);
-    s2a_status status = protect_fill(r, q->ask.protect, err);
+    s2a_status status = serve_step1_protect(r, q->ask.protect, err);
     if (status == S2A_OK && !orders && !isnan(q->ask.threshold))
         status = s2a_request_set_threshold(r, q->ask.threshold, err);
     if (status == S2A_OK)

@@ -32,6 +32,9 @@ typedef struct step1_settings {
     const atomic_bool *late; /* true: cancel fired because step 1 exceeded its budget */
 } step1_settings;
 
+/* Protects the texts of a list; NULL = none. */
+s2a_status serve_step1_protect(s2a_request *r, const json_t *texts, s2a_error *err);
+
 /* Judges the targets one after another. Call serve_step1_free in any case. */
 void serve_step1_run(s2a_engine *engine, const chat_request *q, const step1_settings *settings,
                      step1_outcome *out);
