@@ -332,14 +332,24 @@ static bool part_put(json_t *part, const char *text, size_t len)
     return value && json_object_set_new(part, "text", value) == 0;
 }
 
-/* Removes a part from a list. Its mark of the end of a cached prefix goes to the part before it. */
-static bool part_drop(json_t *content, size_t i)
+/* Takes a part's text away, as it does not come into left, the parts that stay. Its mark of the end
+ * of a cached prefix goes to the part before it. */
+static bool part_drop(json_t *left, json_t *part)
 {
-    json_t *mark = json_object_get(json_array_get(content, i), "cache_control");
-    json_t *before = i > 0 ? json_array_get(content, i - 1) : NULL;
+    json_t *mark = json_object_get(part, "cache_control");
+    json_t *before = json_array_get(left, json_array_size(left) - 1);
     bool ok = !mark || !json_is_object(before) || json_object_get(before, "cache_control") ||
               json_object_set(before, "cache_control", mark) == 0;
-    return ok && json_array_remove(content, i) == 0;
+    return ok && part_put(part, "", 0);
+}
+
+/* The message gets these parts; takes ownership of left. */
+static bool parts_set(const chat_target *t, json_t *left, bool ok)
+{
+    if (ok)
+        return json_object_set_new(t->message.holder, t->message.key, left) == 0;
+    json_decref(left);
+    return false;
 }
 
 /* Whether elements of the target's message are no part of its text; ask before the parts change.
@@ -365,23 +375,19 @@ static bool parts_put(chat_request *q, const chat_target *t, json_t *content, co
                       size_t len)
 {
     bool done = false, apart;
-    if (!apart_find(q, t, content, &apart))
-        return false;
-    for (size_t i = 0; i < json_array_size(content);) {
+    json_t *left = apart_find(q, t, content, &apart) ? json_array() : NULL;
+    bool ok = left != NULL;
+    for (size_t i = 0; ok && i < json_array_size(content); i++) {
         json_t *part = json_array_get(content, i);
-        if (!is_judged(q, part, apart)) {
-            i++;
-        } else if (done) {
-            if (!part_drop(content, i))
-                return false;
-        } else {
-            done = true;
-            i++;
-            if (!part_put(part, text, len))
-                return false;
+        bool judged = is_judged(q, part, apart);
+        if (judged && done) {
+            ok = part_drop(left, part);
+            continue;
         }
+        ok = (!judged || part_put(part, text, len)) && json_array_append(left, part) == 0;
+        done |= judged;
     }
-    return true;
+    return parts_set(t, left, ok);
 }
 
 bool chat_put(chat_request *q, const chat_target *t, const char *text, size_t len)
@@ -434,12 +440,15 @@ bool chat_cut(chat_request *q, const chat_target *t, const s2a_span *spans, size
         free(text);
         return ok;
     }
-    bool apart, ok = apart_find(q, t, content, &apart);
+    bool apart;
+    json_t *left = apart_find(q, t, content, &apart) ? json_array() : NULL;
+    bool ok = left != NULL;
+    size_t parts = json_array_size(content), start = 0;
     q->changed = true;
-    for (size_t i = 0, start = 0; ok && i < json_array_size(content);) {
+    for (size_t i = 0; ok && i < parts; i++) {
         json_t *part = json_array_get(content, i);
         if (!is_judged(q, part, apart)) {
-            i++;
+            ok = json_array_append(left, part) == 0;
             continue;
         }
         size_t size = json_string_length(json_object_get(part, "text")), len = 0;
@@ -447,16 +456,14 @@ bool chat_cut(chat_request *q, const chat_target *t, const s2a_span *spans, size
         char *text = left_of(t, start, start + size, spans, count, marks, &len);
         bool same = text && len == size && !memcmp(text, t->text + start, len);
         bool gone = text && !same && ascii_blank(text, len);
-        if (gone && json_array_size(content) > 1) {
-            ok = part_drop(content, i);
-        } else {
-            ok = text && (same || part_put(part, text, len));
-            i++;
-        }
+        if (gone && json_array_size(left) + parts - i > 1)
+            ok = part_drop(left, part);
+        else
+            ok = text && (same || part_put(part, text, len)) && json_array_append(left, part) == 0;
         free(text);
         start += size;
     }
-    return ok;
+    return parts_set(t, left, ok);
 }
 
 char *chat_dump(const chat_request *q, size_t *len)

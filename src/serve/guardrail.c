@@ -12,15 +12,15 @@
 
 /* A text of the messages, before step 1: holder[key]. All references are owned. */
 typedef struct leaf {
-    json_t *list;   /* the parts among which holder is; NULL: none */
     json_t *holder; /* a message, or a part of one */
     const char *key;
     json_t *before;
+    size_t place; /* in the order of the messages */
 } leaf;
 
 struct guardrail {
     json_t *texts;
-    leaf *leaves;
+    leaf *leaves; /* by text, then by place */
     size_t leaf_count;
 };
 
@@ -29,7 +29,6 @@ void guardrail_free(guardrail *g)
     if (!g)
         return;
     for (size_t i = 0; i < g->leaf_count; i++) {
-        json_decref(g->leaves[i].list);
         json_decref(g->leaves[i].holder);
         json_decref(g->leaves[i].before);
     }
@@ -92,10 +91,23 @@ static json_t *chat_of(const json_t *root)
     return NULL;
 }
 
-static void leaf_add(guardrail *g, json_t *list, json_t *holder, const char *key)
+static void leaf_add(guardrail *g, json_t *holder, const char *key)
 {
-    g->leaves[g->leaf_count++] = (leaf){ json_incref(list), json_incref(holder), key,
-                                         json_incref(json_object_get(holder, key)) };
+    size_t place = g->leaf_count++;
+    g->leaves[place] = (leaf){ .holder = json_incref(holder),
+                               .key = key,
+                               .before = json_incref(json_object_get(holder, key)),
+                               .place = place };
+}
+
+static int by_text(const void *a, const void *b)
+{
+    const leaf *x = a, *y = b;
+    size_t len = json_string_length(x->before), other = json_string_length(y->before);
+    int order = (len > other) - (len < other);
+    if (order == 0)
+        order = memcmp(json_string_value(x->before), json_string_value(y->before), len);
+    return order ? order : (x->place > y->place) - (x->place < y->place);
 }
 
 static s2a_status leaves_read(guardrail *g, const chat_request *q, s2a_error *err)
@@ -110,11 +122,12 @@ static s2a_status leaves_read(guardrail *g, const chat_request *q, s2a_error *er
         const chat_message *m = &q->messages[i];
         json_t *content = chat_content(m);
         if (json_is_string(content))
-            leaf_add(g, NULL, m->holder, m->key);
+            leaf_add(g, m->holder, m->key);
         for (size_t k = 0; k < json_array_size(content); k++)
             if (chat_part_is_text(json_array_get(content, k)))
-                leaf_add(g, content, json_array_get(content, k), "text");
+                leaf_add(g, json_array_get(content, k), "text");
     }
+    qsort(g->leaves, g->leaf_count, sizeof *g->leaves, by_text);
     return S2A_OK;
 }
 
@@ -164,12 +177,24 @@ s2a_status guardrail_read(txn *t, s2a_error *err)
  */
 static json_t *after(const leaf *l)
 {
-    bool there = !l->list;
-    for (size_t i = 0; i < json_array_size(l->list); i++)
-        there |= json_array_get(l->list, i) == l->holder;
-    json_t *now = there ? json_object_get(l->holder, l->key) : NULL;
+    json_t *now = json_object_get(l->holder, l->key);
     const char *text = json_string_value(now);
     return text && !ascii_blank(text, json_string_length(now)) ? now : l->before;
+}
+
+/* The first leaf with this text from a place on; NULL if there is none. */
+static const leaf *find(const guardrail *g, json_t *text, size_t place)
+{
+    const leaf key = { .before = text, .place = place };
+    size_t low = 0, high = g->leaf_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (by_text(&g->leaves[middle], &key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < g->leaf_count && json_equal(g->leaves[low].before, text) ? &g->leaves[low] : NULL;
 }
 
 void guardrail_reply(txn *t)
@@ -180,11 +205,9 @@ void guardrail_reply(txn *t)
     /* The texts are the leaves in their order; LiteLLM may have left some out. */
     for (size_t i = 0, next = 0; ok && i < json_array_size(g->texts); i++) {
         json_t *text = json_array_get(g->texts, i);
-        size_t at = next;
-        while (at < g->leaf_count && !json_equal(g->leaves[at].before, text))
-            at++;
-        json_t *now = at < g->leaf_count ? after(&g->leaves[at]) : text;
-        next = at < g->leaf_count ? at + 1 : next;
+        const leaf *l = find(g, text, next);
+        json_t *now = l ? after(l) : text;
+        next = l ? l->place + 1 : next;
         changed |= !json_equal(now, text);
         ok = json_array_append(texts, now) == 0;
     }

@@ -11,30 +11,49 @@ typedef struct entry {
     char id[REMOVED_ID_SIZE];
     char owner[SHA256_HEX_SIZE]; /* of the key; "" = none */
     char *text;                  /* NULL = empty */
-    size_t len;
+    size_t len, after;           /* after: of the chain; NOWHERE = its end */
 } entry;
 
-/* A ring: next is the oldest entry, which goes first. */
+#define NOWHERE SIZE_MAX
+
+/* A ring: next is the oldest entry, which goes first. A chain of entries for each bucket of ids. */
 struct removed_store {
     pthread_mutex_t lock;
     size_t count, next, bytes;
+    size_t *chains; /* count of them */
     entry entries[];
 };
+
+/* The chain of an id, which is the beginning of a hash. An id that is none is in none. */
+static size_t *chain_of(removed_store *store, const char *id)
+{
+    return &store->chains[strtoull(id, NULL, 16) % store->count];
+}
 
 removed_store *removed_new(size_t count)
 {
     removed_store *store = calloc(1, sizeof *store + count * sizeof *store->entries);
-    if (store && pthread_mutex_init(&store->lock, NULL) != 0) {
+    size_t *chains = malloc(count * sizeof *chains);
+    if (!store || !chains || pthread_mutex_init(&store->lock, NULL) != 0) {
+        free(chains);
         free(store);
-        store = NULL;
+        return NULL;
     }
-    if (store)
-        store->count = count;
+    store->count = count;
+    store->chains = chains;
+    for (size_t i = 0; i < count; i++)
+        chains[i] = NOWHERE;
     return store;
 }
 
 static void drop(removed_store *store, entry *e)
 {
+    if (!e->text)
+        return;
+    size_t *at = chain_of(store, e->id);
+    while (&store->entries[*at] != e)
+        at = &store->entries[*at].after;
+    *at = e->after;
     store->bytes -= e->len;
     free(e->text);
     *e = (entry){ .text = NULL };
@@ -47,6 +66,7 @@ void removed_free(removed_store *store)
     for (size_t i = 0; i < store->count; i++)
         drop(store, &store->entries[i]);
     pthread_mutex_destroy(&store->lock);
+    free(store->chains);
     free(store);
 }
 
@@ -69,9 +89,9 @@ static bool owner_of(const char *key, char owner[SHA256_HEX_SIZE])
 /* Under the lock. */
 static entry *find(removed_store *store, const char *owner, const char *id)
 {
-    for (size_t i = 0; i < store->count; i++) {
+    for (size_t i = *chain_of(store, id); i != NOWHERE; i = store->entries[i].after) {
         entry *e = &store->entries[i];
-        if (e->text && !strcmp(e->id, id) && !strcmp(e->owner, owner))
+        if (!strcmp(e->id, id) && !strcmp(e->owner, owner))
             return e;
     }
     return NULL;
@@ -98,6 +118,9 @@ void removed_put(removed_store *store, const char *owner, const char *text, size
         for (size_t i = store->next; store->bytes + len > SERVE_REMOVED_BYTES;
              i = (i + 1) % store->count)
             drop(store, &store->entries[i]);
+        size_t *chain = chain_of(store, fresh.id);
+        fresh.after = *chain;
+        *chain = at;
         store->entries[at] = fresh;
         store->bytes += len;
     }
