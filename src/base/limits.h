@@ -9,18 +9,21 @@
 /* Of a buffer whose length follows from something that has a limit. */
 #define LIMIT_NONE (SIZE_MAX / 2)
 
-#define LIMIT_INPUT_BYTES ((size_t)16 << 20)  /* a prompt, or one message */
-#define LIMIT_MESSAGES ((size_t)4096)         /* messages of one request */
-#define LIMIT_DOCUMENTS ((size_t)1024)        /* documents of one request */
-#define LIMIT_STOPS 16                        /* stop texts of a request */
-#define LIMIT_STOP_BYTES 1024                 /* of one stop text */
-#define LIMIT_BIASES 1024                     /* tokens of a request whose logits are changed */
-#define LIMIT_TOP_LOGPROBS 20                 /* likeliest tokens that are told of each token */
-#define LIMIT_PATTERN_COST 4096               /* of a schema's pattern: pattern_cost.h */
-#define LIMIT_TOOL_NAME_BYTES 64              /* of a tool that the answer may call */
-#define LIMIT_PROTECTED 1024                  /* texts and lines that a request protects */
-#define LIMIT_REQUEST_ID_BYTES 128            /* of X-Request-Id */
-#define LIMIT_OUTPUT_BYTES ((size_t)64 << 20) /* what one generation may write */
+#define LIMIT_INPUT_BYTES ((size_t)16 << 20)   /* a prompt, or one message */
+#define LIMIT_MESSAGES ((size_t)4096)          /* messages of one request */
+#define LIMIT_DOCUMENTS ((size_t)1024)         /* documents of one request */
+#define LIMIT_STOPS 16                         /* stop texts of a request */
+#define LIMIT_STOP_BYTES 1024                  /* of one stop text */
+#define LIMIT_BIASES 1024                      /* tokens of a request whose logits are changed */
+#define LIMIT_TOP_LOGPROBS 20                  /* likeliest tokens that are told of each token */
+#define LIMIT_SCHEMA_VALUES 1024               /* JSON values of a schema, with its parts */
+#define LIMIT_SCHEMA_BYTES ((size_t)256 << 10) /* of its texts and names */
+#define LIMIT_TOOLS_VALUES 8192                /* JSON values of all tools */
+#define LIMIT_PATTERN_COST 4096                /* of a schema's pattern: pattern_cost.h */
+#define LIMIT_TOOL_NAME_BYTES 64               /* of a tool that the answer may call */
+#define LIMIT_PROTECTED 1024                   /* texts and lines that a request protects */
+#define LIMIT_REQUEST_ID_BYTES 128             /* of X-Request-Id */
+#define LIMIT_OUTPUT_BYTES ((size_t)64 << 20)  /* what one generation may write */
 #define LIMIT_PROMPT_FILE_BYTES ((size_t)64 << 10)
 #define LIMIT_SCRIPT_FILE_BYTES ((size_t)16 << 20)
 #define LIMIT_HTTP_BODY_BYTES ((size_t)64 << 20) /* a whole response, or error body */

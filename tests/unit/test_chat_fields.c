@@ -221,6 +221,62 @@ static void test_pattern_limit(void **state)
     _Static_assert(LIMIT_PATTERN_COST == 64 * 64, "the numbers above");
 }
 
+/* {"enum": [count texts]}: as JSON, with count + 2 values. */
+static json_t *schema_of(size_t count, size_t text_len)
+{
+    char *text = calloc(1, text_len + 1);
+    memset(text, 'x', text_len);
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_string(text));
+    free(text);
+    return json_pack("{s:o}", "enum", list);
+}
+
+static void assert_read(json_t *chat, const char *fault)
+{
+    char *text = json_dumps(chat, 0);
+    chat_fields f;
+    s2a_error err = { .status = S2A_OK };
+    json_decref(chat);
+    assert_int_equal(chat_fields_read(&f, text, NULL, 0, &err), fault ? S2A_INPUT : S2A_OK);
+    assert_true(!fault || strstr(err.message, fault));
+    chat_fields_free(&f);
+    free(text);
+}
+
+static json_t *format_of(json_t *schema)
+{
+    return json_pack("{s:{s:s, s:{s:o}}}", "response_format", "type", "json_schema", "json_schema",
+                     "schema", schema);
+}
+
+static json_t *tool_of(json_t *schema)
+{
+    return json_pack("{s:s, s:{s:s, s:o}}", "type", "function", "function", "name", "f",
+                     "parameters", schema);
+}
+
+/* What would hold the engine up for minutes, or end the process. */
+static void test_schema_limits(void **state)
+{
+    (void)state;
+    for (size_t extra = 0; extra < 2; extra++) {
+        const char *fault = extra ? "the limits are" : NULL;
+        size_t most = LIMIT_SCHEMA_VALUES - 2 + extra;
+        assert_read(format_of(schema_of(most, 1)), fault);
+        assert_read(json_pack("{s:[o]}", "tools", tool_of(schema_of(most, 1))),
+                    extra ? "tools[0].function.parameters" : NULL);
+        assert_read(format_of(schema_of(1, LIMIT_SCHEMA_BYTES - strlen("enum") + extra)), fault);
+        json_t *tools = json_array();
+        for (size_t i = 0; i < LIMIT_TOOLS_VALUES / LIMIT_SCHEMA_VALUES; i++)
+            json_array_append_new(tools, tool_of(schema_of(LIMIT_SCHEMA_VALUES - 2, 1)));
+        if (extra)
+            json_array_append_new(tools, tool_of(json_object()));
+        assert_read(json_pack("{s:o}", "tools", tools), extra ? "tools: their schemas" : NULL);
+    }
+}
+
 static void test_what_is_read(void **state)
 {
     (void)state;
@@ -255,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_pattern_limit),
+        cmocka_unit_test(test_schema_limits),
         cmocka_unit_test(test_what_is_read),
     };
     return cmocka_run_group_tests_name("chat_fields", tests, NULL, NULL);

@@ -7,6 +7,9 @@
  *     LIMIT_STOP_BYTES             tests/unit/test_limits.c
  *     LIMIT_BIASES                 tests/unit/test_limits.c
  *     LIMIT_TOP_LOGPROBS           tests/unit/test_limits.c
+ *     LIMIT_SCHEMA_VALUES          tests/unit/test_chat_fields.c
+ *     LIMIT_SCHEMA_BYTES           tests/unit/test_chat_fields.c
+ *     LIMIT_TOOLS_VALUES           tests/unit/test_chat_fields.c
  *     LIMIT_PATTERN_COST           tests/unit/test_chat_fields.c
  *     LIMIT_TOOL_NAME_BYTES        tests/unit/test_chat_fields.c
  *     LIMIT_PROTECTED              tests/unit/test_limits.c tests/wire/test_serve_time.c

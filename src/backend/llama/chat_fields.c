@@ -6,8 +6,58 @@
 #include "base/limits.h"
 #include "base/utf8.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* ---- what no grammar can be made of in time ----------------------------------------------------
+ * llama.cpp's grammars are quick for schemas that people write. A large one takes seconds or
+ * minutes for each token, which nothing can interrupt, and thousands of optional members overflow
+ * its stack.
+ */
+
+typedef struct size_of {
+    size_t values, bytes;
+    const char *pattern; /* the first that multiplies too much; NULL = none */
+} size_of;
+
+static void size_add(const json_t *value, size_of *size)
+{
+    const char *key;
+    json_t *member;
+    size->values++;
+    size->bytes += json_string_length(value);
+    for (size_t i = 0; i < json_array_size(value); i++)
+        size_add(json_array_get(value, i), size);
+    json_object_foreach((json_t *)value, key, member)
+    {
+        const char *pattern = !strcmp(key, "pattern") ? json_string_value(member) : NULL;
+        if (pattern && !size->pattern && pattern_cost(pattern) > LIMIT_PATTERN_COST)
+            size->pattern = pattern;
+        size->bytes += strlen(key);
+        size_add(member, size);
+    }
+}
+
+/* what: whose schema it is; NULL is none. Adds its values to *sum. */
+static s2a_status schema_check(const char *what, const json_t *schema, size_t *sum, s2a_error *err)
+{
+    size_of size = { .values = 0 };
+    if (schema)
+        size_add(schema, &size);
+    *sum += size.values;
+    if (size.pattern)
+        return error_set(err, S2A_INPUT,
+                         "%s: pattern: \"%.*s\": its repetitions within repetitions multiply past "
+                         "%d; write a simpler one",
+                         what, (int)utf8_cut(size.pattern, 80), size.pattern, LIMIT_PATTERN_COST);
+    if (size.values > LIMIT_SCHEMA_VALUES || size.bytes > LIMIT_SCHEMA_BYTES)
+        return error_set(err, S2A_INPUT,
+                         "%s: the schema has %zu values and %zu bytes of text; the limits are %d "
+                         "and %zu",
+                         what, size.values, size.bytes, LIMIT_SCHEMA_VALUES, LIMIT_SCHEMA_BYTES);
+    return S2A_OK;
+}
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
@@ -33,6 +83,8 @@ static bool name_good(const char *name)
 
 static s2a_status tools_read(chat_fields *f, const json_t *root, s2a_error *err)
 {
+    size_t sum = 0;
+    char what[64];
     json_t *tools = json_object_get(root, "tools");
     if (!tools || json_is_null(tools) || (json_is_array(tools) && json_array_size(tools) == 0))
         return S2A_OK;
@@ -47,6 +99,14 @@ static s2a_status tools_read(chat_fields *f, const json_t *root, s2a_error *err)
                 err, S2A_INPUT,
                 "tools[%zu].function.name: must be 1 to %d of a-z, A-Z, 0-9, _, - and .", i,
                 LIMIT_TOOL_NAME_BYTES);
+        snprintf(what, sizeof what, "tools[%zu].function.parameters", i);
+        const json_t *schema = json_object_get(json_object_get(tool, "function"), "parameters");
+        s2a_status status = schema_check(what, schema, &sum, err);
+        if (status != S2A_OK)
+            return status;
+        if (sum > LIMIT_TOOLS_VALUES)
+            return error_set(err, S2A_INPUT, "tools: their schemas have more than %d values",
+                             LIMIT_TOOLS_VALUES);
     }
     f->tools = json_incref(tools);
     return S2A_OK;
@@ -112,33 +172,14 @@ static s2a_status format_read(chat_fields *f, const json_t *root, s2a_error *err
     if (status == S2A_OK && f->tools && strcmp(f->choice, "none") != 0)
         status = error_set(err, S2A_INPUT,
                            "response_format: not together with tools; leave one of them out");
+    size_t values = 0;
+    if (status == S2A_OK)
+        status = schema_check("response_format", schema, &values, err);
     if (status == S2A_OK) {
         f->schema = json_dumps(schema, JSON_COMPACT);
         status = f->schema ? S2A_OK : error_nomem(err);
     }
     json_decref(any);
-    return status;
-}
-
-/* Every pattern in a value: what no grammar can be made of in time is refused. */
-static s2a_status patterns_check(const json_t *value, s2a_error *err)
-{
-    s2a_status status = S2A_OK;
-    const char *key;
-    json_t *member;
-    for (size_t i = 0; i < json_array_size(value) && status == S2A_OK; i++)
-        status = patterns_check(json_array_get(value, i), err);
-    json_object_foreach((json_t *)value, key, member)
-    {
-        const char *pattern = !strcmp(key, "pattern") ? json_string_value(member) : NULL;
-        if (pattern && pattern_cost(pattern) > LIMIT_PATTERN_COST)
-            return error_set(err, S2A_INPUT,
-                             "pattern: \"%.*s\": its repetitions within repetitions multiply past "
-                             "%d; write a simpler one",
-                             (int)utf8_cut(pattern, 80), pattern, LIMIT_PATTERN_COST);
-        if (status == S2A_OK)
-            status = patterns_check(member, err);
-    }
     return status;
 }
 
@@ -150,8 +191,6 @@ static s2a_status chat_read(chat_fields *f, const char *chat, s2a_error *err)
         json_is_object(root) ? S2A_OK : error_set(err, S2A_INPUT, "chat fields: not a JSON object");
     if (json_is_boolean(parallel))
         f->parallel = json_is_true(parallel);
-    if (status == S2A_OK)
-        status = patterns_check(root, err);
     if (status == S2A_OK)
         status = tools_read(f, root, err);
     if (status == S2A_OK)
