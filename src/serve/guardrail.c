@@ -16,6 +16,7 @@ typedef struct leaf {
     const char *key;
     json_t *before;
     size_t place; /* in the order of the messages */
+    bool alone;   /* the only text of its message */
 } leaf;
 
 struct guardrail {
@@ -121,11 +122,14 @@ static s2a_status leaves_read(guardrail *g, const chat_request *q, s2a_error *er
     for (size_t i = 0; i < q->message_count; i++) {
         const chat_message *m = &q->messages[i];
         json_t *content = chat_content(m);
+        size_t first = g->leaf_count;
         if (json_is_string(content))
             leaf_add(g, m->holder, m->key);
         for (size_t k = 0; k < json_array_size(content); k++)
             if (chat_part_is_text(json_array_get(content, k)))
                 leaf_add(g, json_array_get(content, k), "text");
+        if (g->leaf_count == first + 1)
+            g->leaves[first].alone = true;
     }
     qsort(g->leaves, g->leaf_count, sizeof *g->leaves, by_text);
     return S2A_OK;
@@ -138,8 +142,8 @@ static s2a_status chat_read(txn *t, const json_t *root, s2a_error *err)
     json_decref(chat);
     if (!text)
         return error_nomem(err);
-    s2a_status status = chat_parse(text, strlen(text), CHAT_API_CHAT, t->s->o.prefix, NULL,
-                                   &t->s->o.ask, &t->q, err);
+    s2a_status status = chat_parse(text, strlen(text), CHAT_API_CHAT, t->s->o.prefix,
+                                   http_call_field(t->call, "X-S2A"), &t->s->o.ask, &t->q, err);
     free(text);
     return status;
 }
@@ -173,12 +177,14 @@ s2a_status guardrail_read(txn *t, s2a_error *err)
 
 /* ---- the answer ------------------------------------------------------------------------- */
 
-/* The text of a leaf now. One of which nothing would be left stays: some APIs refuse empty texts.
- */
-static json_t *after(const leaf *l)
+/* The text of a leaf now. One of which nothing would be left stays: some APIs refuse empty texts. So
+ * do several texts of a message that the model wrote anew as one. */
+static json_t *after(const leaf *l, bool rewritten)
 {
     json_t *now = json_object_get(l->holder, l->key);
     const char *text = json_string_value(now);
+    if (rewritten && !l->alone)
+        return l->before;
     return text && !ascii_blank(text, json_string_length(now)) ? now : l->before;
 }
 
@@ -202,11 +208,12 @@ void guardrail_reply(txn *t)
     const guardrail *g = t->guardrail;
     json_t *texts = json_array();
     bool changed = false, ok = texts != NULL;
+    bool rewritten = t->step1.outcome.mode == S2A_MODE_REWRITE;
     /* The texts are the leaves in their order; LiteLLM may have left some out. */
     for (size_t i = 0, next = 0; ok && i < json_array_size(g->texts); i++) {
         json_t *text = json_array_get(g->texts, i);
         const leaf *l = find(g, text, next);
-        json_t *now = l ? after(l) : text;
+        json_t *now = l ? after(l, rewritten) : text;
         next = l ? l->place + 1 : next;
         changed |= !json_equal(now, text);
         ok = json_array_append(texts, now) == 0;
