@@ -319,7 +319,7 @@ void chat_free(chat_request *q)
     *q = (chat_request){ .root = NULL };
 }
 
-const char *chat_model(const chat_request *q)
+const char *chat_model_name(const chat_request *q)
 {
     return chat_string(q->root, "model");
 }

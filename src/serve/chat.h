@@ -61,7 +61,7 @@ s2a_status chat_parse(const char *body, size_t len, chat_api api, const char *pr
 void chat_free(chat_request *q);
 
 /* The model's name without the prefix; "" if the body has none. */
-const char *chat_model(const chat_request *q);
+const char *chat_model_name(const chat_request *q);
 /* The name of the list of messages, for errors: "messages", "input" or "prompt". */
 const char *chat_list_name(chat_api api);
 

@@ -183,7 +183,7 @@ s2a_status embedded_check(txn *t, s2a_error *err)
 {
     chat_request *q = &t->q;
     const char *model = t->s->o.model;
-    const char *asked = chat_model(q), *name;
+    const char *asked = chat_model_name(q), *name;
     json_t *value;
     if (*asked && strcmp(asked, model) != 0 && strcmp(asked, "default") != 0)
         return error_set(err, S2A_MODEL,

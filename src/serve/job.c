@@ -119,7 +119,7 @@ static bool step1(txn *t)
                                       .cancel = t->step1.cancel,
                                       .late = &t->step1.late };
     job_step_begin(t);
-    s2a_status status = engines_get(s->engines, chat_model(&t->q), t->bearer, &ref, &err);
+    s2a_status status = engines_get(s->engines, chat_model_name(&t->q), t->bearer, &ref, &err);
     if (status == S2A_OK)
         serve_step1_run(engines_engine(ref), &t->q, &settings, &t->step1.outcome);
     else
@@ -227,7 +227,7 @@ static void reply_prepare(txn *t)
     };
     serve *s = t->s;
     snprintf(t->reply.id, sizeof t->reply.id, "%s%s", ids[t->reply.api], t->id);
-    t->reply.model = s->up ? chat_model(&t->q) : s->o.model;
+    t->reply.model = s->up ? chat_model_name(&t->q) : s->o.model;
     t->reply.created = (int64_t)time(NULL);
 }
 

@@ -74,7 +74,7 @@ static s2a_status judge(txn *t, s2a_result **out, s2a_error *err)
     s2a_request *r = s2a_request_new();
     s2a_status status = r ? request_fill(r, t, err) : error_nomem(err);
     if (status == S2A_OK)
-        status = engines_get(t->s->engines, chat_model(&t->q), t->bearer, &ref, err);
+        status = engines_get(t->s->engines, chat_model_name(&t->q), t->bearer, &ref, err);
     if (status == S2A_OK)
         status = s2a_attend(engines_engine(ref), r, out, err);
     engines_put(t->s->engines, ref);
@@ -164,7 +164,7 @@ static void answer(txn *t, const s2a_result *result)
     snprintf(id, sizeof id, "rerank-%s", t->id);
     reply_put(&root, "id", json_string(id));
     reply_put(&root, "object", json_string("list"));
-    reply_put(&root, "model", json_string(t->s->up ? chat_model(&t->q) : t->s->o.model));
+    reply_put(&root, "model", json_string(t->s->up ? chat_model_name(&t->q) : t->s->o.model));
     reply_put(&root, "results", results_json(t, result));
     reply_put(&root, "usage",
               json_pack("{s:I, s:I}", "prompt_tokens", (json_int_t)usage.prompt_tokens,

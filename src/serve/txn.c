@@ -50,7 +50,7 @@ static json_t *ms_json(double ms)
 static void log_s2a(txn *t, json_t *line)
 {
     const step1_outcome *s1 = &t->step1.outcome;
-    put(line, "model", json_string(chat_model(&t->q)));
+    put(line, "model", json_string(chat_model_name(&t->q)));
     put(line, "mode", json_string(s2a_mode_name(s1->mode)));
     put(line, "preset", json_string(s2a_preset_name(s1->preset)));
     put(line, "fallback", s1->fallback ? json_string(s1->fallback) : json_null());

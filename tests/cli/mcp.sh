@@ -122,6 +122,47 @@ printf '%s\n' "$ping" >>long
 want_out_has '"error":{"code":-32700,"message":"the message is too long'
 want_out_has "$pong"
 
+# ---- anything: each line gets one response at most, and what follows is answered
+cat >"$work/random.py" <<'P'
+import json, random, subprocess, sys
+tool, judge = sys.argv[1:]
+rng = random.Random(1)
+def rpc(method, params): return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+seeds = [rpc("initialize", {"protocolVersion": "2025-06-18"}), rpc("ping", None), rpc("tools/list", {"cursor": ""}),
+         rpc("tools/call", {"name": "filter_prompt", "arguments": {"text": "It rained. Who is it?"}}),
+         rpc("tools/call", {"name": "filter_context", "arguments": {"question": "When?", "documents": ["No.", ""]}}),
+         [rpc("ping", {}), {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}]]
+values = [None, True, -1, 1.5, 1e308, "", "\ud800", "\0", "ping", [], [[]], {}, {"id": 2}, "a" * 5000]
+
+def changed(value):
+    if rng.random() < 0.12:
+        return rng.choice(values)
+    if isinstance(value, dict):
+        return {k if rng.random() < 0.97 else k + "x": changed(v) for k, v in value.items() if rng.random() < 0.95}
+    return [changed(v) for v in value for _ in range(rng.choice((1, 1, 1, 0, 2)))] if isinstance(value, list) else value
+
+lines = []
+for _ in range(2000):
+    line = bytearray(json.dumps(changed(rng.choice(seeds))).encode())
+    for _ in range(rng.choice((0, 0, 0, 1, 3))):
+        at = rng.randrange(len(line))
+        line[at : at + rng.choice((0, 1))] = bytes([rng.randrange(256)])
+    at = rng.randrange(len(line)) if rng.random() < 0.2 else len(line)
+    lines.append(bytes(line[:at]).replace(b"\n", b""))
+# the end of input would overtake calls that wait, so that some lines more than fit are refused as busy
+lines.append(b'{"jsonrpc":"2.0","id":"end","method":"ping"}')
+done = subprocess.run([tool, "mcp", "--model", judge], input=b"\n".join(lines) + b"\n", stdout=subprocess.PIPE, timeout=100)
+answers = [json.loads(line) for line in done.stdout.decode().splitlines()]
+for m in answers:
+    for one in m if isinstance(m, list) else [m]:
+        assert one["jsonrpc"] == "2.0" and ("result" in one) != ("error" in one), one
+        assert one["id"] is None or isinstance(one["id"], (str, int)), one
+assert {"jsonrpc": "2.0", "id": "end", "result": {}} in answers
+assert done.returncode == 0 and 500 < len(answers) <= len(lines), (done.returncode, len(answers))
+P
+printf '@score 3 3 3\nnothing\n' >steady
+check "lines of any kind" python3 "$work/random.py" "$bin" "$work/steady"
+
 # ---- while the model works: pings, cancelled calls, LIMIT_MCP_CALLS
 cat >"$work/client.py" <<'P'
 """A client that does not wait. The judge sleeps for 30 s: what is not cancelled would take that long."""
