@@ -13,6 +13,7 @@
 #include "cli/result_json.h"
 #include "cli/session.h"
 #include "cli/signals.h"
+#include "json/tree.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -59,7 +60,7 @@ static json_t *failure(const json_t *id, int code, const char *message)
 {
     json_t *null = id ? NULL : json_null();
     return json_pack("{s:s, s:O, s:{s:i, s:o}}", "jsonrpc", "2.0", "id", id ? id : null, "error",
-                     "code", code, "message", result_json_name(message));
+                     "code", code, "message", tree_name(message));
 }
 
 /* Takes the message over; out of memory it is lost, and the client hears of the end. */
@@ -229,7 +230,7 @@ static json_t *call_run(const mcp *m, const json_t *id, const json_t *arguments,
         out = context ? context_result(result) : prompt_result(result);
     else if (status != S2A_CANCELLED)
         out = json_pack("{s:[{s:s, s:o}], s:b}", "content", "type", "text", "text",
-                        result_json_name(err.message), "isError", 1);
+                        tree_name(err.message), "isError", 1);
     s2a_result_free(result);
     if (status == S2A_CANCELLED)
         return NULL;

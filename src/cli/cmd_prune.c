@@ -10,6 +10,8 @@
 #include "cli/result_json.h"
 #include "cli/session.h"
 #include "cli/signals.h"
+#include "json/result_parts.h"
+#include "json/tree.h"
 
 #include <getopt.h>
 #include <math.h>
@@ -94,7 +96,7 @@ static json_t *documents_name(json_t *documents, char *const *files, json_t *con
         size_t index = (size_t)json_integer_value(json_object_get(d, "index"));
         int failed = 0;
         if (files)
-            failed = json_object_set_new(d, "file", result_json_name(files[index]));
+            failed = json_object_set_new(d, "file", tree_name(files[index]));
         else if (metadata[index])
             failed = json_object_set(d, "metadata", metadata[index]);
         if (failed) {
@@ -119,7 +121,7 @@ static json_t *prune_json(const s2a_result *result, const json_t *id, const char
     }
     json_t *rest =
         json_pack("{s:o, s:o, s:o, s:o, s:o}", "question", json_stringn(question, question_len),
-                  "model", result_json_name(s2a_result_model(result)), "threshold",
+                  "model", tree_name(s2a_result_model(result)), "threshold",
                   isnan(threshold) ? json_null() : json_real(threshold), "documents", documents,
                   "usage", result_json_usage(result, 1));
     ok = rest && json_object_update(o, rest) == 0;

@@ -14,15 +14,9 @@ json_t *result_json(const s2a_result *result, const json_t *id, const s2a_result
 /* The documents of a result, the top most relevant ones first; top 0: all, in their order:
  * [{"index","relevance_score","pruned_text","removed","units"}, ...]. As above. */
 json_t *result_json_documents(const s2a_result *result, size_t top);
-/* A string; bytes that are not UTF-8 as U+FFFD. As above. */
-json_t *result_json_name(const char *text);
 /* The removed spans of the prompt; tokens and time of a step. As above. */
 json_t *result_json_removed(const s2a_result *result);
 json_t *result_json_usage(const s2a_result *result, int step);
-
-/* The indexes of the result's documents in that order: *order is malloc'ed. False when out of
- * memory. */
-bool result_documents_order(const s2a_result *result, size_t top, size_t **order, size_t *count);
 
 /* {"id":...,"line":N,"error":{"status":"input","message":...}} */
 json_t *result_json_error(const json_t *id, uint64_t line, const s2a_error *err);

@@ -177,8 +177,8 @@ s2a_status guardrail_read(txn *t, s2a_error *err)
 
 /* ---- the answer ------------------------------------------------------------------------- */
 
-/* The text of a leaf now. One of which nothing would be left stays: some APIs refuse empty texts. So
- * do several texts of a message that the model wrote anew as one. */
+/* The text of a leaf now. One of which nothing would be left stays: some APIs refuse empty texts.
+ * So do several texts of a message that the model wrote anew as one. */
 static json_t *after(const leaf *l, bool rewritten)
 {
     json_t *now = json_object_get(l->holder, l->key);

@@ -3,48 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void reply_put(json_t **object, const char *key, json_t *value)
-{
-    if (!*object) {
-        json_decref(value);
-    } else if (json_object_set_new(*object, key, value) != 0) { /* also when value is NULL */
-        json_decref(*object);
-        *object = NULL;
-    }
-}
-
-json_t *reply_text_json(const char *text, size_t len)
-{
-    return text ? json_stringn(text, len) : json_null();
-}
-
-json_t *reply_name_json(const char *text)
-{
-    return text ? json_string(text) : json_null();
-}
-
-json_t *reply_list_of(json_t *value)
-{
-    json_t *list = json_array();
-    if (!list)
-        json_decref(value);
-    else if (json_array_append_new(list, value) != 0) {
-        json_decref(list);
-        list = NULL;
-    }
-    return list;
-}
-
-void reply_append(json_t **list, json_t *value)
-{
-    if (!*list) {
-        json_decref(value);
-    } else if (json_array_append_new(*list, value) != 0) {
-        json_decref(*list);
-        *list = NULL;
-    }
-}
-
 /* ---- errors ----------------------------------------------------------------------------- */
 
 static const reply_shape *const shapes[] = {
@@ -83,11 +41,11 @@ json_t *reply_openai_error(reply *r, int status, const char *message, const char
 {
     (void)r;
     json_t *error = json_object(), *root = json_object();
-    reply_put(&error, "message", json_string(message));
-    reply_put(&error, "type", json_string(error_type(status)));
-    reply_put(&error, "param", json_null());
-    reply_put(&error, "code", reply_name_json(code));
-    reply_put(&root, "error", error);
+    tree_put(&error, "message", json_string(message));
+    tree_put(&error, "type", json_string(error_type(status)));
+    tree_put(&error, "param", json_null());
+    tree_put(&error, "code", tree_name(code));
+    tree_put(&root, "error", error);
     return root;
 }
 
@@ -161,15 +119,15 @@ json_t *reply_usage(const reply *r, const s2a_usage *step1, const s2a_usage *ste
     const reply_usage_names *n = &shapes[r->api]->usage;
     uint64_t prompt = step2->prompt_tokens - (n->apart ? step2->cached_tokens : 0);
     json_t *usage = json_object();
-    reply_put(&usage, n->prompt, json_integer((json_int_t)prompt));
-    reply_put(&usage, n->completion, json_integer((json_int_t)step2->completion_tokens));
+    tree_put(&usage, n->prompt, json_integer((json_int_t)prompt));
+    tree_put(&usage, n->completion, json_integer((json_int_t)step2->completion_tokens));
     if (n->total)
-        reply_put(&usage, n->total,
-                  json_integer((json_int_t)(step2->prompt_tokens + step2->completion_tokens)));
+        tree_put(&usage, n->total,
+                 json_integer((json_int_t)(step2->prompt_tokens + step2->completion_tokens)));
     json_t *cached = json_integer((json_int_t)step2->cached_tokens);
     if (n->prompt_details)
         cached = json_pack("{s:o}", n->cached, cached);
-    reply_put(&usage, n->prompt_details ? n->prompt_details : n->cached, cached);
+    tree_put(&usage, n->prompt_details ? n->prompt_details : n->cached, cached);
     if (usage && !reply_usage_add(r, usage, step1)) {
         json_decref(usage);
         usage = NULL;

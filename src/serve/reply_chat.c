@@ -14,10 +14,10 @@ static json_t *head(const reply *r, bool whole)
     const char *object = r->api != CHAT_API_CHAT ? "text_completion"
                          : whole                 ? "chat.completion"
                                                  : "chat.completion.chunk";
-    reply_put(&root, "id", json_string(r->id));
-    reply_put(&root, "object", json_string(object));
-    reply_put(&root, "created", json_integer(r->created));
-    reply_put(&root, "model", json_string(r->model));
+    tree_put(&root, "id", json_string(r->id));
+    tree_put(&root, "object", json_string(object));
+    tree_put(&root, "created", json_integer(r->created));
+    tree_put(&root, "model", json_string(r->model));
     return root;
 }
 
@@ -31,16 +31,16 @@ static json_t *chunk(const reply *r, json_t *delta, const char *text, const char
                      json_t *logprobs)
 {
     json_t *root = head(r, false), *choice = json_object();
-    reply_put(&choice, "index", json_integer((json_int_t)r->choice));
+    tree_put(&choice, "index", json_integer((json_int_t)r->choice));
     if (r->api == CHAT_API_CHAT)
-        reply_put(&choice, "delta", delta ? delta : json_object());
+        tree_put(&choice, "delta", delta ? delta : json_object());
     else {
         json_decref(delta); /* a text completion has none */
-        reply_put(&choice, "text", json_string(text ? text : ""));
+        tree_put(&choice, "text", json_string(text ? text : ""));
     }
-    reply_put(&choice, "logprobs", or_null(logprobs));
-    reply_put(&choice, "finish_reason", reply_name_json(finish));
-    reply_put(&root, "choices", reply_list_of(choice));
+    tree_put(&choice, "logprobs", or_null(logprobs));
+    tree_put(&choice, "finish_reason", tree_name(finish));
+    tree_put(&root, "choices", tree_list_of(choice));
     return root;
 }
 
@@ -71,13 +71,13 @@ json_t *reply_delta_shown(chat_show show, const char *text, size_t len, bool *ok
     if (show == CHAT_SHOW_THINK) {
         size_t n = 0;
         char *joined = think(text, len, &n);
-        reply_put(&delta, "content", joined ? json_stringn(joined, n) : NULL);
+        tree_put(&delta, "content", joined ? json_stringn(joined, n) : NULL);
         free(joined);
     }
     if (show == CHAT_SHOW_REASONING_CONTENT || show == CHAT_SHOW_BOTH)
-        reply_put(&delta, "reasoning_content", json_stringn(text, len));
+        tree_put(&delta, "reasoning_content", json_stringn(text, len));
     if (show == CHAT_SHOW_REASONING || show == CHAT_SHOW_BOTH)
-        reply_put(&delta, "reasoning", json_stringn(text, len));
+        tree_put(&delta, "reasoning", json_stringn(text, len));
     *ok = delta != NULL;
     return delta;
 }
@@ -113,8 +113,8 @@ static bool calls_add(reply *r, const reply_choice *c, buf *out)
 {
     for (size_t i = 0; i < json_array_size(c->calls); i++) {
         json_t *call = json_copy(json_array_get(c->calls, i)), *delta = json_object();
-        reply_put(&call, "index", json_integer((json_int_t)i));
-        reply_put(&delta, "tool_calls", reply_list_of(call));
+        tree_put(&call, "index", json_integer((json_int_t)i));
+        tree_put(&delta, "tool_calls", tree_list_of(call));
         if (!delta || !reply_event(out, reply_chunk(r, delta, NULL, NULL)))
             return false;
     }
@@ -138,8 +138,8 @@ static bool end(reply *r, const reply_answer *a, buf *out)
         if (!reply_event(out, last))
             return false;
         last = head(r, false);
-        reply_put(&last, "choices", json_array());
-        reply_put(&last, "usage", reply_usage(r, a->step1, a->step2));
+        tree_put(&last, "choices", json_array());
+        tree_put(&last, "usage", reply_usage(r, a->step1, a->step2));
     }
     if (last && a->s2a)
         json_object_set(last, "s2a", a->s2a);
@@ -154,20 +154,20 @@ static bool end(reply *r, const reply_answer *a, buf *out)
 static json_t *choice_json(const reply *r, const reply_choice *c, size_t index)
 {
     json_t *choice = json_object();
-    reply_put(&choice, "index", json_integer((json_int_t)index));
+    tree_put(&choice, "index", json_integer((json_int_t)index));
     if (r->api == CHAT_API_CHAT) {
         json_t *message = json_object();
-        reply_put(&message, "role", json_string("assistant"));
-        reply_put(&message, "content",
-                  c->calls && c->len == 0 ? json_null() : json_stringn(c->text, c->len));
+        tree_put(&message, "role", json_string("assistant"));
+        tree_put(&message, "content",
+                 c->calls && c->len == 0 ? json_null() : json_stringn(c->text, c->len));
         if (c->calls)
-            reply_put(&message, "tool_calls", json_incref(c->calls));
-        reply_put(&choice, "message", message);
+            tree_put(&message, "tool_calls", json_incref(c->calls));
+        tree_put(&choice, "message", message);
     } else {
-        reply_put(&choice, "text", json_stringn(c->text, c->len));
+        tree_put(&choice, "text", json_stringn(c->text, c->len));
     }
-    reply_put(&choice, "logprobs", or_null(c->logprobs));
-    reply_put(&choice, "finish_reason", json_string(finish_of(c)));
+    tree_put(&choice, "logprobs", or_null(c->logprobs));
+    tree_put(&choice, "finish_reason", json_string(finish_of(c)));
     return choice;
 }
 
@@ -175,9 +175,9 @@ static json_t *whole(const reply *r, const reply_answer *a)
 {
     json_t *root = head(r, true), *choices = json_array();
     for (size_t i = 0; i < a->count; i++)
-        reply_append(&choices, choice_json(r, &a->choices[i], i));
-    reply_put(&root, "choices", choices);
-    reply_put(&root, "usage", reply_usage(r, a->step1, a->step2));
+        tree_append(&choices, choice_json(r, &a->choices[i], i));
+    tree_put(&root, "choices", choices);
+    tree_put(&root, "usage", reply_usage(r, a->step1, a->step2));
     if (root && !reply_show(root, a->show, a->shown, a->shown_len)) {
         json_decref(root);
         root = NULL;

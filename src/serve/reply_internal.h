@@ -3,20 +3,10 @@
 #define S2A_SERVE_REPLY_INTERNAL_H
 
 #include "serve/reply.h"
+#include "json/tree.h"
 
-/* Sets a key, unless something failed before; takes ownership of value. On failure, also if value
- * is NULL, *object is freed and NULL. */
-void reply_put(json_t **object, const char *key, json_t *value);
-/* Appends to a list likewise. */
-void reply_append(json_t **list, json_t *value);
-/* A list of one; takes ownership of value. */
-json_t *reply_list_of(json_t *value);
 /* object[key] += more. */
 bool reply_count_add(json_t *object, const char *key, uint64_t more);
-/* A string, or null for NULL. */
-json_t *reply_text_json(const char *text, size_t len);
-json_t *reply_name_json(const char *text);
-
 /* The names of an API's usage; NULL: it has no such count. */
 typedef struct reply_usage_names {
     const char *prompt, *completion, *total;

@@ -30,10 +30,10 @@ static json_t *error(reply *r, int status, const char *message, const char *code
     (void)r;
     (void)code;
     json_t *root = json_object(), *inner = json_object();
-    reply_put(&inner, "type", json_string(type_of(status)));
-    reply_put(&inner, "message", json_string(message));
-    reply_put(&root, "type", json_string("error"));
-    reply_put(&root, "error", inner);
+    tree_put(&inner, "type", json_string(type_of(status)));
+    tree_put(&inner, "message", json_string(message));
+    tree_put(&root, "type", json_string("error"));
+    tree_put(&root, "error", inner);
     return root;
 }
 
@@ -46,14 +46,14 @@ static const char *stop_of(const reply_choice *c)
 static json_t *message(const reply *r, json_t *content, const reply_choice *c, json_t *usage)
 {
     json_t *root = json_object();
-    reply_put(&root, "id", json_string(r->id));
-    reply_put(&root, "type", json_string("message"));
-    reply_put(&root, "role", json_string("assistant"));
-    reply_put(&root, "model", json_string(r->model));
-    reply_put(&root, "content", content);
-    reply_put(&root, "stop_reason", reply_name_json(c ? stop_of(c) : NULL));
-    reply_put(&root, "stop_sequence", reply_name_json(c ? c->stop : NULL));
-    reply_put(&root, "usage", usage);
+    tree_put(&root, "id", json_string(r->id));
+    tree_put(&root, "type", json_string("message"));
+    tree_put(&root, "role", json_string("assistant"));
+    tree_put(&root, "model", json_string(r->model));
+    tree_put(&root, "content", content);
+    tree_put(&root, "stop_reason", tree_name(c ? stop_of(c) : NULL));
+    tree_put(&root, "stop_sequence", tree_name(c ? c->stop : NULL));
+    tree_put(&root, "usage", usage);
     return root;
 }
 
@@ -64,10 +64,10 @@ static json_t *tool_use(const json_t *call, bool empty)
     const char *arguments = json_string_value(json_object_get(function, "arguments"));
     json_t *input = empty || !arguments ? NULL : json_loads(arguments, JSON_ALLOW_NUL, NULL);
     json_t *root = json_object();
-    reply_put(&root, "type", json_string("tool_use"));
-    reply_put(&root, "id", json_incref(json_object_get(call, "id")));
-    reply_put(&root, "name", json_incref(json_object_get(function, "name")));
-    reply_put(&root, "input", input ? input : json_object());
+    tree_put(&root, "type", json_string("tool_use"));
+    tree_put(&root, "id", json_incref(json_object_get(call, "id")));
+    tree_put(&root, "name", json_incref(json_object_get(function, "name")));
+    tree_put(&root, "input", input ? input : json_object());
     return root;
 }
 
@@ -77,12 +77,12 @@ static json_t *whole(const reply *r, const reply_answer *a)
     json_t *content = json_array();
     if (c->len > 0 || !c->calls) {
         json_t *part = json_object();
-        reply_put(&part, "type", json_string("text"));
-        reply_put(&part, "text", json_stringn(c->text, c->len));
-        reply_append(&content, part);
+        tree_put(&part, "type", json_string("text"));
+        tree_put(&part, "text", json_stringn(c->text, c->len));
+        tree_append(&content, part);
     }
     for (size_t i = 0; i < json_array_size(c->calls); i++)
-        reply_append(&content, tool_use(json_array_get(c->calls, i), false));
+        tree_append(&content, tool_use(json_array_get(c->calls, i), false));
     return message(r, content, c, reply_usage(r, a->step1, a->step2));
 }
 
@@ -92,28 +92,28 @@ static bool begin(reply *r, const json_t *request, buf *out)
     (void)request;
     static const s2a_usage none;
     json_t *start = json_object();
-    reply_put(&start, "type", json_string("message_start"));
-    reply_put(&start, "message", message(r, json_array(), NULL, reply_usage(r, &none, &none)));
+    tree_put(&start, "type", json_string("message_start"));
+    tree_put(&start, "message", message(r, json_array(), NULL, reply_usage(r, &none, &none)));
     return reply_event(out, start);
 }
 
 static bool block_start(size_t index, json_t *block, buf *out)
 {
     json_t *root = json_object();
-    reply_put(&root, "type", json_string("content_block_start"));
-    reply_put(&root, "index", json_integer((json_int_t)index));
-    reply_put(&root, "content_block", block);
+    tree_put(&root, "type", json_string("content_block_start"));
+    tree_put(&root, "index", json_integer((json_int_t)index));
+    tree_put(&root, "content_block", block);
     return reply_event(out, root);
 }
 
 static bool block_delta(size_t index, const char *type, const char *key, json_t *value, buf *out)
 {
     json_t *delta = json_object(), *root = json_object();
-    reply_put(&delta, "type", json_string(type));
-    reply_put(&delta, key, value);
-    reply_put(&root, "type", json_string("content_block_delta"));
-    reply_put(&root, "index", json_integer((json_int_t)index));
-    reply_put(&root, "delta", delta);
+    tree_put(&delta, "type", json_string(type));
+    tree_put(&delta, key, value);
+    tree_put(&root, "type", json_string("content_block_delta"));
+    tree_put(&root, "index", json_integer((json_int_t)index));
+    tree_put(&root, "delta", delta);
     return reply_event(out, root);
 }
 
@@ -157,14 +157,14 @@ static bool end(reply *r, const reply_answer *a, buf *out)
         !calls_add(r, c, out))
         return false;
     json_t *delta = json_object(), *root = json_object(), *last = json_object();
-    reply_put(&delta, "stop_reason", json_string(stop_of(c)));
-    reply_put(&delta, "stop_sequence", reply_name_json(c->stop));
-    reply_put(&root, "type", json_string("message_delta"));
-    reply_put(&root, "delta", delta);
-    reply_put(&root, "usage", reply_usage(r, a->step1, a->step2));
-    reply_put(&last, "type", json_string("message_stop"));
+    tree_put(&delta, "stop_reason", json_string(stop_of(c)));
+    tree_put(&delta, "stop_sequence", tree_name(c->stop));
+    tree_put(&root, "type", json_string("message_delta"));
+    tree_put(&root, "delta", delta);
+    tree_put(&root, "usage", reply_usage(r, a->step1, a->step2));
+    tree_put(&last, "type", json_string("message_stop"));
     if (a->s2a)
-        reply_put(&last, "s2a", json_incref(a->s2a));
+        tree_put(&last, "s2a", json_incref(a->s2a));
     if (reply_event(out, root))
         return reply_event(out, last);
     json_decref(last);

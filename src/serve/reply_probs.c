@@ -20,16 +20,16 @@ static json_t *bytes_of(const s2a_logprob *p)
 {
     json_t *bytes = json_array();
     for (size_t i = 0; i < p->len; i++)
-        reply_append(&bytes, json_integer((unsigned char)p->text[i]));
+        tree_append(&bytes, json_integer((unsigned char)p->text[i]));
     return bytes;
 }
 
 static json_t *entry(const s2a_logprob *p)
 {
     json_t *root = json_object();
-    reply_put(&root, "token", text_of(p));
-    reply_put(&root, "logprob", json_real(p->logprob));
-    reply_put(&root, "bytes", bytes_of(p));
+    tree_put(&root, "token", text_of(p));
+    tree_put(&root, "logprob", json_real(p->logprob));
+    tree_put(&root, "bytes", bytes_of(p));
     return root;
 }
 
@@ -39,9 +39,9 @@ static void chat_add(json_t **list, const s2a_logprob *token, const s2a_logprob 
     if (!*list)
         *list = json_array();
     for (size_t i = 0; i < count; i++)
-        reply_append(&others, entry(&top[i]));
-    reply_put(&root, "top_logprobs", others);
-    reply_append(list, root);
+        tree_append(&others, entry(&top[i]));
+    tree_put(&root, "top_logprobs", others);
+    tree_append(list, root);
 }
 
 /* A member that is a list gets another element. */
@@ -51,7 +51,7 @@ static void list_add(json_t **root, const char *key, json_t *value)
     if (!*root)
         json_decref(value);
     else if (!list)
-        reply_put(root, key, reply_list_of(value));
+        tree_put(root, key, tree_list_of(value));
     else if (json_array_append_new(list, value) != 0) {
         json_decref(*root);
         *root = NULL;
@@ -68,9 +68,9 @@ static void text_add(json_t **lists, const s2a_logprob *token, const s2a_logprob
         json_t *name = text_of(&top[i]);
         const char *key = json_string_value(name);
         if (!key)
-            reply_put(&others, "", NULL);
+            tree_put(&others, "", NULL);
         else if (!json_object_get(others, key)) /* the likelier one counts */
-            reply_put(&others, key, json_real(top[i].logprob));
+            tree_put(&others, key, json_real(top[i].logprob));
         json_decref(name);
     }
     list_add(lists, "tokens", text_of(token));
@@ -108,7 +108,7 @@ json_t *reply_probs_take(reply_probs *p)
     if (!list || p->api != CHAT_API_CHAT)
         return list;
     root = json_object();
-    reply_put(&root, "content", list);
-    reply_put(&root, "refusal", json_null());
+    tree_put(&root, "content", list);
+    tree_put(&root, "refusal", json_null());
     return root;
 }

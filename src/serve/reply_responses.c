@@ -8,12 +8,12 @@
 static json_t *error_event(reply *r, int status, const char *message, const char *code)
 {
     json_t *root = json_object(), *body = reply_openai_error(r, status, message, code);
-    reply_put(&root, "type", json_string("error"));
-    reply_put(&root, "sequence_number", json_integer(r->sequence++));
-    reply_put(&root, "code", reply_name_json(code));
-    reply_put(&root, "message", json_string(message));
-    reply_put(&root, "param", json_null());
-    reply_put(&root, "error", json_incref(json_object_get(body, "error")));
+    tree_put(&root, "type", json_string("error"));
+    tree_put(&root, "sequence_number", json_integer(r->sequence++));
+    tree_put(&root, "code", tree_name(code));
+    tree_put(&root, "message", json_string(message));
+    tree_put(&root, "param", json_null());
+    tree_put(&root, "error", json_incref(json_object_get(body, "error")));
     json_decref(body);
     return root;
 }
@@ -43,33 +43,33 @@ static json_t *response(const reply *r, const json_t *request, const char *statu
                         json_t *usage)
 {
     json_t *root = json_object();
-    reply_put(&root, "id", json_string(r->id));
-    reply_put(&root, "object", json_string("response"));
-    reply_put(&root, "created_at", json_integer(r->created));
-    reply_put(&root, "status", json_string(status));
-    reply_put(&root, "error", json_null());
-    reply_put(&root, "incomplete_details",
-              !strcmp(status, "incomplete") ? json_pack("{s:s}", "reason", "max_output_tokens")
-                                            : json_null());
-    reply_put(&root, "model", json_string(r->model));
+    tree_put(&root, "id", json_string(r->id));
+    tree_put(&root, "object", json_string("response"));
+    tree_put(&root, "created_at", json_integer(r->created));
+    tree_put(&root, "status", json_string(status));
+    tree_put(&root, "error", json_null());
+    tree_put(&root, "incomplete_details",
+             !strcmp(status, "incomplete") ? json_pack("{s:s}", "reason", "max_output_tokens")
+                                           : json_null());
+    tree_put(&root, "model", json_string(r->model));
     for (size_t i = 0; i < sizeof echoes / sizeof echoes[0]; i++) {
         json_t *value = json_object_get(request, echoes[i].name);
         value = value ? json_incref(value) : json_loads(echoes[i].otherwise, JSON_DECODE_ANY, NULL);
-        reply_put(&root, echoes[i].name, value);
+        tree_put(&root, echoes[i].name, value);
     }
-    reply_put(&root, "store", json_false());
-    reply_put(&root, "output", output);
-    reply_put(&root, "usage", usage);
+    tree_put(&root, "store", json_false());
+    tree_put(&root, "output", output);
+    tree_put(&root, "usage", usage);
     return root;
 }
 
 static json_t *part(const char *text, size_t len)
 {
     json_t *root = json_object();
-    reply_put(&root, "type", json_string("output_text"));
-    reply_put(&root, "text", json_stringn(text, len));
-    reply_put(&root, "annotations", json_array());
-    reply_put(&root, "logprobs", json_array());
+    tree_put(&root, "type", json_string("output_text"));
+    tree_put(&root, "text", json_stringn(text, len));
+    tree_put(&root, "annotations", json_array());
+    tree_put(&root, "logprobs", json_array());
     return root;
 }
 
@@ -83,11 +83,11 @@ static json_t *item_id(const reply *r)
 static json_t *item(const reply *r, const char *status, json_t *content)
 {
     json_t *root = json_object();
-    reply_put(&root, "id", item_id(r));
-    reply_put(&root, "type", json_string("message"));
-    reply_put(&root, "status", json_string(status));
-    reply_put(&root, "role", json_string("assistant"));
-    reply_put(&root, "content", content);
+    tree_put(&root, "id", item_id(r));
+    tree_put(&root, "type", json_string("message"));
+    tree_put(&root, "status", json_string(status));
+    tree_put(&root, "role", json_string("assistant"));
+    tree_put(&root, "content", content);
     return root;
 }
 
@@ -102,13 +102,13 @@ static json_t *call_item(const reply *r, const json_t *call, size_t index, bool 
     const json_t *function = json_object_get(call, "function");
     const char *rest = strchr(r->id, '_');
     json_t *root = json_object();
-    reply_put(&root, "id", json_sprintf("fc_%s_%d", rest ? rest + 1 : r->id, (int)index));
-    reply_put(&root, "type", json_string("function_call"));
-    reply_put(&root, "status", json_string(begun ? "in_progress" : "completed"));
-    reply_put(&root, "call_id", json_incref(json_object_get(call, "id")));
-    reply_put(&root, "name", json_incref(json_object_get(function, "name")));
-    reply_put(&root, "arguments",
-              begun ? json_string("") : json_incref(json_object_get(function, "arguments")));
+    tree_put(&root, "id", json_sprintf("fc_%s_%d", rest ? rest + 1 : r->id, (int)index));
+    tree_put(&root, "type", json_string("function_call"));
+    tree_put(&root, "status", json_string(begun ? "in_progress" : "completed"));
+    tree_put(&root, "call_id", json_incref(json_object_get(call, "id")));
+    tree_put(&root, "name", json_incref(json_object_get(function, "name")));
+    tree_put(&root, "arguments",
+             begun ? json_string("") : json_incref(json_object_get(function, "arguments")));
     return root;
 }
 
@@ -117,9 +117,9 @@ static json_t *whole(const reply *r, const reply_answer *a)
     const reply_choice *c = &a->choices[0];
     json_t *output = json_array();
     if (c->len > 0 || !c->calls)
-        reply_append(&output, item(r, status_of(c), reply_list_of(part(c->text, c->len))));
+        tree_append(&output, item(r, status_of(c), tree_list_of(part(c->text, c->len))));
     for (size_t i = 0; i < json_array_size(c->calls); i++)
-        reply_append(&output, call_item(r, json_array_get(c->calls, i), i, false));
+        tree_append(&output, call_item(r, json_array_get(c->calls, i), i, false));
     return response(r, a->request, status_of(c), output, reply_usage(r, a->step1, a->step2));
 }
 
@@ -128,8 +128,8 @@ static json_t *whole(const reply *r, const reply_answer *a)
 static json_t *event(reply *r, const char *type)
 {
     json_t *root = json_object();
-    reply_put(&root, "type", json_string(type));
-    reply_put(&root, "sequence_number", json_integer(r->sequence++));
+    tree_put(&root, "type", json_string(type));
+    tree_put(&root, "sequence_number", json_integer(r->sequence++));
     return root;
 }
 
@@ -137,9 +137,9 @@ static json_t *event(reply *r, const char *type)
 static json_t *item_event(reply *r, const char *type)
 {
     json_t *root = event(r, type);
-    reply_put(&root, "item_id", item_id(r));
-    reply_put(&root, "output_index", json_integer(0));
-    reply_put(&root, "content_index", json_integer(0));
+    tree_put(&root, "item_id", item_id(r));
+    tree_put(&root, "output_index", json_integer(0));
+    tree_put(&root, "content_index", json_integer(0));
     return root;
 }
 
@@ -147,8 +147,8 @@ static json_t *item_event(reply *r, const char *type)
 static bool output_event(reply *r, const char *type, size_t index, json_t *item, buf *out)
 {
     json_t *root = event(r, type);
-    reply_put(&root, "output_index", json_integer((json_int_t)index));
-    reply_put(&root, "item", item);
+    tree_put(&root, "output_index", json_integer((json_int_t)index));
+    tree_put(&root, "item", item);
     return reply_event(out, root);
 }
 
@@ -157,8 +157,7 @@ static bool begin(reply *r, const json_t *request, buf *out)
     static const char *const types[] = { "response.created", "response.in_progress" };
     for (size_t i = 0; i < 2; i++) {
         json_t *root = event(r, types[i]);
-        reply_put(&root, "response",
-                  response(r, request, "in_progress", json_array(), json_null()));
+        tree_put(&root, "response", response(r, request, "in_progress", json_array(), json_null()));
         if (!reply_event(out, root))
             return false;
     }
@@ -174,7 +173,7 @@ static bool text_open(reply *r, buf *out)
                       out))
         return false;
     json_t *content = item_event(r, "response.content_part.added");
-    reply_put(&content, "part", part("", 0));
+    tree_put(&content, "part", part("", 0));
     return reply_event(out, content);
 }
 
@@ -184,23 +183,23 @@ static bool text(reply *r, const char *text, size_t len, json_t *logprobs, buf *
     if (!text_open(r, out))
         return false;
     json_t *root = item_event(r, "response.output_text.delta");
-    reply_put(&root, "delta", json_stringn(text, len));
-    reply_put(&root, "logprobs", json_array());
+    tree_put(&root, "delta", json_stringn(text, len));
+    tree_put(&root, "logprobs", json_array());
     return reply_event(out, root);
 }
 
 static bool text_close(reply *r, const reply_choice *c, buf *out)
 {
     json_t *done = item_event(r, "response.output_text.done");
-    reply_put(&done, "text", json_stringn(c->text, c->len));
-    reply_put(&done, "logprobs", json_array());
+    tree_put(&done, "text", json_stringn(c->text, c->len));
+    tree_put(&done, "logprobs", json_array());
     if (!reply_event(out, done))
         return false;
     done = item_event(r, "response.content_part.done");
-    reply_put(&done, "part", part(c->text, c->len));
+    tree_put(&done, "part", part(c->text, c->len));
     return reply_event(out, done) &&
            output_event(r, "response.output_item.done", 0,
-                        item(r, status_of(c), reply_list_of(part(c->text, c->len))), out);
+                        item(r, status_of(c), tree_list_of(part(c->text, c->len))), out);
 }
 
 static bool call_add(reply *r, const json_t *call, size_t i, buf *out)
@@ -214,10 +213,10 @@ static bool call_add(reply *r, const json_t *call, size_t i, buf *out)
         return false;
     for (size_t k = 0; k < 2; k++) {
         json_t *root = event(r, types[k]), *done = call_item(r, call, i, false);
-        reply_put(&root, "item_id", json_incref(json_object_get(done, "id")));
+        tree_put(&root, "item_id", json_incref(json_object_get(done, "id")));
         json_decref(done);
-        reply_put(&root, "output_index", json_integer((json_int_t)index));
-        reply_put(&root, keys[k], json_incref(json_object_get(function, "arguments")));
+        tree_put(&root, "output_index", json_integer((json_int_t)index));
+        tree_put(&root, keys[k], json_incref(json_object_get(function, "arguments")));
         if (!reply_event(out, root))
             return false;
     }
@@ -233,7 +232,7 @@ static bool end(reply *r, const reply_answer *a, buf *out)
         if (!call_add(r, json_array_get(c->calls, i), i, out))
             return false;
     json_t *done = event(r, c->cut ? "response.incomplete" : "response.completed");
-    reply_put(&done, "response", whole(r, a));
+    tree_put(&done, "response", whole(r, a));
     if (done && a->s2a && !reply_see_last(done, a->s2a)) {
         json_decref(done);
         done = NULL;

@@ -2,6 +2,7 @@
 #include "serve/reply_internal.h"
 
 #include "base/limits.h"
+#include "json/result_parts.h"
 
 #include <math.h>
 
@@ -19,14 +20,17 @@ static void span_append(void *ctx, const chat_target *of, const char *text, s2a_
 {
     removed_list *l = ctx;
     char id[REMOVED_ID_SIZE];
-    json_t *item = json_object();
-    reply_put(&item, "message", json_integer((json_int_t)of->message.index));
-    reply_put(&item, "start", json_integer((json_int_t)span.start));
-    reply_put(&item, "end", json_integer((json_int_t)span.end));
-    reply_put(&item, "text", json_stringn(text + span.start, span.end - span.start));
+    json_t *item = json_pack("{s:I}", "message", (json_int_t)of->message.index);
+    json_t *where = result_span(span, text);
+    bool ok = item && where && json_object_update(item, where) == 0;
+    json_decref(where);
+    if (!ok) {
+        json_decref(item);
+        item = NULL;
+    }
     if (l->marker && removed_id(text + span.start, span.end - span.start, id))
-        reply_put(&item, "id", json_string(id));
-    reply_append(&l->list, item);
+        tree_put(&item, "id", json_string(id));
+    tree_append(&l->list, item);
 }
 
 static json_t *removed_json(const step1_outcome *s, const chat_request *q)
@@ -34,23 +38,6 @@ static json_t *removed_json(const step1_outcome *s, const chat_request *q)
     removed_list l = { json_array(), q->ask.marker };
     serve_step1_each_removed(s, q, span_append, &l);
     return l.list;
-}
-
-static json_t *units_json(const s2a_result *result)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; result && i < s2a_result_unit_count(result); i++) {
-        s2a_unit u = s2a_result_unit(result, i);
-        json_t *item = json_object();
-        reply_put(&item, "start", json_integer((json_int_t)u.start));
-        reply_put(&item, "end", json_integer((json_int_t)u.end));
-        reply_put(&item, "kept", json_boolean(u.kept));
-        reply_put(&item, "label", reply_name_json(u.label));
-        reply_put(&item, "score",
-                  u.has_score && isfinite(u.score) ? json_real(u.score) : json_null());
-        reply_append(&list, item);
-    }
-    return list;
 }
 
 static json_t *usage_json(const s2a_usage *u)
@@ -73,37 +60,37 @@ static json_t *explain_put(json_t *root, const step1_outcome *s)
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         size_t len = 0;
         const char *text = result ? texts[i].get(result, &len) : NULL;
-        reply_put(&root, texts[i].name, reply_text_json(text, len));
+        tree_put(&root, texts[i].name, tree_text(text, len));
     }
     double threshold = result ? s2a_result_threshold(result) : NAN;
-    reply_put(&root, "threshold", isfinite(threshold) ? json_real(threshold) : json_null());
-    reply_put(&root, "units", units_json(result));
+    tree_put(&root, "threshold", isfinite(threshold) ? json_real(threshold) : json_null());
+    tree_put(&root, "units", result_all_units(result));
     return root;
 }
 
 json_t *reply_s2a(const step1_outcome *s, const chat_request *q, double ms2, const s2a_usage *step2)
 {
     json_t *root = json_object(), *ms = json_object(), *usage = json_object();
-    reply_put(&root, "mode", json_string(s2a_mode_name(s->mode)));
-    reply_put(&root, "preset", json_string(s2a_preset_name(s->preset)));
-    reply_put(&root, "fallback", reply_name_json(s->fallback));
+    tree_put(&root, "mode", json_string(s2a_mode_name(s->mode)));
+    tree_put(&root, "preset", json_string(s2a_preset_name(s->preset)));
+    tree_put(&root, "fallback", tree_name(s->fallback));
     if (s->fallback)
-        reply_put(&root, "fallback_detail", json_string(s->detail));
-    reply_put(&root, "removed", removed_json(s, q));
-    reply_put(&ms, "step1", ms_json(s->ms));
-    reply_put(&ms, "step2", ms_json(ms2));
-    reply_put(&root, "ms", ms);
-    reply_put(&usage, "step1", usage_json(&s->usage));
+        tree_put(&root, "fallback_detail", json_string(s->detail));
+    tree_put(&root, "removed", removed_json(s, q));
+    tree_put(&ms, "step1", ms_json(s->ms));
+    tree_put(&ms, "step2", ms_json(ms2));
+    tree_put(&root, "ms", ms);
+    tree_put(&usage, "step1", usage_json(&s->usage));
     bool known = step2 && step2->prompt_tokens + step2->completion_tokens > 0;
-    reply_put(&usage, "step2", known ? usage_json(step2) : json_null());
-    reply_put(&root, "usage", usage);
+    tree_put(&usage, "step2", known ? usage_json(step2) : json_null());
+    tree_put(&root, "usage", usage);
     if (q->ask.explain)
         return explain_put(root, s);
     /* The other APIs have no field of the answer for x'. */
     if (q->ask.show != CHAT_SHOW_NONE && reply_names_events(q->api)) {
         size_t len = 0;
         const char *shown = serve_step1_rewritten(s, &len);
-        reply_put(&root, "rewritten", reply_text_json(shown, len));
+        tree_put(&root, "rewritten", tree_text(shown, len));
     }
     return root;
 }
@@ -119,7 +106,7 @@ static json_t *with_prefix(const json_t *entry, const char *prefix)
     buf_adds(&name, prefix);
     buf_adds(&name, id ? id : "");
     if (name.status == S2A_OK)
-        reply_put(&copy, "id", json_string(name.data));
+        tree_put(&copy, "id", json_string(name.data));
     buf_free(&name);
     return copy;
 }

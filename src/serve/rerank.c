@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "serve/reply_internal.h"
+#include "json/result_parts.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -84,57 +85,30 @@ static s2a_status judge(txn *t, s2a_result **out, s2a_error *err)
 
 /* ---- the answer ------------------------------------------------------------------------- */
 
-typedef struct ranked {
-    size_t index;
-    double relevance;
-} ranked;
-
-/* The most relevant first; of equals the one that stands first. */
-static int by_relevance(const void *a, const void *b)
-{
-    const ranked *x = a, *y = b;
-    if (x->relevance > y->relevance || x->relevance < y->relevance)
-        return x->relevance > y->relevance ? -1 : 1;
-    return (x->index > y->index) - (x->index < y->index);
-}
-
 static json_t *document_json(const txn *t, const s2a_document *d, size_t index)
 {
-    json_t *root = json_object(), *removed = json_array();
+    json_t *root = json_object();
     json_t *given = json_array_get(json_object_get(t->q.root, "documents"), index);
-    for (size_t i = 0; i < d->removed_count; i++) {
-        s2a_span span = d->removed[i];
-        json_t *item = json_object();
-        reply_put(&item, "start", json_integer((json_int_t)span.start));
-        reply_put(&item, "end", json_integer((json_int_t)span.end));
-        reply_put(&item, "text", json_stringn(d->text + span.start, span.end - span.start));
-        reply_append(&removed, item);
-    }
-    reply_put(&root, "index", json_integer((json_int_t)index));
-    reply_put(&root, "relevance_score", json_real(d->relevance));
+    tree_put(&root, "index", json_integer((json_int_t)index));
+    tree_put(&root, "relevance_score", json_real(d->relevance));
     if (json_is_true(json_object_get(t->q.root, "return_documents")))
-        reply_put(&root, "document",
-                  json_is_object(given) ? json_incref(given) : json_pack("{s:O}", "text", given));
-    reply_put(&root, "pruned_text", json_stringn(d->pruned, d->pruned_len));
-    reply_put(&root, "removed", removed);
+        tree_put(&root, "document",
+                 json_is_object(given) ? json_incref(given) : json_pack("{s:O}", "text", given));
+    tree_put(&root, "pruned_text", tree_text(d->pruned, d->pruned_len));
+    tree_put(&root, "removed", result_spans(d->removed, d->removed_count, d->text));
     return root;
 }
 
+/* The most relevant first. */
 static json_t *results_json(const txn *t, const s2a_result *result)
 {
-    size_t count = s2a_result_document_count(result);
     json_int_t top = json_integer_value(json_object_get(t->q.root, "top_n"));
-    ranked *order = calloc(count + 1, sizeof *order);
-    json_t *list = order ? json_array() : NULL;
-    for (size_t i = 0; order && i < count; i++)
-        order[i] = (ranked){ i, s2a_result_document(result, i).relevance };
-    if (order)
-        qsort(order, count, sizeof *order, by_relevance);
-    if (top > 0 && (size_t)top < count)
-        count = (size_t)top;
+    size_t *order = NULL, count = s2a_result_document_count(result);
+    size_t most = top > 0 && (size_t)top < count ? (size_t)top : count;
+    json_t *list = result_documents_order(result, most, &order, &count) ? json_array() : NULL;
     for (size_t i = 0; list && i < count; i++) {
-        s2a_document d = s2a_result_document(result, order[i].index);
-        reply_append(&list, document_json(t, &d, order[i].index));
+        s2a_document d = s2a_result_document(result, order[i]);
+        tree_append(&list, document_json(t, &d, order[i]));
     }
     free(order);
     return list;
@@ -162,14 +136,14 @@ static void answer(txn *t, const s2a_result *result)
     json_t *root = json_object();
     char id[sizeof t->reply.id];
     snprintf(id, sizeof id, "rerank-%s", t->id);
-    reply_put(&root, "id", json_string(id));
-    reply_put(&root, "object", json_string("list"));
-    reply_put(&root, "model", json_string(t->s->up ? chat_model_name(&t->q) : t->s->o.model));
-    reply_put(&root, "results", results_json(t, result));
-    reply_put(&root, "usage",
-              json_pack("{s:I, s:I}", "prompt_tokens", (json_int_t)usage.prompt_tokens,
-                        "total_tokens",
-                        (json_int_t)(usage.prompt_tokens + usage.completion_tokens)));
+    tree_put(&root, "id", json_string(id));
+    tree_put(&root, "object", json_string("list"));
+    tree_put(&root, "model", json_string(t->s->up ? chat_model_name(&t->q) : t->s->o.model));
+    tree_put(&root, "results", results_json(t, result));
+    tree_put(&root, "usage",
+             json_pack("{s:I, s:I}", "prompt_tokens", (json_int_t)usage.prompt_tokens,
+                       "total_tokens",
+                       (json_int_t)(usage.prompt_tokens + usage.completion_tokens)));
     txn_json(t, 200, root, NULL);
 }
 

@@ -36,8 +36,10 @@ may backend base/buf.h backend/backend.h
 may_not backend core/engine.h core/head.h core/segment.h teach/teach.h serve/serve.h cli/session.h
 may teach base/buf.h core/reading.h teach/teach.h backend/backend.h
 may_not teach backend/llama/embedded.h serve/serve.h cli/session.h
-may serve base/buf.h serve/serve.h
+may json base/buf.h json/tree.h
+may_not json core/select.h backend/backend.h serve/serve.h cli/session.h
+may serve base/buf.h json/tree.h serve/serve.h
 may_not serve core/engine.h core/select.h backend/backend.h teach/teach.h cli/session.h
-may cli base/buf.h serve/serve.h cli/session.h
+may cli base/buf.h json/tree.h serve/serve.h cli/session.h
 may_not cli core/engine.h core/head.h core/segment.h backend/backend.h teach/teach.h eval/runner.h bench/run.h
 finish
