@@ -9,7 +9,7 @@ import openai
 import pydantic
 import pytest
 
-from openai_sdk import IMAGE, IMAGE_URL, asynchronous, client
+from openai_sdk import IMAGE, IMAGE_URL, asynchronous, check_upstream_fault, client, faults
 from servers import ANSWER, OPINION, S2a, X, XPRIME
 
 ASK = [{"role": "user", "content": X}]
@@ -322,23 +322,11 @@ def test_key_goes_up(proxy):
 
 # ---- errors: each with its own class
 
-FAULTS = [("fail-500", openai.InternalServerError, 500), ("fail-429", openai.RateLimitError, 429),
-          ("fail-401", openai.AuthenticationError, 401), ("fail-400", openai.BadRequestError, 400)]
-
-
 @pytest.mark.parametrize("prefix", ["", "s2a-"])
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("model, kind, status", FAULTS)
+@faults
 def test_upstream_fault(proxy, model, kind, status, stream, prefix):
-    if stream and prefix:
-        # The head has gone when it happens, so it is an error event; the SDK raises its base class.
-        with pytest.raises(openai.APIError, match="fake %d" % status):
-            list(create(proxy, prefix + model, stream=True))
-        return
-    with pytest.raises(kind) as e:
-        list(create(proxy, prefix + model, stream=stream))
-    assert e.value.status_code == status and e.value.code == "fake_%d" % status
-    assert e.value.response.headers["x-fake"] == "yes"
+    check_upstream_fault(create, proxy, prefix + model, kind, status, stream)
 
 
 def test_retry(proxy):
