@@ -29,12 +29,12 @@ from ._errors import (
 )
 from ._models import models, tool
 from ._prune import Pruned, prune
-from ._result import Result, Span, StepUsage, Turn, Unit, Usage
+from ._result import Document, Result, Span, StepUsage, Turn, Unit, Usage
 
 __version__: str = _lib.version().decode()
 
 __all__ = [
-    "ArgumentError", "AsyncStream", "BackendError", "Cancel", "Cancelled", "Engine", "Error", "InputError", "LimitError",
+    "ArgumentError", "AsyncStream", "BackendError", "Cancel", "Cancelled", "Document", "Engine", "Error", "InputError", "LimitError",
     "ModelError", "ModelMissing", "OutOfMemory", "PromptError", "Pruned", "Result", "Span", "StepUsage", "Stream",
     "TimedOut", "Turn", "UnavailableError", "Unit", "UnsupportedError", "Usage", "models", "prune", "tool",
 ]

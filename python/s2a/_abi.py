@@ -86,6 +86,20 @@ class Turn(ctypes.Structure):
     ]
 
 
+class Document(ctypes.Structure):
+    _fields_ = [
+        ("text", c_void_p),
+        ("pruned", c_void_p),
+        ("text_len", c_size_t),
+        ("pruned_len", c_size_t),
+        ("removed", POINTER(Span)),
+        ("removed_count", c_size_t),
+        ("units", POINTER(Unit)),
+        ("unit_count", c_size_t),
+        ("relevance", c_double),
+    ]
+
+
 _OBJECT = c_void_p  # an engine, a request, a result, a cancel handle
 _STATUS = c_int
 _TEXT = (c_void_p, [_OBJECT, POINTER(c_size_t)])
@@ -111,6 +125,8 @@ _FUNCTIONS = {
     "request_set_text": (_STATUS, [_OBJECT, c_char_p, c_size_t, POINTER(Error)]),
     "request_set_parts": (_STATUS, [_OBJECT, c_char_p, c_size_t, c_char_p, c_size_t, POINTER(Error)]),
     "request_add_message": (_STATUS, [_OBJECT, c_char_p, c_char_p, c_size_t, POINTER(Error)]),
+    "request_set_question": (_STATUS, [_OBJECT, c_char_p, c_size_t, POINTER(Error)]),
+    "request_add_document": (_STATUS, [_OBJECT, c_char_p, c_size_t, POINTER(Error)]),
     "request_set_mode": (None, [_OBJECT, c_int]),
     "request_set_preset": (None, [_OBJECT, c_int]),
     "request_set_threshold": (_STATUS, [_OBJECT, c_double, POINTER(Error)]),
@@ -148,6 +164,8 @@ _FUNCTIONS = {
     "result_added": (Span, [_OBJECT, c_size_t]),
     "result_turn_count": (c_size_t, [_OBJECT]),
     "result_turn": (Turn, [_OBJECT, c_size_t]),
+    "result_document_count": (c_size_t, [_OBJECT]),
+    "result_document": (Document, [_OBJECT, c_size_t]),
     "result_usage": (Usage, [_OBJECT, c_int]),
 }
 

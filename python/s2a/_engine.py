@@ -96,6 +96,7 @@ class Options(TypedDict, total=False):
 
     context: str | None
     question: str | None
+    documents: Iterable[str] | None
     messages: Iterable[Mapping[str, str]] | None
     mode: Mode | None
     preset: Preset | None
@@ -270,7 +271,8 @@ class Engine:
     def attend(self, text: str | None = None, **options: Unpack[Options]) -> Result:
         """Step 1 alone.
 
-        The prompt is text; or context and question, of which only the context is judged; or messages, in OpenAI's form
+        The prompt is text; or context and question, of which only the context is judged; or documents and question,
+        which are judged together, by preset relevance; or messages, in OpenAI's form
         with content that is a string, of which the last one must be the user's.
 
         mode         "select", "rewrite", or None: select if the engine can judge, else rewrite
@@ -313,6 +315,7 @@ class Engine:
         *,
         context: str | None = None,
         question: str | None = None,
+        documents: Iterable[str] | None = None,
         messages: Iterable[Mapping[str, str]] | None = None,
         mode: Mode | None = None,
         preset: Preset | None = None,
@@ -331,7 +334,7 @@ class Engine:
         at = request.value
         if cancel is not None:
             _kind("cancel", cancel, Cancel, "a Cancel")
-        _set_prompt(at, text, context, question, messages)
+        _set_prompt(at, text, context, question, documents, messages)
         if mode is not None:
             lib.request_set_mode(at, _named("mode", mode, lib.mode_from_name))
         if preset is not None:
@@ -354,26 +357,43 @@ class Engine:
         return Call(self, request, answers, cancel)
 
 
-def _set_prompt(request: int, text, context, question, messages) -> None:
-    given = [text is not None, context is not None or question is not None, messages is not None]
-    if sum(given) != 1:
-        raise TypeError("the prompt is text, or context and question, or messages: give one of these")
-    lib = _abi.lib
+def _set_prompt(request: int, text, context, question, documents, messages) -> None:
+    asked = question is not None or context is not None or documents is not None
+    if (text is not None) + asked + (messages is not None) != 1:
+        raise TypeError("the prompt is text, or context and question, or documents and question, or messages: give one of "
+                        "these")
     if text is not None:
         data = _text("text", text)
-        _errors.call(lib.request_set_text, request, data, len(data))
+        _errors.call(_abi.lib.request_set_text, request, data, len(data))
     elif messages is not None:
-        _kind("messages", messages, Iterable, "a list of messages")
-        for i, message in enumerate(messages):
-            _kind(f"messages[{i}]", message, Mapping, 'a mapping with "role" and "content"')
-            role = _word(f"messages[{i}] role", message.get("role"))
-            content = _text(f"messages[{i}] content", message.get("content"))
-            _errors.call(lib.request_add_message, request, role, content, len(content))
+        _set_messages(request, messages)
+    elif question is None or (context is None) == (documents is None):
+        raise TypeError("question and context, or question and documents: give both")
+    elif documents is not None:
+        _set_documents(request, question, documents)
     else:
-        if context is None or question is None:
-            raise TypeError("context and question: give both")
-        data, asked = _text("context", context), _text("question", question)
-        _errors.call(lib.request_set_parts, request, data, len(data), asked, len(asked))
+        data, last = _text("context", context), _text("question", question)
+        _errors.call(_abi.lib.request_set_parts, request, data, len(data), last, len(last))
+
+
+def _set_messages(request: int, messages) -> None:
+    _kind("messages", messages, Iterable, "a list of messages")
+    for i, message in enumerate(messages):
+        _kind(f"messages[{i}]", message, Mapping, 'a mapping with "role" and "content"')
+        role = _word(f"messages[{i}] role", message.get("role"))
+        content = _text(f"messages[{i}] content", message.get("content"))
+        _errors.call(_abi.lib.request_add_message, request, role, content, len(content))
+
+
+def _set_documents(request: int, question, documents) -> None:
+    if isinstance(documents, str):
+        raise TypeError("documents: a list of texts is expected, not str")
+    _kind("documents", documents, Iterable, "a list of texts")
+    asked = _text("question", question)
+    _errors.call(_abi.lib.request_set_question, request, asked, len(asked))
+    for i, document in enumerate(documents):
+        data = _text(f"documents[{i}]", document)
+        _errors.call(_abi.lib.request_add_document, request, data, len(data))
 
 
 def _protect(request: int, protect) -> None:

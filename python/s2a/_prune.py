@@ -11,10 +11,12 @@ from ._result import Span
 
 @dataclass(frozen=True)
 class Pruned:
-    """What is left of a document: text, and the spans of the document that went. text is "" if nothing is left."""
+    """What is left of a document: text, and the spans of the document that went. text is "" if nothing is left.
+    relevance, 0 to 1, ranks the documents of one call."""
 
     text: str
     removed: list[Span]
+    relevance: float
 
 
 def prune(
@@ -28,17 +30,12 @@ def prune(
 ) -> list[Pruned]:
     """Removes from each document what the question does not need; returns as many, in the same order.
 
-    Mode select with preset relevance: words stay as they are, none are added. The engine needs a judge
-    (Engine.selects), or it raises UnsupportedError. A document without text, and one that step 1 could not judge
-    (fallback), comes back as it is. threshold, keep and cancel are those of Engine.attend."""
-    return [_prune_one(engine, question, d, threshold, keep, cancel) for d in documents]
-
-
-def _prune_one(engine, question, document, threshold, keep, cancel) -> Pruned:
-    if isinstance(document, str) and not document.strip():
-        return Pruned(document, [])
-    result = engine.attend(context=document, question=question, mode="select", preset="relevance", threshold=threshold,
-                           keep=keep, cancel=cancel)
-    if result.fallback or not result.removed:
-        return Pruned(document, [])
-    return Pruned(result.context or "", result.removed)
+    The documents are judged together, in mode select with preset relevance: words stay as they are, none are added, and
+    if the question needs nothing of any document, all stay as they are. The engine needs a judge (Engine.selects), or it
+    raises UnsupportedError. threshold, keep and cancel are those of Engine.attend."""
+    documents = list(documents)
+    if not any(isinstance(d, str) and d.strip() or not isinstance(d, str) for d in documents):
+        return [Pruned(d, [], 0.0) for d in documents]
+    result = engine.attend(question=question, documents=documents, mode="select", threshold=threshold, keep=keep,
+                           cancel=cancel)
+    return [Pruned(d.pruned, d.removed, d.relevance) for d in result.documents]

@@ -44,6 +44,18 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class Document:
+    """A document of the request, in its order. pruned is what is left of text, "" if that is nothing; removed and units
+    are parts of text. relevance, 0 to 1, ranks the documents of one request."""
+
+    text: str
+    pruned: str
+    removed: list[Span] = field(repr=False)
+    units: list[Unit] = field(repr=False)
+    relevance: float
+
+
+@dataclass(frozen=True)
 class StepUsage:
     """Tokens and milliseconds of a step; all zero if it did not run."""
 
@@ -78,6 +90,7 @@ class Result:
     added            spans of rewritten whose words are not from the input
     units            the pieces of input
     turns            earlier messages from which text was removed
+    documents        what was kept of each document, where the prompt was documents and a question
     fallback         why step 1 was not used and rewritten is the input ("new_number", ...), or None
     fallback_detail  more about that, or ""
     mode, preset     what was done: "select" or "rewrite"; "auto", ...
@@ -98,6 +111,7 @@ class Result:
     added: list[Span] = field(repr=False)
     units: list[Unit] = field(repr=False)
     turns: list[Turn] = field(repr=False)
+    documents: list[Document] = field(repr=False)
     fallback: str | None
     fallback_detail: str
     mode: str
@@ -148,8 +162,7 @@ def _spans(count, get, result, text: _Text) -> list[Span]:
     return [Span(*text.place(s.start, s.end)) for s in spans]
 
 
-def _unit(result, index: int, text: _Text) -> Unit:
-    unit = _abi.lib.result_unit(result, index)
+def _unit(unit: _abi.Unit, text: _Text) -> Unit:
     return Unit(*text.place(unit.start, unit.end), kept=unit.kept, score=unit.score if unit.has_score else None,
                 label=unit.label.decode())
 
@@ -159,6 +172,15 @@ def _turn(result, index: int) -> Turn:
     text = _Text(ctypes.string_at(turn.input, turn.input_len))
     return Turn(turn.index, text.string, ctypes.string_at(turn.rewritten, turn.rewritten_len).decode(),
                 [Span(*text.place(s.start, s.end)) for s in turn.removed[:turn.removed_count]])
+
+
+def _document(result, index: int) -> Document:
+    document = _abi.lib.result_document(result, index)
+    text = _Text(ctypes.string_at(document.text, document.text_len))
+    removed = [Span(*text.place(s.start, s.end)) for s in document.removed[:document.removed_count]]
+    units = [_unit(u, text) for u in document.units[:document.unit_count]]
+    return Document(text.string, ctypes.string_at(document.pruned, document.pruned_len).decode(), removed, units,
+                    document.relevance)
 
 
 def _usage(result, step: int) -> StepUsage:
@@ -183,7 +205,8 @@ def read(result) -> Result:
         answer_cut=lib.result_answer_cut(result),
         removed=_spans(lib.result_removed_count, lib.result_removed, result, text),
         added=_spans(lib.result_added_count, lib.result_added, result, new),
-        units=[_unit(result, i, text) for i in range(lib.result_unit_count(result))],
+        units=[_unit(lib.result_unit(result, i), text) for i in range(lib.result_unit_count(result))],
+        documents=[_document(result, i) for i in range(lib.result_document_count(result))],
         turns=[_turn(result, i) for i in range(lib.result_turn_count(result))],
         fallback=None if fallback == "none" else fallback,
         fallback_detail=lib.result_fallback_detail(result).decode(),

@@ -29,7 +29,8 @@ def names_of(macro):
 
 @pytest.mark.parametrize("struct, mirror", [
     ("s2a_error", _abi.Error), ("s2a_engine_options", _abi.EngineOptions), ("s2a_span", _abi.Span),
-    ("s2a_unit", _abi.Unit), ("s2a_usage", _abi.Usage), ("s2a_turn", _abi.Turn)])
+    ("s2a_unit", _abi.Unit), ("s2a_usage", _abi.Usage), ("s2a_turn", _abi.Turn),
+    ("s2a_document", _abi.Document)])
 def test_fields(struct, mirror):
     assert list(fields(struct)) == [name for name, _ in mirror._fields_]
 

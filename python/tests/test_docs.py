@@ -13,7 +13,7 @@ PAGE = (TOP / "docs/python.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```\n```text\n(.*?)^```$", PAGE, re.M | re.S)
 LIVE = os.environ.get("S2A_DOCS_LIVE") == "1"
 ANSWER = "The river that flows through Egypt is the Nile."
-DOCUMENTS = "@score 6 6\n@score -6 6\n%%\n@score -6 6\n@score -6 6"
+DOCUMENTS = "@score 6 6\n@score -6 6\n@score -6 6\n@score -6 6"
 FRAMEWORKS = {"s2a.langchain": "langchain_core", "s2a.llama_index": "llama_index.core", "s2a.haystack": "haystack"}
 
 

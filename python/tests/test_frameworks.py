@@ -9,7 +9,7 @@ import s2a
 Q = "Who wrote it?"
 TEXTS = ["The poem is from 1855. The cat sleeps.", "It rains. The cat sleeps.", "Whitman wrote it. Yes."]
 LEFT = ["The poem is from 1855.", "Whitman wrote it. Yes."]
-SCORES = ["@score 6 6\n@score -6 6", "@score -6 6\n@score -6 6", "@score 6 6\n@score 6 6"]
+SCORES = ["\n".join(f"@score {helpful} 6" for helpful in (6, -6, -6, -6, 5, 5))]
 
 
 def framework(name):
