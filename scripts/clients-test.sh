@@ -77,26 +77,42 @@ export PYTHONDONTWRITEBYTECODE=1
 python=$home/venv/bin/python
 status=0
 
-echo "== node"
-cp "$here"/*.test.mjs "$home/node/" # beside what they import
-node_says=passed
-for test in "$here"/*.test.mjs; do
-    name=${test##*/} says=passed
-    timeout 400 "$python" "$here/with_servers.py" node --test --test-reporter=dot "$home/node/$name" \
-        >"$home/node.log" 2>&1 || { says=failed node_says=failed status=1; cat "$home/node.log"; }
-    echo "$says $name"
-done
+run_node() {
+    local test name log says=passed
+    cp "$here"/*.test.mjs "$home/node/" # beside what they import
+    for test in "$here"/*.test.mjs; do
+        name=${test##*/} log=$home/node/$name.log
+        if timeout 400 "$python" "$here/with_servers.py" node --test --test-reporter=dot "$home/node/$name" >"$log" 2>&1; then
+            echo "passed $name"
+        else
+            cat "$log"
+            echo "failed $name"
+            says=failed
+        fi
+    done
+    echo "$says"
+    [[ $says == passed ]]
+}
 
 # run_python ENVIRONMENT WHAT...
 run_python() {
-    local log=$home/$1.log python=$home/$1/bin/python
-    shift
-    timeout 1500 "$python" -m pytest -p no:cacheprovider -q -rxX --tb=short "$@" | tee "$log"
+    timeout 1500 "$home/$1/bin/python" -m pytest -p no:cacheprovider -q -rxX --tb=short "${@:2}"
 }
 
-echo "== python"
-run_python venv "$here" --ignore "$here/test_agents.py" --ignore "$here/test_litellm_proxy.py" "${quick[@]}" "$@" || status=1
-echo "== python, the Agents SDK"
-run_python agents "$here/test_agents.py" "$here/test_responses.py" "$here/test_mcp.py" "${quick[@]}" "$@" || status=1
-echo "clients-test: node: $node_says; python: $(tail -n 1 "$home/venv.log"); agents: $(tail -n 1 "$home/agents.log")"
+# together NAME COMMAND...: runs beside the others of its kind, which wait more than they compute.
+names=() jobs=()
+together() {
+    names+=("$1")
+    "${@:2}" >"$home/$1.log" 2>&1 &
+    jobs+=($!)
+}
+
+together node run_node
+together venv run_python venv "$here" --ignore "$here/test_agents.py" --ignore "$here/test_litellm_proxy.py" "${quick[@]}" "$@"
+together agents run_python agents "$here/test_agents.py" "$here/test_responses.py" "$here/test_mcp.py" "${quick[@]}" "$@"
+for i in "${!jobs[@]}"; do
+    wait "${jobs[i]}" || status=1
+    cat "$home/${names[i]}.log"
+done
+echo "clients-test: node: $(tail -n 1 "$home/node.log"); python: $(tail -n 1 "$home/venv.log"); agents: $(tail -n 1 "$home/agents.log")"
 exit $status

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# Runs the tests that need no model on a build that counts lines, writes build/coverage/html and
-# fails when fewer than COVERAGE_LINES percent (90) of the lines of src/core ran.
+# coverage.sh [--report]: runs the tests that need no model on the asan build, which counts lines, writes
+# build/coverage/index.html and fails when fewer than COVERAGE_LINES percent (90) of the lines of src/core ran.
+# --report: runs none, and reports on those that ran.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-scripts/configure.sh coverage
-cmake --build --preset coverage
-find build/coverage -name '*.gcda' -delete
-ctest --preset coverage -L '^(unit|wire|cli)$' -j "$(nproc)" --output-junit "$PWD/build/coverage/junit.xml"
-mkdir -p build/coverage/html
-gcovr --root . --object-directory build/coverage --filter 'src/core/' --exclude-unreachable-branches \
-    --txt --html-details build/coverage/html/index.html --print-summary \
-    --fail-under-line "${COVERAGE_LINES:-90}" build/coverage
+if [[ ${1-} != --report ]]; then
+    scripts/configure.sh asan
+    cmake --build --preset asan
+    find build/asan -name '*.gcda' -delete
+    ctest --preset asan -L '^(unit|wire|cli)$' -j "$(nproc)"
+fi
+mkdir -p build/coverage
+gcovr --root . --object-directory build/asan --filter 'src/core/' --exclude-unreachable-branches \
+    --txt --html-details build/coverage/index.html --print-summary \
+    --fail-under-line "${COVERAGE_LINES:-90}" build/asan

@@ -17,6 +17,8 @@ import struct
 import sys
 import urllib.request
 
+PATHS = {"chat": "/v1/chat/completions", "s2a": "/v1/chat/completions", "responses": "/v1/responses", "messages": "/v1/messages",
+         "guardrail": "/beta/litellm_basic_guardrail_api"}
 PARTS = "Unbiased text context: The mill is old.\n\nQuestion/Query: What is {}?"
 counts = {}
 
@@ -60,6 +62,41 @@ async def send_stream(writer, text, usage, fault):
     return True
 
 
+def named_events(is_messages, text):
+    """A stream of Anthropic's API, or of OpenAI's Responses: (type, members) each."""
+    pieces = [text[i:i + 40] for i in range(0, len(text), 40)]
+    if is_messages:
+        return [("message_start", {"message": {"id": "m", "type": "message", "role": "assistant", "content": [], "usage": {"input_tokens": 9, "output_tokens": 1}}}),
+                ("content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}}),
+                *(("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": p}}) for p in pieces),
+                ("content_block_stop", {"index": 0}),
+                ("message_delta", {"delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 9}}), ("message_stop", {})]
+    whole = {"id": "r", "object": "response", "status": "completed", "output": [], "usage": {"input_tokens": 9, "output_tokens": 9, "total_tokens": 18}}
+    return [("response.created", {"response": {**whole, "status": "in_progress"}}),
+            *(("response.output_text.delta", {"item_id": "i", "output_index": 0, "content_index": 0, "delta": p}) for p in pieces),
+            ("response.completed", {"response": whole})]
+
+
+async def send_named(writer, is_messages, text, stream, fault):
+    if not stream:
+        part = {"type": "text" if is_messages else "output_text", "text": text}
+        whole = {"id": "m", "type": "message", "role": "assistant", "content": [part]}
+        data = json.dumps(whole if is_messages else {"id": "r", "object": "response", "status": "completed", "output": [whole]}).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(data), data))
+        return True
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+    events = named_events(is_messages, text)
+    for name, members in events[:len(events) // 2 if fault else None]:
+        writer.write(chunk(b"event: %s\ndata: %s\n\n" % (name.encode(), json.dumps({"type": name, **members}).encode())))
+        await writer.drain()
+        await asyncio.sleep(0.001)
+    if fault:
+        writer.transport.abort()
+        return False
+    writer.write(b"0\r\n\r\n")
+    return True
+
+
 async def answer(writer, head, body):
     fault = random.random()
     if fault < 0.03:
@@ -80,10 +117,12 @@ async def answer(writer, head, body):
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(data) + wrong, data))
         return not wrong
     request = json.loads(body)
-    asked = request["messages"][-1]["content"]
+    asked = request["input"] if "input" in request else request["messages"][-1]["content"]
     number = re.findall(r"What is (\d+)\?", asked)[-1]
     step1 = "Given the following text" in asked
     text = PARTS.format(number) if step1 else f"It is {number}. " * 20
+    if head.startswith((b"POST /v1/responses ", b"POST /v1/messages ")):
+        return await send_named(writer, head.split(b" ")[1] == b"/v1/messages", text, request.get("stream"), fault < 0.15)
     if request.get("stream"):
         usage = request.get("stream_options", {}).get("include_usage")
         return await send_stream(writer, text, usage, fault < 0.15)
@@ -131,34 +170,49 @@ def check(status, body, kind, number, stream):
         assert text == f"/p/{number}", text
         count("path right")
     elif '"error"' in text:
-        assert "[DONE]" not in text, text
+        assert not text.endswith(("[DONE]\n\n", "message_stop\"}\n\n")) and "response.completed" not in text, text
         count(f"{kind} error event")
+    elif kind == "guardrail":
+        got = json.loads(text)
+        if got["action"] != "NONE":
+            assert got["s2a"]["fallback"] is None and f"What is {number}?" in got["texts"][0] and "I like" not in got["texts"][0], text
+        count(f"{kind} right")
     else:
         right = f"It is {number}. " * 20
-        if stream:
+        if stream and kind in ("responses", "messages"):
+            got = "".join(re.findall(r'"delta": ?(?:\{"type": ?"text_delta", ?"text": ?)?"([^"]*)"', text))
+            assert "response.completed" in text or "message_stop" in text, text
+        elif stream:
             got = "".join(re.findall(r'"content": ?"([^"]*)"', text))
             assert text.endswith("data: [DONE]\n\n"), text
         else:
-            got = json.loads(text)["choices"][0]["message"]["content"]
+            got = json.loads(text)
+            got = (got["output"][0]["content"][0]["text"] if kind == "responses" else got["content"][0]["text"] if kind == "messages"
+                   else got["choices"][0]["message"]["content"])
         assert got == right, text
-        if kind == "s2a":
+        if kind != "chat":
             assert '"s2a"' in text, text
         count(f"{kind} right")
 
 
 async def one(port):
-    number, kind = random.randrange(10**6), random.choice(("path", "chat", "s2a"))
+    number, kind = random.randrange(10**6), random.choice(("path", *PATHS))
     stream, hang_up = random.random() < 0.5, random.random() < 0.2
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     if kind == "path":
         writer.write(b"GET /p/%d HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % number)
     else:
-        body = json.dumps({
-            "model": ("s2a-" if kind == "s2a" else "") + "m", "stream": stream,
-            "messages": [{"role": "user", "content": f"I like it. The mill is old. What is {number}?"}],
-        }).encode()
-        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-                     % (len(body), body))
+        asked = f"I like it. The mill is old. What is {number}?"
+        body = {"model": ("" if kind == "chat" else "s2a-") + "m", "stream": stream}
+        if kind == "guardrail":
+            body = {"input_type": "request", "texts": [asked], "model": "m"}
+        elif kind == "responses":
+            body["input"] = asked
+        else:
+            body["messages"] = [{"role": "user", "content": asked}]
+        body = json.dumps(body).encode()
+        writer.write(b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+                     % (PATHS[kind].encode(), len(body), body))
     try:
         if hang_up:
             await asyncio.sleep(random.random() * 0.2)
