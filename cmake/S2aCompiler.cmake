@@ -21,6 +21,5 @@ if(S2A_FUZZ)
     add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 if(S2A_COVERAGE)
-    add_compile_options(--coverage -fprofile-update=atomic)
-    add_link_options(--coverage)
+    add_link_options(--coverage) # CMakeLists.txt compiles src/core with counters
 endif()

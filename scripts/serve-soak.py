@@ -17,6 +17,8 @@ import struct
 import sys
 import urllib.request
 
+SPARE = 2 * 8 + 6  # descriptors: two for each transfer handle that fetch.c keeps, and a few that are just ending
+UPSTREAM_KEPT = 4 * 64 + 8  # by the lanes of upstream.c, and by those handles
 PATHS = {"chat": "/v1/chat/completions", "s2a": "/v1/chat/completions", "responses": "/v1/responses", "messages": "/v1/messages",
          "guardrail": "/beta/litellm_basic_guardrail_api"}
 PARTS = "Unbiased text context: The mill is old.\n\nQuestion/Query: What is {}?"
@@ -343,10 +345,19 @@ async def log_reader(server, end, lines):
         await asyncio.sleep(3)
 
 
-def held(server):
-    """KiB of memory, descriptors."""
+def held(server, upstream_port):
+    """KiB of memory; descriptors, without and of connections to upstream, which are kept for the next request."""
     status = open(f"/proc/{server.pid}/status").read()
-    return int(status.split("VmRSS:")[1].split()[0]), len(os.listdir(f"/proc/{server.pid}/fd"))
+    fields = [line.split() for line in open("/proc/net/tcp")][1:]
+    there = {f"socket:[{f[9]}]" for f in fields if int(f[2].split(":")[1], 16) == upstream_port}
+    kept = count_all = 0
+    for fd in os.listdir(f"/proc/{server.pid}/fd"):
+        try:
+            kept += os.readlink(f"/proc/{server.pid}/fd/{fd}") in there
+            count_all += 1
+        except FileNotFoundError:
+            pass
+    return int(status.split("VmRSS:")[1].split()[0]), count_all - kept, kept
 
 
 def metric(port, name):
@@ -360,15 +371,16 @@ async def main():
     clients = int(sys.argv[3]) if len(sys.argv) > 3 else 32
     loop = asyncio.get_running_loop()
     listener = await asyncio.start_server(upstream, "127.0.0.1", 0, backlog=500)
+    behind = listener.sockets[0].getsockname()[1]
     server = await asyncio.create_subprocess_exec(
         tool, "serve", "--port", "0", "--quiet", "--select-model", "none", "--access-log", "-", "--upstream-timeout-ms",
         "1000", "--max-connections", str(CONNECTIONS), "--upstream",
-        f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1",
+        f"http://127.0.0.1:{behind}/v1",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     port = int((await server.stdout.readline()).decode().rsplit(":", 1)[1].split("/")[0])
-    begin, faults, early = held(server), [], []
+    begin, faults, early = held(server, behind), [], []
     end = loop.time() + seconds
-    loop.call_later(seconds / 4, lambda: early.append(held(server)))
+    loop.call_later(seconds / 4, lambda: early.append(held(server, behind)))
     log = asyncio.ensure_future(log_reader(server, end, faults))
     await asyncio.gather(*(client(port, end) for _ in range(clients)), *(hostile_client(port, end) for _ in range(clients)),
                          burst(port, end), signals(server, end))
@@ -381,18 +393,19 @@ async def main():
     assert await loop.run_in_executor(None, metric, port, "s2a_workers_busy") == 0
     dropped = await loop.run_in_executor(None, metric, port, "s2a_log_dropped_total")
     for _ in range(100):  # what is kept for the next request is let go
-        late = held(server)
-        if late[1] <= begin[1] + 40:
+        late = held(server, behind)
+        if late[1] <= begin[1] + SPARE:
             break
         await asyncio.sleep(0.3)
-    print(f"KiB of memory and descriptors: {begin} at first, {early[0]} after a quarter, {late} at the end; log lines dropped: {dropped}")
+    print(f"KiB of memory, descriptors, connections to upstream: {begin} at first, {early[0]} after a quarter, {late} at the end; log lines dropped: {dropped}")
     server.terminate()
     code = await asyncio.wait_for(server.wait(), 60)
     await log
     for what in sorted(counts):
         print(f"{counts[what]:8} {what}")
     assert code == 0 and not faults, f"the tool ended with {code}\n" + "".join(faults)
-    assert late[1] <= begin[1] + 40, "descriptors are left open"
+    assert late[1] <= begin[1] + SPARE, "descriptors are left open"
+    assert late[2] <= UPSTREAM_KEPT, "more connections to upstream are kept than the tool says"
     assert late[0] <= 1.2 * early[0][0] + 4096, "memory grows"
 
 asyncio.run(main())
