@@ -112,9 +112,9 @@ typedef struct s2a_engine_options {
                    faster; the text is the same (default true) */
     uint32_t kv_bits; /* llama: bits per KV cache value: 16 (default; 0 too), or 8, which takes
                          little more than half the memory; texts may differ a little */
-    s2a_engine *select_engine; /* the judge: judges for mode select in place of this engine, with
-                                  its own head. A small model, before a large one or a server.
-                                  It must live longer and may serve other engines; NULL = none */
+    s2a_engine *select_engine; /* mode select uses this engine's model and head instead, for example
+                                  a small judge model for a large model or a server. It must outlive
+                                  this engine and may serve others; NULL = none */
     bool kernels; /* llama: use this library's products of quantised weights (Q4_K, Q5_0, Q6_K,
                      Q8_0) if the processor has AVX-512 VNNI and libllama is the version they
                      were made for; the first engine of a process decides for all (default true) */
@@ -224,29 +224,28 @@ S2A_API s2a_status s2a_request_add_message(s2a_request *request, const char *rol
                                            const char *content, size_t len, s2a_error *err);
 
 /* Documents and a question: the fourth form, for mode select and preset relevance (auto is the
- * same). s2a_request_set_question begins it without documents, also where there were some;
- * s2a_request_add_document appends one. The question is kept as given. The documents are judged
- * together: in one reading if they fit into a window, and no sentence crosses the border of two. A
- * document may be empty. Text is copied. Errors name a document by its index, from 0: S2A_INPUT
- * with the position of the first byte in it that is not UTF-8; S2A_LIMIT past 1024 documents, or
- * past 16 MiB of documents and question together; S2A_ARGUMENT (add_document before set_question);
- * S2A_NOMEM. */
+ * same). s2a_request_set_question starts it and removes earlier documents; s2a_request_add_document
+ * appends one. The question is kept as given. The documents are judged together, in one window if
+ * they fit; no sentence spans two documents. A document may be empty. Text is copied. Errors name a
+ * document by its index, from 0: S2A_INPUT with the position of the first byte in it that is not
+ * UTF-8; S2A_LIMIT past 1024 documents, or past 16 MiB of documents and question together;
+ * S2A_ARGUMENT (add_document before set_question); S2A_NOMEM. */
 S2A_API s2a_status s2a_request_set_question(s2a_request *request, const char *question, size_t len,
                                             s2a_error *err);
 S2A_API s2a_status s2a_request_add_document(s2a_request *request, const char *text, size_t len,
                                             s2a_error *err);
-/* What else belongs to the message that was added last: a JSON object, as of OpenAI's chat
- * completions, with tool_calls (of the assistant), tool_call_id and name (of a tool). With a preset
- * without step 1 the last message may also be a tool's. Copied; texts in it are data, as contents
- * are. S2A_ARGUMENT (no message), S2A_INPUT (not UTF-8), S2A_NOMEM. */
+/* More fields of the message that was added last: a JSON object as in OpenAI's chat completions,
+ * with tool_calls (assistant), tool_call_id and name (tool). With a preset without step 1 the last
+ * message may also be a tool's. Copied. Its texts are data, like a message's content. S2A_ARGUMENT
+ * (no message), S2A_INPUT (not UTF-8), S2A_NOMEM. */
 S2A_API s2a_status s2a_request_set_message_fields(s2a_request *request, const char *json,
                                                   size_t len, s2a_error *err);
-/* Tools that the answer may call, and the form of the answer: a JSON object, as of OpenAI's chat
+/* Tools that the answer may call, and the answer's format: a JSON object as in OpenAI's chat
  * completions, with tools, tool_choice, parallel_tool_calls, response_format. Step 1 is not
- * affected. Copied; NULL = none. llama: with the model's own template; S2A_UNSUPPORTED from
- * s2a_answer where the library was built without llama.cpp's common. http: sent as it is.
- * S2A_INPUT (not UTF-8), S2A_NOMEM; other faults of the JSON are errors of s2a_answer and
- * s2a_count_tokens (S2A_INPUT). */
+ * affected. Copied; NULL = none. llama: uses the model's own template; S2A_UNSUPPORTED from
+ * s2a_answer if the library was built without llama.cpp's common. http: sent unchanged. S2A_INPUT
+ * (not UTF-8), S2A_NOMEM; other faults of the JSON are errors of s2a_answer and s2a_count_tokens
+ * (S2A_INPUT). */
 S2A_API s2a_status s2a_request_set_chat_fields(s2a_request *request, const char *json, size_t len,
                                                s2a_error *err);
 
@@ -273,15 +272,15 @@ S2A_API void s2a_request_unprotect(s2a_request *request);
 /* temperature 0 is greedy. S2A_ARGUMENT unless 0 <= temperature <= 5 and 0 < top_p <= 1. */
 S2A_API s2a_status s2a_request_set_sampling(s2a_request *request, double temperature, double top_p,
                                             uint32_t seed, s2a_error *err);
-/* How the answer's tokens are sampled; step 1 is not affected. Backend http sends what is set, with
- * the names that llama-server and vLLM have for it.
+/* How the answer's tokens are sampled; step 1 is not affected. Backend http sends the fields that
+ * are set, under llama-server's and vLLM's names.
  * top_k: only the k likeliest tokens; 0 (the default) = all. */
 S2A_API void s2a_request_set_top_k(s2a_request *request, uint32_t top_k);
 /* Only tokens at least min_p times as likely as the likeliest one. Default 0. S2A_ARGUMENT unless
  * 0 <= min_p <= 1. */
 S2A_API s2a_status s2a_request_set_min_p(s2a_request *request, double min_p, s2a_error *err);
-/* What is taken from the logit of a token that the answer has already: frequency for each time, and
- * presence once. Default 0. S2A_ARGUMENT unless both are from -2 to 2. */
+/* Subtracted from the logit of each token that the answer already has: frequency for each
+ * occurrence, and presence once. Default 0. S2A_ARGUMENT unless both are from -2 to 2. */
 S2A_API s2a_status s2a_request_set_penalties(s2a_request *request, double frequency,
                                              double presence, s2a_error *err);
 /* Adds to the logit of a token, by its number in the model's vocabulary. May be called again.
@@ -310,7 +309,7 @@ typedef void (*s2a_logprob_fn)(void *ctx, const s2a_logprob *token, const s2a_lo
  * fn NULL (the default) = not wanted. S2A_ARGUMENT unless top <= 20. */
 S2A_API s2a_status s2a_request_set_logprobs(s2a_request *request, uint32_t top, s2a_logprob_fn fn,
                                             void *ctx, s2a_error *err);
-/* Most tokens of the answer, 1 or more. Step 1 has another limit, which fits a whole copy of x. */
+/* The answer's token limit, 1 or more. Step 1 has another limit, which fits a whole copy of x. */
 S2A_API void s2a_request_set_max_tokens(s2a_request *request, uint32_t max_tokens);
 S2A_API void s2a_request_set_on_token(s2a_request *request, s2a_token_fn fn, void *ctx);
 /* http: the header field X-Request-Id of every HTTP request made for this request, so that the
@@ -390,8 +389,8 @@ S2A_API s2a_fallback s2a_result_fallback(const s2a_result *result);
 S2A_API const char *s2a_result_fallback_detail(const s2a_result *result); /* "" if none */
 /* True if the answer ended at max_tokens or at 64 MiB, not at the model's end token. */
 S2A_API bool s2a_result_answer_cut(const s2a_result *result);
-/* The calls of tools that the answer has, as JSON: a list, as tool_calls of OpenAI's chat
- * completions. NULL if it has none. */
+/* The answer's tool calls: a JSON list, as tool_calls in OpenAI's chat completions. NULL if it has
+ * none. */
 S2A_API const char *s2a_result_tool_calls(const s2a_result *result, size_t *len);
 /* The stop text that ended the answer; len may be NULL. NULL if none did, or if a server did not
  * say which one. */
@@ -418,22 +417,22 @@ typedef struct s2a_turn {
 } s2a_turn;
 S2A_API size_t s2a_result_turn_count(const s2a_result *result);
 S2A_API s2a_turn s2a_result_turn(const s2a_result *result, size_t index);
-/* A document of the request, in its order. The input of the result is the documents, each with a
- * blank line after it, and the question; x' is what is left of that. Where no judged unit of all
- * documents reaches the threshold, they all stay as they are; with keep, the unit with the highest
- * score stays. Headings and lines of marks go with the last other unit of their document. Units
- * that stay whatever their score have one, too. */
+/* A document of the request; documents are in the request's order. The result's input is the
+ * documents, each followed by a blank line unless it is empty, and then the question. Headings and
+ * lines without words are removed if no other unit of their document is kept. If no other unit of
+ * any document is kept, all documents stay unchanged; with keep, the unit with the highest score is
+ * kept. Units that are always kept have a score, too. */
 typedef struct s2a_document {
-    const char *text, *pruned; /* as given; and its kept units in their order, of its own bytes:
-                                  "" if nothing of it is kept */
+    const char *text, *pruned; /* text: as given; pruned: its kept units, in order, made of its own
+                                  bytes; "" if none is kept */
     size_t text_len, pruned_len;
     const s2a_span *removed; /* spans of text, in order, not touching */
     size_t removed_count;
     const s2a_unit *units; /* start and end are in text; all together are the text */
     size_t unit_count;
-    double relevance; /* 0 to 1, to rank the documents of one request: 1 / (1 + exp(-s)) with s the
-                         mean of the two highest scores of its units (of one unit, its score); 0
-                         without scores, and after a fallback */
+    double relevance; /* 0 to 1, to rank the documents of one request: 1 / (1 + exp(-s)); s is the
+                         mean of its units' two highest scores, or its only score; 0 without scores
+                         and after a fallback */
 } s2a_document;
 S2A_API size_t s2a_result_document_count(const s2a_result *result);
 /* Pointers live as long as the result. */
@@ -456,18 +455,18 @@ S2A_API s2a_status s2a_attend(s2a_engine *engine, const s2a_request *request, s2
 S2A_API s2a_status s2a_answer(s2a_engine *engine, const s2a_request *request, s2a_result **out,
                               s2a_error *err);
 
-/* Step 2 alone: answers from what s2a_attend found, by this engine or another one. request is that
- * of step 1, or one with the same messages; its sampling, tokens of answer, callback, id and cancel
- * handle count, its mode and preset no more. The result gets the answer, in place of one that it
- * has, and nobody else may use it meanwhile. On failure it has no answer; all else stays, and it
- * may be tried again. Errors: S2A_ARGUMENT (an earlier message of which something went is another
- * one), those of the backend, S2A_TIMEOUT, S2A_CANCELLED, S2A_NOMEM. */
+/* Step 2 alone: answers from a result of s2a_attend, on this engine or another one. request is step
+ * 1's, or one with the same messages; its mode and preset are ignored. The answer replaces the
+ * result's earlier answer; no other thread may use the result meanwhile. On failure the result has
+ * no answer and is otherwise unchanged; the call can be repeated. Errors: S2A_ARGUMENT (an earlier
+ * message with removed text differs from step 1's), those of the backend, S2A_TIMEOUT,
+ * S2A_CANCELLED, S2A_NOMEM. */
 S2A_API s2a_status s2a_answer_from(s2a_engine *engine, const s2a_request *request,
                                    s2a_result *result, s2a_error *err);
 
-/* Tokens of the prompt of a request as it stands, with the chat template, as step 2 would read it
- * if nothing went: step 1 does not run. Errors: S2A_ARGUMENT (no prompt), S2A_UNSUPPORTED (a server
- * cannot be asked; no tools here), S2A_INPUT (the chat fields), S2A_LIMIT, S2A_NOMEM. */
+/* Counts the tokens of the request's unchanged prompt, with the chat template; step 1 does not run.
+ * Errors: S2A_ARGUMENT (no prompt), S2A_UNSUPPORTED (backend http; tools, if the library was built
+ * without llama.cpp's common), S2A_INPUT (the chat fields), S2A_LIMIT, S2A_NOMEM. */
 S2A_API s2a_status s2a_count_tokens(s2a_engine *engine, const s2a_request *request, size_t *tokens,
                                     s2a_error *err);
 
@@ -476,19 +475,20 @@ S2A_API s2a_status s2a_count_tokens(s2a_engine *engine, const s2a_request *reque
 /* A head: what mode select learned about one model file. */
 typedef struct s2a_calibration s2a_calibration;
 
-/* What a head reached on prompts of kinds left out of its training. Shares, 0 to 1; NaN if there
- * were no such units or prompts. */
+/* A head's results on kinds of prompts that were left out of its training. Shares, 0 to 1; NaN if
+ * there were no such units or prompts. */
 typedef struct s2a_calibration_report {
     double auc, needed_kept, unrelated_removed, opinion_removed, clean_unchanged; /* sentences */
     double order_auc, order_removed, documents_unchanged; /* orders in untrusted text */
-    bool cuts, cuts_orders; /* the AUC suffices; if false, the head removes nothing of this kind */
+    bool cuts, cuts_orders; /* false: the head removes nothing of this kind, because its AUC is too
+                               low or every threshold changes too many clean prompts */
     size_t prompts, units;  /* read from the labelled prompts */
     uint64_t tokens;        /* of these prompts */
     double ms;              /* time of reading them */
 } s2a_calibration_report;
 
-/* done of count prompts are read; reading ends in left_ms at the latest. With done = count the
- * fitting begins, which takes a minute or two. Called on the thread that calibrates. */
+/* done of count prompts have been read; reading ends within left_ms. At done = count the fitting
+ * begins, which takes a minute or two. Called on the thread that calibrates. */
 typedef void (*s2a_progress_fn)(void *ctx, size_t done, size_t count, double left_ms);
 
 /* Teaches the engine's model to judge, from labelled prompts: JSON lines as described in
@@ -501,7 +501,7 @@ S2A_API s2a_status s2a_calibrate(s2a_engine *engine, const char *labelled, size_
                                  const s2a_cancel *cancel, s2a_progress_fn progress,
                                  void *progress_ctx, s2a_calibration **out, s2a_error *err);
 
-/* From and to the bytes of a file for s2a_engine_options.head. where is the name of the data in
+/* Read and write the bytes of a file for s2a_engine_options.head. where: the name of the data in
  * messages. The caller frees *data with free(). S2A_INPUT (not a head), S2A_NOMEM. A calibration
  * that was read has an empty report. */
 S2A_API s2a_status s2a_calibration_read(const char *where, const char *data, size_t len,

@@ -9,13 +9,13 @@ typedef struct base_url {
     char *path;   /* "/v1", or "/proxy/v1"; without a slash at its end */
 } base_url;
 
-/* http://host:port/path, or https, with or without slashes at the end; without a path it is /v1; a
- * path that ends in /chat/completions is taken without that. name is what messages call it.
- * base_url_free in any case. S2A_ARGUMENT, S2A_NOMEM. */
+/* Reads http://host:port/path, or https. Drops slashes and /chat/completions at the end; without a
+ * path, the path is /v1. name: what messages call the URL. Always call base_url_free. S2A_ARGUMENT,
+ * S2A_NOMEM. */
 s2a_status base_url_read(const char *name, const char *text, base_url *out, s2a_error *err);
 void base_url_free(base_url *url);
 
-/* Bytes of the path without /v1 at its end: where a server has what is not of its API. */
+/* Length of the path without /v1 at its end: the server's endpoints outside the API begin there. */
 size_t base_url_root(const base_url *url);
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 struct s2a_cancel {
-    /* Lock-free, hence async-signal-safe (C11 7.14.1.1). */
+    /* Lock-free, so async-signal-safe (C11 7.14.1.1). */
     atomic_int fired;
 };
 

@@ -41,7 +41,7 @@ static void error_fill(s2a_error *err, s2a_status status, size_t position, const
     for (char *p = err->message; *p; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7f)
             *p = ' ';
-    /* What other libraries quote of a text may begin or end inside a character. */
+    /* Text quoted by other libraries may begin or end inside a character. */
     size_t len = strlen(err->message), at;
     while ((at = utf8_valid_prefix(err->message, len)) < len)
         err->message[at] = '?';

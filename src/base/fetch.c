@@ -1,6 +1,6 @@
-/* One easy handle a request on a multi handle, so that every wait is ours: curl_multi_poll wakes
- * at least every 20 ms when the request can be cancelled, and timeouts are judged here, where idle
- * and total can be told apart. A multi handle owns its connections; the pool keeps a few of them.
+/* Each request is one easy handle on a multi handle, so that we control every wait. curl_multi_poll
+ * returns at least every 20 ms if the request can be cancelled, and we check idle and total
+ * timeouts separately. A multi handle owns its connections; the pool keeps a few multi handles.
  *
  * CURLOPT_NOSIGNAL leaves SIGPIPE alone: libcurl writes with MSG_NOSIGNAL, through TLS as well
  * from 7.87 on. */
@@ -44,10 +44,10 @@ typedef struct transfer {
     struct curl_slist *headers;
     char curl_text[CURL_ERROR_SIZE];
     buf error_body;
-    int64_t range_start, range_total; /* Content-Range of the latest response; -1 = not said */
+    int64_t range_start, range_total; /* Content-Range of the latest response; -1 = unknown */
     bool connected, head_seen;
     bool head_whole; /* the empty line after the latest response's headers has come */
-    bool over;       /* a callback needs no more; failure says whether that is a fault */
+    bool over;       /* a callback ended the transfer; failure says whether that is an error */
     s2a_status failure;
     double drain_until; /* 0 = not draining */
     double start, active;
@@ -90,7 +90,7 @@ void fetch_pool_free(fetch_pool *pool)
     free(pool);
 }
 
-/* The one used last, whose connections are most likely alive. */
+/* Takes the multi handle that was used last: its connections are most likely alive. */
 static CURLM *pool_take(fetch_pool *pool)
 {
     CURLM *multi = NULL;
@@ -169,17 +169,18 @@ static bool header_append(struct curl_slist **list, const char *header)
     return longer != NULL;
 }
 
-/* A line break in a header would let its text write headers of its own. */
+/* A line break in a header would let its text add more headers. */
 static s2a_status transfer_headers(transfer *t, s2a_error *err)
 {
     const fetch_request *request = t->request;
     for (size_t i = 0; i < request->header_count; i++) {
         if (has_control(request->headers[i]))
-            return error_set(err, S2A_ARGUMENT, "a header has a control character");
+            return error_set(err, S2A_ARGUMENT, "a header has a control character: remove it");
         if (!header_append(&t->headers, request->headers[i]))
             return error_nomem(err);
     }
-    /* Without it libcurl holds bodies over 1 MiB back until the server agrees, or a second. */
+    /* Without this, libcurl delays bodies over 1 MiB until the server agrees or a second has
+     * passed. */
     if (request->body && !header_append(&t->headers, "Expect:"))
         return error_nomem(err);
     if (!request->bearer)
@@ -243,7 +244,7 @@ static bool transfer_head(transfer *t)
     copy_content_type(head->content_type, sizeof head->content_type, type);
     if (!is_success(head->status))
         return true;
-    /* Bytes from elsewhere, joined to those that the caller has, would be a broken file. */
+    /* Bytes from another offset would break the file that the caller resumes. */
     uint64_t from = t->request->resume_from;
     if (from && status == 206 && (t->range_start < 0 || (uint64_t)t->range_start != from))
         return transfer_fail(t, S2A_BACKEND);
@@ -276,7 +277,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 {
     transfer *t = ctx;
     bool go_on = transfer_body(t, data, size * count);
-    t->active = clock_ms(); /* the callback's own time is not the server's silence */
+    t->active = clock_ms(); /* the callback's own time does not count as idle */
     return go_on ? size * count : 0;
 }
 
@@ -318,7 +319,7 @@ static int on_progress(void *ctx, curl_off_t down_total, curl_off_t down, curl_o
     return 0;
 }
 
-/* The connection is made and the request about to be sent: the server's time begins. */
+/* The connection is made and the request is about to be sent: the idle timeout starts. */
 static int on_connected(void *ctx, char *remote, char *local, int remote_port, int local_port)
 {
     (void)remote;
@@ -426,7 +427,7 @@ static s2a_status transfer_open(transfer *t, s2a_error *err)
     return curl_multi_add_handle(t->multi, t->easy) == CURLM_OK ? S2A_OK : error_nomem(err);
 }
 
-/* The easy handle is taken off first: that closes the connection of an unfinished transfer. */
+/* Removes the easy handle first, which closes the connection of an unfinished transfer. */
 static void transfer_close(transfer *t, bool healthy)
 {
     if (t->easy && t->multi)
@@ -457,7 +458,7 @@ static s2a_status transfer_error(transfer *t, CURLcode code, s2a_error *err)
         t->response->retryable = true;
         return error_set(err, S2A_UNAVAILABLE, "no connection to %s: %s: is the server running?",
                          origin, text);
-    case CURLE_OPERATION_TIMEDOUT: /* only the connection's: the others are ours */
+    case CURLE_OPERATION_TIMEDOUT: /* only the connect timeout: we check the others */
         t->response->retryable = true;
         return error_set(err, S2A_UNAVAILABLE, "no connection to %s in time: %s", origin, text);
     case CURLE_SSL_CONNECT_ERROR:
@@ -477,9 +478,9 @@ static s2a_status transfer_error(transfer *t, CURLcode code, s2a_error *err)
     case CURLE_WEIRD_SERVER_REPLY:
         curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_COUNT, &redirects);
         if (redirects)
-            return error_set(err, S2A_BACKEND, "%s: its redirect leads to what is not allowed: %s",
+            return error_set(err, S2A_BACKEND, "%s: it redirects to a URL that is not allowed: %s",
                              origin, text);
-        return error_set(err, S2A_BACKEND, "%s: not an HTTP answer: %s", origin, text);
+        return error_set(err, S2A_BACKEND, "%s: not an HTTP response: %s", origin, text);
     default:
         t->response->retryable = true;
         return error_set(err, S2A_BACKEND, "the connection to %s broke: %s", origin, text);
@@ -491,18 +492,19 @@ static s2a_status transfer_verdict(const transfer *t, s2a_error *err)
 {
     switch (t->failure) {
     case S2A_LIMIT:
-        return error_set(err, S2A_LIMIT, "%s: the answer is larger than %" PRIu64 " bytes",
+        return error_set(err, S2A_LIMIT, "%s: the response is larger than %" PRIu64 " bytes",
                          t->origin, t->request->max_bytes);
     case S2A_BACKEND:
-        return error_set(err, S2A_BACKEND,
-                         "%s sent another part of the file than asked for: download it whole",
-                         t->origin);
+        return error_set(
+            err, S2A_BACKEND,
+            "%s sent a different part of the file than requested: download the whole file",
+            t->origin);
     default:
         return t->failure;
     }
 }
 
-/* S2A_OK to go on, with *wait_ms until the next look; draining past its time sets over. */
+/* S2A_OK: continue, and check again in *wait_ms. Sets over if draining has taken too long. */
 static s2a_status transfer_watch(transfer *t, int *wait_ms, s2a_error *err)
 {
     const fetch_request *request = t->request;
@@ -543,8 +545,8 @@ static bool transfer_ended(const transfer *t, CURLcode *code)
     return false;
 }
 
-/* What has come is all that matters, however the connection ended: the status line of a failure
- * says more than the fate of its body. */
+/* A broken connection is not an error if the caller needs no more, or after the head of an error
+ * response: its status says more. */
 static bool transfer_enough(const transfer *t)
 {
     return t->drain_until > 0 || (t->head_seen && !is_success(t->response->head.status));
@@ -565,7 +567,7 @@ static s2a_status transfer_run(transfer *t, bool *whole, s2a_error *err)
             return error_nomem(err);
         bool ended = transfer_ended(t, &code);
         if (ended && code == CURLE_OK && !t->head_whole)
-            code = CURLE_GOT_NOTHING; /* libcurl takes headers that are cut for a response */
+            code = CURLE_GOT_NOTHING; /* libcurl accepts truncated headers as a response */
         if (ended && code == CURLE_OK) {
             *whole = true;
             if (!t->head_seen)

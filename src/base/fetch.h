@@ -1,11 +1,11 @@
-/* One HTTP request: what the http backend and the model download need of libcurl, and no more.
- * fetch.c and serve/upstream.c are the only files that include curl.h. All functions may be called
- * from many threads at once; a request and its response belong to the thread that runs it.
+/* One HTTP request: the part of libcurl that the http backend and the model download need. fetch.c
+ * and serve/upstream.c are the only files that include curl.h. All functions may be called from
+ * many threads at once; a request and its response belong to the thread that runs it.
  *
  * Certificates and host names are always verified. Only http and https are allowed; a redirect
- * never goes from https to http, and a POST is never redirected. Error texts contain no bearer
- * key, and of the URL only scheme, host and port. The environment's proxy settings are read only
- * if the request says so. */
+ * never goes from https to http, and a POST is never redirected. Error texts contain no bearer key,
+ * and of the URL only scheme, host and port. The environment's proxy settings are read only if the
+ * request says so. */
 #ifndef S2A_BASE_FETCH_H
 #define S2A_BASE_FETCH_H
 

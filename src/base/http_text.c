@@ -1,5 +1,5 @@
-/* The servers' own words are untrusted: they are cut, cleaned and stripped of the key before they
- * become part of an error. */
+/* Text from servers is untrusted: it is shortened and cleaned, and the key is replaced, before it
+ * becomes part of an error. */
 #include "base/http_text.h"
 
 #include "base/buf.h"
@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-/* The four hex digits of a \u escape; -1 when they are not. */
+/* The four hex digits of a \u escape; -1 if they are not hex digits. */
 static int hex4(const char *digits)
 {
     int value = 0;
@@ -22,8 +22,8 @@ static int hex4(const char *digits)
     return value;
 }
 
-/* Bytes of the escape at text[0] == '\\', and whether it is half of a surrogate pair alone, which
- * JSON libraries that follow UTF-16 do write and jansson rightly refuses. */
+/* Bytes of the escape at text[0] == '\\'. *lone: it is one half of a surrogate pair. JSON libraries
+ * that follow UTF-16 write those, and jansson rejects them. */
 static size_t escape_length(const char *text, size_t len, bool *lone)
 {
     *lone = false;
@@ -59,7 +59,7 @@ static void repair_json(buf *out, const char *data, size_t len)
     }
 }
 
-/* Mending is for the few answers where the plain way has failed. */
+/* Repairs data only if it does not parse as it is. */
 json_t *http_parse_json(const char *data, size_t len)
 {
     json_t *root = json_loadb(data, len, JSON_ALLOW_NUL, NULL);
@@ -76,7 +76,7 @@ json_t *http_parse_json(const char *data, size_t len)
     return root;
 }
 
-/* The words in the shapes that servers use: {"error": {"message"}}, {"error": "..."} (Ollama),
+/* The message, in the shapes that servers use: {"error": {"message"}}, {"error": "..."} (Ollama),
  * {"message"} (vLLM), {"detail": "..."} and {"detail": [{"msg"}]} (FastAPI). */
 static const json_t *find_message(const json_t *root)
 {
@@ -117,7 +117,7 @@ static size_t blank_length(const char *text, size_t len)
     return c1 ? 2 : 0;
 }
 
-/* Each run of them becomes one space; none at the start. */
+/* Turns each run of spaces and control characters into one space, and removes it at the start. */
 static void make_line(buf *words)
 {
     size_t kept = 0;
@@ -132,7 +132,7 @@ static void make_line(buf *words)
     words->len = kept;
 }
 
-/* Servers quote the key that they refuse: it leaves here as "***". */
+/* Servers quote the key that they reject: it becomes "***". */
 static void add_redacted(buf *out, const char *text, size_t len, const char *key)
 {
     size_t key_len = key ? strlen(key) : 0;
@@ -171,7 +171,7 @@ void http_quote(const json_t *root, const char *body, size_t len, const char *ke
     buf_free(&shown);
 }
 
-/* There is no common code for it. */
+/* Servers have no common error code for this. */
 bool http_is_context_error(const char *text)
 {
     static const char *const phrases[] = {

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* 0, or the errno; out->status tells of the other faults. */
+/* 0 or the errno; out->status has the other errors. */
 static int read_all(const char *path, buf *out)
 {
-    /* O_NONBLOCK is for opening alone: a FIFO that nobody writes to does not hold up the caller. */
+    /* O_NONBLOCK for open only: a FIFO without a writer must not block the caller. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), reason = 0;
     if (fd < 0)
         return errno;
@@ -49,6 +49,6 @@ s2a_status infile_read(const char *path, size_t max, const char *advice, char **
         status = error_nomem(err);
     buf_free(&text);
     if (reason)
-        errno = reason; /* buf_free may have set another */
+        errno = reason; /* buf_free may have changed it */
     return status;
 }

@@ -1,4 +1,4 @@
-/* Files are written aside and renamed. */
+/* Writes a temporary file beside the path, then renames it. */
 #include "base/outfile.h"
 
 #include "base/buf.h"
@@ -16,8 +16,8 @@
 
 static s2a_status failed(s2a_error *err, const char *what, const char *path, int reason)
 {
-    return error_set(err, S2A_IO, "cannot %s %s: %s; check the place and its free space", what,
-                     path, strerror(reason));
+    return error_set(err, S2A_IO, "cannot %s %s: %s; check the path and its free space", what, path,
+                     strerror(reason));
 }
 
 s2a_status outfile_make_dir(const char *dir, s2a_error *err)
@@ -25,8 +25,8 @@ s2a_status outfile_make_dir(const char *dir, s2a_error *err)
     char *path = bytes_dup(dir, strlen(dir));
     if (!path)
         return error_nomem(err);
-    /* What matters is whether it is there at the end: mkdir has many ways to refuse a directory
-     * that exists, EROFS and EACCES among them. */
+    /* Check at the end whether the directory exists: mkdir has many errors for one that does, EROFS
+     * and EACCES among them. */
     int reason = 0;
     for (char *slash = path; *slash;) {
         slash += strspn(slash, "/");
@@ -60,7 +60,7 @@ static int write_all(int fd, const char *data, size_t len)
     return 0;
 }
 
-/* A full disk may show itself only now; places that cannot be flushed are not at fault. */
+/* fsync may be the first to report a full disk. Files that do not support it are not an error. */
 static int flush(int fd)
 {
     return fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP ? errno : 0;
@@ -78,7 +78,7 @@ static s2a_status write_file(const char *path, const char *data, size_t len, boo
         return error_nomem(err);
     }
     s2a_status status = S2A_OK;
-    unlink(aside.data); /* of a process that crashed, or put there */
+    unlink(aside.data); /* left by a crashed process, or planted */
     int fd = open(aside.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, cache ? 0600 : 0666);
     if (fd < 0) {
         status = failed(err, "write", path, errno);

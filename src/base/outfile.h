@@ -11,8 +11,7 @@ s2a_status outfile_make_dir(const char *dir, s2a_error *err);
  * and the temporary file is removed. S2A_NOMEM. */
 s2a_status outfile_write(const char *path, const char *data, size_t len, s2a_error *err);
 
-/* The same for what can be made again: only its owner may read it, and it may be gone after a
- * crash. */
+/* The same for a cache file: only its owner may read it, and a crash may lose it. */
 s2a_status outfile_write_cache(const char *path, const char *data, size_t len, s2a_error *err);
 
 #endif

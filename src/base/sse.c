@@ -1,9 +1,9 @@
-/* Lines are gathered in a buffer, whatever pieces they come in, and judged when they end. */
+/* Collects each line in a buffer and interprets it when it ends. */
 #include "base/sse.h"
 
 #include <string.h>
 
-/* Some servers begin with a byte order mark, which is no part of the first field's name. */
+/* Some servers begin with a byte order mark, which is not part of the first field's name. */
 static const char byte_order_mark[] = "\xEF\xBB\xBF";
 
 void sse_init(sse_parser *parser, size_t line_max)
@@ -36,8 +36,8 @@ static bool is_field(const char *name, size_t len, const char *field)
     return len == strlen(field) && !memcmp(name, field, len);
 }
 
-/* id and retry are for clients that reconnect, which a generation cannot; a comment (a line that
- * begins with a colon) has the empty name. All of them, and unknown fields, are passed over. */
+/* Ignores id and retry (clients cannot reconnect to a generation), comments (a line that begins
+ * with a colon has an empty name) and unknown fields. */
 static void sse_field(sse_parser *parser, const char *line, size_t len)
 {
     const char *colon = len ? memchr(line, ':', len) : NULL;

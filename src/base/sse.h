@@ -24,7 +24,7 @@ typedef struct sse_event {
 
 typedef enum sse_result {
     SSE_MORE,  /* the input is used up */
-    SSE_EVENT, /* *event is filled; call again with what is left */
+    SSE_EVENT, /* *event is filled; call again with the rest */
     SSE_LIMIT, /* a line, or the data of one event, exceeds the limit; sticky */
     SSE_NOMEM, /* sticky */
 } sse_result;
@@ -37,9 +37,9 @@ void sse_free(sse_parser *parser);
  * past the bytes it read. */
 sse_result sse_next(sse_parser *parser, const char **data, size_t *len, sse_event *event);
 
-/* To be called at the end of the stream: SSE_EVENT if an event lacks only its empty line or its
- * last newline. The standard drops such an event, but many servers forget the empty line after
- * their last one, and an event that was cut is not valid JSON. Otherwise SSE_MORE. */
+/* Call at the end of the stream: SSE_EVENT if an event lacks only its empty line or its last
+ * newline. The standard drops such an event, but many servers forget the empty line after their
+ * last one, and an event that was cut is not valid JSON. Otherwise SSE_MORE. */
 sse_result sse_finish(sse_parser *parser, sse_event *event);
 
 #endif

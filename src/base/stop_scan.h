@@ -1,5 +1,5 @@
-/* Finds where a text that arrives in pieces reaches one of several stop texts. What may be the
- * beginning of one is held back until it is known. Not thread-safe. */
+/* Finds where a text that arrives in pieces reaches one of several stop texts. Text that may begin
+ * a stop text is held back until that is decided. Not thread-safe. */
 #ifndef S2A_BASE_STOP_SCAN_H
 #define S2A_BASE_STOP_SCAN_H
 
@@ -19,10 +19,9 @@ typedef struct stop_scan {
     buf held; /* the end of the text so far, if a stop may begin there */
 } stop_scan;
 
-/* Appends to *out what of the text so far is certainly before any stop. Returns the index of the
- * stop that the text has reached, or STOP_NONE. The stop that begins first counts, and of several
- * that begin at one place the shortest. Do not call it again after a stop. Failures stay in
- * *out. */
+/* Appends to *out the text that is certainly before any stop. Returns the index of the stop that
+ * the text has reached, or STOP_NONE. The stop that begins first counts; of several at one place,
+ * the shortest. Do not call it again after a stop. Failures stay in *out. */
 size_t stop_scan_add(stop_scan *s, const char *text, size_t len, buf *out);
 /* The same at the end of the text: nothing is held back any more. */
 size_t stop_scan_end(stop_scan *s, buf *out);

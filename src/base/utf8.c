@@ -20,7 +20,7 @@ size_t utf8_valid_prefix(const char *text, size_t len)
 {
     size_t at = 0;
     while (at < len) {
-        /* Words of ASCII, which most texts are made of. */
+        /* Most text is ASCII: take eight bytes at a time. */
         uint64_t word;
         if (len - at >= sizeof word) {
             memcpy(&word, text + at, sizeof word);
@@ -65,7 +65,7 @@ void utf8_repair(buf *out, const char *text, size_t len)
     }
 }
 
-/* ---- whole characters of pieces ----------------------------------------------------------- */
+/* ---- pieces to whole characters ----------------------------------------------------------- */
 
 /* False when the byte begins no character. */
 static bool begin(utf8_stream *s, unsigned char byte)
@@ -97,7 +97,7 @@ static bool begin(utf8_stream *s, unsigned char byte)
 static void add_byte(utf8_stream *s, unsigned char byte, buf *out)
 {
     if (s->need > 0 && (byte < s->low || byte > s->high))
-        utf8_stream_end(s, out); /* and the byte is looked at as a first one */
+        utf8_stream_end(s, out); /* and this byte begins the next character */
     if (s->need == 0) {
         if (byte < 0x80)
             buf_add(out, (const char *)&byte, 1);
