@@ -112,9 +112,9 @@ typedef struct s2a_engine_options {
                    faster; the text is the same (default true) */
     uint32_t kv_bits; /* llama: bits per KV cache value: 16 (default; 0 too), or 8, which takes
                          little more than half the memory; texts may differ a little */
-    s2a_engine *select_engine; /* mode select uses this engine's model and head instead, for example
-                                  a small judge model for a large model or a server. It must outlive
-                                  this engine and may serve others; NULL = none */
+    s2a_engine *select_engine; /* an open engine whose model and head mode select uses: a small
+                                  judge model beside a large model or a server. It must outlive the
+                                  new engine and may serve others; NULL = none */
     bool kernels; /* llama: use this library's products of quantised weights (Q4_K, Q5_0, Q6_K,
                      Q8_0) if the processor has AVX-512 VNNI and libllama is the version they
                      were made for; the first engine of a process decides for all (default true) */

@@ -7,7 +7,7 @@
 
 enum { WORD_MAX = 64, NUMBER_MAX = 12, NEXT_NUMBER_MAX = 512 };
 
-/* Followed by a name or a term, whatever that begins with. */
+/* Never end a sentence: a name or a term follows. */
 static const char *const titles[] = {
     "adm", "approx", "brig", "capt", "cf",  "cmdr", "col", "cpl",    "dr",  "drs",  "e.g", "fr",
     "ft",  "gen",    "gov",  "hon",  "i.e", "lt",   "maj", "messrs", "mme", "mr",   "mrs", "ms",
@@ -21,15 +21,15 @@ static const char *const counted[] = {
     "p",   "pp",   "pt",  "sec", "sect", "sep",  "sept", "vol",
 };
 
-/* Followed by lower case inside a sentence. Matters in texts without capitals alone: elsewhere ICU
- * takes a lower-case word for the same sentence's. */
+/* Followed by lower case inside a sentence. Only texts without capitals need these: elsewhere ICU
+ * does not end a sentence before lower case. */
 static const char *const inner[] = {
     "al",  "avg", "dept", "etc", "ext", "hr", "hrs",  "inc", "incl", "jr", "lb", "lbs",
     "ltd", "max", "min",  "oz",  "sq",  "sr", "tbsp", "tel", "tsp",  "wt", "yr", "yrs",
 };
 
-/* Before an initial, whatever their case: "a poem by W. Whitman". Other words in lower case are
- * those of a sentence that ends in a letter: "The answer is C. Explain it." */
+/* Before an initial, in any case: "a poem by W. Whitman". After other lower-case words a letter
+ * ends the sentence: "The answer is C. Explain it." */
 static const char *const before_names[] = { "and", "by", "of", "with" };
 
 /* Words that begin a sentence far more often than they follow an initial or "U.S.". */
@@ -64,8 +64,8 @@ static bool in_word(char c)
     return ascii_letter(c) || (unsigned char)c >= 0x80;
 }
 
-/* The word that ends at `at`, white space and marks between words aside: its length, 0 = none;
- * *begin is where it begins. */
+/* The length of the word before `at`, skipping white space and marks between words; 0 = none.
+ * *begin: where it begins. */
 static size_t word_before(const char *text, size_t start, size_t at, size_t *begin)
 {
     size_t least = at - start > WORD_MAX ? at - WORD_MAX : start;
@@ -78,14 +78,14 @@ static size_t word_before(const char *text, size_t start, size_t at, size_t *beg
     return at - *begin;
 }
 
-/* Nothing of a sentence stands before what begins at `at`, or a word that names follow. */
+/* Whether a name may begin at `at`: at the sentence's start, or after a word that names follow. */
 static bool name_begins(const abbrev_place *p, size_t at)
 {
     size_t begin, len = word_before(p->text, p->start, at, &begin);
     return len == 0 ? begin == p->start : LISTED(before_names, p->text + begin, len);
 }
 
-/* The same, or an initial or a word that begins in upper case. */
+/* Whether `at` may be in a name: the same, or after an initial or a capitalised word. */
 static bool in_a_name(const abbrev_place *p, size_t at)
 {
     size_t begin, len = word_before(p->text, p->start, at, &begin);
@@ -96,8 +96,7 @@ static bool in_a_name(const abbrev_place *p, size_t at)
     return name_begins(p, at);
 }
 
-/* Letters and stops in turn, as in "U.S" or "Ph.D": the stops inside; 0 where it is no
- * such thing. */
+/* The number of full stops in an abbreviation such as "U.S" or "Ph.D"; 0 for other words. */
 static size_t inner_stops(const char *word, size_t len)
 {
     size_t stops = 0;
@@ -108,7 +107,7 @@ static size_t inner_stops(const char *word, size_t len)
     return stops;
 }
 
-/* Of an abbreviation before a word that begins in upper case. */
+/* abbrev_continues, if the next word begins in upper case. */
 static bool goes_on_in_upper(const abbrev_place *p, size_t begin, size_t word_len, size_t next_len)
 {
     const char *word = p->text + begin;
@@ -151,7 +150,7 @@ bool abbrev_continues(const abbrev_place *p)
 static const char *const romans[] = { "i",  "ii", "iii", "iv",  "v",    "vi",  "vii", "viii",
                                       "ix", "x",  "xi",  "xii", "xiii", "xiv", "xv" };
 
-/* Digits ("2", "2.1"), a letter, or a Roman number, each of one case. */
+/* Digits ("2", "2.1"), a letter, or a Roman numeral in one case. */
 static bool numbers(const char *s, size_t len)
 {
     if (len == 1 && ascii_letter(s[0]))
@@ -173,7 +172,7 @@ static bool numbers(const char *s, size_t len)
     return digits > 0;
 }
 
-/* What a list goes on with after its first number; NULL for any other number. */
+/* The second number of a list that begins with s; NULL if s is not a first number. */
 static const char *second(const char *s, size_t len)
 {
     static const char *const lists[][2] = {
@@ -185,7 +184,7 @@ static const char *second(const char *s, size_t len)
     return NULL;
 }
 
-/* Whether the list goes on, on this line. */
+/* Whether the list's second number follows on this line. */
 static bool second_follows(const abbrev_place *p, const char *number, bool open, char close)
 {
     char wanted[NUMBER_MAX];

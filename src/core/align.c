@@ -89,7 +89,7 @@ typedef struct matcher {
     size_t *first;    /* id -> first of its positions in x; vocabulary size + 1 */
     size_t *places;   /* positions in x, by id, ascending */
     uint32_t *run[2]; /* run[k][j + 1]: length of the common run that ends at x[j] */
-    uint64_t left;    /* steps; 0 once nothing more is to be looked for */
+    uint64_t left;    /* steps left; 0 = stop searching */
     const s2a_cancel *cancel;
     range *todo;
     size_t todo_count, todo_cap;
@@ -121,8 +121,8 @@ static bool matcher_init(matcher *m, words *x, words *y, size_t ids, const s2a_c
         m->first[x->items[j].id + 2]++;
     for (size_t id = 2; id < ids + 2; id++)
         m->first[id] += m->first[id - 1];
-    /* first[id + 1] is now where id begins; filling moves it to where id ends, which is where
-     * id + 1 begins: after this loop first[id] is the begin of id. */
+    /* first[id + 1] is now where id begins. The loop moves it to where id ends, that is, to where
+     * id + 1 begins. After the loop first[id] is where id begins. */
     for (size_t j = 0; j < x->count; j++)
         m->places[m->first[x->items[j].id + 1]++] = j;
     return true;
@@ -140,7 +140,7 @@ static bool todo_push(matcher *m, range r)
     return true;
 }
 
-/* The places of word id that lie in [lo, hi). */
+/* The first place of word id at or after lo; *end: the end of its places. */
 static size_t *places_from(const matcher *m, uint32_t id, size_t lo, size_t **end)
 {
     size_t *a = m->places + m->first[id], *b = m->places + m->first[id + 1];
@@ -155,7 +155,7 @@ static size_t *places_from(const matcher *m, uint32_t id, size_t lo, size_t **en
     return a;
 }
 
-/* False when the work has come to its limit or was cancelled. */
+/* False if the step limit is reached or the alignment is cancelled. */
 static bool step(matcher *m)
 {
     if (m->left > 0 && (--m->left & 0xfff) == 0 && cancel_fired(m->cancel))
@@ -163,15 +163,15 @@ static bool step(matcher *m)
     return m->left > 0;
 }
 
-/* The longest common run of the range, the earliest in x among equals; length 0 for none, and when
- * the limit came before the range's end. Words of x that another region has are not offered. */
+/* The length of the range's longest common run, the earliest in y among equals; 0 = none, or the
+ * step limit came first. Skips words of x that are already matched. */
 static size_t longest_run(matcher *m, range r, size_t *x_at, size_t *y_at)
 {
     size_t best = 0;
     for (size_t i = r.y_lo; i < r.y_hi; i++) {
         uint32_t *now = m->run[i & 1], *before = m->run[(i & 1) ^ 1];
         size_t *end = NULL;
-        if (!step(m)) /* a row without a match takes time as well */
+        if (!step(m)) /* a row without a match takes time, too */
             return 0;
         for (size_t *p = places_from(m, m->y->items[i].id, r.x_lo, &end); p < end && *p < r.x_hi;
              p++) {
@@ -186,7 +186,7 @@ static size_t longest_run(matcher *m, range r, size_t *x_at, size_t *y_at)
                 *y_at = i + 1 - best;
             }
         }
-        /* before[] becomes the next now[]: only what this row's predecessor wrote is cleared. */
+        /* before[] becomes the next now[]: clear what the previous row wrote. */
         if (i > r.y_lo) {
             for (size_t *p = places_from(m, m->y->items[i - 1].id, r.x_lo, &end);
                  p < end && *p < r.x_hi; p++)
@@ -210,7 +210,7 @@ static bool match_one(matcher *m, size_t x_at, size_t y_at, int region)
     return true;
 }
 
-/* What both begin with, and end with. */
+/* Matches the words that both ranges begin with and end with. */
 static void match_edges(matcher *m, range r, int region)
 {
     while (r.x_lo < r.x_hi && r.y_lo < r.y_hi && match_one(m, r.x_lo, r.y_lo, region)) {
@@ -223,7 +223,7 @@ static void match_edges(matcher *m, range r, int region)
     }
 }
 
-/* Past the limit of what is left only the edges are matched: coarse, but bounded. */
+/* Past the step limit only the edges of the remaining ranges are matched: coarse, but bounded. */
 static bool match_region(matcher *m, size_t y_lo, size_t y_hi, int region)
 {
     m->todo_count = 0;
@@ -246,8 +246,8 @@ static bool match_region(matcher *m, size_t y_lo, size_t y_hi, int region)
     return true;
 }
 
-/* A single word that stands between unmatched words on every side, in x and in y, was met by
- * chance ("the" in a new sentence and in a removed one). */
+/* A single word between unmatched words, both in x and in y, was matched by chance ("the" in a new
+ * sentence and in a removed one). */
 static void drop_chance_matches(words *x, words *y, size_t y_lo, size_t y_hi)
 {
     for (size_t i = y_lo; i < y_hi; i++) {
@@ -283,8 +283,8 @@ static bool closes(const char *text, size_t len)
     return false;
 }
 
-/* Where the bytes between two words are cut when one word goes and the other stays: at the first
- * white space; without any, behind the closing punctuation. */
+/* Where to cut the bytes between a removed and a kept word: at the first white space; without any,
+ * after the closing punctuation. */
 static size_t gap_cut(const char *text, size_t lo, size_t hi)
 {
     for (size_t i = lo; i < hi; i++)
@@ -308,7 +308,7 @@ static size_t gap_cut_before(const char *text, size_t lo, size_t hi)
     return gap_cut(text, lo, hi);
 }
 
-/* Runs of unmatched words of [lo, hi), with the punctuation that hangs on them. */
+/* Runs of unmatched words of [lo, hi), with their punctuation. */
 static bool spans_of_unmatched(const char *text, size_t end, const words *w, size_t lo, size_t hi,
                                size_t begin, s2a_span **spans, size_t *count, size_t *cap)
 {
@@ -404,7 +404,7 @@ static bool match_all(matcher *m, const s2a_span *regions, size_t region_count, 
     return true;
 }
 
-/* The region that begins next at or behind `from`; region_count when there is none. */
+/* The next region that begins at or after `from`; region_count if there is none. */
 static size_t region_from(const s2a_span *regions, size_t region_count, size_t from)
 {
     size_t next = region_count;

@@ -1,9 +1,9 @@
-/* Mapping x' back to x, word by word: which bytes of x are gone, which words of x' are new.
+/* Maps x' back to x, word by word: which bytes of x were removed, which words of x' are new.
  *
  * The longest run of words that both have is matched first, then the same on either side of it
- * (Ratcliff and Obershelp's method), so that a sentence that was kept is matched as a whole and
- * not word by word across sentences that were not. Letter case, commas inside numbers and the
- * kind of apostrophe do not count. */
+ * (Ratcliff and Obershelp's method), so that a kept sentence is matched as a whole, not word by
+ * word across removed ones. Letter case, commas inside numbers and the kind of apostrophe do not
+ * count. */
 #ifndef S2A_ALIGN_H
 #define S2A_ALIGN_H
 
@@ -18,13 +18,13 @@ typedef struct align_result {
     bool *unit_kept;        /* one for each unit: at least half of its words are matched */
     int *unit_region;       /* the region of y that most of its matched words are in; -1 for none */
     size_t *region_words;   /* words of each region of y */
-    size_t *region_matched; /* of these, matched */
+    size_t *region_matched; /* matched words of each region */
     bool identical;         /* same words in the same order: nothing removed, added or moved */
 } align_result;
 
-/* y is x'; regions are its parts (question, context), matched in the order given, each against
- * the words of x that earlier regions left over; so a part may have moved. Bytes of y outside all
- * regions are ignored. Regions do not overlap. cancel may be NULL. S2A_NOMEM, S2A_INTERNAL (ICU),
+/* y is x'; regions are its parts (question, context), matched in the given order, each against the
+ * words of x that are still unmatched, so a part may have moved. Bytes of y outside all regions are
+ * ignored. Regions do not overlap. cancel may be NULL. S2A_NOMEM, S2A_INTERNAL (ICU),
  * S2A_CANCELLED. On failure *out holds nothing to free. */
 s2a_status align_texts(const char *x, size_t x_len, const segment_unit *units, size_t unit_count,
                        const char *y, size_t y_len, const s2a_span *regions, size_t region_count,

@@ -9,7 +9,7 @@
 
 /* ---- segmenting --------------------------------------------------------------------------- */
 
-/* The units of text[from, to), which reach to `end` in x, behind those that are there. */
+/* Appends the units of x[from, to); the last one extends to `end`. */
 static s2a_status add_units(run *r, size_t from, size_t to, size_t end, size_t *cap, s2a_error *err)
 {
     segment_unit *units = NULL;
@@ -51,8 +51,8 @@ s2a_status documents_segment(run *r, s2a_error *err)
 
 /* ---- deciding ----------------------------------------------------------------------------- */
 
-/* If nothing but loose units is kept of all documents: everything is, or with a share to keep the
- * unit with the highest score. */
+/* If only loose units are kept: keeps all units or, with in->keep, also the unit with the highest
+ * score. */
 static void keep_some(const select_input *in, select_unit *out, size_t count)
 {
     size_t best = SIZE_MAX;
@@ -66,7 +66,8 @@ static void keep_some(const select_input *in, select_unit *out, size_t count)
         out[i].kept |= in->keep == 0 || i == best;
 }
 
-/* Units [from, to) are a document's. */
+/* Units [from, to) are one document's. Removes them if some were removed and only loose ones are
+ * kept. */
 static void drop_loose(select_unit *out, size_t from, size_t to)
 {
     bool holds = false, gone = false;

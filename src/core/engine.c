@@ -54,7 +54,7 @@ static s2a_status backend_open(const s2a_engine_options *options, backend **out,
                      options->backend ? options->backend : "(null)");
 }
 
-/* What the results of a model depend on beyond its name. */
+/* The options and file data that a model's results depend on. */
 static s2a_status identity_of(const s2a_engine_options *o, buf *out, s2a_error *err)
 {
     struct stat st;
@@ -86,7 +86,8 @@ static s2a_status backend_keep(const s2a_engine_options *o, backend **b, s2a_err
 s2a_status s2a_engine_open(const s2a_engine_options *options, s2a_engine **out, s2a_error *err)
 {
     *out = NULL;
-    /* A caller compiled against an older header has a shorter struct: the rest is defaults. */
+    /* A caller compiled against an older header has a shorter struct: the other fields keep their
+     * defaults. */
     s2a_engine_options full;
     s2a_engine_options_init(&full);
     if (options) {

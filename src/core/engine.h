@@ -1,4 +1,4 @@
-/* The loaded model and the prompts it is asked with; immutable after open, but for the memo. */
+/* The loaded model and its prompt files; immutable after open, except the memo. */
 #ifndef S2A_ENGINE_H
 #define S2A_ENGINE_H
 
@@ -11,12 +11,12 @@
 struct s2a_engine {
     backend *backend;
     prompt_set prompts;
-    judge_head *head; /* NULL = this model judges nothing */
+    judge_head *head; /* NULL = this model cannot judge */
     memo *memo;
     const s2a_engine *judge; /* the options' select_engine */
 };
 
-/* Whose judgement mode select goes by: its backend and head. */
+/* The engine whose backend and head mode select uses. */
 const s2a_engine *engine_judge(const s2a_engine *engine);
 
 #endif

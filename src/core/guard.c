@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- a form in which texts are compared ------------------------------------------------- */
+/* ---- texts in a form for comparing ------------------------------------------------------ */
 
 /* Lower case, straight quotes, runs of white space as one space, none at the ends. */
 static void normalise(const char *text, size_t len, const s2a_cancel *cancel, buf *out)
@@ -133,12 +133,12 @@ static bool check_numbers(const guard_input *in, s2a_span *bad, bool *found)
 
 enum { QUOTE_KINDS = 4 };
 
-/* Going from one quotation or code to the next. */
+/* Iterates over quotations or code. */
 typedef struct pieces {
     const char *text;
     size_t len, at;
-    size_t paragraph;           /* the first end of one at or behind at */
-    size_t closes[QUOTE_KINDS]; /* the first closing mark of that kind behind at; len = none */
+    size_t paragraph;           /* the first paragraph end at or after at */
+    size_t closes[QUOTE_KINDS]; /* the first closing mark of that kind after at; len = none */
 } pieces;
 
 static size_t find(const pieces *p, size_t from, const char *what)
@@ -149,8 +149,8 @@ static size_t find(const pieces *p, size_t from, const char *what)
 }
 
 /* The next quoted string at or after p->at: typographic, guillemets, corner brackets, or straight
- * double quotes that close in the same paragraph. *out is the inside. What was found ahead is kept:
- * a mark that nothing closes is not looked for again and again. */
+ * double quotes that close in the same paragraph. *out is the inside. Stores what it finds ahead,
+ * so that an unclosed mark is searched for only once. */
 static bool quote_next(pieces *p, s2a_span *out)
 {
     static const struct {
@@ -188,7 +188,7 @@ static bool code_next(pieces *p, s2a_span *out)
         size_t n = fence ? 3 : 1, from = i + n, to = find(p, from, fence ? "```" : "`");
         p->at = to < p->len ? to + n : p->len;
         if (to == p->len && !fence)
-            return false; /* the last backtick of all */
+            return false; /* an unclosed backtick */
         if (fence) {      /* the rest of the fence's line names a language */
             const char *newline = memchr(text + from, '\n', to - from);
             from = newline ? (size_t)(newline - text) : from;
@@ -201,12 +201,12 @@ static bool code_next(pieces *p, s2a_span *out)
 
 typedef bool (*piece_next)(pieces *p, s2a_span *out);
 
-/* Looking for one piece after the other in x. x' mostly keeps the order of x: from where the last
- * one was found, then from the beginning. */
+/* Finds one piece after the other in x. x' mostly keeps x's order: each search starts at the last
+ * hit, then at the beginning. */
 typedef struct lookup {
     const buf *form;
     size_t at;
-    uint64_t work; /* bytes looked through */
+    uint64_t work; /* bytes searched */
 } lookup;
 
 static bool looked_up(lookup *in, const buf *what)
@@ -226,8 +226,8 @@ static bool looked_up(lookup *in, const buf *what)
     return found != NULL;
 }
 
-/* Whether every piece of y is in x; closing punctuation inside a quote does not count. One that is
- * not looked for, since too much was, counts as one that is not there. */
+/* Whether every piece of y is in x; closing punctuation inside a quote does not count. Past
+ * LIMIT_GUARD_BYTES of search a piece counts as missing. */
 static bool check_pieces(const guard_input *in, const buf *x_form, piece_next piece_at,
                          s2a_span *bad, bool *found)
 {
@@ -285,7 +285,7 @@ static bool check_refusal(const guard_input *in, const buf *x_form, bool *refusa
     return ok;
 }
 
-/* ---- the checks, in the order in which their reasons explain most ----------------------- */
+/* ---- the checks, the most telling reason first ------------------------------------------ */
 
 static void say(char *detail, size_t size, const char *what, const char *text, s2a_span span)
 {
@@ -334,7 +334,7 @@ s2a_status guard_check(const guard_input *in, s2a_fallback *reason, char *detail
         return error_set(err, S2A_CANCELLED, "cancelled");
     if (in->cut_off) {
         *reason = S2A_FALLBACK_CUT_OFF;
-        snprintf(detail, detail_size, "the model did not come to an end");
+        snprintf(detail, detail_size, "the model reached its token limit");
         return S2A_OK;
     }
     if (ascii_blank(in->y, in->y_len)) {
@@ -359,7 +359,7 @@ s2a_status guard_check(const guard_input *in, s2a_fallback *reason, char *detail
         snprintf(detail, detail_size, "the model named no question");
     } else if (ok && in->question_lost) {
         *reason = S2A_FALLBACK_NO_QUESTION;
-        snprintf(detail, detail_size, "the prompt's question is gone");
+        snprintf(detail, detail_size, "the prompt's question is missing");
     } else if (ok && foreign) {
         *reason = S2A_FALLBACK_NO_QUESTION;
         say(detail, detail_size, "the question is not from the prompt", in->y, in->question);
@@ -368,7 +368,7 @@ s2a_status guard_check(const guard_input *in, s2a_fallback *reason, char *detail
     }
     if (ok && *reason == S2A_FALLBACK_NONE && in->y_len > GUARD_LENGTH_MAX(in->x_len)) {
         *reason = S2A_FALLBACK_TOO_LONG;
-        snprintf(detail, detail_size, "%zu bytes where the prompt has %zu", in->y_len, in->x_len);
+        snprintf(detail, detail_size, "%zu bytes; the prompt has %zu", in->y_len, in->x_len);
     }
     buf_free(&x_form);
     if (ok && cancel_fired(in->cancel))

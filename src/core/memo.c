@@ -14,7 +14,7 @@ typedef struct slot {
 } slot;
 
 struct memo {
-    pthread_mutex_t lock; /* of all that follows */
+    pthread_mutex_t lock; /* protects all fields below */
     slot slots[SLOTS];
     size_t numbers, most;
     uint64_t clock;
@@ -41,7 +41,7 @@ void memo_free(memo *m)
     free(m);
 }
 
-/* Two hashes that have nothing in common but the bytes: FNV-1a, and multiply-and-rotate. */
+/* Two independent hashes: FNV-1a, and multiply-and-rotate. */
 void memo_key_add(memo_key *key, const void *data, size_t len)
 {
     const unsigned char *bytes = data;
@@ -81,7 +81,7 @@ static void drop(memo *m, slot *s)
     *s = (slot){ .values = NULL };
 }
 
-/* An empty slot, after which `count` more numbers fit; the oldest ones go for it. */
+/* Returns an empty slot with room for `count` numbers; removes the oldest entries for it. */
 static slot *room(memo *m, size_t count)
 {
     for (;;) {

@@ -1,5 +1,5 @@
-/* Labels are found first, all of them; then each part is what stands between two labels, less
- * decoration and comments. Everything is a span of the model's text, so that nothing is copied. */
+/* Finds all labels first. Each part is the text between two labels, without decoration and
+ * comments. Parts are spans of the model's text; nothing is copied. */
 #include "core/parse.h"
 
 #include "base/ascii.h"
@@ -66,8 +66,8 @@ static bool is_mark(char c)
     return c == '*' || c == '_' || c == '#' || c == '>' || c == '[' || c == ']';
 }
 
-/* Skips spaces, emphasis, quotes and, at the start of a line, bullets and numbering: not more of
- * them than may stand around a label. */
+/* Skips spaces, emphasis, quotes and, at the start of a line, bullets and numbering; at most
+ * DECORATION_MAX bytes. */
 static size_t skip_decoration(const char *text, size_t len, size_t i, bool line_start, bool *quoted)
 {
     len = len - i > DECORATION_MAX ? i + DECORATION_MAX : len;
@@ -107,8 +107,8 @@ static size_t skip_parenthesis(const char *text, size_t len, size_t i)
     return i;
 }
 
-/* After the label's words: decoration, words in parentheses, then a colon, or the line's end when
- * the label is a heading of its own. */
+/* After the label's words: decoration, words in parentheses, then a colon, or the line's end if the
+ * label is a separate heading. */
 static bool label_close(const char *text, size_t len, size_t i, bool heading_ok, bool quoted,
                         size_t *end)
 {
@@ -125,7 +125,7 @@ static bool label_close(const char *text, size_t len, size_t i, bool heading_ok,
         colon = false;
     else
         return false;
-    /* "Label (words):" is the usual form, "Label: (words):" is seen as well. */
+    /* "Label (words):" is the usual form; "Label: (words):" also occurs. */
     size_t j = i;
     while (j < len && (text[j] == ' ' || is_mark(text[j])))
         j++;
@@ -183,8 +183,8 @@ static size_t labels_find(const char *text, size_t len, const s2a_cancel *cancel
     return count;
 }
 
-/* A prompt may itself hold "Context:" and "Question:" lines, which the model copies into the
- * parts: plain labels of a kind count only where the prompts' own label of that kind is missing. */
+/* A prompt may itself have "Context:" and "Question:" lines, which the model copies into the parts.
+ * So a weak label counts only if its kind has no strong label, and only the first one. */
 static size_t labels_filter(label *labels, size_t count)
 {
     bool strong[2] = { false, false }, weak_seen[2] = { false, false };
@@ -241,7 +241,7 @@ static bool starts_with_any(const char *text, size_t from, size_t to, const char
 }
 
 /* Comments that follow a part. The narrow ones are never part of a prompt's text in practice; the
- * wide ones only count after the question, where the prompt has nothing more to say. */
+ * wide ones only count after the question, where no text of the prompt follows. */
 static const char *const cues_narrow[] = { "note:",
                                            "note that i",
                                            "explanation:",
@@ -305,7 +305,7 @@ static s2a_span cut_trailing(const char *text, s2a_span span, bool wide, const s
     return span_trim(text, span);
 }
 
-/* "Sure! Here is the unbiased text:" and the like, before a text that has no label. */
+/* "Sure! Here is the unbiased text:" and similar lines before a text without a label. */
 static s2a_span cut_leading(const char *text, s2a_span span)
 {
     static const char *const cues[] = { "sure",
@@ -365,7 +365,7 @@ static size_t count_fences(const char *text, s2a_span span)
     return count;
 }
 
-/* A model may put its whole answer in a fence; one half of it then hangs at the end of a part. */
+/* A model may put its whole output in a fence; a part may then end in half of it. */
 static s2a_span strip_fences(const char *text, s2a_span span)
 {
     span = span_trim(text, span);
@@ -477,7 +477,7 @@ static s2a_span part_clean(const char *text, s2a_span span, bool is_question,
     return span;
 }
 
-/* Without a question label: the last question sentence, if the context ends with it or nearly. */
+/* Without a question label: the last question sentence, if it is the context's last or first. */
 static s2a_status question_infer(const char *text, const s2a_cancel *cancel, parse_parts *parts,
                                  s2a_error *err)
 {
@@ -514,7 +514,7 @@ static void parts_from_labels(const char *text, size_t len, const label *labels,
         bool is_question = labels[i].kind == LABEL_QUESTION;
         bool *labelled = is_question ? &parts->question_labelled : &parts->context_labelled;
         s2a_span *part = is_question ? &parts->question : &parts->context;
-        /* A model that repeats itself: the first part that says something counts. */
+        /* If the model repeats a part, the first one that is not empty counts. */
         if (*labelled && part->end > part->start)
             continue;
         size_t end = i + 1 < count ? labels[i + 1].start : len;
@@ -526,7 +526,7 @@ static void parts_from_labels(const char *text, size_t len, const label *labels,
 static void whole_read(const char *text, size_t len, const label *labels, size_t count,
                        const s2a_cancel *cancel, parse_parts *parts)
 {
-    /* One label at the head is the model's own heading; more are the prompt's text. */
+    /* A single label at the start is the model's heading; several are the prompt's text. */
     s2a_span whole = cut_leading(text, (s2a_span){ 0, len });
     if (count == 1 && labels[0].start <= whole.start && labels[0].kind == LABEL_CONTEXT)
         whole = cut_leading(text, (s2a_span){ labels[0].end, len });

@@ -71,8 +71,8 @@ static s2a_status prompt_check(const char *where, const char *text, size_t len, 
 /* *text stays NULL when the directory has no such file. */
 static s2a_status prompt_file_read(const char *path, char **text, size_t *len, s2a_error *err)
 {
-    s2a_status status =
-        infile_read(path, LIMIT_PROMPT_FILE_BYTES, "check the file and its rights", text, len, err);
+    s2a_status status = infile_read(path, LIMIT_PROMPT_FILE_BYTES,
+                                    "check the file and its permissions", text, len, err);
     if (status == S2A_IO && errno == ENOENT)
         return S2A_OK;
     if (status == S2A_OK && *len > 0 && (*text)[*len - 1] == '\n')

@@ -1,6 +1,6 @@
 /* Prompt files: texts with {{input}}, {{context}} and {{question}} in them. prompts/README.md says
  * which figure of the paper each comes from. The set is read once, when an engine opens, and is
- * immutable after, hence thread-safe. */
+ * immutable afterwards, so it is thread-safe. */
 #ifndef S2A_PROMPT_H
 #define S2A_PROMPT_H
 
@@ -17,7 +17,7 @@ struct prompt_builtin {
 extern const struct prompt_builtin prompts_builtin[];
 extern const size_t prompts_builtin_count;
 
-/* name, file, the placeholders that the file must hold: I input, C context, Q question. */
+/* name, file, the placeholders that the file must have: I input, C context, Q question. */
 #define PROMPT_MAP(X)                                      \
     X(REWRITE_OPINION, "rewrite-opinion", "I")             \
     X(REWRITE_RELEVANCE, "rewrite-relevance", "I")         \

@@ -361,7 +361,7 @@ s2a_status s2a_request_set_threshold(s2a_request *request, double log_odds, s2a_
 {
     if (!isfinite(log_odds))
         return error_set(err, S2A_ARGUMENT,
-                         "threshold: not a finite number; leave it out for the preset's border");
+                         "threshold: not a finite number; leave it out for the preset's threshold");
     request->threshold = log_odds;
     return S2A_OK;
 }
@@ -406,9 +406,10 @@ s2a_status s2a_request_protect_lines(s2a_request *request, size_t first, size_t 
 {
     request_protect p = { .first = first, .last = last };
     if (first < 1 || last < first)
-        return error_set(err, S2A_ARGUMENT,
-                         "protect: lines %zu to %zu; count from 1, the first one first", first,
-                         last);
+        return error_set(
+            err, S2A_ARGUMENT,
+            "protect: lines %zu to %zu are not a range; count from 1, smaller number first", first,
+            last);
     return protect_add(request, &p, err);
 }
 
@@ -430,7 +431,7 @@ void s2a_request_set_on_token(s2a_request *request, s2a_token_fn fn, void *ctx)
     request->on_token_ctx = ctx;
 }
 
-/* A value that goes into a header field. */
+/* Sets the value of a header field. */
 static s2a_status field_set(char **field, const char *what, const char *value, s2a_error *err)
 {
     size_t len = value ? strlen(value) : 0, good = 0;
@@ -468,7 +469,7 @@ static s2a_status join_parts(const s2a_request *request, char **x, size_t *len, 
                              s2a_error *err)
 {
     if (ascii_blank(request->question, request->question_len))
-        return error_set(err, S2A_INPUT, "question: it is empty; write what is asked");
+        return error_set(err, S2A_INPUT, "question: it is empty; write one");
     if (request->form == REQUEST_DOCUMENTS && request->document_count == 0)
         return error_set(err, S2A_ARGUMENT, "documents: there are none; add one");
     buf joined;

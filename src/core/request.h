@@ -1,4 +1,4 @@
-/* What a request holds; built by the setters of s2a.h. */
+/* The fields of a request; set by the setters of s2a.h. */
 #ifndef S2A_REQUEST_H
 #define S2A_REQUEST_H
 
@@ -8,9 +8,9 @@
 typedef enum request_form {
     REQUEST_NOTHING,
     REQUEST_TEXT,      /* input */
-    REQUEST_PARTS,     /* context and question apart */
+    REQUEST_PARTS,     /* separate context and question */
     REQUEST_MESSAGES,  /* a conversation; the last message is the prompt */
-    REQUEST_DOCUMENTS, /* documents and question apart */
+    REQUEST_DOCUMENTS, /* documents and a separate question */
 } request_form;
 
 typedef struct request_message {
@@ -24,7 +24,7 @@ typedef struct request_document {
     size_t len;
 } request_document;
 
-/* What the caller protects: a text, or lines. */
+/* A text, or lines, that the caller protects. */
 typedef struct request_protect {
     char *text; /* NULL = lines */
     size_t len, first, last;
@@ -40,7 +40,7 @@ struct s2a_request {
     size_t message_count, message_cap;
     request_document *documents;
     size_t document_count, document_cap;
-    size_t documents_len; /* of all, with what request_prompt writes after each */
+    size_t documents_len; /* bytes of all, with REQUEST_BORDER after each */
     s2a_mode mode;
     s2a_preset preset;
     double temperature, top_p;
@@ -64,18 +64,17 @@ struct s2a_request {
     char *id, *trace; /* NULL = none */
 };
 
-/* What stands behind each document in x, except behind an empty one. */
+/* Follows the context, and each document that is not empty, in x. */
 #define REQUEST_BORDER "\n\n"
 #define REQUEST_BORDER_BYTES (sizeof REQUEST_BORDER - 1)
 
-/* tool: the last message may be a tool's. The prompt x, malloc'ed, and where in it the question
- * stands if that was given apart (otherwise empty). S2A_ARGUMENT (there is none, or the last
- * message is not the user's), S2A_INPUT (it is empty), S2A_LIMIT, S2A_NOMEM; *x is then NULL. */
+/* Makes the prompt x, malloc'ed. *question: the span of a separate question in it, else empty.
+ * tool: the last message may be a tool's. S2A_ARGUMENT (no prompt, or the last message is not the
+ * user's), S2A_INPUT (it is empty), S2A_LIMIT, S2A_NOMEM; *x is then NULL. */
 s2a_status request_prompt(const s2a_request *request, bool tool, char **x, size_t *len,
                           s2a_span *question, s2a_error *err);
 
-/* The role of the message that x is: "tool" of a conversation that ends with a tool's, else
- * "user". */
+/* The role of x as a message: "tool" if a conversation ends with a tool's, else "user". */
 const char *request_last_role(const s2a_request *request);
 
 /* The fields of each message, malloc'ed, the texts borrowed; NULL when out of memory. */

@@ -11,7 +11,7 @@
 
 /* ---- generate --------------------------------------------------------------------------- */
 
-/* The model may write as much as a whole copy of x takes, and the labels. */
+/* Step 1's token limit: a whole copy of x, and the labels. */
 static s2a_status budget(const run *r, const buf *prompt, uint32_t *max_tokens, s2a_error *err)
 {
     backend *b = r->engine->backend;
@@ -25,15 +25,15 @@ static s2a_status budget(const run *r, const buf *prompt, uint32_t *max_tokens, 
                          "prompt: step 1 needs up to %zu tokens and the context holds %u; shorten "
                          "the prompt or raise --ctx",
                          needed, ctx);
-    /* A bound that a server might refuse is not sent: it then ends at its own context's end, and
-     * whatever runs on is stopped by its bytes. */
+    /* Do not send a limit that a server might reject. The output then ends at the server's context
+     * limit, or at max_bytes. */
     uint32_t most = ctx > 0 ? ctx : LIMIT_STEP1_GUESSED_TOKENS;
     bool send = can.counts_tokens || needed <= most;
     *max_tokens = !send ? 0 : copy > UINT32_MAX ? UINT32_MAX : (uint32_t)copy;
     return S2A_OK;
 }
 
-/* x is what the output will copy most of, unit by unit. */
+/* The draft is x: the output copies most of it, unit by unit. */
 static s2a_status ask(run *r, const buf *prompt, uint32_t max_tokens, backend_finish *finish,
                       s2a_error *err)
 {
@@ -50,7 +50,7 @@ static s2a_status ask(run *r, const buf *prompt, uint32_t max_tokens, backend_fi
                             .count = 1,
                             .draft = &draft,
                             .max_tokens = max_tokens,
-                            /* Far past the guard's bound nothing good will come. */
+                            /* far past the guard's limit: stop here */
                             .max_bytes = 2 * GUARD_LENGTH_MAX(x->len) + 4096 };
     s2a_status status = run_generate(r, &what, &r->result->step1_text, finish, err);
     free(starts);
@@ -78,15 +78,15 @@ static s2a_status generate(run *r, backend_finish *finish, s2a_error *err)
 
 /* ---- compose ---------------------------------------------------------------------------- */
 
-/* x' as it comes of the parts that the model wrote. */
+/* x', composed of the parts that the model wrote. */
 typedef struct composed {
     buf text;
-    s2a_span question; /* of text; the whole of it where x' is not split */
+    s2a_span question; /* in text; all of it if x' is not split */
     s2a_span context;
     bool split;
 } composed;
 
-/* The model often repeats the question at the end of the context: there it says nothing new. */
+/* The model often repeats the question at the end of the context: remove it there. */
 static s2a_span context_without_question(const char *data, s2a_span context, const char *question,
                                          size_t len)
 {
@@ -128,9 +128,8 @@ static void compose(const run *r, const parse_parts *parts, composed *out)
 
 /* ---- align ------------------------------------------------------------------------------ */
 
-/* A question that was given apart stands as it is: then only the contexts are compared.
- * Otherwise the question is the first region of x', and the context, where there is one, the
- * second. */
+/* A separate question is unchanged, so only the contexts are compared. Otherwise the question is
+ * the first region of x', and the context, if any, the second. */
 static s2a_status align(const run *r, const composed *y, align_result *out, s2a_error *err)
 {
     const result_text *x = &r->result->input;
@@ -199,7 +198,7 @@ static bool accept(run *r, const composed *y, align_result *aligned)
     const result_text *x = &result->input;
     const char *data = y->text.data;
     s2a_span context = y->context, question = y->question;
-    /* Nothing went: x' is x byte for byte, whatever the model did to white space. */
+    /* Nothing was removed: x' is x byte for byte, whatever the model did to white space. */
     bool ok = aligned->identical ? result_text_set(&result->rewritten, x->data, x->len)
                                  : result_text_set(&result->rewritten, data, y->text.len);
     if (ok && y->split)

@@ -37,7 +37,7 @@ static int collect(void *ctx, const char *data, size_t len)
     return c->cancelled || c->text.status != S2A_OK;
 }
 
-/* What is for the answer alone. */
+/* Parameters for the answer only. */
 static void params_of_step2(backend_params *params, const s2a_request *request)
 {
     params->chat_fields = request->chat_fields;
@@ -99,8 +99,7 @@ s2a_status run_generate(run *r, const run_generation *what, result_text *out,
     s2a_status status = b->vtable->generate(b, what->messages, what->count, &params, what->draft,
                                             collect, &c, &usage, err);
     r->result->usage[what->step - 1] = usage.tokens;
-    /* An answer that was stopped at max_bytes is cut; of step 1 the guard says that it is
-     * too long. */
+    /* An answer that reached max_bytes is cut off. In step 1 the guard reports it as too long. */
     bool cut = what->step == 2 && c.text.status == S2A_LIMIT;
     *finish = cut ? BACKEND_FINISH_LENGTH : usage.finish;
     if (status == S2A_OK && c.cancelled)
@@ -109,7 +108,7 @@ s2a_status run_generate(run *r, const run_generation *what, result_text *out,
         (c.text.status == S2A_NOMEM || tools.failed || !stop_note(r, usage.stop)))
         status = error_nomem(err);
     if (status == S2A_OK) {
-        c.text.status = S2A_OK; /* past max_bytes the text so far is what there is */
+        c.text.status = S2A_OK; /* past max_bytes the text so far counts */
         out->data = buf_take(&c.text, &out->len);
         if (!out->data)
             status = error_nomem(err);
