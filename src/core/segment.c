@@ -35,8 +35,8 @@ static void icu_open(void)
     icu_prototypes[BREAKS_WORDS] = ubrk_open(UBRK_WORD, "en", NULL, 0, &code);
 }
 
-/* ICU's reader of UTF-8, by which a text ends where it is cancelled: ICU asks it for some 30
- * characters at a time, and a sentence may be all of a text. */
+/* ICU's reader of UTF-8; after a cancel it says that the text has ended. ICU reads about 30
+ * characters at a time, and a sentence may be the whole text. */
 typedef struct watched {
     UTextFuncs functions; /* first: a UText points to it, and its copies do */
     UTextAccess *access;
@@ -60,8 +60,8 @@ static s2a_status cancelled(s2a_error *err)
     return error_set(err, S2A_CANCELLED, "cancelled");
 }
 
-/* Offsets are bytes; ill-formed bytes count as U+FFFD. Close it also after a failure. b stays where
- * it is until then. */
+/* Offsets are bytes; ill-formed bytes count as U+FFFD. Call breaks_close also after a failure, and
+ * do not move *b before. */
 static s2a_status breaks_open(breaks *b, int kind, const char *text, size_t len,
                               const s2a_cancel *cancel, s2a_error *err)
 {
@@ -216,8 +216,8 @@ static s2a_status add(units *u, size_t start, size_t end, segment_kind kind)
 
 /* ---- paragraphs: sentences -------------------------------------------------------------- */
 
-/* A line break inside a sentence: the line before ends in no mark, the next goes on in lower
- * case. */
+/* A line break inside a sentence: its line does not end in a closing mark, and the next begins in
+ * lower case. */
 static bool hard_wrap(const abbrev_place *p)
 {
     if (p->lines != 1)
@@ -256,8 +256,8 @@ static bool opens(UChar32 c)
     return type == U_START_PUNCTUATION || type == U_INITIAL_PUNCTUATION;
 }
 
-/* Marks of emphasis that close behind the mark of a sentence, as in "**Really?** Yes." ICU begins
- * a sentence with them. Returns where it does begin: at, or behind them and their white space. */
+/* Marks of emphasis after the end of a sentence, as in "**Really?** Yes.": ICU begins the next
+ * sentence with them. Returns where it really begins: at, or after the marks and white space. */
 static size_t past_emphasis(const char *text, size_t end, size_t at)
 {
     size_t i = at;
@@ -270,16 +270,15 @@ static size_t past_emphasis(const char *text, size_t end, size_t at)
     return i < end && text[i] == '\n' ? i + 1 : i;
 }
 
-/* Where the sentence so far ends that p->at may end: there, or before the number of a list that
- * belongs to what follows. */
+/* Where the sentence ends: at p->at, or before a list number that belongs to the text after it. */
 static size_t cut_at(const abbrev_place *p)
 {
     size_t number = abbrev_number(p);
     return number < p->stop ? number : p->at;
 }
 
-/* ICU ends no sentence at a full stop before lower case. Where a sentence itself begins in lower
- * case, the writer uses no capitals, and "i think poe. who wrote it?" is two. */
+/* ICU does not end a sentence at a full stop before lower case. If the sentence itself begins in
+ * lower case, the text has no capitals: "i think poe. who wrote it?" is two sentences. */
 static s2a_status add_sentence(units *u, size_t start, size_t end)
 {
     const char *text = u->text;
@@ -288,8 +287,8 @@ static s2a_status add_sentence(units *u, size_t start, size_t end)
         i++;
     if (!u_islower(after(text, end, i)))
         return add(u, start, end, SEGMENT_SENTENCE);
-    abbrev_place p = { .text = text, .start = start, .end = u->len }; /* a list goes on behind end
-                                                                       */
+    abbrev_place p = { .text = text, .start = start, .end = u->len }; /* a list may continue after
+                                                                         end */
     for (; i < end; i++) {
         if (text[i] != '.' || text[i - 1] == '.')
             continue;
@@ -310,8 +309,8 @@ static s2a_status add_sentence(units *u, size_t start, size_t end)
     return add(u, p.start, end, SEGMENT_SENTENCE);
 }
 
-/* Goes on to at, past what p knows of. White space may have many breaks in it: it is walked over
- * once, and what is behind p->at is not looked at again. */
+/* Moves p to at. ICU may break in white space many times: p keeps its counts, so that each byte is
+ * read once. */
 static void place_move(abbrev_place *p, size_t at)
 {
     size_t edge = trimmed(p->text, p->at, at);
@@ -327,15 +326,15 @@ static void place_move(abbrev_place *p, size_t at)
     p->at = at;
 }
 
-/* ICU ends a sentence at p->at: where ours ends; p->start when it goes on. */
+/* Where our sentence ends if ICU ends one at p->at; p->start if it continues. */
 static size_t sentence_end(const abbrev_place *p)
 {
     if (p->at == p->end || p->stop <= p->start)
         return p->at;
     if (hard_wrap(p) || said(p) || inside_word(p->text, p->end, p->at) ||
-        (p->lines < 2 && abbrev_continues(p))) /* a new paragraph goes on from no abbreviation */
+        (p->lines < 2 && abbrev_continues(p))) /* no abbreviation continues into a new paragraph */
         return p->start;
-    /* Without a space between, ICU leaves an opening quote with the sentence before. */
+    /* Without a space between, ICU adds an opening quote to the sentence before. */
     size_t back = p->at;
     UChar32 last = before(p->text, &back);
     if (back > p->start && opens(last))
@@ -374,12 +373,11 @@ static s2a_status add_sentences(units *u, size_t start, size_t end)
 typedef struct line {
     size_t start, end; /* end includes the line break */
     size_t indent;     /* columns of white space at its start */
-    size_t first;      /* its first other byte; end when blank */
+    size_t first;      /* the first byte after it; end if blank */
     bool blank;
 } line;
 
-/* Of a text that is cancelled, all that is left: whoever goes from line to line comes to
- * the end. */
+/* After a cancel the rest of the text is one blank line, so that loops over lines end. */
 static line line_at(const units *u, size_t start)
 {
     line l = { .start = start };
@@ -477,7 +475,7 @@ static bool has_bar(const char *text, const line *l)
     return memchr(text + l->first, '|', l->end - l->first) != NULL;
 }
 
-/* A row begins with a bar, or is beside the rule of a table. */
+/* A row begins with a bar, follows another row, or is above a table's rule. */
 static bool table_row(const units *u, const line *l, bool in_table)
 {
     const char *text = u->text;
@@ -514,8 +512,8 @@ static size_t fence_end(const units *u, const line *open, size_t n)
     return at;
 }
 
-/* The item's further lines: indented, and no item, fence or blank line. A fence that opens behind
- * its mark is part of it. */
+/* The end of the item's further lines: indented, but not an item, a fence or blank. A fence that
+ * opens after the item's mark is part of the item. */
 static size_t item_end(const units *u, const line *first, size_t mark)
 {
     const char *text = u->text;
@@ -557,7 +555,7 @@ typedef struct blocks {
     bool in_table;
 } blocks;
 
-/* The end and kind of the block that starts with l; 0 when it is a line of a paragraph. */
+/* The end and kind of the block that starts with l; 0 if l is a line of a paragraph. */
 static size_t block_end(const units *u, const line *l, const blocks *state, segment_kind *kind)
 {
     const char *text = u->text;
@@ -591,7 +589,7 @@ s2a_status segment_text(const char *text, size_t len, const s2a_cancel *cancel, 
     units u = { .text = text, .len = len, .cancel = cancel, .err = err };
     blocks state = { .after_blank = true };
     s2a_status status = S2A_OK;
-    size_t at = 0, paragraph = 0; /* [paragraph, at): lines that are no block */
+    size_t at = 0, paragraph = 0; /* [paragraph, at): lines of a paragraph */
     while (status == S2A_OK && at < len) {
         line l = line_at(&u, at);
         segment_kind kind = SEGMENT_SENTENCE;
@@ -663,11 +661,11 @@ typedef struct word_list {
     size_t count, cap;
 } word_list;
 
-/* So near to the end of a piece, what is behind it may decide what a word is: "don" or "don't". */
+/* This close to the end of a piece, the next piece may change a word: "don" or "don't". */
 enum { WORD_MARGIN_BYTES = 64 };
 
-/* The words of text[from, end), a piece of the text. What stands at the end of a piece is left for
- * the next one, unless it is all of the piece. *from moves to where that begins. */
+/* The words of text[from, end), a piece of the text. A word near the piece's end is left for the
+ * next piece, unless it is the whole piece. *from moves to the next piece. */
 static s2a_status words_of_piece(const char *text, size_t *from, size_t end, bool last,
                                  const s2a_cancel *cancel, word_list *list, s2a_error *err)
 {

@@ -35,8 +35,8 @@ s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usa
 
 /* ---- deciding ----------------------------------------------------------------------------- */
 
-enum { UNRELATED, OPINION, ASKED }; /* odds, in the form again */
-enum { SUPPORT, ORDER };            /* odds, in the form apart */
+enum { UNRELATED, OPINION, ASKED }; /* indexes of odds, form again */
+enum { SUPPORT, ORDER };            /* indexes of odds, form apart */
 
 static double score_of(const select_input *in, const select_unit *u)
 {
@@ -49,7 +49,7 @@ static double score_of(const select_input *in, const select_unit *u)
     return head_needed(u->odds[UNRELATED], u->odds[OPINION]);
 }
 
-/* What a score is held against; NaN with in->keep > 0, where nothing is. */
+/* The threshold for scores; NaN if in->keep > 0, which needs none. */
 static double select_threshold(const select_input *in)
 {
     const head_thresholds *t = &in->head->thresholds;
@@ -73,7 +73,7 @@ typedef struct ranked {
     size_t unit;
 } ranked;
 
-/* Best score first; equal ones in order. */
+/* Best score first; equal scores in order. */
 static int rank(const void *a, const void *b)
 {
     const ranked *x = a, *y = b;
@@ -82,7 +82,7 @@ static int rank(const void *a, const void *b)
     return x->unit < y->unit ? -1 : x->unit > y->unit;
 }
 
-/* The best scores up to a share of the bytes: one that does not fit is passed over. */
+/* Keeps the best scores up to a share of the bytes; skips a unit that does not fit. */
 static s2a_status keep_share(const select_input *in, select_unit *out, s2a_error *err)
 {
     ranked *order = calloc(in->count + 1, sizeof *order);
@@ -123,7 +123,7 @@ static const char *removed_label(const select_input *in, const select_unit *u)
     return opinion ? "opinion" : "unrelated";
 }
 
-/* Without an idea of what is asked nobody can say what plays no part in it. */
+/* Whether no unit says what to do: then nothing can be called irrelevant. */
 static bool nothing_is_asked(const select_input *in, const select_unit *units)
 {
     if (in->question_start != SIZE_MAX || in->preset == S2A_PRESET_UNTRUSTED)
@@ -172,8 +172,8 @@ static size_t breaks_in(const char *text, size_t from, size_t to)
     return n;
 }
 
-/* Between two units that others stood between: of the white space behind the first and behind
- * those others, that with most line breaks; scripts without spaces need none. */
+/* Adds the gap between two kept units: of the white space after the first and after the removed
+ * ones, the one with the most line breaks. Scripts without spaces may have an empty gap. */
 static void add_gap(const select_input *in, size_t last, size_t next, buf *out)
 {
     const segment_unit *best = &in->units[last];
@@ -189,7 +189,7 @@ static void add_gap(const select_input *in, size_t last, size_t next, buf *out)
     buf_add(out, in->text + best->text_end, best->end - best->text_end);
 }
 
-/* Units in a row are one span; white space at its end is not worth saying. */
+/* Adjacent units are one span, without the white space at its end. */
 static bool removed_add(select_text *out, size_t start, size_t end, bool follows)
 {
     if (follows) {
@@ -203,7 +203,7 @@ static bool removed_add(select_text *out, size_t start, size_t end, bool follows
     return true;
 }
 
-/* Adds all that is kept; *asked: where in it the last run of units that are asked begins. */
+/* Adds the kept units. *asked: where the asked units at the end begin in *out; SIZE_MAX = none. */
 static void add_kept(const select_input *in, const select_unit *units, buf *out, size_t *asked)
 {
     size_t last = SIZE_MAX;
@@ -250,7 +250,7 @@ s2a_status select_compose(const select_input *in, const select_unit *units, size
             at--;
         out->context = (s2a_span){ 0, at };
     }
-    if (!out->changed) { /* with the white space at its end */
+    if (!out->changed) { /* x unchanged, with the white space at its end */
         buf_reset(&out->text);
         buf_add(&out->text, in->text, x_len);
     }
@@ -267,7 +267,7 @@ void select_text_free(select_text *text)
 
 /* ---- step 1 ------------------------------------------------------------------------------- */
 
-/* Each message of the user's for itself. */
+/* Judges each of the user's messages separately. */
 static s2a_status judge_turns(const turns *t, const select_input *settings, select_unit *units,
                               s2a_usage *usage, s2a_error *err)
 {
@@ -299,7 +299,7 @@ static bool report_turn(s2a_result *result, const turn *t, select_text *y)
     return result_text_set(&out->input, t->text, t->len) && out->rewritten.data;
 }
 
-/* The earlier turns that were changed. */
+/* Reports the earlier messages that were changed. */
 static s2a_status report_turns(const turns *t, const select_input *settings,
                                const select_unit *units, s2a_result *result, s2a_error *err)
 {
@@ -319,7 +319,7 @@ static s2a_status report_turns(const turns *t, const select_input *settings,
     return status;
 }
 
-/* The prompt; units are its own. */
+/* Reports the prompt; units are the prompt's. */
 static bool report(run *r, const select_unit *units, double threshold, select_text *y)
 {
     s2a_result *result = r->result;

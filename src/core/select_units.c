@@ -1,4 +1,4 @@
-/* The units of a text in mode select: which there are, and which stay whatever the model says. */
+/* The units of a text in mode select, and those that are kept whatever the model says. */
 #include "base/ascii.h"
 #include "base/cancel.h"
 #include "base/error.h"
@@ -17,7 +17,7 @@ head_form select_form(const select_input *in)
 
 /* ---- finer units -------------------------------------------------------------------------- */
 
-/* An order may stand in a fence, and may be longer than a window. */
+/* An order may be in a code fence or longer than a window. */
 #define PIECE_BYTES 2000
 
 static bool is_long(const segment_unit *u)
@@ -25,8 +25,8 @@ static bool is_long(const segment_unit *u)
     return u->kind == SEGMENT_CODE || u->end - u->start > PIECE_BYTES;
 }
 
-/* Where the line that begins at `from` ends, or a piece of it does, at a space if there is one
- * in its second half. */
+/* The end of the line that begins at `from`, or of its first piece: at a space, if its second half
+ * has one. */
 static size_t piece_end(const char *text, size_t from, size_t end)
 {
     size_t most = end - from < PIECE_BYTES ? end : from + PIECE_BYTES;
@@ -92,9 +92,9 @@ s2a_status select_segment(s2a_preset preset, const char *text, size_t len, size_
     return status == S2A_OK ? select_refine(preset, text, units, count, err) : status;
 }
 
-/* ---- what stays --------------------------------------------------------------------------- */
+/* ---- what is always kept ------------------------------------------------------------------ */
 
-/* Marks that stand in pairs around what somebody handed over. */
+/* Pairs of marks around quoted text. */
 static const struct {
     const char *open, *close[2];
 } pairs[] = {
@@ -116,7 +116,7 @@ static bool at_mark(const char *text, size_t i, size_t len, const char *mark)
     return n > 0 && len - i >= n && !memcmp(text + i, mark, n);
 }
 
-/* A mark that may open or close: it opens after white space or an opening mark and before a
+/* A mark that can both open and close opens after white space or an opening mark and before a
  * character; otherwise it closes, or is inches (5'6"). */
 static bool may_open(const char *text, size_t i, size_t len, size_t mark_len)
 {
@@ -146,7 +146,7 @@ static size_t closes_at(const char *text, size_t i, size_t len, size_t which)
     return 0;
 }
 
-/* The name of the tag <NAME ...> or </NAME> at i, of which *len bytes; NULL where there is none. */
+/* The name of the tag <NAME ...> or </NAME> at i, *len bytes; NULL if there is none. */
 static const char *tag_at(const char *text, size_t i, size_t end, bool *closes, size_t *len)
 {
     if (text[i] != '<' || i + 2 >= end)
@@ -165,7 +165,7 @@ static const char *tag_at(const char *text, size_t i, size_t end, bool *closes, 
     return stop && stop[-1] != '/' ? name : NULL;
 }
 
-/* Marks and tags that are open at a place; what is opened last is closed first. */
+/* A mark or tag that is open; the last one is closed first. */
 typedef struct open_mark {
     size_t which; /* a pair, or PAIRS = a tag */
     const char *name;
@@ -173,7 +173,7 @@ typedef struct open_mark {
 } open_mark;
 
 #define OPEN_MAX 32
-#define CANCEL_BYTES 4096 /* between two looks at the handle */
+#define CANCEL_BYTES 4096 /* between two checks of the cancel handle */
 
 typedef struct nesting {
     const select_input *in;
@@ -182,7 +182,7 @@ typedef struct nesting {
     size_t count;
 } nesting;
 
-/* Everything from where it was opened to here was handed over as one. */
+/* Keeps a quotation over several units whole. */
 static void close_mark(nesting *n, size_t k, size_t unit)
 {
     for (size_t i = n->open[k].unit; unit > n->open[k].unit && i <= unit; i++)
@@ -225,7 +225,7 @@ static size_t mark_take(nesting *n, size_t at, size_t end, size_t unit)
     return len;
 }
 
-/* A mark that nobody closes is none. */
+/* Ignores unclosed marks. */
 static void nesting_find(const select_input *in, select_unit *out)
 {
     nesting n = { .in = in, .out = out };
@@ -233,7 +233,7 @@ static void nesting_find(const select_input *in, select_unit *out)
     for (size_t i = 0; i < in->count; i++)
         for (size_t k = in->units[i].start; k < in->units[i].text_end;) {
             if (k % CANCEL_BYTES == 0 && cancel_fired(in->cancel))
-                return; /* whoever reads next says so */
+                return; /* reading_run reports it */
             size_t len = tag_take(&n, k, end, i);
             len = len > 0 ? len : mark_take(&n, k, end, i);
             k += len > 0 ? len : 1;
@@ -249,7 +249,7 @@ static bool only_marks(const char *text, size_t len)
     return true;
 }
 
-/* Spans may overlap: the furthest end of those that began before. */
+/* Spans may overlap. reach: the furthest end of those that began so far. */
 static void protect_mark(const select_input *in, select_unit *out)
 {
     size_t reach = 0, k = 0;

@@ -14,8 +14,8 @@ static bool is_judged(const request_message *m)
     return !strcmp(m->role, "user") && !ascii_blank(m->content, m->len);
 }
 
-/* The units that [start, end) touches. *unit: one that none before it does; it goes on from
- * there. */
+/* Marks the units that [start, end) touches. Searches from *unit, and moves it to the first that
+ * may touch. */
 static void protect_mark(const turn *t, bool *stays, size_t start, size_t end, size_t *unit)
 {
     while (*unit < t->count && t->units[*unit].text_end <= start)
@@ -24,7 +24,7 @@ static void protect_mark(const turn *t, bool *stays, size_t start, size_t end, s
         stays[i] = true;
 }
 
-/* Wherever it stands. */
+/* Marks every occurrence. */
 static void protect_text(const turn *t, const request_protect *p, bool *stays)
 {
     const char *at = t->text, *end = t->text + t->len, *found;
@@ -36,7 +36,7 @@ static void protect_text(const turn *t, const request_protect *p, bool *stays)
     }
 }
 
-/* Lines first to last, from 1, of the text. */
+/* Marks lines first to last of the text, from 1. */
 static void protect_lines(const turn *t, const request_protect *p, bool *stays)
 {
     size_t at = 0, line = 1, start = SIZE_MAX, unit = 0;
@@ -50,8 +50,8 @@ static void protect_lines(const turn *t, const request_protect *p, bool *stays)
         protect_mark(t, stays, start, at, &unit);
 }
 
-/* Lines count in the last message alone. There are no more spans than units, however often a
- * text stands there. */
+/* Lines apply to the last message only. There are no more spans than units, however often a text
+ * occurs. */
 static bool protect_find(turn *t, const s2a_request *request, bool last)
 {
     if (request->protect_count == 0)
@@ -73,7 +73,7 @@ static bool protect_find(turn *t, const s2a_request *request, bool last)
     return ok;
 }
 
-/* The turn is t's from here on, also on failure. */
+/* t owns the turn from here on, also on failure. */
 static s2a_status add_turn(turns *t, turn *next, const s2a_request *request, bool last,
                            s2a_error *err)
 {

@@ -1,4 +1,4 @@
-/* A set of words (any bytes), each with a number: 0, 1, 2 ... in the order in which they came. */
+/* A set of words (any bytes), each with a number: 0, 1, 2 ... in the order of their addition. */
 #ifndef S2A_VOCAB_H
 #define S2A_VOCAB_H
 
@@ -10,10 +10,10 @@ typedef struct vocab {
     size_t count, cap;
     uint32_t *table; /* open addressing; id + 1, 0 = free */
     size_t table_size;
-    uint64_t seed; /* of the hash, so that nobody can choose words that all meet */
+    uint64_t seed; /* of the hash, so that no text can make all its words collide */
 } vocab;
 
-/* False when out of memory; vocab_free is due in any case. One thread. */
+/* False when out of memory. Always call vocab_free. For one thread. */
 bool vocab_init(vocab *v);
 void vocab_free(vocab *v);
 

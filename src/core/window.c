@@ -12,8 +12,8 @@ typedef struct windows {
     size_t count, cap;
 } windows;
 
-/* The window that decides [from, to) of a run of units [start, end), with what it sees
- * beside them. */
+/* Adds the window that decides [from, to) of a run of units [start, end), with the context beside
+ * them. */
 static bool add(windows *w, size_t start, size_t end, size_t from, size_t to, size_t sum)
 {
     if (!array_reserve((void **)&w->items, &w->cap, w->count + 1, sizeof *w->items))
@@ -37,8 +37,8 @@ static bool add(windows *w, size_t start, size_t end, size_t from, size_t to, si
     return true;
 }
 
-/* Units in a row that each fit a window. What is left is shared out evenly each time anew, because
- * units are of any size. */
+/* A run of units that each fit a window. After each window the rest is divided evenly again,
+ * because units vary in size. */
 static bool add_run(windows *w, size_t start, size_t end, size_t total)
 {
     size_t own = total <= w->most ? w->most : w->most - 2 * w->margin;
