@@ -1,9 +1,9 @@
 /* System 2 Attention, the paper on one screen: s2a_attend regenerates the prompt (step 1),
- * s2a_answer_from answers from what that gave (step 2), s2a_answer does both. One run goes down the
+ * s2a_answer_from answers from its result (step 2), s2a_answer does both. One run goes through the
  * list
  *     rewrite:  input -> render -> generate -> parse -> compose -> align -> guard -> answer
  *     select:   input -> judge -> compose -> answer
- * and nothing calls back up. The two modes of step 1 stand in rewrite.c and select.c. */
+ * and nothing calls back up. The two modes of step 1 are in rewrite.c and select.c. */
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/limits.h"
@@ -30,16 +30,16 @@ static const recipe recipes[] = {
     [S2A_PRESET_PLAIN] = { PROMPT_NONE, PARSE_WHOLE, PROMPT_NONE, true },
     [S2A_PRESET_INSTRUCTED] = { PROMPT_NONE, PARSE_WHOLE, PROMPT_INSTRUCTED_OPINION, true },
     [S2A_PRESET_INSTRUCTED_MATH] = { PROMPT_NONE, PARSE_WHOLE, PROMPT_INSTRUCTED_MATH, true },
-    /* Mode select alone: its prompts are never asked for. */
+    /* Mode select only: its prompts are never used. */
     [S2A_PRESET_UNTRUSTED] = { PROMPT_REWRITE_RELEVANCE, PARSE_SPLIT, PROMPT_ANSWER_PLAIN, false },
 };
 
 /* ---- the mode --------------------------------------------------------------------------- */
 
-static const char no_judge[] = "give one (--select-model 0.5b), or teach this one (s2a calibrate)";
+static const char no_judge[] = "use --select-model 0.5b, or teach this model (s2a calibrate)";
 
-/* A rewriting model would follow the orders that it is to leave out, and a share of the text to
- * keep says nothing about orders. */
+/* A model that rewrites would follow the orders that it should remove. A share of the text to keep
+ * says nothing about orders. */
 static s2a_status untrusted_check(const s2a_request *request, bool can, s2a_error *err)
 {
     if (request->mode != S2A_MODE_DEFAULT && request->mode != S2A_MODE_SELECT)
@@ -48,14 +48,14 @@ static s2a_status untrusted_check(const s2a_request *request, bool can, s2a_erro
                          "preset auto",
                          s2a_mode_name(request->mode));
     if (request->keep > 0)
-        return error_set(err, S2A_ARGUMENT,
-                         "preset untrusted goes by a threshold; leave --keep out, or use preset "
-                         "relevance");
+        return error_set(
+            err, S2A_ARGUMENT,
+            "preset untrusted uses a threshold; leave --keep out, or use preset relevance");
     if (!can)
-        return error_set(err, S2A_UNSUPPORTED,
-                         "preset untrusted needs mode select, and this backend has no model that "
-                         "judges; %s",
-                         no_judge);
+        return error_set(
+            err, S2A_UNSUPPORTED,
+            "preset untrusted needs mode select, and this backend has no judge model; %s",
+            no_judge);
     return S2A_OK;
 }
 
@@ -71,15 +71,14 @@ static s2a_status documents_check(const s2a_request *request, bool can, s2a_erro
     for (size_t i = 0; i < request->protect_count; i++)
         if (!request->protect[i].text)
             return error_set(err, S2A_ARGUMENT,
-                             "protect: lines are of one text, not of documents; protect a text");
+                             "protect: lines do not apply to documents; protect a text");
     if (!can)
         return error_set(err, S2A_UNSUPPORTED,
-                         "documents need mode select, and there is no model that judges; %s",
-                         no_judge);
+                         "documents need mode select, and there is no judge model; %s", no_judge);
     return S2A_OK;
 }
 
-/* The mode of a request that names none is what the preset allows and the engine can. */
+/* Without a mode in the request: select if the preset and the engine allow it, else rewrite. */
 static s2a_status mode_choose(const s2a_engine *engine, const s2a_request *request, s2a_mode *out,
                               s2a_error *err)
 {
@@ -108,8 +107,7 @@ static s2a_status mode_choose(const s2a_engine *engine, const s2a_request *reque
                          s2a_preset_name(preset));
     else if (mode == S2A_MODE_SELECT && !can)
         return error_set(err, S2A_UNSUPPORTED,
-                         "mode select: there is no model that judges; %s, or use mode rewrite",
-                         no_judge);
+                         "mode select: there is no judge model; %s, or use mode rewrite", no_judge);
     else if (mode != S2A_MODE_SELECT && mode != S2A_MODE_REWRITE)
         return error_set(err, S2A_ARGUMENT, "mode %d is unknown", (int)mode);
     return S2A_OK;
@@ -117,7 +115,7 @@ static s2a_status mode_choose(const s2a_engine *engine, const s2a_request *reque
 
 /* ---- step 1 ----------------------------------------------------------------------------- */
 
-/* x' = x: for baselines, and whenever step 1 was not to be trusted. */
+/* x' = x: for baselines and after a fallback. */
 static s2a_status stand_in(run *r, s2a_error *err)
 {
     s2a_result *result = r->result;
@@ -143,7 +141,7 @@ static s2a_status step1(run *r, s2a_error *err)
     return status;
 }
 
-/* Whatever else happens in step 1, the user's prompt can still be answered. */
+/* Errors of step 1 after which the user's prompt can still be answered. */
 static bool survivable(s2a_status status)
 {
     return status != S2A_OK && status != S2A_NOMEM && status != S2A_CANCELLED;
@@ -180,8 +178,8 @@ static prompt_values values_of(const run *r, bool plain)
                             .question_len = result->question.len };
 }
 
-/* The user's turn of step 2, kept in the result: the original prompt after a fallback; with mode
- * select x', which is a prompt in the user's own words. */
+/* Stores the user's message of step 2 in the result: the original prompt after a fallback, x'
+ * itself in mode select, else the preset's prompt. */
 static s2a_status prompt_prepare(run *r, s2a_error *err)
 {
     s2a_result *result = r->result;
@@ -198,7 +196,7 @@ static s2a_status prompt_prepare(run *r, s2a_error *err)
     return result->prompt.data ? S2A_OK : error_nomem(err);
 }
 
-/* What the model is asked: the conversation, with what step 1 left of it. */
+/* The messages of step 2: the conversation, with the texts that step 1 left. */
 static s2a_status step2_messages(const s2a_request *request, const s2a_result *result, size_t count,
                                  backend_message *out, s2a_error *err)
 {
@@ -210,10 +208,10 @@ static s2a_status step2_messages(const s2a_request *request, const s2a_result *r
         backend_message *message = turn->index + 1 < count ? &out[turn->index] : NULL;
         if (!message || message->len != turn->input.len ||
             memcmp(message->content, turn->input.data, message->len) != 0)
-            return error_set(err, S2A_ARGUMENT,
-                             "messages: %zu is not what step 1 saw there; give the request that "
-                             "step 1 had",
-                             turn->index);
+            return error_set(
+                err, S2A_ARGUMENT,
+                "messages: message %zu differs from step 1's; use the request of step 1",
+                turn->index);
         message->content = turn->rewritten.data;
         message->len = turn->rewritten.len;
     }

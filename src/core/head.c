@@ -66,7 +66,7 @@ static const float *maps_of(const judge_head *h, head_form form)
 
 /* ---- numbers ------------------------------------------------------------------------------ */
 
-/* A program may have made the comma its decimal point; in a file it is none. */
+/* The program's locale may have a decimal comma; the file has points. */
 typedef struct point {
     locale_t plain, was;
 } point;
@@ -94,11 +94,11 @@ typedef struct reader {
 static s2a_status bad(const reader *r, const char *what)
 {
     return error_set(r->err, S2A_INPUT,
-                     "%s: %s; it is no head of this version: s2a calibrate makes one", r->where,
+                     "%s: %s; not a head of this version: make one with s2a calibrate", r->where,
                      what);
 }
 
-/* The words of the next line that begins with key, NUL-terminated in line. */
+/* The rest of the next line, NUL-terminated in line; false if the line does not begin with key. */
 static bool line_of(reader *r, const char *key, char *line, size_t size)
 {
     const char *newline = memchr(r->at, '\n', (size_t)(r->end - r->at));
@@ -121,7 +121,7 @@ static bool number(char **at, double *out)
     return ok;
 }
 
-/* " NAME X", for a name that is due. */
+/* " NAME X", if NAME comes next. */
 static bool named(char **at, const char *name, double *out)
 {
     size_t n = strlen(name);
@@ -169,7 +169,7 @@ static s2a_status units_read(reader *r, judge_head *h, head_form form)
         for (size_t i = 1; i < count && ok; i++)
             ok = number(&at, &u->mix[i]);
         if (!ok || *at)
-            return bad(r, "a hidden unit has not its numbers");
+            return bad(r, "a hidden unit lacks numbers, or has too many");
     }
     return S2A_OK;
 }
@@ -204,7 +204,7 @@ static s2a_status lines_read(reader *r, judge_head *h)
         at = line;
         if (!line_of(r, key, line, sizeof line) || !named(&at, "offset", &h->offset[i]) ||
             !named(&at, "scale", &h->scale[i]) || *at)
-            return bad(r, "a row is missing, or not in its place");
+            return bad(r, "a row is missing or out of order");
         if (i + 1 == HEAD_ROWS || rows[i + 1].form != rows[i].form)
             status = units_read(r, h, rows[i].form);
         if (status != S2A_OK)
@@ -243,7 +243,7 @@ s2a_status head_read(const char *where, const char *data, size_t len, judge_head
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
-/* The largest number of a map becomes 32767. */
+/* The value of one 16-bit step: the map's largest number becomes 32767. */
 static double quantum(const judge_head *h, const float *map)
 {
     double most = 0;
@@ -272,7 +272,7 @@ static void lines_write(const judge_head *h, buf *out)
 {
     buf_adds(out, MAGIC "model ");
     for (const char *c = h->model; *c; c++)
-        buf_add(out, (unsigned char)*c < ' ' ? " " : c, 1); /* a line is a line */
+        buf_add(out, (unsigned char)*c < ' ' ? " " : c, 1); /* no line break in the name */
     buf_addf(out, "\nweights %016" PRIx64 "\nwidth %zu\nlayers", h->weights_id, h->width);
     for (size_t i = 0; i < h->layer_count; i++)
         buf_addf(out, " %u", h->layers[i]);
@@ -314,15 +314,15 @@ static s2a_status from_file(const char *path, const backend_capabilities *can, j
 {
     char *data = NULL;
     size_t len = 0;
-    s2a_status status =
-        infile_read(path, LIMIT_HEAD_FILE_BYTES, "s2a calibrate makes a head", &data, &len, err);
+    s2a_status status = infile_read(path, LIMIT_HEAD_FILE_BYTES, "make a head with s2a calibrate",
+                                    &data, &len, err);
     if (status == S2A_OK)
         status = head_read(path, data, len, out, err);
     free(data);
     if (status == S2A_OK && !fits(*out, can)) {
-        status =
-            error_set(err, S2A_INPUT, "%s: the head of another model, %s; s2a calibrate makes one",
-                      path, (*out)->model);
+        status = error_set(err, S2A_INPUT,
+                           "%s: the head of another model, %s; make one with s2a calibrate", path,
+                           (*out)->model);
         head_free(*out);
         *out = NULL;
     }

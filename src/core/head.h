@@ -1,30 +1,32 @@
-/* What a model's hidden states say of a sentence: linear maps that were taught on labelled prompts
- * (docs/select.md), and what log-odds go with a cut. A head belongs to one model file. Read-only
- * once it is there, hence thread-safe.
+/* A head: linear maps from a model's hidden states to a sentence's log-odds, taught on labelled
+ * prompts (docs/select.md), and the presets' thresholds. It belongs to one model file. Read-only
+ * once loaded, so it is thread-safe.
  *
- * In a file it is text and then numbers:
+ * A head's file is text and then numbers:
  *     s2a-head 1
- *     model NAME                            for people
- *     weights ID                            of backend_capabilities, in hexadecimal
- *     width N                               numbers of a hidden state
- *     layers L ...                          from 0, ascending
- *     border auto X opinion X relevance X untrusted X     what is scored below it goes
- *     row NAME offset X scale X             for each name of HEAD_ROWS_MAP, in their order; behind
- * the last unit offset X scale X mix X ...         of a form its hidden units, if it has any, with
- * a number for each row (an empty line) int16, little-endian: [row or unit, as the lines
- * are][layer][last, mean][width] A row's log-odds is the sum of offset + scale * (numbers * state)
- * and of mix * silu(the same of a unit) for each hidden unit of its form; silu(z) = z / (1 +
- * exp(-z)). */
+ *     model NAME                         for people
+ *     weights ID                         of backend_capabilities, in hexadecimal
+ *     width N                            numbers of a hidden state
+ *     layers L ...                       from 0, ascending
+ *     border auto X opinion X relevance X untrusted X      the presets' thresholds
+ *     row NAME offset X scale X          for each name of HEAD_ROWS_MAP, in order
+ *     unit offset X scale X mix X ...    for each hidden unit, after its form's last row; one mix
+ *                                        for each row of the form
+ *     an empty line
+ *     int16, little-endian: [row or unit, in the order of the lines][layer][last, mean][width]
+ *
+ * z = offset + scale * (numbers * state), for rows and units. A row's log-odds is its z plus, for
+ * each hidden unit of its form, mix * silu(the unit's z). silu(z) = z / (1 + exp(-z)). */
 #ifndef S2A_HEAD_H
 #define S2A_HEAD_H
 
 #include "backend/backend.h"
 #include "base/buf.h"
 
-/* Two ways to read: again, the prompt and then the prompt once more, whose sentences are judged;
- * and apart, a question and then the text. Each has rows of its own. Log-odds of being needed,
- * against unrelated and against an opinion; of saying what is asked; of helping with the question;
- * of being no order. */
+/* Two forms of the model's input. again: the prompt twice; the second copy's sentences are judged.
+ * apart: a question, then the text. Each form has separate rows: log-odds of being needed against
+ * unrelated and against an opinion, of saying what to do, of helping with the question, of not
+ * being an order. */
 #define HEAD_ROWS_MAP(X)                   \
     X(AGAIN, UNRELATED, "again-unrelated") \
     X(AGAIN, OPINION, "again-opinion")     \
@@ -43,7 +45,7 @@ typedef enum head_row {
 
 #define HEAD_LAYERS_MAX 4
 #define HEAD_FORM_ROWS_MAX 3
-#define HEAD_UNITS_MAX 128 /* of a form */
+#define HEAD_UNITS_MAX 128 /* hidden units of a form */
 
 typedef struct head_thresholds {
     double automatic, opinion, relevance, untrusted;
@@ -75,28 +77,27 @@ struct head_builtin {
 extern const struct head_builtin heads_builtin[];
 extern const size_t heads_builtin_count;
 
-/* From the bytes of a file; where names it in messages. *out is the caller's, head_free. S2A_INPUT
- * (not a head, or one of another version: what is wrong), S2A_NOMEM. */
+/* Reads the bytes of a file; where: its name in messages. The caller frees *out with head_free.
+ * S2A_INPUT (not a head, or another version; the message says what is wrong), S2A_NOMEM. */
 s2a_status head_read(const char *where, const char *data, size_t len, judge_head **out,
                      s2a_error *err);
 
-/* Appends the bytes of a file. Numbers lose what 16 bits cannot hold. Failures stay in *out. */
+/* Appends the bytes of a file, with numbers rounded to 16 bits. Failures stay in *out. */
 void head_write(const judge_head *h, buf *out);
 
-/* The one in the file at path if that is not NULL, else the built-in one of the model behind the
- * backend; *out NULL = there is none. For backends that tell rows by themselves, one whose
- * thresholds are 0. S2A_INPUT also where the file's head is of another model; S2A_IO, S2A_LIMIT,
- * S2A_NOMEM. */
+/* Finds the head in the file at path, or with path NULL the built-in one of the backend's model;
+ * *out NULL = none. A backend that returns log-odds without hidden states gets one with thresholds
+ * 0. S2A_INPUT also if the file's head belongs to another model; S2A_IO, S2A_LIMIT, S2A_NOMEM. */
 s2a_status head_find(const backend *b, const char *path, judge_head **out, s2a_error *err);
 void head_free(judge_head *h);
 
-/* The rows and hidden units of a form, all rows to a backend; borrowed. */
+/* The rows and hidden units of a form; a backend treats both as rows. Borrowed. */
 backend_head head_of_form(const judge_head *h, head_form form);
-/* Log-odds of the rows of a form, from what a backend told of rows and hidden units; odds may be
- * told. False when they are no numbers. */
+/* Log-odds of a form's rows, from a backend's values for rows and hidden units; odds may be the
+ * same array as told. False if one is not finite. */
 bool head_odds(const judge_head *h, head_form form, const double *told, double *odds);
-/* Log-odds of being needed from those against either thing that a sentence may be instead: as if
- * the three shared one softmax. */
+/* Log-odds of needed against unrelated or opinion, from those against each: one softmax of the
+ * three. */
 double head_needed(double against_unrelated, double against_opinion);
 /* How many rows a form has. */
 size_t head_row_count(head_form form);

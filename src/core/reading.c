@@ -22,17 +22,17 @@ static const char apart_no_question[] = "What does this text say?";
 static const char told[] = "\n\nThe assistant that will answer it was told: ";
 static const char elided[] = "\n[...]\n";
 
-/* Tokens of the text that are read at once. With what stands around them, read once, and themselves
- * again, they fill the context of one reading. */
+/* Tokens of the text in a window. A second copy of them and the text around them must fit the
+ * context, too. */
 #define WINDOW_TOKENS 3000
-#define WINDOW_LEAST 64      /* with less of the text in sight a judgement is worth nothing */
-#define MARGIN_TOKENS 40     /* of the next window, on either side; at most a quarter of a window */
-#define ENDS_FIRST_BYTES 160 /* of the start of a long text, shown in every window; and */
-#define ENDS_LAST_BYTES 400  /* of its end */
-#define AROUND_TOKENS 96     /* for the template, the words above and what is elided */
-#define BEFORE_BYTES 600     /* of a message before the text; of the system's the same */
+#define WINDOW_LEAST 64      /* tokens of text: with fewer, scores are useless */
+#define MARGIN_TOKENS 40     /* shown of each neighbour window; at most a quarter of a window */
+#define ENDS_FIRST_BYTES 160 /* of a long text's start, shown in every window */
+#define ENDS_LAST_BYTES 400  /* of a long text's end, shown in every window */
+#define AROUND_TOKENS 96     /* for the template, the words above and "[...]" */
+#define BEFORE_BYTES 600     /* shown of each message before the text */
 #define BEFORE_MESSAGES 2
-#define TOKEN_BYTES 16 /* no text has so many a token; what would have is not worth tokenising */
+#define TOKEN_BYTES 16 /* a token has fewer: units above that are too long without a count */
 
 /* ---- the conversation before the text ------------------------------------------------------ */
 
@@ -46,7 +46,7 @@ static bool is_said(const backend_message *m)
     return !strcmp(m->role, "user") || !strcmp(m->role, "assistant");
 }
 
-/* The first of the last messages of the user and the assistant. */
+/* The index of the first of the last BEFORE_MESSAGES messages of user and assistant. */
 static size_t said_from(const select_input *in)
 {
     size_t i = in->before_count, n = 0;
@@ -55,7 +55,7 @@ static size_t said_from(const select_input *in)
     return i;
 }
 
-/* from: of said_from. */
+/* from: the result of said_from. */
 static bool is_shown(const select_input *in, size_t i, size_t from)
 {
     const backend_message *m = &in->before[i];
@@ -73,7 +73,7 @@ static size_t tokens_of(const select_input *in, const char *text, size_t len)
                : len;
 }
 
-/* Of what a window reads of the text: the units that are not the question's. */
+/* The number of units before a separate question. */
 static size_t judged_count(const select_input *in)
 {
     size_t n = in->count;
@@ -87,7 +87,7 @@ static size_t text_end(const select_input *in, size_t count)
     return count > 0 ? in->units[count - 1].end : 0;
 }
 
-/* Room for the text in one reading, in tokens of the text. */
+/* The most tokens of the text in a window. */
 static s2a_status room_find(const select_input *in, size_t *out, s2a_error *err)
 {
     backend_capabilities can = in->backend->vtable->capabilities(in->backend);
@@ -104,17 +104,16 @@ static s2a_status room_find(const select_input *in, size_t *out, s2a_error *err)
     if (!apart)
         fixed += ENDS_FIRST_BYTES + ENDS_LAST_BYTES + 2 * MARGIN_TOKENS;
     if (limit > 0 && limit < fixed + 2 * WINDOW_LEAST)
-        return error_set(
-            err, S2A_LIMIT,
-            "what stands around the text takes %zu tokens, the context of select holds "
-            "%zu; shorten the question, or use mode rewrite",
-            fixed, limit);
+        return error_set(err, S2A_LIMIT,
+                         "the question and earlier messages take %zu tokens of a context of %zu; "
+                         "shorten them, or use mode rewrite",
+                         fixed, limit);
     size_t room = limit == 0 ? most : (limit - fixed) / (apart ? 1 : 2);
     *out = room < most ? room : most;
     return S2A_OK;
 }
 
-/* A text of as many bytes as a window has tokens fits without being tokenised. */
+/* A text with no more bytes than a window has tokens fits: it is not tokenised. */
 static s2a_status windows_make(const select_input *in, size_t count, window **out,
                                size_t *out_count, s2a_error *err)
 {
@@ -139,7 +138,7 @@ static s2a_status windows_make(const select_input *in, size_t count, window **ou
     return status;
 }
 
-/* ---- what is read ------------------------------------------------------------------------- */
+/* ---- the model's input -------------------------------------------------------------------- */
 
 typedef struct asking {
     buf system, user;
@@ -157,7 +156,7 @@ static void asking_free(asking *a)
     free(a->pieces);
 }
 
-/* Bytes at the end, or at the beginning, of a text, cut at a character. */
+/* The last start of a character at or before `at`. */
 static size_t cut_before(const char *text, size_t len, size_t at)
 {
     while (at > 0 && at < len && ((unsigned char)text[at] & 0xc0) == 0x80)
@@ -171,7 +170,7 @@ static void add_end(buf *out, const char *text, size_t len, size_t most)
     buf_add(out, text + from, len - from);
 }
 
-/* The window, and where it is not all of the text, where the text begins and ends. */
+/* The window; if it is not the whole text, also the text's beginning and end. */
 static void add_window(const select_input *in, const window *w, buf *out)
 {
     size_t end = text_end(in, in->count);
@@ -204,7 +203,7 @@ static void add_question(const select_input *in, buf *out)
         buf_adds(out, apart_no_question);
 }
 
-/* What the assistant was told goes to what the judge is told; the end of what was said stands
+/* System messages are added to the judge model's own. The ends of the last other messages come
  * before the prompt. */
 static bool add_messages(const select_input *in, asking *a, head_form form)
 {
@@ -234,8 +233,8 @@ static bool add_messages(const select_input *in, asking *a, head_form form)
     return true;
 }
 
-/* Units [from, to): each piece ends where the unit's text does, and begins where the piece before
- * it ended, so that words are tokenised with the space before them. */
+/* Units [from, to): each piece ends where the unit's text ends, and begins where the piece before
+ * it ends, so that words are tokenised with the space before them. */
 static bool add_pieces(const select_input *in, const select_unit *units, const window *w,
                        const char *begin, asking *a)
 {
@@ -304,8 +303,8 @@ static s2a_status odds_take(const select_input *in, const window *w, head_form f
             continue;
         if (!head_odds(in->head, form, rows, u->odds))
             return error_set(err, S2A_BACKEND,
-                             "a hidden state of the model is no number; is the model "
-                             "file whole? --mode rewrite does without");
+                             "the model produced a non-finite hidden state; verify the file's "
+                             "checksum, or use --mode rewrite");
         rows += count;
         u->judged = true;
     }

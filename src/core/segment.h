@@ -1,8 +1,8 @@
 /* Units: the pieces of a prompt that step 1 keeps or removes.
  *
- * A unit is a sentence (ICU's rules; abbreviations and decimals do not end it), a list
- * item, a table row, or a whole fenced code block. Units are contiguous and join to the input byte
- * for byte; white space belongs to the unit before it (leading white space to the first unit). */
+ * A unit is a sentence (ICU's rules; abbreviations and decimals do not end it), a list item, a
+ * table row, or a whole fenced code block. Units are contiguous and join to the input byte for
+ * byte; white space belongs to the unit before it (leading white space to the first unit). */
 #ifndef S2A_SEGMENT_H
 #define S2A_SEGMENT_H
 

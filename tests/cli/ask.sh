@@ -175,7 +175,7 @@ want_status 1
 want_err 's2a: preset untrusted needs mode select, not rewrite; leave --mode out, or use preset auto'
 run ask --backend script --model "$work/replay" --preset untrusted x </dev/null
 want_status 3
-want_err 's2a: preset untrusted needs mode select, and this backend has no model that judges'
+want_err 's2a: preset untrusted needs mode select, and this backend has no judge model'
 
 # a context and a question: by presets relevance and --keep each sentence is read after the question
 printf '%s\n' '@expect What came?' '@score 2' '@score -2' '@score 1' %% "$answer" >"$work/orders"

@@ -185,7 +185,7 @@ want_out "two"
 with=(--mode select)
 says "$x"
 want_status 0
-want_err "mode select: there is no model that judges"
+want_err "mode select: there is no judge model"
 with=(--preset plain)
 replay "$work/replay" $'@error limit the prompt is too long\nx'
 says a

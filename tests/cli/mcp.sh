@@ -247,5 +247,5 @@ export S2A_MODEL=$work/writes
 says "$(call 1 filter_prompt "{\"text\":\"$x\"}")" "$(call 2 filter_context "$context")"
 want_out_has "\"rewritten\":\"$xprime\""
 want_out_has '"mode":"rewrite"'
-want_out_has '"id":2,"result":{"content":[{"type":"text","text":"documents need mode select, and there is no model that judges'
+want_out_has '"id":2,"result":{"content":[{"type":"text","text":"documents need mode select, and there is no judge model'
 finish

@@ -151,7 +151,7 @@ head -c 16777200 big.txt >large.txt
 refused 1 'large.txt: documents[1]: documents and question are together more than the limit' \
     prune --question "$q" a.txt large.txt
 printf 'nothing\n' >writes
-refused 3 'documents need mode select, and there is no model that judges' prune --model "$work/writes" --question "$q" a.txt
+refused 3 'documents need mode select, and there is no judge model' prune --model "$work/writes" --question "$q" a.txt
 printf '@score 1\n@error backend it broke\n' >breaks
 refused 1 'it broke' prune --model "$work/breaks" --question "$q" a.txt
 # NUL bytes are text, and a settings' mode is of other commands

@@ -22,12 +22,12 @@ mkdir -p "$HOME/.config/s2a"
 printf '{"select_model": "%s"}' "$work/judge" >"$HOME/.config/s2a/config.json"
 judged
 judged --select-model "$work/judge" --mode select
-refused 3 'mode select: there is no model that judges' ask --select-model none --mode select "$x" # stronger than the file
+refused 3 'mode select: there is no judge model' ask --select-model none --mode select "$x" # stronger than the file
 rm "$HOME/.config/s2a/config.json"
 
-refused 3 'there is no model that judges; give one (--select-model 0.5b), or teach this one (s2a calibrate)' \
+refused 3 'there is no judge model; use --select-model 0.5b, or teach this model (s2a calibrate)' \
     ask --mode select "$x"
-refused 3 'preset untrusted needs mode select, and this backend has no model that judges' ask --preset untrusted "$x"
+refused 3 'preset untrusted needs mode select, and this backend has no judge model' ask --preset untrusted "$x"
 refused 3 "$work/nowhere" ask --select-model "$work/nowhere" "$x"
 # Where nothing is judged it is not opened.
 replay "$work/rewrites" "$parts" "Walt Whitman."
@@ -108,7 +108,7 @@ rewritten() { # ARGUMENT...: nothing judges; the server writes the prompt anew, 
 rewritten
 rewritten --select-model none
 refused 3 'model 0.5b is not here: run `s2a pull 0.5b`' ask --url "$url" --select-model 0.5b "$x"
-refused 3 'there is no model that judges' ask --url "$url" --mode select "$x"
+refused 3 'there is no judge model' ask --url "$url" --mode select "$x"
 
 # notes ARGUMENT...: what s2a serve says until it listens
 notes() {

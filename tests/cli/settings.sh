@@ -56,7 +56,7 @@ refused 2 '--kernels: "maybe" is neither on nor off' ask --kernels maybe "$x"
 refused 2 '--lens: no such option' ask --lens on "$x" # of before heads were taught
 S2A_LENS=on preset=auto preset_is
 S2A_SEED=x refused 2 'S2A_SEED: "x" is not a whole number' ask "$x"
-S2A_MODE=select refused 3 'mode select: there is no model that judges' ask "$x"
+S2A_MODE=select refused 3 'mode select: there is no judge model' ask "$x"
 S2A_MODE=select preset=auto preset_is --mode rewrite
 S2A_PRESET=frob refused 2 'S2A_PRESET: no preset "frob"' ask "$x"
 

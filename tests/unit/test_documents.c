@@ -269,10 +269,10 @@ static void test_refused(void **state)
     refused(&j, S2A_ARGUMENT, "preset relevance, not plain");
     s2a_request_set_preset(j.request, S2A_PRESET_RELEVANCE);
     assert_int_equal(s2a_request_protect_lines(j.request, 1, 1, NULL), S2A_OK);
-    refused(&j, S2A_ARGUMENT, "protect: lines are of one text");
+    refused(&j, S2A_ARGUMENT, "protect: lines do not apply to documents");
     s2a_request_unprotect(j.request);
     j.engine.head = NULL;
-    refused(&j, S2A_UNSUPPORTED, "no model that judges");
+    refused(&j, S2A_UNSUPPORTED, "no judge model");
     j.engine.head = &j.f.head;
     j.f.fail_at = 1;
     refused(&j, S2A_BACKEND, "the fake failed");

@@ -603,7 +603,7 @@ static void test_answer_from_messages(void **state)
     assert_int_equal(add(other, "user", "It poured. Who sang?", &err), S2A_OK);
     assert_int_equal(add(other, "user", "Who wrote it?", &err), S2A_OK);
     assert_int_equal(s2a_answer_from(engine, other, result, &err), S2A_ARGUMENT);
-    assert_non_null(strstr(err.message, "messages: 0 is not what step 1 saw"));
+    assert_non_null(strstr(err.message, "messages: message 0 differs from step 1's"));
     s2a_request_free(other);
     s2a_request_free(request);
     s2a_result_free(result);
