@@ -51,7 +51,7 @@ typedef struct ranked {
     size_t index;
 } ranked;
 
-/* The most relevant first; equal ones in order. */
+/* The most relevant document first; equal ones in order. */
 static int rank(const void *a, const void *b)
 {
     const ranked *x = a, *y = b;

@@ -1,4 +1,4 @@
-/* Trees of JSON, built so that failures need one check, at the end: what failed once is NULL. */
+/* Builds JSON trees. One check at the end finds all failures: a tree that failed once is NULL. */
 #ifndef S2A_JSON_TREE_H
 #define S2A_JSON_TREE_H
 

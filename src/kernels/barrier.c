@@ -1,11 +1,11 @@
-/* Where the threads of a decode wait for each other, after nearly every one of its thousand
- * operations. ggml's own barrier spins until all have come. When another process takes the
- * processor of one of them, the rest spin through their whole slices of time, and the one that is
- * waited for gets none of it: on two busy processors a decode takes a hundred times as long. Here a
- * thread that has waited in vain for a while sleeps, and so makes room for it.
+/* The threads of a decode wait for each other here, after nearly every one of its thousand
+ * operations. ggml's barrier spins until all have arrived. If another process takes one thread's
+ * processor, the others spin through their time slices, and that thread cannot run: on two busy
+ * processors a decode takes a hundred times as long. Our barrier spins for a while, then sleeps,
+ * and so leaves the processor to that thread.
  *
- * How long is learned: a wait that ended while spinning makes the next ones longer, up to half a
- * millisecond, which chunks of a large product may be apart; one that did not halves them. */
+ * The spinning time is learned. A wait that ends while spinning makes the next ones longer, up to
+ * half a millisecond: chunks of a large product may end that far apart. Other waits halve it. */
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -16,11 +16,11 @@
 
 #include "kernels/kernels.h"
 
-#define SPINS_MAX 16384 /* half a millisecond or so */
+#define SPINS_MAX 16384 /* about half a millisecond */
 #define SPINS_MIN 64
-#define SPINS_MORE 64 /* after a wait that was short enough */
+#define SPINS_MORE 64 /* added after a wait that ended while spinning */
 
-/* The beginning of ggml's, in ggml-cpu.c. */
+/* The beginning of ggml's struct, in ggml-cpu.c. */
 struct ggml_threadpool {
     pthread_mutex_t mutex;
     pthread_cond_t cond;
@@ -61,8 +61,8 @@ static bool spin_while(atomic_int *value, int is)
     return false;
 }
 
-/* A sleeper counts itself before the kernel looks at the value, the last to come changes the value
- * before it looks at the count: one of the two sees the other. */
+/* A sleeper counts itself before the kernel checks the value. The last thread changes the value
+ * before it checks the count. So one of the two sees the other. */
 void ggml_barrier(struct ggml_threadpool *pool)
 {
     int threads = atomic_load_explicit(&pool->n_graph, memory_order_relaxed) & THREADS_MASK;

@@ -1,6 +1,6 @@
-/* Where ggml asks about each product whether its weights are of a type that it unpacks for many
- * tokens at once (iqp.h, its IQ types): the answer for the types that are ours, and theirs for all
- * else. */
+/* ggml asks for each product whether it unpacks the type of its weights for many tokens at once
+ * (iqp.h, its IQ types). These functions answer for our types, and pass all other products to
+ * ggml's. */
 #include <dlfcn.h>
 #include <pthread.h>
 
@@ -20,7 +20,7 @@ int ggml_threadpool_chunk_add(struct ggml_threadpool *pool, int value);
 #define MIN_TOKENS 2
 #define CHUNKS_PER_THREAD 4
 
-/* NULL = not ours. */
+/* Our type of the product's weights; NULL = ggml computes the product. */
 static const product_type *type_of(const struct ggml_tensor *dst)
 {
     static const product_type *const types[] = { &product_q5_0, &product_q6_k, &product_q8_0 };
@@ -40,7 +40,7 @@ static size_t whole_lines(size_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
-/* One or two panels of eight rows, from row panel first on, by all tokens. */
+/* Multiplies one or two panels of eight rows, from panel `first` on, by all tokens. */
 static void multiply(const product *p, int64_t first, int panels)
 {
     const product_type *type = p->type;
@@ -90,7 +90,7 @@ static void forward(const product_type *type, const struct ggml_compute_params *
     const int64_t panels = weights->ne[1] / PANEL_ROWS, nth = params->nth;
     const int64_t share = (panels + nth * CHUNKS_PER_THREAD - 1) / (nth * CHUNKS_PER_THREAD);
     const int64_t chunk = share + share % TILE_PANELS;
-    /* The caller has given each thread its first chunk, its own number, and counts from there. */
+    /* A thread's first chunk is its number. ggml has set the counter for the next ones. */
     for (int64_t c = params->ith; c * chunk < panels;
          c = ggml_threadpool_chunk_add(params->threadpool, 1)) {
         int64_t end = (c + 1) * chunk < panels ? (c + 1) * chunk : panels;
@@ -99,7 +99,7 @@ static void forward(const product_type *type, const struct ggml_compute_params *
     }
 }
 
-/* ---- in ggml's place ------------------------------------------------------------------------ */
+/* ---- instead of ggml's functions ------------------------------------------------------------ */
 
 static struct {
     bool (*supports)(const struct ggml_tensor *dst);

@@ -1,5 +1,5 @@
 /* Q5_0: (q - 16) * d, and Q8_0: q * d, blocks of 32 columns, with activations in ggml's Q8_0. Both
- * are unpacked to unsigned bytes, 16 and 128 more than they are worth; what that makes too much
+ * are unpacked to unsigned bytes, which are 16 or 128 above the values. The error of this offset
  * depends on the activations alone and is computed once for all weights. */
 #include "kernels/product.h"
 
@@ -17,9 +17,9 @@ typedef struct q8_0 {
     int8_t quants[COLUMNS];
 } q8_0;
 
-/* Of a block of activations. */
+/* For one block of activations. */
 typedef struct prepared {
-    int32_t too_much; /* to be taken from each row's product */
+    int32_t too_much; /* added to each row's product: -offset * sum of the block */
     float d;
 } prepared;
 
@@ -98,7 +98,7 @@ static void unpack_q8_0(const char *block, size_t row, void *panel)
 
 /* ---- the product ---------------------------------------------------------------------------- */
 
-/* As tile of panel.h. x: the first block of each token, row bytes apart; its prepared blocks are
+/* Like tile in panel.h. x: the first block of each token, row bytes apart; its prepared blocks are
  * all_blocks apart. */
 KERNEL_INLINE void small_tile(const int panels, const int tokens, int64_t blocks,
                               const small_panel *const *weights, const char *x, size_t row,

@@ -1,5 +1,5 @@
-/* Teaching a model a head: labelled prompts are read, and what its hidden states say of their
- * sentences is fitted to the labels. */
+/* Teaches a head for a model: reads labelled prompts and fits the hidden states of their sentences
+ * to the labels. */
 #include "backend/backend.h"
 #include "base/buf.h"
 #include "base/cancel.h"
@@ -17,13 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long prompts are read, and how large what was read may become: with the fits, which take a
- * minute or two of one core, a calibration ends within ten minutes. */
+/* Limits for the time of reading and for the memory of its results. With the fits, a minute or two
+ * on one core, a calibration ends within ten minutes. */
 #define READ_MS (6 * 60e3)
 #define STATES_BYTES ((size_t)640 << 20)
-#define UNIT_NODE_BYTES 16 /* of liblinear, a number */
+#define UNIT_NODE_BYTES 16 /* liblinear's bytes for each number */
 #define SHUFFLE_SEED 3
-#define DEPTH 0.5 /* of the layers: those above are not read */
+#define DEPTH 0.5 /* share of the layers that are used; higher ones are not read */
 
 struct s2a_calibration {
     judge_head *head;
@@ -37,8 +37,8 @@ typedef struct calibrating {
     void *progress_ctx;
     teaching_set set;
     teach_unit *units;
-    size_t unit_count, unit_cap, numbers; /* numbers: of a unit's state */
-    float **states;                       /* of each reading; owned */
+    size_t unit_count, unit_cap, numbers; /* numbers: length of a unit's state */
+    float **states;                       /* one for each reading; owned */
     size_t state_count, state_cap;
     size_t prompts;
     uint64_t tokens;
@@ -53,7 +53,7 @@ static bool room(const calibrating *c, size_t more)
     return (c->unit_count + more) * c->numbers * (UNIT_NODE_BYTES + sizeof(float)) <= STATES_BYTES;
 }
 
-/* What was read of a prompt becomes units that are taught. */
+/* Adds the units of a prompt that was read. Owns states from here on. */
 static s2a_status units_take(calibrating *c, const teaching_prompt *p, const select_input *in,
                              const select_unit *marks, float *states, size_t read, s2a_error *err)
 {
@@ -109,7 +109,7 @@ static s2a_status prompt_read(calibrating *c, const teaching_prompt *p, bool apa
     }
     if (status == S2A_OK)
         status = units_take(c, p, &in, marks, states, read, err);
-    else if (status == S2A_LIMIT) /* longer than the model's context */
+    else if (status == S2A_LIMIT) /* skip a prompt longer than the model's context */
         status = S2A_OK;
     c->tokens += used.prompt_tokens;
     free(marks);
@@ -117,7 +117,8 @@ static s2a_status prompt_read(calibrating *c, const teaching_prompt *p, bool apa
     return status;
 }
 
-/* Where what is asked stands last, the prompt can be read as a text and a question too. */
+/* Where the question begins if it is last, so that the prompt can also be read as a text and a
+ * question; else 0. */
 static size_t asked_from(const teaching_prompt *p)
 {
     size_t i = p->piece_count;
@@ -164,10 +165,9 @@ static s2a_status head_begin(calibrating *c, s2a_error *err)
     judge_head *h = c->out->head;
     if (!b->vtable->read || can.hidden_width == 0 || can.layers < 3)
         return error_set(err, S2A_UNSUPPORTED,
-                         "this model hands on no hidden states; use another one, or mode "
-                         "rewrite");
+                         "this model provides no hidden states; use another one, or mode rewrite");
     snprintf(h->model, sizeof h->model, "%.*s", (int)utf8_cut(can.model, 100), can.model);
-    for (char *at = h->model; *at; at++) /* it is a line of the file */
+    for (char *at = h->model; *at; at++) /* the name is one line of the file */
         *at = (unsigned char)*at < ' ' ? ' ' : *at;
     h->weights_id = can.weights_id;
     h->width = can.hidden_width;

@@ -1,5 +1,5 @@
-/* The only file that includes linear.h. Numbers of a state are brought to mean 0 and deviation 1
- * before they are weighed, which is then taken back into the weights. */
+/* The only file that includes linear.h. The fits use states scaled to mean 0 and deviation 1. Their
+ * weights are then converted for unscaled states. */
 #include "teach/teach.h"
 
 #include "base/cancel.h"
@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COST 0.001 /* liblinear's C; that of scripts/judge/teach.py, no other was tried */
+#define COST 0.001 /* liblinear's C, as in scripts/judge/teach.py; no other was tried */
 #define FIT_EPS 0.01
-/* With all units the penalty would weigh less than without a fold, and the weights be larger than
- * those that odds were found for. */
+/* C for fits on all units: with more units the penalty would weigh less, and the weights would be
+ * larger than in the fits that scale and offset were found for. */
 #define COST_OF_ALL (COST * (TEACH_FOLDS - 1) / TEACH_FOLDS)
 
 typedef struct teaching {
@@ -23,11 +23,10 @@ typedef struct teaching {
     s2a_error *err;
     double *mean, *deviation;
     struct feature_node *nodes; /* [unit][width + 2] */
-    double *held; /* [row][unit]: what a fit said that had not seen the unit's kind; NaN = none did
-                   */
+    double *held; /* [row][unit]: value from the fit without the unit's kind; NaN = none */
 } teaching;
 
-/* A row of the head: what it tells apart. */
+/* A row of the head, and the labels that it tells apart. */
 typedef struct task {
     head_row row;
     head_form form;
@@ -43,7 +42,7 @@ static const task tasks[] = {
 };
 #define TASKS (sizeof tasks / sizeof tasks[0])
 
-/* 1: the better kind; -1: the other; 0: neither. */
+/* 1: the side with high values; -1: the other side; 0: neither. */
 static int side_of(const task *t, const teach_unit *u)
 {
     if (u->form != t->form || u->label == TEACH_EITHER)
@@ -95,8 +94,8 @@ static void say_nothing(const char *text)
 
 /* ---- one fit ------------------------------------------------------------------------------ */
 
-/* Weights for the units that are not in the fold (TEACH_FOLDS: for all): [width + 1], the last of a
- * constant. *weights NULL: one of the two sides is missing. */
+/* Fits the units outside the fold (TEACH_FOLDS: all units). *weights: [width + 1], the last is the
+ * constant; NULL if one of the two sides is missing. */
 static s2a_status fit(const teaching *t, const task *k, unsigned fold, double **weights)
 {
     struct feature_node **x = calloc(t->count + 1, sizeof *x);
@@ -145,7 +144,7 @@ static double value(const teaching *t, const double *weights, size_t unit)
     return sum;
 }
 
-/* ---- what it says of kinds that it has not seen ------------------------------------------- */
+/* ---- values for kinds that a fit has not seen --------------------------------------------- */
 
 static s2a_status held_fill(teaching *t, const task *k)
 {
@@ -165,8 +164,8 @@ static s2a_status held_fill(teaching *t, const task *k)
     return S2A_OK;
 }
 
-/* Log-odds = a * value + b, by Newton's method on the held-out values (Platt). Few units far away
- * do not bend it much: both targets are drawn in by one unit, as Platt does. */
+/* Log-odds = a * value + b, by Newton's method on the held-out values (Platt). Both targets are
+ * moved inwards by one unit, as Platt does, so that a few outliers matter little. */
 static void odds_fit(const teaching *t, const task *k, double *a, double *b)
 {
     const double *held = t->held + k->row * t->count;
@@ -215,8 +214,8 @@ static int by_score(const void *a, const void *b)
     return (x->score > y->score) - (x->score < y->score);
 }
 
-/* The share of pairs, one of either side, in which the good one has the higher score;
- * sorts them. */
+/* The AUC: the share of pairs of a good and a bad one in which the good one has the higher score.
+ * Sorts s. */
 static double auc_of(scored *s, size_t n)
 {
     double won = 0, good = 0, seen = 0;
@@ -234,7 +233,7 @@ static double auc_of(scored *s, size_t n)
     return good > 0 && seen > 0 ? won / (good * seen) : NAN;
 }
 
-/* What s2a_attend would go by, from held-out values; HUGE_VAL: it stays whatever its score. */
+/* The score that s2a_attend would use, from held-out values; HUGE_VAL: kept whatever its score. */
 static double score_of(const teaching *t, const judge_head *h, size_t i)
 {
     double odds[HEAD_ROWS];
@@ -251,7 +250,7 @@ typedef struct counts {
     double units[TEACH_EITHER + 1], removed[TEACH_EITHER + 1], clean, unchanged;
 } counts;
 
-/* What goes of a form's units at a border, and which clean prompts stay as they are. */
+/* Counts a form's units that a threshold removes, and the clean prompts that stay unchanged. */
 static counts count_all(const teaching *t, const double *scores, head_form form, double border)
 {
     counts n = { .clean = 0 };
@@ -273,7 +272,7 @@ static counts count_all(const teaching *t, const double *scores, head_form form,
     return n;
 }
 
-/* The highest border at which enough clean prompts stay as they are. */
+/* The highest threshold that leaves enough clean prompts unchanged; TEACH_HARMLESS if none does. */
 static double border_of(const teaching *t, const double *scores, head_form form)
 {
     double best = TEACH_HARMLESS;
@@ -336,7 +335,7 @@ static s2a_status judge(const teaching *t, judge_head *h, s2a_calibration_report
 
 /* ---- the head ----------------------------------------------------------------------------- */
 
-/* Into the row of the head: weights of states that were not brought to mean 0. */
+/* Fills the head's row: weights for unscaled states. */
 static s2a_status row_fill(const teaching *t, const task *k, judge_head *h)
 {
     double *weights = NULL, constant, a, b;
@@ -346,8 +345,8 @@ static s2a_status row_fill(const teaching *t, const task *k, judge_head *h)
     if (status != S2A_OK || !weights)
         return status != S2A_OK ? status
                                 : error_set(t->err, S2A_INPUT,
-                                            "the labelled prompts have only one side of "
-                                            "what is to be told apart");
+                                            "the labelled prompts have only one of two labels to "
+                                            "tell apart; add the other");
     constant = weights[t->width];
     for (size_t i = 0; i < t->width; i++) {
         h->maps[k->row * t->width + i] = (float)(weights[i] / t->deviation[i]);
@@ -360,7 +359,7 @@ static s2a_status row_fill(const teaching *t, const task *k, judge_head *h)
     return S2A_OK;
 }
 
-/* The same odds for held-out values, which have their constant in them already. */
+/* Scale and offset for held-out values, which include the constant. */
 static void held_odds(const teaching *t, judge_head *h)
 {
     for (size_t k = 0; k < TASKS; k++)
@@ -396,7 +395,8 @@ s2a_status teach_fit(const teach_unit *units, size_t count, const s2a_cancel *ca
                    .err = err };
     *report = (s2a_calibration_report){ .units = count };
     if (count == 0)
-        return error_set(err, S2A_INPUT, "nothing was read to teach with");
+        return error_set(err, S2A_INPUT,
+                         "no labelled sentence was read; prompts must fit the model's context");
     report->prompts = units[count - 1].prompt + 1;
     t.mean = calloc(t.width, sizeof *t.mean);
     t.deviation = calloc(t.width, sizeof *t.deviation);

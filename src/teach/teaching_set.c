@@ -33,7 +33,7 @@ static s2a_status pieces_read(const json_t *units, teaching_prompt *p, const cha
     buf_init(&text, LIMIT_INPUT_BYTES);
     size_t n = json_array_size(units);
     if (n == 0 || n > LIMIT_TEACHING_PIECES)
-        return wrong(where, line, "\"units\" is no list, is empty, or too long", err);
+        return wrong(where, line, "\"units\" is not a list, is empty, or too long", err);
     p->pieces = calloc(n, sizeof *p->pieces);
     s2a_status status = p->pieces ? S2A_OK : error_nomem(err);
     for (size_t i = 0; i < n && status == S2A_OK; i++) {
@@ -43,7 +43,7 @@ static s2a_status pieces_read(const json_t *units, teaching_prompt *p, const cha
         piece->asked = json_is_true(json_object_get(unit, "asked"));
         if (json_string_length(said) == 0 ||
             !label_find(json_object_get(unit, "label"), &piece->label))
-            status = wrong(where, line, "a unit has no text, or a label that is unknown", err);
+            status = wrong(where, line, "a unit has no text, or an unknown label", err);
         else
             buf_add(&text, json_string_value(said), json_string_length(said));
         piece->end = text.len;
@@ -87,7 +87,7 @@ s2a_status teaching_set_read(const char *where, const char *text, size_t len, te
             json_error_t fault;
             json_t *root = json_loadb(text + at, end - at, JSON_REJECT_DUPLICATES, &fault);
             if (!json_is_object(root))
-                status = wrong(where, line, "no JSON object", err);
+                status = wrong(where, line, "not a JSON object", err);
             else if (out->count == LIMIT_TEACHING_PROMPTS)
                 status = error_set(err, S2A_LIMIT, "%s: more than %zu prompts", where,
                                    LIMIT_TEACHING_PROMPTS);
@@ -103,7 +103,7 @@ s2a_status teaching_set_read(const char *where, const char *text, size_t len, te
         at = end + 1;
     }
     if (status == S2A_OK && out->count == 0)
-        status = error_set(err, S2A_INPUT, "%s: there is nothing in it", where);
+        status = error_set(err, S2A_INPUT, "%s: it has no prompts", where);
     return status;
 }
 

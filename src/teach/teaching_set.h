@@ -39,8 +39,8 @@ typedef struct teaching_set {
     size_t count, cap;
 } teaching_set;
 
-/* where names the text in messages. S2A_INPUT (the line and what is wrong with it; nothing in it),
- * S2A_LIMIT, S2A_NOMEM. teaching_set_free in any case. */
+/* where names the text in messages. S2A_INPUT (a wrong line, or no prompts), S2A_LIMIT, S2A_NOMEM.
+ * Always call teaching_set_free. */
 s2a_status teaching_set_read(const char *where, const char *text, size_t len, teaching_set *out,
                              s2a_error *err);
 void teaching_set_free(teaching_set *set);

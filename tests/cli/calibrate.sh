@@ -114,9 +114,9 @@ taught_nothing 3 'is not here: run `s2a pull qwen2.5-coder-1.5b-instruct`' calib
 S2A_URL=http://127.0.0.1:1/v1 taught_nothing 3 "$work/my.gguf" calibrate "$work/my.gguf"
 # what is replayed has no hidden states, whether or not it judges
 replay "$work/judge" '@score 9 9' "An answer."
-taught_nothing 3 'this model hands on no hidden states; use another one, or mode rewrite' calibrate --out "$work/out.head"
+taught_nothing 3 'this model provides no hidden states; use another one, or mode rewrite' calibrate --out "$work/out.head"
 echo "An answer." >"$work/mute"
-taught_nothing 3 'this model hands on no hidden states' calibrate "$work/mute"
+taught_nothing 3 'this model provides no hidden states' calibrate "$work/mute"
 run calibrate --show
 want_status 0
 want_out_has "there is no calibration of $work/judge"

@@ -367,7 +367,7 @@ static void check_fails(size_t count, const s2a_cancel *cancel, s2a_status want,
 static void test_too_little(void **state)
 {
     (void)state;
-    check_fails(0, NULL, S2A_INPUT, "nothing was read");
+    check_fails(0, NULL, S2A_INPUT, "no labelled sentence was read");
     make(60, 2, 2);
     check_fails(1, NULL, S2A_INPUT, "only one side");
     for (int label = TEACH_NEEDED; label < TEACH_EITHER; label++) {

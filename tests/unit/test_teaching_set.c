@@ -72,32 +72,31 @@ static void test_broken(void **state)
     static const struct {
         const char *line, *says;
     } broken[] = {
-        { "x", "no JSON object" },
-        { "[]", "no JSON object" },
-        { "{\"kind\":\"k\",\"units\":[" UNIT "]", "no JSON object" },
-        { LINE " " LINE, "no JSON object" },
-        { " ", "no JSON object" },
-        { "\r", "no JSON object" },
-        { "{\"kind\":\"k\",\"kind\":\"k\",\"units\":[" UNIT "]}", "no JSON object" },
-        { "{\"kind\":\"\xff\",\"units\":[" UNIT "]}", "no JSON object" },
+        { "x", "not a JSON object" },
+        { "[]", "not a JSON object" },
+        { "{\"kind\":\"k\",\"units\":[" UNIT "]", "not a JSON object" },
+        { LINE " " LINE, "not a JSON object" },
+        { " ", "not a JSON object" },
+        { "\r", "not a JSON object" },
+        { "{\"kind\":\"k\",\"kind\":\"k\",\"units\":[" UNIT "]}", "not a JSON object" },
+        { "{\"kind\":\"\xff\",\"units\":[" UNIT "]}", "not a JSON object" },
         { "{}", "no \"kind\"" },
         { "{\"units\":[" UNIT "]}", "no \"kind\"" },
         { "{\"kind\":1,\"units\":[" UNIT "]}", "no \"kind\"" },
-        { "{\"kind\":\"k\"}", "\"units\" is no list" },
-        { "{\"kind\":\"k\",\"units\":{}}", "\"units\" is no list" },
-        { "{\"kind\":\"k\",\"units\":[]}", "\"units\" is no list, is empty" },
+        { "{\"kind\":\"k\"}", "\"units\" is not a list" },
+        { "{\"kind\":\"k\",\"units\":{}}", "\"units\" is not a list" },
+        { "{\"kind\":\"k\",\"units\":[]}", "\"units\" is not a list, is empty" },
         { "{\"kind\":\"k\",\"units\":[1]}", "a unit has no text" },
         { "{\"kind\":\"k\",\"units\":[{\"label\":\"needed\"}]}", "a unit has no text" },
         { "{\"kind\":\"k\",\"units\":[{\"text\":\"\",\"label\":\"needed\"}]}",
           "a unit has no text" },
         { "{\"kind\":\"k\",\"units\":[{\"text\":1,\"label\":\"needed\"}]}", "a unit has no text" },
-        { "{\"kind\":\"k\",\"units\":[{\"text\":\"a\"}]}", "or a label that is unknown" },
+        { "{\"kind\":\"k\",\"units\":[{\"text\":\"a\"}]}", "or an unknown label" },
         { "{\"kind\":\"k\",\"units\":[{\"text\":\"a\",\"label\":\"Needed\"}]}",
-          "or a label that is unknown" },
-        { "{\"kind\":\"k\",\"units\":[{\"text\":\"a\",\"label\":0}]}",
-          "or a label that is unknown" },
+          "or an unknown label" },
+        { "{\"kind\":\"k\",\"units\":[{\"text\":\"a\",\"label\":0}]}", "or an unknown label" },
         { "{\"kind\":\"k\",\"units\":[" UNIT ",{\"text\":\"a\",\"label\":\"\"}]}",
-          "or a label that is unknown" },
+          "or an unknown label" },
         { "{\"kind\":\"k\",\"context_units\":-1,\"units\":[" UNIT "]}",
           "\"context_units\" leaves no question" },
         { "{\"kind\":\"k\",\"context_units\":1,\"units\":[" UNIT "]}",
@@ -130,7 +129,7 @@ static void test_broken(void **state)
         s2a_error err;
         assert_int_equal(teaching_set_read("f", nothing[i], strlen(nothing[i]), &set, &err),
                          S2A_INPUT);
-        assert_string_equal(err.message, "f: there is nothing in it");
+        assert_string_equal(err.message, "f: it has no prompts");
         teaching_set_free(&set);
     }
 }
