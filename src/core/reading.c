@@ -106,7 +106,7 @@ static s2a_status room_find(const select_input *in, size_t *out, s2a_error *err)
     if (limit > 0 && limit < fixed + 2 * WINDOW_LEAST)
         return error_set(err, S2A_LIMIT,
                          "the question and earlier messages take %zu tokens of a context of %zu; "
-                         "shorten them, or use mode rewrite",
+                         "shorten the question, or use mode rewrite",
                          fixed, limit);
     size_t room = limit == 0 ? most : (limit - fixed) / (apart ? 1 : 2);
     *out = room < most ? room : most;

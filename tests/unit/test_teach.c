@@ -369,20 +369,20 @@ static void test_too_little(void **state)
     (void)state;
     check_fails(0, NULL, S2A_INPUT, "no labelled sentence was read");
     make(60, 2, 2);
-    check_fails(1, NULL, S2A_INPUT, "only one side");
+    check_fails(1, NULL, S2A_INPUT, "only one of two labels");
     for (int label = TEACH_NEEDED; label < TEACH_EITHER; label++) {
         m->count = 0;
         make(60, 2, 2);
         for (size_t i = 0; i < m->count; i++)
             if ((int)m->units[i].label == label)
                 m->units[i].label = TEACH_EITHER;
-        check_fails(m->count, NULL, S2A_INPUT, "only one side");
+        check_fails(m->count, NULL, S2A_INPUT, "only one of two labels");
     }
     m->count = 0;
     make(60, 2, 2);
     for (size_t i = 0; i < m->count; i++)
         m->units[i].asked = false;
-    check_fails(m->count, NULL, S2A_INPUT, "only one side");
+    check_fails(m->count, NULL, S2A_INPUT, "only one of two labels");
     s2a_cancel *cancel = s2a_cancel_new();
     s2a_cancel_fire(cancel);
     check_fails(m->count, cancel, S2A_CANCELLED, "cancelled");
