@@ -1,4 +1,4 @@
-/* Polling the cancel handle of s2a.h. */
+/* Polls the cancel handle of s2a.h. */
 #ifndef S2A_BASE_CANCEL_H
 #define S2A_BASE_CANCEL_H
 

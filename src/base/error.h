@@ -1,4 +1,4 @@
-/* Filling an s2a_error where the fault is first seen. */
+/* Fills an s2a_error where the error is first seen. */
 #ifndef S2A_BASE_ERROR_H
 #define S2A_BASE_ERROR_H
 

@@ -1,4 +1,4 @@
-/* Reading a whole file of limited size. */
+/* Reads a whole file of limited size. */
 #ifndef S2A_BASE_INFILE_H
 #define S2A_BASE_INFILE_H
 

@@ -1,4 +1,4 @@
-/* Writing a file atomically: a reader sees the old file or the complete new one. */
+/* Writes a file atomically: a reader sees the old file or the complete new one. */
 #ifndef S2A_BASE_OUTFILE_H
 #define S2A_BASE_OUTFILE_H
 

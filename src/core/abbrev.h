@@ -12,7 +12,7 @@ typedef struct abbrev_place {
     size_t start; /* the sentence so far is text[start, stop) */
     size_t stop;  /* after its last mark; white space from there to at */
     size_t at;    /* where the next one would begin */
-    size_t end;   /* of the text */
+    size_t end;   /* end of the text */
     size_t lines; /* line breaks between stop and at */
 } abbrev_place;
 

@@ -11,9 +11,9 @@
 #include "s2a.h"
 
 typedef struct align_result {
-    s2a_span *removed; /* of x, in order, not touching */
+    s2a_span *removed; /* spans of x, in order, not touching */
     size_t removed_count;
-    s2a_span *added; /* of y, in order */
+    s2a_span *added; /* spans of y, in order */
     size_t added_count;
     bool *unit_kept;        /* one for each unit: at least half of its words are matched */
     int *unit_region;       /* the region of y that most of its matched words are in; -1 for none */

@@ -1,4 +1,4 @@
-/* Counting the tokens of a request. */
+/* Counts the tokens of a request. */
 #include "base/error.h"
 #include "core/engine.h"
 #include "core/request.h"

@@ -284,7 +284,8 @@ static const char *const cues_wide[] = { "note",
                                          "the question",
                                          NULL };
 
-/* Cuts trailing comment paragraphs (for the question: lines), rules and a stray closing fence. */
+/* Cuts the part at the first comment paragraph (in the question: comment line) or rule after its
+ * first line. */
 static s2a_span cut_trailing(const char *text, s2a_span span, bool wide, const s2a_cancel *cancel)
 {
     bool blank_before = false;
@@ -334,7 +335,7 @@ static s2a_span cut_leading(const char *text, s2a_span span)
         if (line_is_rule(text, line.start, line.end)) {
             span.start = end;
         } else if (starts_with_any(text, line.start, line.end, cues)) {
-            /* A comment ends in a colon, at the line's end or inside it. */
+            /* A comment ends in a colon or an exclamation mark, emphasis aside. */
             size_t tail = line.end;
             while (tail > line.start && is_mark(text[tail - 1]))
                 tail--;
@@ -393,7 +394,7 @@ static bool span_has(const char *text, size_t from, size_t to, const char *needl
     return from < to && memmem(text + from, to - from, needle, strlen(needle)) != NULL;
 }
 
-/* Quotes or emphasis around the whole part, when the same mark is not inside it too. */
+/* Removes quotes or emphasis around the whole part, unless the same mark is also inside. */
 static s2a_span strip_wrapping(const char *text, s2a_span span)
 {
     static const struct {

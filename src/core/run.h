@@ -25,7 +25,7 @@ typedef struct run {
     s2a_span given_question; /* in x, if the question is separate; otherwise empty */
     s2a_span *documents;     /* in x; NULL = the request has none */
     size_t document_count;
-    segment_unit *units; /* of x */
+    segment_unit *units; /* units of x */
     size_t unit_count;
 } run;
 

@@ -400,8 +400,8 @@ static line line_at(const units *u, size_t start)
     return l;
 }
 
-/* The length of a run of at least three ` or ~ that opens a fence; 0 for none. In a list it may be
- * indented as deep as the item's text. */
+/* The length of a run of at least three ` or ~ that opens a fence; 0 for none. In a list it may
+ * have any indentation. */
 static size_t fence_open(const char *text, const line *l, bool in_list)
 {
     if (l->blank || (l->indent > 3 && !in_list))
@@ -534,7 +534,8 @@ static size_t item_end(const units *u, const line *first, size_t mark)
     return at;
 }
 
-/* Indented by four or more, after a blank line: code, to the last such line. */
+/* The end of indented code: its last line with an indentation of four or more, blank lines aside.
+ */
 static size_t indented_end(const units *u, const line *first)
 {
     size_t end = first->end, at = end;

@@ -93,7 +93,7 @@ typedef struct select_text {
     buf text; /* x' */
     bool changed;
     s2a_span context, question; /* in text; question.end == 0 = x' is not split */
-    s2a_span *removed;          /* of the input */
+    s2a_span *removed;          /* spans of the input */
     size_t removed_count, removed_cap;
 } select_text;
 

@@ -9,7 +9,7 @@
 #include "core/select.h"
 
 typedef struct turn {
-    size_t message;   /* of the request */
+    size_t message;   /* index in the request */
     const char *text; /* borrowed, as the units of the last turn are */
     size_t len;
     segment_unit *units;
