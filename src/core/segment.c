@@ -534,8 +534,7 @@ static size_t item_end(const units *u, const line *first, size_t mark)
     return at;
 }
 
-/* The end of indented code: its last line with an indentation of four or more, blank lines aside.
- */
+/* The end of indented code: of its last line that is not blank and is indented by four or more. */
 static size_t indented_end(const units *u, const line *first)
 {
     size_t end = first->end, at = end;

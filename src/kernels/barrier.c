@@ -32,7 +32,7 @@ struct ggml_threadpool {
 };
 #define THREADS_MASK 0xffff
 
-static atomic_int sleepers; /* of all pools */
+static atomic_int sleepers; /* sleeping threads of all pools */
 static atomic_int patience = SPINS_MAX;
 
 static void sleep_while(atomic_int *value, int is)

@@ -1,6 +1,7 @@
 /* Building blocks of all kernels. src/kernels/ is not part of the library: it is built into the
  * modules libs2a-kernels-*.so (cmake/S2aKernels.cmake), which the embedded engine loads as ggml's
- * CPU backend. Nothing here allocates or keeps state; all functions may run in many threads.
+ * CPU backend. Nothing there allocates memory; only barrier.c and hooks.c keep state. All functions
+ * may run in many threads.
  *
  * Weights come in blocks of some columns of one row. A panel is one block of eight rows, unpacked
  * to unsigned bytes, once for all activations of a call; it stays in the first-level cache. A tile
