@@ -28,8 +28,7 @@ typedef struct small_panel {
     float d[16];                             /* [lane], as in panel.h */
 } small_panel;
 
-/* ---- preparing and unpacking
- * ------------------------------------------------------------------ */
+/* ---- preparing and unpacking --------------------------------------------------------------- */
 
 static void prepare(const product *p)
 {
