@@ -1,6 +1,6 @@
-/* The interface between System 2 Attention and the models: what core asks of a backend. A backend
- * is a const vtable and its state. All functions except close may be called from many threads at
- * once. tests/support/conformance.c holds every backend to this page. */
+/* The interface between core and the models. A backend is a const vtable and its state. All
+ * functions except close may be called from many threads at once. tests/support/conformance.c
+ * checks every backend against this page. */
 #ifndef S2A_BACKEND_H
 #define S2A_BACKEND_H
 
@@ -20,7 +20,7 @@ typedef struct backend_bias {
 } backend_bias;
 
 /* The fields from top_k to on_logprob are step 2's; zero = not used. A backend that lacks one
- * refuses it with S2A_UNSUPPORTED, except that script ignores what changes probabilities. */
+ * refuses it with S2A_UNSUPPORTED, except that script ignores those that change probabilities. */
 typedef struct backend_params {
     double temperature; /* 0 = greedy */
     double top_p;
@@ -35,7 +35,7 @@ typedef struct backend_params {
     uint32_t top_logprobs;             /* at most LIMIT_TOP_LOGPROBS */
     const char *chat_fields;           /* JSON: s2a_request_set_chat_fields; NULL = none */
     const char *const *message_fields; /* JSON of each message, NULL where it has none; or NULL */
-    /* The calls of tools, a JSON list, when all text was handed on; NULL = they are dropped. */
+    /* Gets the tool calls, a JSON list, after all text was passed on; NULL = they are dropped. */
     void (*on_calls)(void *ctx, const char *calls, size_t len);
     void *on_calls_ctx;
     s2a_logprob_fn on_logprob; /* called before on_token gets the token's text */
@@ -49,7 +49,7 @@ typedef struct backend_params {
 
 typedef enum backend_finish {
     BACKEND_FINISH_STOP,   /* the model ended its turn, or reached a stop */
-    BACKEND_FINISH_LENGTH, /* max_tokens or the end of the context */
+    BACKEND_FINISH_LENGTH, /* max_tokens or the context is full */
     BACKEND_FINISH_CALLER, /* on_token asked to stop */
 } backend_finish;
 
@@ -63,8 +63,8 @@ typedef struct backend_usage {
  * Non-zero stops the generation, which then ends with BACKEND_FINISH_CALLER. */
 typedef int (*backend_token_fn)(void *ctx, const char *text, size_t len);
 
-/* The part of the prompt that the output is expected to copy; only a hint. The copy is likely to
- * omit whole units; starts are their offsets in text, in order. */
+/* The part of the prompt that the output is expected to copy; only a hint. The copy will probably
+ * omit whole units; starts are the units' offsets in text, in order. */
 typedef struct backend_draft {
     const char *text;
     size_t len;
@@ -121,9 +121,9 @@ typedef struct backend_vtable {
     size_t (*count_tokens)(backend *self, const char *text, size_t len);
 
     /* Tokens of the messages as generate would see them, with the template and the beginning of the
-     * assistant's turn. Of params only the fields of chat and messages count, which are checked.
-     * NULL if the backend cannot tell. Errors: S2A_LIMIT (far more than any context holds),
-     * S2A_INPUT and S2A_UNSUPPORTED (the fields), S2A_BACKEND, S2A_NOMEM. */
+     * assistant's turn. Of params it reads, and checks, only chat_fields and message_fields. NULL
+     * if the backend cannot tell. Errors: S2A_LIMIT (too long for any context), S2A_INPUT and
+     * S2A_UNSUPPORTED (the fields), S2A_BACKEND, S2A_NOMEM. */
     s2a_status (*count_prompt)(backend *self, const backend_message *messages, size_t count,
                                const backend_params *params, size_t *tokens, s2a_error *err);
 
@@ -160,12 +160,12 @@ s2a_status backend_script_open(const s2a_engine_options *options, const backend 
  * processes can use too. The key of a result is everything that determines it: the model, the
  * messages, the pieces, the head and the sampling.
  *
- * A file contains its whole key, so a damaged or foreign file is detected and removed. Faults of
+ * A file contains its whole key, so a damaged or foreign file is detected and removed. Failures of
  * the files are never errors. The files contain prompts: the directory should be private.
  *
- * Takes ownership of inner, on failure too. identity distinguishes models of the same name, such
- * as a file with its size and time, or a URL. The oldest files are deleted when all together have
- * more than max_bytes. S2A_NOMEM. */
+ * Takes ownership of inner, on failure too. identity distinguishes models of the same name, such as
+ * a file with its size and time, or a URL. If the files have more than max_bytes in all, the oldest
+ * are deleted. S2A_NOMEM. */
 s2a_status backend_kept_open(backend *inner, const char *dir, const char *identity,
                              uint64_t max_bytes, backend **out, s2a_error *err);
 

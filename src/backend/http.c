@@ -1,8 +1,8 @@
-/* The OpenAI-compatible backend: POST {base}/chat/completions, streamed. fetch.c moves the bytes,
- * sse.c cuts them into events, this file knows what they mean.
+/* The OpenAI-compatible backend: POST {base}/chat/completions, streamed. fetch.c transfers the
+ * bytes, sse.c splits them into events, and this file interprets the events.
  *
- * The pool has its own lock. A reply belongs to the call that it answers. A request is sent again
- * only as long as no text has been handed out, so a caller never sees a beginning twice. */
+ * The pool has its own lock. A reply belongs to its call. A request is sent again only if no text
+ * has been passed on, so a caller never gets a beginning twice. */
 #include "backend/backend.h"
 #include "backend/http_ask.h"
 #include "base/base_url.h"
@@ -28,11 +28,11 @@ enum {
     BACKOFF_FIRST_MS = 250,
     BACKOFF_MAX_MS = 8000,
     RETRY_AFTER_MAX_MS = 60000,
-    WAIT_SLICE_MS = 20,    /* between two looks at the cancel handle */
-    LOOKUP_MAX_MS = 10000, /* of the model list, where it is only nice to have */
+    WAIT_SLICE_MS = 20,    /* between checks of the cancel handle */
+    LOOKUP_MAX_MS = 10000, /* of the model list, if it is optional */
 };
 
-/* Set when it is opened and constant after. */
+/* Set when the backend is opened, then constant. */
 typedef struct http_backend {
     backend base;
     char *chat_url, *models_url, *model, *api_key;
@@ -43,23 +43,23 @@ typedef struct http_backend {
     fetch_pool *pool;
 } http_backend;
 
-/* One chat completion. Zero-initialise, set what is needed; only usage must be set. */
+/* One chat completion. Zero-initialise it; only usage must be set. */
 typedef struct http_chat {
     const s2a_cancel *cancel;
     const char *request_id, *trace; /* NULL = none */
-    double deadline;                /* of clock_ms() */
+    double deadline;                /* a time of clock_ms() */
     backend_token_fn on_token;
     void *on_token_ctx;
     const backend_params *params;
     backend_usage *usage; /* filled also on failure, as far as it is known */
 } http_chat;
 
-/* What the body turned out to be. Content-Type is not asked: servers and their proxies get it
- * wrong, and the first character cannot. */
+/* The kind of the body, by its first character. Content-Type is ignored: servers and proxies get it
+ * wrong. */
 typedef enum body_kind {
     BODY_UNKNOWN,
     BODY_EVENTS,
-    BODY_JSON, /* gathered whole: a server that ignores "stream", or the model list */
+    BODY_JSON, /* collected as a whole: a server that ignores "stream", or the model list */
 } body_kind;
 
 typedef struct reply {
@@ -69,11 +69,11 @@ typedef struct reply {
     body_kind kind;
     sse_parser events;
     buf body;
-    bool finished; /* a finish_reason came, or the caller has enough */
+    bool finished; /* a finish_reason came, or the caller stopped */
     bool done;     /* [DONE] came */
     bool has_usage;
-    json_t *calls;   /* of tools, as far as they have come; NULL = none */
-    uint64_t deltas; /* pieces of text: the count of tokens where the server gives none */
+    json_t *calls;   /* the tool calls so far; NULL = none */
+    uint64_t deltas; /* pieces of text: the count of tokens if the server gives none */
     size_t text_len;
     s2a_status status; /* the first fault in the body, with its text in error */
     s2a_error error;
@@ -101,8 +101,8 @@ static uint64_t json_count(const json_t *object, const char *key, uint64_t other
                : otherwise;
 }
 
-/* usage is the standard's; timings is llama-server's, whose prompt_n leaves the cached tokens
- * out; prompt_cache_hit_tokens is DeepSeek's. The last one that comes counts. */
+/* usage is the standard's; timings is llama-server's, whose prompt_n excludes the cached tokens;
+ * prompt_cache_hit_tokens is DeepSeek's. The last one received counts. */
 static void reply_usage(reply *r, const json_t *root)
 {
     s2a_usage *tokens = &r->usage->tokens;
@@ -129,7 +129,7 @@ static void reply_usage(reply *r, const json_t *root)
 static int reply_fault(reply *r, s2a_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Ends the reply; the first fault is the one that counts. */
+/* Ends the reply; later faults are ignored. */
 static int reply_fault(reply *r, s2a_status status, const char *format, ...)
 {
     if (r->status != S2A_OK)
@@ -175,7 +175,7 @@ static int reply_text(reply *r, const json_t *content)
 static int reply_finish(reply *r, const char *reason)
 {
     if (!strcmp(reason, "content_filter") || !strcmp(reason, "error"))
-        return reply_fault(r, S2A_BACKEND, "%s: the server broke the answer off: %s",
+        return reply_fault(r, S2A_BACKEND, "%s: the server ended the answer early: %s",
                            r->self->origin, reason);
     bool cut = !strcmp(reason, "length") || !strcmp(reason, "max_tokens");
     r->usage->finish = cut ? BACKEND_FINISH_LENGTH : BACKEND_FINISH_STOP;
@@ -209,8 +209,8 @@ static void reply_logprobs(reply *r, const json_t *choice)
     }
 }
 
-/* The calls of tools, which a stream brings in pieces: each has an index, and its arguments add
- * up. */
+/* Adds tool calls. A stream sends them in pieces: each piece has an index, and arguments are
+ * concatenated. */
 static int reply_calls(reply *r, const json_t *part)
 {
     const json_t *list = json_object_get(part, "tool_calls");
@@ -220,7 +220,7 @@ static int reply_calls(reply *r, const json_t *part)
     return FETCH_GO_ON;
 }
 
-/* vLLM says which stop it was. */
+/* vLLM names the stop that ended the text. */
 static void reply_stop(reply *r, const json_t *choice)
 {
     const backend_params *params = r->chat->params;
@@ -231,8 +231,9 @@ static void reply_stop(reply *r, const json_t *choice)
             r->usage->stop = i + 1;
 }
 
-/* An event of the stream ("delta") or the whole answer ("message"). reasoning_content and its
- * like are not the answer and are passed over; the last event, with the usage, has no choice. */
+/* An event of the stream ("delta") or the whole answer ("message"). reasoning_content and similar
+ * fields are not part of the answer and are ignored. The last event, with the usage, has no
+ * choice. */
 static int reply_object(reply *r, const json_t *root, const char *text, size_t len)
 {
     const json_t *error = json_object_get(root, "error");
@@ -315,7 +316,7 @@ static void reply_json_end(reply *r)
     if (!json_is_object(root)) {
         char said[HTTP_QUOTE_MAX + 1];
         http_quote(root, r->body.data, r->body.len, r->self->api_key, said);
-        reply_fault(r, S2A_BACKEND, "%s: not an answer of an OpenAI-compatible server: %s",
+        reply_fault(r, S2A_BACKEND, "%s: not a response of an OpenAI-compatible server: %s",
                     r->self->origin, said);
     } else if (reply_object(r, root, r->body.data, r->body.len) == FETCH_GO_ON && !r->finished &&
                !r->text_len && !r->calls) {
@@ -325,7 +326,7 @@ static void reply_json_end(reply *r)
     json_decref(root);
 }
 
-/* The body has ended in good order: is the answer whole? */
+/* The whole body has arrived: checks that the answer is complete. */
 static void reply_end(reply *r)
 {
     sse_event event;
@@ -340,7 +341,7 @@ static void reply_end(reply *r)
         reply_fault(r, S2A_BACKEND, "%s: the answer ended early", r->self->origin);
 }
 
-/* Before each try: nothing of the last one stays. */
+/* Before each try: clears the last one's results. */
 static void reply_begin(reply *r)
 {
     r->usage->tokens = (s2a_usage){ 0 };
@@ -366,7 +367,7 @@ static void reply_free(reply *r)
     json_decref(r->calls);
 }
 
-/* ---- sending, and sending again --------------------------------------------------------- */
+/* ---- sending and retrying --------------------------------------------------------------- */
 
 static void http_log(const http_backend *self, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -438,7 +439,7 @@ static s2a_status exchange_verdict(exchange *x, s2a_status status, const fetch_r
     if (status == S2A_LIMIT)
         return error_set(err, S2A_BACKEND, "%s: the answer is larger than %zu bytes",
                          x->self->origin, LIMIT_HTTP_BODY_BYTES);
-    /* Only the usage, or the end of the connection, is missing. */
+    /* Only the usage or the end of the body is missing. */
     if (r->finished && (status == S2A_TIMEOUT || status == S2A_BACKEND))
         return S2A_OK;
     x->retryable = response->retryable && !r->text_len;
@@ -468,7 +469,8 @@ static s2a_status exchange_try(exchange *x, s2a_error *err)
     reply_begin(x->reply);
     double left = x->deadline - clock_ms();
     if (left < 1)
-        return error_set(err, S2A_TIMEOUT, "%s: no answer in the time given", self->origin);
+        return error_set(err, S2A_TIMEOUT, "%s: no answer before the request timeout",
+                         self->origin);
     fetch_request request = {
         .url = x->url,
         .body = x->body,
@@ -493,8 +495,8 @@ static s2a_status exchange_try(exchange *x, s2a_error *err)
     return status;
 }
 
-/* Doubling, with a quarter more or less at random, so that clients that failed together do not
- * come back together. The clock is all the randomness that this needs. */
+/* Doubles with each attempt, and varies at random by a quarter, so that clients that failed
+ * together do not retry together. The clock is random enough. */
 static double backoff_ms(uint32_t attempt)
 {
     double wait = BACKOFF_MAX_MS;
@@ -541,16 +543,16 @@ static s2a_status exchange_run(exchange *x, s2a_error *err)
     }
 }
 
-/* ---- asking ------------------------------------------------------------------------------ */
+/* ---- a chat completion ------------------------------------------------------------------- */
 
-/* Sends the request, which it takes over, and again where that may help; a second try begins only
- * where on_token was not called. Errors as for generate. */
+/* Sends the request, which it takes ownership of, and again if that may help and on_token was not
+ * called. Errors as for generate. */
 static s2a_status http_chat_run(const http_backend *self, json_t *request, http_chat *chat,
                                 s2a_error *err)
 {
     double start = clock_ms();
     backend_usage *usage = chat->usage;
-    /* 0.6 as 0.6, not as 0.59999999999999998. */
+    /* Writes 0.6 as 0.6, not as 0.59999999999999998. */
     char *body = json_dumps(request, JSON_COMPACT | JSON_REAL_PRECISION(9));
     json_decref(request);
     *usage = (backend_usage){ 0 };
@@ -589,7 +591,7 @@ static s2a_status http_generate(backend *base, const backend_message *messages, 
                                 backend_token_fn on_token, void *on_token_ctx, backend_usage *usage,
                                 s2a_error *err)
 {
-    (void)draft; /* no server takes one in this interface */
+    (void)draft; /* this API has no drafts */
     const http_backend *self = (const http_backend *)base;
     http_chat chat = {
         .cancel = params->cancel,
@@ -609,7 +611,7 @@ static s2a_status http_generate(backend *base, const backend_message *messages, 
     return http_chat_run(self, request, &chat, err);
 }
 
-/* No tokenizer is at hand, and no token is shorter than a byte. */
+/* An upper bound without a tokenizer: no token is shorter than a byte. */
 static size_t http_count_tokens(backend *base, const char *text, size_t len)
 {
     (void)base;
@@ -644,7 +646,7 @@ static const backend_vtable http_vtable = {
 /* ---- opening ---------------------------------------------------------------------------- */
 
 /* The context length of one entry of the model list: vLLM, OpenRouter, Groq, LM Studio,
- * llama-server; 0 when the server does not say. */
+ * llama-server; 0 if the server does not report it. */
 static uint32_t listed_context(const json_t *entry)
 {
     static const char *const keys[] = { "max_model_len",      "context_length", "context_window",
@@ -659,7 +661,7 @@ static uint32_t listed_context(const json_t *entry)
     return 0;
 }
 
-/* Takes the model's name, unless it is given, and its context length, unless that is. */
+/* Takes the model's name and context length from the list, unless they are given. */
 static s2a_status read_models(http_backend *self, const buf *body, s2a_error *err)
 {
     s2a_status status = S2A_OK;
@@ -689,9 +691,8 @@ static s2a_status read_models(http_backend *self, const buf *body, s2a_error *er
     return status;
 }
 
-/* GET {base}/models. With the model's name at hand the list is only asked for the context length,
- * and a server that has none, or wants another key for it, will do; one that is not there will
- * not. */
+/* GET {base}/models. If the model's name is given, the list is needed only for the context length:
+ * it may be missing or refused, but the server must be reachable. */
 static s2a_status http_discover(http_backend *self, s2a_error *err)
 {
     backend_usage usage = { 0 };

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* True when it went in; takes value over in any case. */
+/* True on success; takes ownership of value in any case. */
 static bool http_put(json_t *object, const char *key, json_t *value)
 {
     return json_object_set_new(object, key, value) == 0;
@@ -44,7 +44,7 @@ static json_t *messages_json(const backend_message *messages, size_t count)
     return list;
 }
 
-/* A list of the stops, or an object of the biases; NULL when out of memory. */
+/* A list of the stops; NULL when out of memory. */
 static json_t *stops_json(const backend_params *params)
 {
     json_t *list = json_array();
@@ -72,7 +72,7 @@ static json_t *biases_json(const backend_params *params)
     return NULL;
 }
 
-/* Parameters that not every server knows are sent only where they are set. */
+/* Parameters that not every server knows are sent only if they are set. */
 static bool put_sampling(json_t *root, const backend_params *params)
 {
     bool ok = true;
@@ -144,7 +144,7 @@ bool http_ask_call_add(json_t **calls, const json_t *piece, size_t position)
     if (!*calls)
         *calls = json_array();
     size_t count = json_array_size(*calls);
-    if (at >= count) { /* they come in order */
+    if (at >= count) { /* calls come in order */
         at = count;
         json_t *call = json_object();
         if (json_array_append_new(*calls, call) != 0 ||

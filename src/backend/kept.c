@@ -20,7 +20,7 @@
 
 #define PATH_SIZE 4096
 #define SUFFIX ".s2a"
-#define TRIM_EVERY 16 /* files written between two looks at how many there are */
+#define TRIM_EVERY 16 /* files written between checks of their total size */
 
 typedef struct kept {
     backend base;
@@ -30,10 +30,10 @@ typedef struct kept {
     _Atomic unsigned written;
 } kept;
 
-/* A file is this, the key, and the payload. */
+/* A file: this header, the key, and the payload. */
 typedef struct head {
     char magic[8];
-    uint64_t key_len, payload_len, check; /* check: of the payload */
+    uint64_t key_len, payload_len, check; /* check: the payload's FNV-1a */
     uint64_t prompt_tokens, completion_tokens;
 } head;
 
@@ -44,7 +44,7 @@ static const char magic[8] = "s2akept1";
 static void key_bytes(buf *key, const void *data, size_t len)
 {
     uint64_t n = len;
-    buf_add(key, (const char *)&n, sizeof n); /* so that no two lists of parts are one */
+    buf_add(key, (const char *)&n, sizeof n); /* so that different parts give different keys */
     buf_add(key, data, len);
 }
 
@@ -88,7 +88,7 @@ static bool read_all(int fd, void *data, size_t len)
     return true;
 }
 
-/* The payload, malloc'ed; NULL when there is none. */
+/* The payload, malloc'ed; NULL if the file is not the key's, or is damaged. */
 static char *file_read(int fd, const buf *key, head *h)
 {
     if (!read_all(fd, h, sizeof *h) || memcmp(h->magic, magic, sizeof magic) != 0 ||
@@ -117,7 +117,7 @@ static char *find(const kept *k, const buf *key, head *h)
         return NULL;
     char *payload = file_read(fd, key, h);
     if (payload)
-        futimens(fd, NULL); /* the last use: the oldest go first */
+        futimens(fd, NULL); /* the time of the last use, for trim */
     else
         unlink(path);
     close(fd);
@@ -142,7 +142,7 @@ static bool ours(const char *name)
     return n == 16 + sizeof SUFFIX - 1 && !strcmp(name + 16, SUFFIX);
 }
 
-/* The oldest files go until the rest is within the bound, with some room. */
+/* If the files have more than max_bytes, deletes the oldest until 90 % of that remain. */
 static void trim(const kept *k)
 {
     char path[PATH_SIZE];
@@ -198,7 +198,7 @@ static void keep(kept *k, const buf *key, const void *payload, size_t len, const
         trim(k);
 }
 
-/* What a result costs that was there: the prompt's tokens are cached, none is written. */
+/* The usage of a cached result: the prompt's tokens are cached, none are generated. */
 static void usage_of(const head *h, double start, backend_usage *usage)
 {
     *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
@@ -206,7 +206,7 @@ static void usage_of(const head *h, double start, backend_usage *usage)
     usage->tokens.ms = clock_ms() - start;
 }
 
-/* A judgement: len bytes of figures. False when they are not there. */
+/* The figures of a cached read, len bytes. False if there are none. */
 static bool figures_find(const kept *k, const buf *key, void *out, size_t len, double start,
                          backend_usage *usage)
 {
@@ -242,7 +242,7 @@ static s2a_status kept_generate(backend *self, const backend_message *messages, 
                                 s2a_error *err)
 {
     kept *k = (kept *)self;
-    /* What the key does not say is step 2's, of which nothing is kept. */
+    /* Parameters that are not in the key are step 2's, whose results are not cached. */
     bool other = params->chat_fields || params->message_fields || params->stop_count > 0 ||
                  params->on_logprob || params->bias_count > 0 || params->top_k > 0 ||
                  params->min_p > 0 || params->frequency_penalty != 0 ||

@@ -1,13 +1,13 @@
-/* The embedded engine: a GGUF model on this machine, by libllama.
+/* The embedded engine: runs a GGUF model on this machine with libllama.
  *
- * A model has one context, whose KV cache KV_SLOTS sequences share, and llama/scheduler.c runs the
- * generations in it, several in one batch. Prompts are rendered and tokenised outside of it: the
- * model and its vocabulary are read-only.
+ * A model has one context, whose KV cache is shared by KV_SLOTS sequences. llama/scheduler.c runs
+ * the generations in it, several in one batch. Prompts are rendered and tokenised without its lock:
+ * the model and its vocabulary are read-only.
  *
- * Numerics: a token's logits depend, in the last bits, on how many tokens were decoded in the same
- * batch, for the kernels of one row and of many sum in another order. A prompt that was decoded
- * from a cached prefix, or beside other requests, is batched otherwise than a fresh one alone, so
- * equal requests give equal text unless two tokens are as good as tied. */
+ * Numerics: the last bits of a token's logits depend on the number of tokens in its batch, because
+ * kernels for one row and for many rows sum in different orders. A cached prefix, or other requests
+ * at the same time, change a prompt's batches. So equal requests give equal text unless two tokens
+ * are nearly tied. */
 #include "backend/backend.h"
 #include "base/buf.h"
 #include "base/cancel.h"
@@ -34,8 +34,9 @@
 
 /* ---- libllama, once a process ------------------------------------------------------------- */
 
-/* libllama has one logger for the process. What it logs on a thread belongs to the engine for
- * which that thread works just then; elsewhere, and on its own worker threads, it is dropped. */
+/* libllama has one logger for the process. Lines that it logs on a thread belong to the engine for
+ * which that thread works at the time. Other lines, such as those of its worker threads, are
+ * dropped. */
 static _Thread_local log_lines *thread_log;
 
 static void log_line(enum ggml_log_level level, const char *text, void *unused)
@@ -74,7 +75,7 @@ void library_log_here(void)
     llama_log_set(log_line, NULL);
 }
 
-/* ---- what chat_prompt asks of a model ------------------------------------------------------- */
+/* ---- the chat_model ------------------------------------------------------------------------- */
 
 static s2a_status chat_render(void *ctx, const chat_turn *turns, size_t count, buf *out)
 {
@@ -113,15 +114,15 @@ static s2a_status chat_render(void *ctx, const chat_turn *turns, size_t count, b
     return status;
 }
 
-/* The beginning-of-sequence token is chat_prompt's business (add_special is false): libllama would
- * add an end-of-sequence token too where a model file asks for one. */
+/* chat_prompt adds the beginning-of-sequence token, so add_special is false: libllama would also
+ * add an end-of-sequence token if the model file asks for one. */
 s2a_status chat_tokenize(void *ctx, const char *text, size_t len, bool special, token_list *out)
 {
     const embedded *e = ctx;
     if (len > INT32_MAX / 2)
         return S2A_LIMIT;
     int32_t n = -(int32_t)(len / 3 + 8);
-    do { /* a negative answer is the number of tokens */
+    do { /* a negative result is minus the number of tokens */
         if (n == INT32_MIN)
             return S2A_LIMIT;
         if (!token_list_reserve(out, (size_t)-n))
@@ -167,10 +168,10 @@ static s2a_status open_model(embedded *e, const s2a_engine_options *options, log
     params.load_mode = LLAMA_LOAD_MODE_MMAP;
     params.n_gpu_layers = options->gpu_layers;
     if (options->gpu_layers == 0)
-        params.devices = no_devices; /* else large batches would still be sent there */
+        params.devices = no_devices; /* otherwise large batches would still be sent there */
     e->model = llama_model_load_from_file(options->model, params);
     if (!e->model && options->gpu_layers < 0 && llama_supports_gpu_offload()) {
-        /* Not all layers fit, most likely. */
+        /* Probably not all layers fit. */
         params.n_gpu_layers = 0;
         params.devices = no_devices;
         e->model = llama_model_load_from_file(options->model, params);
@@ -200,7 +201,7 @@ static s2a_status open_model(embedded *e, const s2a_engine_options *options, log
     return S2A_OK;
 }
 
-/* The name for people: general.name of the file, or the file's own. */
+/* The model's display name: the file's general.name, or the name of the file. */
 static s2a_status open_name(embedded *e, const char *path)
 {
     char value[256];
@@ -224,8 +225,8 @@ static s2a_status open_chat(embedded *e, const char *path, s2a_error *err)
     struct llama_chat_message probe = { "user", "x" };
     if (llama_chat_apply_template(e->template, &probe, 1, true, NULL, 0) < 0)
         return error_set(err, S2A_MODEL,
-                         "%s: its chat template is none that libllama knows; use another model, or "
-                         "a server by the http backend",
+                         "%s: libllama does not know its chat template; use another model, or "
+                         "a server with the http backend",
                          path);
     buf system;
     buf_init(&system, LIMIT_INPUT_BYTES);
@@ -247,8 +248,8 @@ static s2a_status open_chat(embedded *e, const char *path, s2a_error *err)
     return S2A_OK;
 }
 
-/* The kernel promises any amount of memory and kills the process later: what the KV cache will
- * need is known well enough to refuse what cannot be. */
+/* Whether the KV cache fits the machine's memory. The kernel promises any amount and kills the
+ * process later, so a context that cannot fit is refused by this estimate. */
 static bool ctx_fits(const embedded *e, uint32_t ctx_tokens, uint32_t kv_bits)
 {
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
@@ -267,8 +268,8 @@ static s2a_status open_context(embedded *e, const s2a_engine_options *options, l
     int32_t trained = llama_model_n_ctx_train(e->model);
     uint32_t kv_bits = options->kv_bits ? options->kv_bits : 16;
     if (kv_bits != 8 && kv_bits != 16)
-        return error_set(err, S2A_ARGUMENT,
-                         "kv_bits: %u; a number in the KV cache has 8 or 16 bits", kv_bits);
+        return error_set(err, S2A_ARGUMENT, "kv_bits: %u; use 8 or 16, the bits per KV value",
+                         kv_bits);
     params.n_ctx = options->ctx_tokens;
     if (params.n_ctx == 0) {
         params.n_ctx = CTX_TOKENS_DEFAULT;
@@ -279,7 +280,7 @@ static s2a_status open_context(embedded *e, const s2a_engine_options *options, l
     params.n_outputs_max = BATCH_OUTPUTS;
     params.n_seq_max = KV_SLOTS;
     params.kv_unified = true;
-    if (kv_bits == 8) { /* V can be so only with flash attention */
+    if (kv_bits == 8) { /* V needs flash attention for this */
         params.type_k = params.type_v = GGML_TYPE_Q8_0;
         params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
     }
@@ -365,7 +366,7 @@ bool call_aborted(void *ctx)
     return e->step_count > 0;
 }
 
-/* A sampler that is NULL, out of memory, is not added and noted. */
+/* Adds a sampler; if it is NULL (out of memory), clears *ok. */
 static void chain_add(struct llama_sampler *chain, struct llama_sampler *next, bool *ok)
 {
     if (next)
@@ -374,7 +375,7 @@ static void chain_add(struct llama_sampler *chain, struct llama_sampler *next, b
         *ok = false;
 }
 
-/* What changes logits before any token is left out. */
+/* Adds the samplers that change logits, which come before those that drop tokens. */
 static bool logits_changed(const embedded *e, const backend_params *params,
                            struct llama_sampler *chain)
 {
@@ -401,9 +402,9 @@ static bool logits_changed(const embedded *e, const backend_params *params,
     return ok;
 }
 
-/* llama.cpp's own order, so that a request gives the same distribution here and on a llama-server.
- * The paper's code divides by the temperature first, which at 0.6 makes the nucleus of 0.9 a little
- * smaller. NULL when out of memory. */
+/* The samplers have llama.cpp's order, so that a request gives the same distribution here and on a
+ * llama-server. The paper's code divides by the temperature first, which at 0.6 makes the nucleus
+ * of 0.9 a little smaller. NULL when out of memory. */
 static struct llama_sampler *sampler_new(const embedded *e, const backend_params *params)
 {
     struct llama_sampler_chain_params defaults = llama_sampler_chain_default_params();
@@ -414,7 +415,7 @@ static struct llama_sampler *sampler_new(const embedded *e, const backend_params
     if (params->temperature <= 0) {
         chain_add(chain, llama_sampler_init_greedy(), &ok);
     } else {
-        /* LLAMA_DEFAULT_SEED means a random one, and every seed of ours is to be repeatable. */
+        /* LLAMA_DEFAULT_SEED means a random seed, but each of our seeds must be repeatable. */
         uint32_t seed = params->seed == LLAMA_DEFAULT_SEED ? LLAMA_DEFAULT_SEED - 1 : params->seed;
         if (params->top_k > 0 && params->top_k < INT32_MAX)
             chain_add(chain, llama_sampler_init_top_k((int32_t)params->top_k), &ok);
@@ -440,8 +441,8 @@ static s2a_status check_biases(const embedded *e, const backend_params *params, 
     return S2A_OK;
 }
 
-/* Tokenising is quick but not to be cancelled, so what cannot fit whatever its tokens is refused
- * by its bytes. */
+/* Tokenising is quick but cannot be cancelled. So a prompt that could not fit even with the longest
+ * tokens is refused by its bytes. */
 static s2a_status check_bytes(const embedded *e, const backend_message *messages, size_t count,
                               s2a_error *err)
 {
@@ -452,7 +453,7 @@ static s2a_status check_bytes(const embedded *e, const backend_message *messages
     if (tokens <= e->ctx_tokens)
         return S2A_OK;
     return error_set(err, S2A_LIMIT,
-                     "prompt is more than %zu tokens, the context holds %u; raise "
+                     "prompt is more than %zu tokens, the context has room for %u; raise "
                      "--ctx or shorten it",
                      tokens, e->ctx_tokens);
 }
@@ -473,7 +474,7 @@ static s2a_status generate_call(call *c, const chat_model *chat, const backend_m
         return error_set(err, S2A_BACKEND, "the prompt is empty; give at least one message");
     if (c->tokens.count > e->ctx_tokens)
         return error_set(err, S2A_LIMIT,
-                         "prompt is %zu tokens, the context holds %u; raise --ctx "
+                         "prompt is %zu tokens, the context has room for %u; raise --ctx "
                          "or shorten it",
                          c->tokens.count, e->ctx_tokens);
     draft d;
@@ -490,7 +491,7 @@ static s2a_status generate_call(call *c, const chat_model *chat, const backend_m
     return status;
 }
 
-/* The call with what its parameters ask for beside the messages. */
+/* generate_call, with tools, message fields or a schema if the parameters have them. */
 static s2a_status generate_with(call *c, const backend_message *messages, size_t count,
                                 const backend_draft *copied, s2a_error *err)
 {
@@ -511,7 +512,7 @@ static s2a_status generate_with(call *c, const backend_message *messages, size_t
         status =
             generate_call(c, k.templated ? &k.model : &c->e->chat, messages, count, copied, err);
         if (c->usage->stop > c->params->stop_count)
-            c->usage->stop = 0; /* the template's */
+            c->usage->stop = 0; /* a stop of the template */
     }
     if (status == S2A_OK && k.reads)
         status = constrained_end(&k, c->usage, err);
@@ -613,8 +614,8 @@ static const backend_vtable embedded_vtable = {
     .close = embedded_close,
 };
 
-/* Where threads_choose keeps what it measured, and for which model file. False when out
- * of memory. */
+/* Sets the directory for threads_choose's measurements, and this model file's id in it. False when
+ * out of memory. */
 static bool cache_open(embedded *e, const char *dir, const char *model_path)
 {
     struct stat info;

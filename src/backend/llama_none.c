@@ -1,4 +1,4 @@
-/* Takes the place of llama.c in a build without libllama. */
+/* Replaces llama.c in a build without libllama. */
 #include "backend/backend.h"
 #include "base/error.h"
 

@@ -1,20 +1,21 @@
-/* A backend that replays a text file: what tests, demos without a model and bug reports run on.
+/* A backend that replays a text file, for tests, demos without a model and bug reports.
  *
- * The file holds records separated by lines that are exactly "%%"; each generation takes the next
- * record, and after the last comes the first again. A record's leading lines may be directives:
+ * The file contains records separated by lines that are exactly "%%". Each generation takes the
+ * next record; after the last the first follows. A record's leading lines may be directives:
  *     @length                 the generation ends as if max_tokens had been reached
  *     @sleep MS               wait before the first character (cancel and timeout work)
  *     @error STATUS MESSAGE   fail with a status of s2a.h, by its name without S2A_, lower case
  *     @expect TEXT            fail with S2A_BACKEND unless the last message contains TEXT
- *     @expect-before TEXT     the same of the messages before it, the system's too: one must
- * contain TEXT
- *     @calls JSON             the answer calls tools: a list, as tool_calls of OpenAI's chat
- * completions @expect-fields TEXT     fail with S2A_BACKEND unless the JSON of the tools and of the
- * form of the answer, or that of a message, contains TEXT
- *     @score A B C ...        what a reading tells of the next sentence, the log-odds of the head's
- * rows (core/head.h) in order; where they end, LEFT_OUT. More sentences than such lines start over
- * with the first The record's last newline is not part of its text. Tokens are words. A mutex
- * guards the position; everything else is immutable. */
+ *     @expect-before TEXT     the same for the earlier messages, the system's too: one must do
+ *     @calls JSON             the answer calls tools: a list as in OpenAI's tool_calls
+ *     @expect-fields TEXT     fail with S2A_BACKEND unless chat_fields or the fields of a message
+ *                             contain TEXT
+ *     @score A B C ...        the next wanted piece's log-odds, in the order of the head's rows
+ *                             (core/head.h); missing ones are LEFT_OUT. More pieces than such
+ *                             lines start over with the first.
+ *
+ * The record's last newline is not part of its text. Tokens are words. A mutex guards the position;
+ * everything else is immutable. */
 #include "backend/backend.h"
 #include "base/ascii.h"
 #include "base/buf.h"
@@ -55,7 +56,7 @@ typedef struct script {
     size_t next;
 } script;
 
-/* What cannot be read is no model. */
+/* Reads the file; S2A_IO becomes S2A_MODEL. */
 static s2a_status script_read(const char *path, script *s, s2a_error *err)
 {
     s2a_error fault = { .status = S2A_OK };
@@ -86,7 +87,7 @@ static bool directive(const char *at, const char *end, record *r)
     if (len == 7 && !memcmp(at, "@length", 7)) {
         r->length = true;
     } else if ((n = ascii_prefix(at, len, "@sleep ")) > 0) {
-        while (n < len && ascii_space(at[n])) /* strtod would go on into the next line */
+        while (n < len && ascii_space(at[n])) /* strtod would continue into the next line */
             n++;
         r->sleep_ms = n < len ? strtod(at + n, NULL) : 0;
     } else if ((n = ascii_prefix(at, len, "@expect ")) > 0) {
@@ -155,8 +156,8 @@ static s2a_status script_split(script *s, const char *path, s2a_error *err)
     if (record_start < end && !script_record(s, record_start, end))
         return error_nomem(err);
     if (s->count == 0)
-        return error_set(err, S2A_MODEL, "%s: holds no record; write what the model shall answer",
-                         path);
+        return error_set(err, S2A_MODEL,
+                         "%s: contains no record; write the model's answers into it", path);
     return S2A_OK;
 }
 
@@ -195,7 +196,7 @@ static s2a_status script_wait(const script *s, const record *r, const backend_pa
     }
 }
 
-/* The end of the word, white space before it included, that starts at i. */
+/* The end of the word that starts at i; white space before the word is part of it. */
 static size_t token_end(const char *text, size_t len, size_t i)
 {
     while (i < len && ascii_space(text[i]))
@@ -205,7 +206,7 @@ static size_t token_end(const char *text, size_t len, size_t i)
     return i;
 }
 
-/* Whether one of the messages contains the text; NULL is in all. */
+/* Whether a message contains the text; true if it is NULL. */
 static bool contained(const backend_message *messages, size_t count, const char *text, size_t len)
 {
     bool found = !text;
@@ -214,7 +215,7 @@ static bool contained(const backend_message *messages, size_t count, const char 
     return found;
 }
 
-/* The same of the JSON beside the messages. */
+/* Whether the JSON fields of the request or of a message contain r->fields; true if it is NULL. */
 static bool in_fields(const record *r, size_t count, const backend_params *params)
 {
     const char *json = params->chat_fields;
@@ -226,7 +227,7 @@ static bool in_fields(const record *r, size_t count, const backend_params *param
     return found;
 }
 
-/* Takes the next record, and does what its directives say before anything is given. */
+/* Takes the next record, and follows its directives up to the first word. */
 static s2a_status record_take(script *s, const backend_message *messages, size_t count,
                               const backend_params *params, backend_usage *usage,
                               const record **out, double start, s2a_error *err)
@@ -260,7 +261,7 @@ static s2a_status record_take(script *s, const backend_message *messages, size_t
     return S2A_OK;
 }
 
-/* Hands on a word, as far as no stop may begin in it. False: that is the end. */
+/* Passes a word on, except a part that may begin a stop. False ends the answer. */
 static bool word_give(const backend_params *params, stop_scan *scan, const char *word, size_t len,
                       bool last, backend_token_fn on_token, void *ctx, backend_usage *usage,
                       s2a_status *status)
@@ -268,7 +269,7 @@ static bool word_give(const backend_params *params, stop_scan *scan, const char 
     buf out;
     buf_init(&out, LIMIT_OUTPUT_BYTES);
     size_t stop = last ? stop_scan_end(scan, &out) : stop_scan_add(scan, word, len, &out);
-    /* Nothing else was possible here: its probability is 1. */
+    /* A script has no alternatives: each word's probability is 1. */
     const s2a_logprob certain = { word, len, 0 };
     if (params->on_logprob && !last && stop == STOP_NONE)
         params->on_logprob(params->on_logprob_ctx, &certain, &certain, params->top_logprobs > 0);
@@ -282,7 +283,7 @@ static bool word_give(const backend_params *params, stop_scan *scan, const char 
     return *status == S2A_OK && !enough && stop == STOP_NONE;
 }
 
-/* The words of a record, as generate hands them on. */
+/* Passes the words of a record on. */
 static s2a_status words_give(const record *r, const backend_params *params, stop_scan *scan,
                              backend_token_fn on_token, void *ctx, backend_usage *usage,
                              s2a_error *err)
@@ -329,7 +330,7 @@ static s2a_status script_generate(backend *self, const backend_message *messages
     return status;
 }
 
-#define LEFT_OUT (-9.0) /* of asked: it is not */
+#define LEFT_OUT (-9.0) /* the log-odds of a row without a number */
 
 /* The numbers of one @score line. Returns the line after it. */
 static const char *score_line(const char *line, const char *end, size_t row_count, double *row)
@@ -339,7 +340,7 @@ static const char *score_line(const char *line, const char *end, size_t row_coun
     const char *at = line + strlen("@score ");
     for (size_t k = 0; k < row_count; k++) {
         char *after = NULL;
-        while (at < stop && ascii_space(*at)) /* strtod would go on into the next line */
+        while (at < stop && ascii_space(*at)) /* strtod would continue into the next line */
             at++;
         row[k] = at < stop ? strtod(at, &after) : LEFT_OUT;
         at = after ? after : at;
@@ -357,7 +358,7 @@ static s2a_status script_tell(backend *self, const backend_message *messages, si
     const record *r = NULL;
     *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
     if (states)
-        return error_set(err, S2A_UNSUPPORTED, "script: there are no hidden states in it");
+        return error_set(err, S2A_UNSUPPORTED, "script: has no hidden states; use a model file");
     s2a_status status = record_take(s, messages, count, params, usage, &r, start, err);
     if (status == S2A_OK && r->score_lines == 0)
         status = error_set(err, S2A_BACKEND, "script: the record has no @score line");

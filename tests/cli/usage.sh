@@ -144,7 +144,7 @@ refused 3 'http://127.0.0.1:1' ask --url http://127.0.0.1:1/v1 --model any --tim
 refused 2 'url: ' ask --url nonsense "$x"
 replay "$work/empty"
 : >"$work/empty"
-refused 3 "$work/empty: holds no record" ask "$x"
+refused 3 "$work/empty: contains no record" ask "$x"
 
 # ---- nothing of the current directory is loaded, whatever it is called
 mkdir "$work/here"

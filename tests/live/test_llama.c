@@ -451,7 +451,7 @@ static void test_kv_bits(void **state)
     s2a_error err;
     options.kv_bits = 12;
     assert_int_equal(s2a_engine_open(&options, &engine, &err), S2A_ARGUMENT);
-    check_line(err.message, "kv_bits: 12; a number in the KV cache has 8 or 16 bits");
+    check_line(err.message, "kv_bits: 12; use 8 or 16, the bits per KV value");
 }
 
 static void test_context_is_full(void **state)
@@ -471,7 +471,7 @@ static void test_context_is_full(void **state)
     text = prompt_of(shared.small_b, SMALL_CTX + 1, &len);
     live_generate_text(shared.small_b, text, len, &run);
     assert_int_equal(run.status, S2A_LIMIT);
-    check_line(run.err.message, "prompt is 257 tokens, the context holds 256; raise --ctx");
+    check_line(run.err.message, "prompt is 257 tokens, the context has room for 256; raise --ctx");
     assert_int_equal(run.pieces, 0);
     free(text);
     /* The context's end is an end like that of max_tokens. */
@@ -493,7 +493,7 @@ static void test_huge_prompt(void **state)
     double start = clock_ms();
     live_generate_text(shared.b, text, size, &run);
     assert_int_equal(run.status, S2A_LIMIT);
-    check_line(run.err.message, "the context holds 2048; raise --ctx");
+    check_line(run.err.message, "the context has room for 2048; raise --ctx");
     assert_true(clock_ms() - start < 5000); /* it is not tokenised */
     /* By the public functions: select judges it in windows, rewrite falls back, step 2 has the
      * error. */

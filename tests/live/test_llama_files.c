@@ -212,7 +212,7 @@ static void test_chat_template(void **state)
             marks[count++] = i + 3;
     for (size_t i = 0; i < count; i++)
         patch(marks[i], "XY", 2);
-    refused(copy, "its chat template is none that libllama knows");
+    refused(copy, "libllama does not know its chat template");
     for (size_t i = 0; i < count; i++)
         unpatch(marks[i], 2);
     /* What the file says is what the model reads. */

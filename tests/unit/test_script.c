@@ -323,7 +323,7 @@ static void test_bad_files(void **state)
     options.model = "/tmp";
     assert_int_equal(backend_script_open(&options, NULL, &b, &err), S2A_MODEL);
     assert_int_equal(open_script("", 0, 1, &b, &err), S2A_MODEL);
-    assert_non_null(strstr(err.message, "holds no record"));
+    assert_non_null(strstr(err.message, "contains no record"));
     assert_int_equal(open_script("ab\n%%\n\xe4\xb8", 8, 1, &b, &err), S2A_MODEL);
     assert_int_equal(err.position, 6);
     assert_non_null(strstr(err.message, "invalid UTF-8 at byte 6"));

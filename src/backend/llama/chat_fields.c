@@ -10,15 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- what no grammar can be made of in time ----------------------------------------------------
- * llama.cpp's grammars are quick for schemas that people write. A large one takes seconds or
- * minutes for each token, which nothing can interrupt, and thousands of optional members overflow
- * its stack.
- */
+/* ---- schemas that are too large ---------------------------------------------------------------
+ *
+ * llama.cpp's grammars are quick for schemas that people write. With a large schema each token
+ * takes seconds or minutes, which nothing can interrupt, and thousands of optional members overflow
+ * the stack. */
 
 typedef struct size_of {
     size_t values, bytes;
-    const char *pattern; /* the first that multiplies too much; NULL = none */
+    const char *pattern; /* the first one that costs too much; NULL = none */
 } size_of;
 
 static void size_add(const json_t *value, size_of *size)
@@ -39,7 +39,8 @@ static void size_add(const json_t *value, size_of *size)
     }
 }
 
-/* what: whose schema it is; NULL is none. Adds its values to *sum. */
+/* what: the schema's name in messages. schema may be NULL. Adds the number of its values to
+ * *sum. */
 static s2a_status schema_check(const char *what, const json_t *schema, size_t *sum, s2a_error *err)
 {
     size_of size = { .values = 0 };
@@ -48,8 +49,8 @@ static s2a_status schema_check(const char *what, const json_t *schema, size_t *s
     *sum += size.values;
     if (size.pattern)
         return error_set(err, S2A_INPUT,
-                         "%s: pattern: \"%.*s\": its repetitions within repetitions multiply past "
-                         "%d; write a simpler one",
+                         "%s: pattern: \"%.*s\": its nested repetitions multiply to more than "
+                         "%d; write a simpler pattern",
                          what, (int)utf8_cut(size.pattern, 80), size.pattern, LIMIT_PATTERN_COST);
     if (size.values > LIMIT_SCHEMA_VALUES || size.bytes > LIMIT_SCHEMA_BYTES)
         return error_set(err, S2A_INPUT,
@@ -72,7 +73,7 @@ static const char *name_of(const json_t *tool)
     return string_of(json_object_get(tool, "function"), "name");
 }
 
-/* As OpenAI has them: a template may put a name between markers. */
+/* OpenAI's rule for names. A template may write a name between markers. */
 static bool name_good(const char *name)
 {
     static const char letters[] =
@@ -112,7 +113,7 @@ static s2a_status tools_read(chat_fields *f, const json_t *root, s2a_error *err)
     return S2A_OK;
 }
 
-/* One tool that must be called: the only one there is then. */
+/* Keeps only the named tool, which must be called. */
 static s2a_status tool_named(chat_fields *f, const char *name, s2a_error *err)
 {
     for (size_t i = 0; i < json_array_size(f->tools); i++) {
@@ -171,7 +172,7 @@ static s2a_status format_read(chat_fields *f, const json_t *root, s2a_error *err
         status = error_set(err, S2A_INPUT, "response_format.json_schema.schema: must be an object");
     if (status == S2A_OK && f->tools && strcmp(f->choice, "none") != 0)
         status = error_set(err, S2A_INPUT,
-                           "response_format: not together with tools; leave one of them out");
+                           "response_format: cannot be combined with tools; remove one of them");
     size_t values = 0;
     if (status == S2A_OK)
         status = schema_check("response_format", schema, &values, err);
@@ -243,11 +244,11 @@ typedef struct hider {
     chat_fields *f;
     const chat_piece *specials;
     size_t count;
-    bool first[256]; /* bytes that specials begin with */
+    bool first[256]; /* the first bytes of all specials */
 } hider;
 
-/* Bytes at text to hide: a special token's text, the longest; what the end of the text may begin;
- * what looks like a placeholder. */
+/* The number of bytes to hide at text: the longest special that begins there, whole or cut off by
+ * the end of the text. The beginning of a placeholder is one of the specials. */
 static size_t hidden_len(const hider *h, const char *text, size_t len)
 {
     size_t most = 0;
@@ -353,7 +354,7 @@ s2a_status chat_fields_hide(chat_fields *f, const chat_piece *specials, size_t s
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
-/* The role and the content count, whatever the fields say. */
+/* The message's role and content replace those in its fields. */
 static json_t *message_json(const backend_message *message, json_t *fields)
 {
     json_t *root = fields ? json_copy(fields) : json_object();

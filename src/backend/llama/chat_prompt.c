@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A rendered prompt has every content once and a few words of template for each message. */
+/* A rendered prompt contains every content once, and a few words of template for each message. */
 #define PROMPT_BYTES (8 * LIMIT_INPUT_BYTES)
 
 bool token_list_reserve(token_list *list, size_t more)
@@ -35,7 +35,7 @@ typedef struct text_range {
 
 typedef struct builder {
     const chat_model *model;
-    chat_turn *turns; /* those of the caller, after the default system message if it is due */
+    chat_turn *turns; /* the caller's, after the default system message if it is added */
     size_t count;
     text_range *ranges;
     buf contents; /* valid UTF-8, each followed by a NUL */
@@ -104,7 +104,7 @@ static s2a_status render_frame(builder *b, size_t *lost)
         buf_add(&stand_ins, "", 1);
         status = stand_ins.status;
     }
-    /* Only now: the buffer moves while it grows. */
+    /* Pointers are set only now: the buffer moves while it grows. */
     for (size_t i = 0; status == S2A_OK && i < b->count; i++) {
         seen[i] = b->model->skips_empty && b->ranges[i].len == 0;
         b->turns[i].content = seen[i] ? "" : stand_ins.data + starts[i];
@@ -131,8 +131,7 @@ static s2a_status render_frame(builder *b, size_t *lost)
     return status;
 }
 
-/* Losing a message in silence would be the worst outcome: what the template knows no role for is
- * said by the user. */
+/* A message is never dropped silently: if the template omits its role, it becomes the user's. */
 static s2a_status make_frame(builder *b, s2a_error *err)
 {
     for (;;) {
@@ -166,7 +165,7 @@ static bool is_special(const builder *b, int32_t token)
     return kind == TOKEN_CONTROL || (kind == TOKEN_MARK && contains(&b->marks, token));
 }
 
-/* What the template itself is made of. */
+/* Collects the template's own special tokens. */
 static s2a_status read_structure(builder *b)
 {
     const chat_model *m = b->model;
@@ -188,7 +187,7 @@ static s2a_status read_structure(builder *b)
     return status;
 }
 
-/* True when no content has text that is a special token. */
+/* *plain: no content contains a special token's text or NUL, and there are no pieces. */
 static s2a_status contents_are_plain(const builder *b, bool *plain)
 {
     const chat_model *m = b->model;
@@ -210,8 +209,8 @@ static s2a_status contents_are_plain(const builder *b, bool *plain)
     return status;
 }
 
-/* The prompt as a whole. It is the truth when the contents are plain and the special tokens are
- * the template's, one by one: then none was made where a content meets the template either. */
+/* Tokenises the rendered prompt as a whole. *done: the contents are plain, and the prompt's special
+ * tokens are exactly the template's, so that none formed where a content meets the template. */
 static s2a_status tokenize_whole(builder *b, token_list *out, bool *done)
 {
     const chat_model *m = b->model;
@@ -255,8 +254,8 @@ static size_t mark_at(const builder *b, const char *text, size_t len)
     return 0;
 }
 
-/* A content as plain text. Where it holds a TOKEN_MARK of the template, which the tokenizer would
- * recognise in any text, it is tokenised in two parts. */
+/* Tokenises a content as plain text. The tokenizer recognises a TOKEN_MARK in any text, so the
+ * content is split after the first character of each one. */
 static s2a_status tokenize_plain(const builder *b, const char *text, size_t len, token_list *out)
 {
     const chat_model *m = b->model;
@@ -274,7 +273,7 @@ static s2a_status tokenize_plain(const builder *b, const char *text, size_t len,
     return from < len ? m->tokenize(m->ctx, text + from, len - from, false, out) : S2A_OK;
 }
 
-/* The text as it is within a JSON string. */
+/* Tokenises the text, escaped as in a JSON string. */
 static s2a_status tokenize_escaped(const builder *b, const char *text, size_t len, token_list *out)
 {
     json_t *value = json_stringn(text, len);
@@ -287,7 +286,8 @@ static s2a_status tokenize_escaped(const builder *b, const char *text, size_t le
     return status;
 }
 
-/* A piece is, or begins, the text of a special token: cut after its first character, it is none. */
+/* A piece is a special token's text or its beginning. Split after its first character, it does not
+ * become that token. */
 static s2a_status tokenize_piece(const builder *b, const chat_piece *piece, token_list *out)
 {
     const chat_model *m = b->model;
@@ -329,7 +329,7 @@ static s2a_status tokenize_split(const builder *b, token_list *out)
     return status;
 }
 
-/* Templates write a beginning-of-sequence token or leave it to us; the prompt has one. */
+/* Adds the beginning-of-sequence token, unless the template has written it. */
 static s2a_status add_bos(int32_t bos, token_list *out)
 {
     if (bos < 0 || (out->count > 0 && out->items[0] == bos))
@@ -367,7 +367,7 @@ s2a_status chat_prompt_tokens(const chat_model *model, const backend_message *me
     builder_free(&b);
     if (status == S2A_OK)
         return status;
-    if (status == S2A_INPUT) /* render has said it */
+    if (status == S2A_INPUT) /* render has reported it */
         return status;
     if (fault.status != S2A_OK)
         return error_set(err, status, "%s", fault.message);

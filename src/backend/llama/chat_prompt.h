@@ -1,4 +1,4 @@
-/* From messages to the tokens of a prompt: the chat template's markers become control tokens, and
+/* Turns messages into a prompt's tokens: the chat template's markers become control tokens, and
  * everything inside the messages becomes text.
  *
  * It accesses models only through chat_model, so that tests can supply their own. */
@@ -27,8 +27,8 @@ typedef struct chat_turn {
     const char *role, *content; /* NUL-terminated */
 } chat_turn;
 
-/* A text beside the contents that is tokenised as plain text: render writes its placeholder
- * (chat_template_stand_in_bare) with the number of turns + its index. */
+/* A text outside the contents that is tokenised as plain text. render writes its placeholder
+ * (chat_template_stand_in_bare), numbered from the count of turns on. */
 typedef struct chat_piece {
     char *text;
     size_t len;
@@ -37,8 +37,8 @@ typedef struct chat_piece {
 /* All functions are thread-safe. */
 typedef struct chat_model {
     void *ctx;
-    /* Appends the turns in the template's form, and the opening of the assistant's turn. S2A_INPUT:
-     * it has told the caller why. */
+    /* Appends the turns in the template's form, and the opening of the assistant's turn. On
+     * S2A_INPUT it has already reported the cause. */
     s2a_status (*render)(void *ctx, const chat_turn *turns, size_t count, buf *out);
     /* Appends the tokens of a text; special: recognise the names of special tokens too. */
     s2a_status (*tokenize)(void *ctx, const char *text, size_t len, bool special, token_list *out);

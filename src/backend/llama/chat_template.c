@@ -9,12 +9,12 @@
 #define CLOSE "<|im_end|>"
 #define STAND_IN_OPEN CHAT_STAND_IN
 #define STAND_IN_CLOSE "qx"
-#define ESCAPED_TAB "\\u000" /* the vertical tab as JSON has it, without its last digit */
+#define ESCAPED_TAB "\\u000" /* a vertical tab in JSON, without its last digit */
 
 /* Reads a message from at, which follows the opening and its line break, up to the closing marker.
- * quote is the quotation mark of the Jinja string around it; 0 = any of the two; '\n' = none, the
- * text stands in the template as it is. False when the literal ends before, or an expression
- * begins: then it is not the whole message. */
+ * quote is the quotation mark of the Jinja string around it; 0 = either of the two; '\n' = none:
+ * the template contains the text verbatim. False if the literal ends, or an expression begins,
+ * before the closing marker: then the literal is not the whole message. */
 static bool read_literal(const char *at, char quote, buf *out)
 {
     size_t start = out->len;
@@ -70,7 +70,7 @@ static bool escaped_tab(const char *text)
     return memcmp(text, ESCAPED_TAB, n) == 0 && ascii_lower(text[n]) == 'b';
 }
 
-/* A template that writes a content as JSON has escaped the tabs around its placeholder. */
+/* A template that writes a content as JSON also escapes the tabs around its placeholder. */
 static void escaped_take(const char *text, size_t len, chat_place *place)
 {
     size_t n = strlen(ESCAPED_TAB) + 1;
@@ -100,7 +100,7 @@ bool chat_template_places(const char *text, size_t len, chat_place **places, siz
 {
     void *items = NULL;
     size_t cap = 0, n = 0, open = strlen(STAND_IN_OPEN);
-    size_t taken = 0; /* a tab between two stand-ins is the first one's */
+    size_t taken = 0; /* a tab between two stand-ins belongs to the first */
     const char *at = text;
     while ((at = memmem(at, len - (size_t)(at - text), STAND_IN_OPEN, open)) != NULL) {
         chat_place place = { .start = (size_t)(at - text) };

@@ -1,4 +1,4 @@
-/* The only file in C++; common.h says what it is for. */
+/* The only C++ file; see common.h. */
 #include "backend/llama/common.h"
 
 #include <common/chat.h>
@@ -24,7 +24,7 @@ struct common_plan {
     std::vector<std::string> stops;
 };
 
-/* Runs what may throw. what: of whose fault it is; status: of what it throws. */
+/* Runs code that may throw. what begins the message; status: for exceptions except bad_alloc. */
 template <typename F>
 static s2a_status guarded(const char *what, s2a_status status, s2a_error *err, F run)
 {
@@ -52,7 +52,7 @@ static char *copy(const std::string &text)
 s2a_status common_chat_open(const llama_model *model, common_chat **out, s2a_error *err)
 {
     *out = nullptr;
-    common_log_set_verbosity_thold(-1); /* it would write to stderr */
+    common_log_set_verbosity_thold(-1); /* the library would log to stderr */
     return guarded("the model's chat template", S2A_UNSUPPORTED, err, [&] {
         common_chat_templates_ptr templates = common_chat_templates_init(model, "");
         *out = new common_chat{ std::move(templates) };
@@ -87,7 +87,7 @@ s2a_status common_chat_render(const common_chat *chat, const common_ask *ask, ch
                    [&] { *prompt = copy(apply(chat, ask).prompt); });
 }
 
-/* The order and the meaning of all of these are llama-server's. */
+/* Their order and meaning are llama-server's. */
 static common_params_sampling sampling_of(const backend_params *params, uint32_t ctx_tokens)
 {
     common_params_sampling s;
@@ -109,7 +109,7 @@ static common_params_sampling sampling_of(const backend_params *params, uint32_t
     return s;
 }
 
-/* As llama-server does: a trigger that is one token is that token. */
+/* As in llama-server, a trigger word that is one preserved token becomes a token trigger. */
 static void triggers_add(common_params_sampling *s, const llama_vocab *vocab,
                          const common_chat_params &chat)
 {
@@ -163,7 +163,7 @@ s2a_status common_plan_new(const common_chat *chat, const llama_model *model, co
             tools_add(plan.get(), chat, llama_model_get_vocab(model), ask);
         plan->sampler.reset(common_sampler_init(model, plan->sampling));
         if (!plan->sampler)
-            throw std::runtime_error("no sampler for it");
+            throw std::runtime_error("llama.cpp cannot create a sampler for it");
         *out = plan.release();
     });
 }
@@ -197,7 +197,7 @@ s2a_status common_plan_read(const common_plan *plan, const char *text, size_t le
                             char **message, s2a_error *err)
 {
     *message = nullptr;
-    return guarded("the model's call of a tool", S2A_BACKEND, err, [&] {
+    return guarded("the model's tool call", S2A_BACKEND, err, [&] {
         common_chat_msg read = common_chat_parse(std::string(text, len), partial, plan->parser);
         if (read.role.empty())
             read.role = "assistant";

@@ -7,7 +7,7 @@ static s2a_status none(s2a_error *err)
 {
     return error_set(err, S2A_UNSUPPORTED,
                      "tools and JSON schemas: this s2a was built without llama.cpp's library "
-                     "common; use a server by --upstream");
+                     "common; use a server with --upstream");
 }
 
 s2a_status common_chat_open(const struct llama_model *model, common_chat **out, s2a_error *err)

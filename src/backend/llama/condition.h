@@ -6,12 +6,12 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-/* False if the system has no more of them; then there is nothing to destroy. */
+/* False if the system has no more mutexes or conditions; then there is nothing to destroy. */
 bool condition_init(pthread_mutex_t *lock, pthread_cond_t *changed);
 void condition_destroy(pthread_mutex_t *lock, pthread_cond_t *changed);
 
-/* Waits for a signal, at most 20 ms, after which callers check whether they are cancelled. Call it
- * with the lock held. */
+/* Waits for a signal, at most 20 ms; then callers check whether they are cancelled. Call it with
+ * the lock held. */
 void condition_wait(pthread_mutex_t *lock, pthread_cond_t *changed);
 
 #endif

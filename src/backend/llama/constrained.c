@@ -15,7 +15,7 @@ bool constrained_wanted(const backend_params *params)
 
 /* ---- the prompt ----------------------------------------------------------------------------- */
 
-/* The texts of all special tokens, and what placeholders begin with. */
+/* Collects the texts of all special tokens, and the beginning of a placeholder. */
 static s2a_status specials_read(constrained *k)
 {
     const embedded *e = k->e;
@@ -40,7 +40,7 @@ static s2a_status specials_read(constrained *k)
     return S2A_OK;
 }
 
-/* chat_prompt's render. */
+/* chat_model's render. */
 static s2a_status render(void *ctx, const chat_turn *turns, size_t count, buf *out)
 {
     constrained *k = ctx;
@@ -69,7 +69,7 @@ static s2a_status render(void *ctx, const chat_turn *turns, size_t count, buf *o
     return status;
 }
 
-/* chat_prompt's functions have the model as their context; only render has another. */
+/* e->chat's functions take the engine as ctx; these take a constrained and call them. */
 static s2a_status tokenize(void *ctx, const char *text, size_t len, bool special, token_list *out)
 {
     const constrained *k = ctx;
@@ -174,7 +174,7 @@ s2a_status constrained_open(constrained *k, embedded *e, const backend_message *
     k->reads = f->tools && strcmp(f->choice, "none") != 0;
     if (k->templated)
         status = prompt_prepare(k, err);
-    /* What a schema or tools are not is found by planning with them. */
+    /* Making the plan validates the schema and the tools. */
     bool checked = k->reads || f->schema;
     if (status == S2A_OK && checked)
         status = plan_make(k, messages, err);
@@ -200,7 +200,7 @@ void constrained_close(constrained *k)
 
 /* ---- the answer ----------------------------------------------------------------------------- */
 
-/* What there is of the content and was not handed on. */
+/* Passes the new part of the content to on_token. */
 static int content_hand_on(constrained *k, const json_t *message)
 {
     const json_t *content = json_object_get(message, "content");
@@ -212,7 +212,7 @@ static int content_hand_on(constrained *k, const json_t *message)
                        : 0;
 }
 
-/* The text so far as a message; NULL with a status. */
+/* Parses the text so far as a message; NULL with *status set on failure. */
 static json_t *message_read(constrained *k, bool partial, s2a_status *status, s2a_error *err)
 {
     char *json = NULL;
@@ -231,12 +231,13 @@ int constrained_token(void *ctx, const char *piece, size_t len)
     buf_add(&k->raw, piece, len);
     s2a_status status = k->raw.status;
     json_t *message = status == S2A_OK ? message_read(k, true, &status, NULL) : NULL;
-    int stop = message ? content_hand_on(k, message) : 0; /* the end says what cannot be read */
+    int stop = message ? content_hand_on(k, message) : 0; /* constrained_end reports text that
+                                                             cannot be parsed */
     json_decref(message);
     return stop;
 }
 
-/* Models have no names for their calls; what the client gives back with the results does. */
+/* Adds missing ids. Models do not name their calls, but clients send results with the call's id. */
 static bool ids_add(json_t *calls)
 {
     for (size_t i = 0; i < json_array_size(calls); i++) {

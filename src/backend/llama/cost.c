@@ -2,8 +2,8 @@
 
 #include <stdbool.h>
 
-#define WEIGHT 0.25 /* of a new figure against the mean so far */
-#define OUTLIER 3.0 /* times what was expected: no figure counts for more */
+#define WEIGHT 0.25 /* a new figure's weight in the running mean */
+#define OUTLIER 3.0 /* times the expected cost: larger figures are cut to it */
 
 /* Sizes 2^i and 3 * 2^(i-1): 1, 2, 3, 4, 6, 8, 12, ... */
 static size_t point_of(size_t rows)
@@ -45,8 +45,7 @@ double cost_of(const cost_curve *c, size_t rows)
         double share = (n - below->rows) / (above->rows - below->rows);
         return below->ms + share * (above->ms - below->ms);
     }
-    if (below) /* each further row as much as the last ones, a straight line through 0 */
+    if (below) /* a straight line through 0 */
         return below->ms * n / below->rows;
-    return above ? above->ms : 1; /* fewer rows are hardly ever dearer, and not by how much cheaper
-                                   */
+    return above ? above->ms : 1; /* fewer rows than ever measured: the same cost */
 }

@@ -1,8 +1,8 @@
 /* The time of a decode by its number of rows, learned from the decodes that happen anyway.
  *
- * The first prompt gives a point with many rows, the first generated token the one with a single
- * row. Between points the curve is a straight line, until decodes of other sizes improve it. So no
- * measurement is needed when a model is loaded, and a busy machine is noticed. Not thread-safe. */
+ * The first prompt gives a point with many rows, the first generated token the point with one row.
+ * Between points the curve is a straight line, until decodes of other sizes improve it. So loading
+ * a model needs no measurement, and a busy machine is noticed. Not thread-safe. */
 #ifndef S2A_COST_H
 #define S2A_COST_H
 

@@ -4,19 +4,20 @@
 #include <string.h>
 
 #define RECENT (sizeof((draft *)0)->recent / sizeof(uint32_t))
-#define FORGET 0.97      /* of a rate, with each token that is judged */
+#define FORGET 0.97      /* factor of a rate's older outcomes at each new one */
 #define WORTH 1.05       /* a draft must promise this much more text a second */
-#define LEAST_CHANCE 0.2 /* of its last token */
-#define ROWS_AT_ONCE 4   /* what the kernels for many rows work on: others are done one by one */
-#define NEAR 96          /* tokens ahead of the pointer, where a shorter match is trusted */
+#define LEAST_CHANCE 0.2 /* least chance of a draft's last token */
+#define ROWS_AT_ONCE 4   /* kernels for many rows take this many at once, and the rest one by one */
+#define NEAR 96          /* tokens ahead of the pointer within which a shorter match is enough */
 
-/* What is known of a drafted token. */
+/* A drafted token: the first at a new place; the first of a unit or line; any other. */
 enum { FRESH, BORDER, INSIDE };
 
 bool draft_init(draft *d, size_t count)
 {
     *d = (draft){ .at = DRAFT_LOST, .last = 0, .count = count };
-    /* Before anything is known: a copy goes on inside a sentence, and may end where one does. */
+    /* The first guess: a copy usually continues inside a sentence, and may end where a sentence
+     * does. */
     d->rate[FRESH] = (struct draft_rate){ 1.2, 2 };
     d->rate[BORDER] = (struct draft_rate){ 1.2, 2 };
     d->rate[INSIDE] = (struct draft_rate){ 3.6, 4 };
@@ -30,7 +31,7 @@ void draft_free(draft *d)
     d->source = NULL;
 }
 
-/* How many of the last words stand before source[next]. */
+/* How many of the last words stand immediately before source[next]. */
 static size_t match_before(const draft *d, size_t next)
 {
     size_t n = 0;
@@ -39,9 +40,9 @@ static size_t match_before(const draft *d, size_t next)
     return n;
 }
 
-/* The place behind the words written last: the longest match; of equal ones the next ahead of where
- * the pointer was, or the first. One word is enough where a unit begins with it, two shortly ahead,
- * three anywhere. */
+/* The place after the last generated words: the longest match, where the start of a unit counts as
+ * 1.5 words. Of equal ones it is the nearest ahead of the last pointer, or the first. One word is
+ * enough at the start of a unit, two within NEAR tokens ahead, three anywhere. */
 static size_t place_find(const draft *d)
 {
     size_t best = DRAFT_LOST, best_score = 0;
@@ -125,7 +126,7 @@ void draft_judge(draft *d, size_t drafted, size_t accepted)
         struct draft_rate *r = &d->rate[kind_of(d, i)];
         r->accepted = r->accepted * FORGET + (i < accepted ? 1 : 0);
         r->all = r->all * FORGET + 1;
-        if (r->accepted < 0.02 * r->all) /* it may become better again */
+        if (r->accepted < 0.02 * r->all) /* so that the rate can recover */
             r->accepted = 0.02 * r->all;
     }
 }

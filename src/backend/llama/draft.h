@@ -1,10 +1,10 @@
 /* Copy drafting: step 1 mostly copies the user's text, so the next tokens are drafted from the
  * place in the prompt that the model is copying from, and one decode checks many of them.
  *
- * The source is the whole prompt, including instruction and labels. A pointer into it follows what
- * the model writes. If the model omits something, the pointer moves to the next unit or line that
- * begins with what was written, or to where the last few tokens occur. The acceptance of recent
- * drafts and the cost of a decode decide the length of a draft. Pure bookkeeping, no model; not
+ * The source is the whole prompt, including instruction and labels. A pointer into it follows the
+ * generated text. If the model omits something, the pointer moves to a unit or line that begins
+ * with the generated text, or to where the last few tokens occur. The acceptance of recent drafts
+ * and the cost of a decode decide the length of a draft. Pure bookkeeping, no model; not
  * thread-safe. */
 #ifndef S2A_DRAFT_H
 #define S2A_DRAFT_H
@@ -46,9 +46,9 @@ void draft_free(draft *d);
 /* Notes a generated token. */
 void draft_take(draft *d, int32_t token, uint32_t word);
 
-/* How many tokens from source[at] on are worth checking, at most limit, in a decode that has rows
- * rows without them and gives others tokens to other calls. Adds the expected number of extra
- * tokens to *gain. */
+/* How many tokens from source[at] on are worth checking, at most limit. Without them the decode has
+ * rows rows, and it gives other calls others tokens. Adds the expected number of extra tokens to
+ * *gain. */
 size_t draft_length(const draft *d, const cost_curve *cost, size_t rows, double others,
                     size_t limit, double *gain);
 

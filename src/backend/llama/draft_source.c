@@ -1,4 +1,4 @@
-/* What a copy is drafted from: the tokens of a prompt, and where in them units begin. */
+/* The source of drafts: a prompt's tokens, and where units begin in them. */
 #include "backend/llama/embedded.h"
 #include "base/ascii.h"
 #include "base/limits.h"
@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PIECE_BYTES 256 /* of a token: longer ones are compared by their beginning */
+#define PIECE_BYTES 256 /* longer texts of tokens count as empty */
 
-/* FNV-1a of what follows the white space; of all where there is nothing else. */
+/* FNV-1a of the text after its leading white space; of the whole text if it is white space. */
 static uint32_t word_of(const char *piece, size_t len)
 {
     size_t from = 0;
@@ -34,7 +34,7 @@ uint32_t draft_word(const embedded *e, int32_t token)
     return word_of(piece, piece_of(e, token, piece));
 }
 
-/* The last place where needle stands; SIZE_MAX = nowhere. */
+/* The offset of needle's last occurrence; SIZE_MAX = none. */
 static size_t last_place(const buf *text, const char *needle, size_t len)
 {
     size_t found = SIZE_MAX, from = 0;
@@ -48,12 +48,12 @@ static size_t last_place(const buf *text, const char *needle, size_t len)
     return found;
 }
 
-/* The token in which the first byte from at on lies that is no white space. */
+/* Marks the token that contains the first byte from at on that is not white space. */
 static void mark(draft *d, const buf *text, const size_t *ends, size_t at)
 {
     while (at < text->len && ascii_space(text->data[at]))
         at++;
-    size_t low = 0, high = d->count; /* the first token that ends behind it */
+    size_t low = 0, high = d->count; /* the first token that ends after it */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (ends[middle] > at)
@@ -72,7 +72,7 @@ static void marks_set(draft *d, const buf *text, const size_t *ends, const backe
         if (text->data[i] == '\n')
             mark(d, text, ends, i + 1);
     const char *x = from->text;
-    size_t skip = 0, len = from->len; /* templates take white space away at either end */
+    size_t skip = 0, len = from->len; /* templates trim white space at both ends */
     while (skip < len && ascii_space(x[skip]))
         skip++;
     while (len > skip && ascii_space(x[len - 1]))

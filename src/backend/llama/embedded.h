@@ -20,7 +20,7 @@
 #include <llama.h>
 #include <pthread.h>
 
-#define BATCH_TOKENS 512 /* of one llama_decode; cancels are checked between two of them */
+#define BATCH_TOKENS 512 /* of one llama_decode; cancellation is checked between decodes */
 #define BATCH_OUTPUTS 64 /* the most rows of logits of one llama_decode */
 
 struct call;
@@ -42,7 +42,7 @@ typedef struct embedded {
     gate judge_gate; /* held while using the judge; always entered before gate */
     gate own_gate;
     gate *gate; /* held while computing, for one decode; guards ctx to step_count. own_gate, or the
-                   gate of the engine that judges for this one, which uses the same processors */
+                   gate of the judge model's engine, which uses the same processors */
     bool judge_gate_ready, own_gate_ready;
     struct llama_context *ctx;
     struct ggml_threadpool *threads; /* for both contexts; NULL = ggml starts threads per decode */
@@ -85,7 +85,7 @@ typedef struct call {
     void *on_token_ctx;
     size_t prompt_count;
     struct llama_sampler *sampler;
-    struct common_plan *plan; /* samples in its place; NULL = none */
+    struct common_plan *plan; /* samples instead of sampler; NULL = none */
     log_lines log;
 
     backend_usage *usage; /* from here on all fields are guarded by embedded.lock */
@@ -98,12 +98,12 @@ typedef struct call {
     size_t step_drafted;           /* drafted rows after those */
     draft *draft;                  /* NULL = none; its tokens are the prompt's */
     utf8_stream stream;
-    buf text;           /* text that on_token has not had yet */
+    buf text;           /* text not yet passed to on_token */
     size_t text_tokens; /* tokens of that text */
     size_t text_bytes;  /* bytes of all text so far */
-    size_t raw_bytes;   /* the same with what stops holds back */
+    size_t raw_bytes;   /* the same, and the text that stops holds back */
     stop_scan stops;
-    token_probs *probs; /* that on_logprob has not had yet */
+    token_probs *probs; /* not yet passed to on_logprob */
     size_t probs_count, probs_cap;
     bool ended;        /* usage->finish says how */
     s2a_status status; /* of its steps; error has the message */
@@ -134,8 +134,8 @@ void threads_close(embedded *e);
 /* Appends the tokens of a text, without a beginning-of-sequence token; ctx is the engine. */
 s2a_status chat_tokenize(void *ctx, const char *text, size_t len, bool special, token_list *out);
 
-/* Fills *d for the tokens of a prompt, in which text is likely to be copied from; units of it,
- * whose starts are offsets in text, as a whole or not at all. False when out of memory. */
+/* Fills *d for a prompt's tokens. from->text is the part of the prompt that the model will copy
+ * unit by unit; from->starts are the units' offsets in it. False when out of memory. */
 bool draft_open(draft *d, const embedded *e, const token_list *prompt, const backend_draft *from);
 /* The word of a token for draft_take. */
 uint32_t draft_word(const embedded *e, int32_t token);
@@ -150,9 +150,9 @@ s2a_status scheduler_run(call *c, s2a_error *err);
 /* Notes the probabilities at a row of the last decode, whose token was sampled. Needs the lock.
  * False when out of memory. */
 bool logprobs_note(call *c, int32_t row, int32_t token);
-/* Takes those whose text is handed on, malloc'ed. Needs the lock. */
+/* Takes the ones whose text is passed on, malloc'ed. Needs the lock. */
 size_t logprobs_take(call *c, token_probs **out);
-/* Tells them to on_logprob; without the lock. */
+/* Passes them to on_logprob; call it without the lock. */
 void logprobs_tell(const call *c, const token_probs *probs, size_t count);
 
 /* The read function of the vtable. */
@@ -161,7 +161,7 @@ s2a_status judge_read(backend *self, const backend_message *messages, size_t cou
                       const backend_params *params, double *told, float *states,
                       backend_usage *usage, s2a_error *err);
 size_t judge_hidden_width(const embedded *e); /* 0 = hidden states cannot be read */
-/* The size in tokens of the context for judging. */
+/* The size of the judge's context in tokens. */
 uint32_t judge_tokens(const embedded *e);
 void judge_free(embedded *e);
 

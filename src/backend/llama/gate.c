@@ -50,7 +50,7 @@ bool gate_enter(gate *g, bool (*give_up)(void *ctx), void *ctx)
         mine = !gone && !g->busy && g->first == &me;
         if (mine || gone)
             break;
-        /* Woken by gate_leave or by the clock, the loop finds out by looking. */
+        /* After a wake-up, by gate_leave or by the clock, the loop checks again. */
         condition_wait(&g->lock, &g->changed);
     }
     unlink_waiter(g, &me);

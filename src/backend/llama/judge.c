@@ -1,9 +1,9 @@
-/* What the model makes of a text, without generating: one pass over the prompt, which ends behind
- * the last layer that is looked at, and linear maps of the hidden states that are met on the way.
+/* Reads a text without generating: one pass over the prompt, which ends after the last layer that
+ * is read, and linear maps of the hidden states on the way.
  *
- * The pass has a context of its own, which is made when it is first needed and again, larger, when
- * a text does not fit. Whoever is in judge_gate has it, and computes when it is its turn: between
- * two of its decodes others write. */
+ * The pass has a separate context. It is made on first use, and again, larger, when a text does not
+ * fit. The thread in judge_gate owns it, and enters the engine's gate for each decode: between two
+ * of them other calls compute. */
 #include "backend/llama/embedded.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -12,11 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Room for a window of select, read twice, and what stands around it. */
+/* Room for a window of mode select, read twice, and the text around it. */
 #define JUDGE_CTX_TOKENS 6656u
 #define JUDGE_CTX_LEAST 1024u
 
-/* Of the pass at hand. */
+/* The context, and the state of the current pass. */
 typedef struct judge {
     struct llama_context *ctx;
     llama_memory_t memory;
@@ -26,14 +26,14 @@ typedef struct judge {
     const backend_head *head;
     const size_t *from, *to; /* tokens of each wanted piece */
     size_t piece_count;
-    size_t at;    /* tokens decoded before the graph at hand ... */
-    size_t first; /* ... and the first piece that ends behind them */
+    size_t at;    /* tokens decoded before the current graph */
+    size_t first; /* the first piece that ends after those tokens */
     size_t width;
-    float *row;   /* a state */
-    float *means; /* [layer][width]: of the piece at hand, so far */
-    double *told; /* one of the two is filled */
+    float *row;   /* one hidden state */
+    float *means; /* [layer][width]: the current piece's, so far */
+    double *told; /* the result: either told or states */
     float *states;
-    bool failed; /* this model has not what was looked for */
+    bool failed; /* the model has no such states */
 } judge;
 
 /* ---- states ------------------------------------------------------------------------------- */
@@ -53,7 +53,7 @@ static double dot(const float *a, const float *b, size_t n)
     return all;
 }
 
-/* Divided by its root mean square; false where it is not made of finite numbers. */
+/* Divides the row by its root mean square; false if a number is not finite. */
 static bool normalise(float *row, size_t width)
 {
     double square = 0;
@@ -67,8 +67,9 @@ static bool normalise(float *row, size_t width)
     return true;
 }
 
-/* Token number `token` is of piece p. With its last one the piece is whole, in this layer, and what
- * the layer adds to what is told of it is taken: once a piece, for a head has many rows. */
+/* Adds row, the state of token number `token`, to the mean of piece p in this layer. At the piece's
+ * last token it adds the layer's part of the results: once a piece, because a head has many
+ * rows. */
 static void take(judge *j, size_t layer, size_t p, size_t token)
 {
     size_t pair = 2 * j->width;
@@ -91,7 +92,7 @@ static void take(judge *j, size_t layer, size_t p, size_t token)
     }
 }
 
-/* l_out-LAYER is [width, tokens]: what the layer hands on of the tokens of this graph. */
+/* l_out-LAYER is [width, tokens]: the layer's output for this graph's tokens. */
 static void states_take(judge *j, const struct ggml_tensor *t, size_t layer)
 {
     size_t count = (size_t)t->ne[1], p = j->first;
@@ -113,7 +114,8 @@ static void states_take(judge *j, const struct ggml_tensor *t, size_t layer)
         j->first++;
 }
 
-/* Which of the layers that are read a tensor is the result of; layer_count = none of them. */
+/* The index, among the layers that are read, of the layer that made the tensor; layer_count =
+ * none. */
 static size_t layer_of(const judge *j, const struct ggml_tensor *t)
 {
     static const char name[] = "l_out-";
@@ -126,14 +128,14 @@ static size_t layer_of(const judge *j, const struct ggml_tensor *t)
     return i;
 }
 
-/* Asked by libllama before (ask) and after it computes a tensor. After the last layer that is
- * wanted the rest of the graph is left out: false ends it. */
+/* libllama calls it before (ask) and after it computes a tensor. False after the last wanted layer
+ * ends the graph. */
 static bool on_tensor(struct ggml_tensor *t, bool ask, void *ctx)
 {
     judge *j = ctx;
     size_t layer = layer_of(j, t), count = j->head ? j->head->layer_count : 0;
     if (layer == count)
-        return !ask; /* not wanted; going on otherwise */
+        return !ask; /* not wanted; continue */
     if (!ask)
         states_take(j, t, layer);
     return ask || layer + 1 < count;
@@ -167,7 +169,7 @@ uint32_t judge_tokens(const embedded *e)
                                                                : JUDGE_CTX_TOKENS;
 }
 
-/* A context that holds so many tokens, which is not more than judge_tokens. */
+/* Makes the context large enough for that many tokens, at most judge_tokens. */
 static s2a_status judge_open(embedded *e, size_t tokens, s2a_error *err)
 {
     if (e->judge && e->judge->ctx_tokens >= tokens)
@@ -204,7 +206,7 @@ static s2a_status judge_open(embedded *e, size_t tokens, s2a_error *err)
     if (!j->row || !j->ctx || !j->memory || !j->batch.token) {
         judge_free(e);
         return error_set(err, S2A_NOMEM,
-                         "no context for select: out of memory; set a smaller "
+                         "no context for mode select: out of memory; set a smaller "
                          "--ctx");
     }
     return S2A_OK;
@@ -220,7 +222,7 @@ static s2a_status pass(gate *g, call *c, s2a_error *err)
     return status != S2A_OK ? status : error_set(err, S2A_INTERNAL, "gate without a reason");
 }
 
-/* Waits for the turn to compute; compute_end when S2A_OK. */
+/* Waits until the call may compute; call compute_end after S2A_OK. */
 static s2a_status compute_begin(call *c, s2a_error *err)
 {
     embedded *e = c->e;
@@ -283,7 +285,7 @@ static s2a_status decode(call *c, const int32_t *tokens, size_t at, size_t n, s2
                      log_lines_fault(&c->log, "no cause given"));
 }
 
-/* Behind the last wanted token nothing is read. */
+/* Decodes all tokens; on_tensor takes the states. */
 static s2a_status tokens_read(call *c, const token_list *tokens, s2a_error *err)
 {
     judge *j = c->e->judge;
@@ -323,7 +325,7 @@ static s2a_status tokens_make(call *c, const backend_message *messages, size_t c
         if (!pieces[i].wanted)
             continue;
         if (r->tokens.count == before)
-            return error_set(err, S2A_ARGUMENT, "a piece that is read has no tokens");
+            return error_set(err, S2A_ARGUMENT, "a wanted piece has no tokens");
         r->from[r->wanted] = before;
         r->to[r->wanted++] = r->tokens.count;
     }
@@ -331,7 +333,7 @@ static s2a_status tokens_make(call *c, const backend_message *messages, size_t c
     if (status == S2A_OK && r->tokens.count > most)
         status =
             error_set(err, S2A_LIMIT,
-                      "what is to be read is %zu tokens, the context of select holds %u; shorten "
+                      "mode select: the text has %zu tokens, its context has room for %u; shorten "
                       "the question, or use mode rewrite",
                       r->tokens.count, most);
     return status;
@@ -372,13 +374,14 @@ static s2a_status layers_check(const embedded *e, const backend_head *head, s2a_
     if (e->whole_slots)
         return error_set(
             err, S2A_UNSUPPORTED,
-            "this model's states are not those of its tokens (recurrent); use mode rewrite");
+            "this model is recurrent: it has no hidden states of tokens; use mode rewrite");
     for (size_t i = 0; i < head->layer_count; i++)
         if (head->layers[i] + 1 >= (uint32_t)total ||
             (i > 0 && head->layers[i] <= head->layers[i - 1]))
-            return error_set(err, S2A_ARGUMENT, "layer %u: give ascending ones from 0 to %d",
+            return error_set(err, S2A_ARGUMENT, "layer %u: give ascending layers from 0 to %d",
                              (unsigned)head->layers[i], total - 2);
-    return head->layer_count > 0 ? S2A_OK : error_set(err, S2A_ARGUMENT, "no layer is named");
+    return head->layer_count > 0 ? S2A_OK
+                                 : error_set(err, S2A_ARGUMENT, "no layers: give at least one");
 }
 
 s2a_status judge_read(backend *self, const backend_message *messages, size_t count,

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A tail of up to this many tokens is not worth a slot of its own: it is decoded again in less
- * time than one long prefill that an evicted slot would cost. */
+/* A tail of up to this many tokens is not worth a separate slot. Decoding it again takes less time
+ * than the long prefill that evicting a slot may cost. */
 #define SHORT_TAIL 64
 
 bool kv_slots_init(kv_slots *s, size_t capacity)
@@ -25,7 +25,7 @@ void kv_slots_free(kv_slots *s)
         free(s->slot[i].tokens);
 }
 
-/* Of a prompt and the first held of the slot's tokens. */
+/* The common prefix of a prompt and the slot's first `held` tokens. */
 static size_t common_prefix(const kv_slot *slot, size_t held, const int32_t *tokens, size_t count)
 {
     size_t i = 0;
@@ -56,11 +56,11 @@ kv_plan kv_slots_plan(const kv_slots *s, const int32_t *tokens, size_t count, bo
     if (plan.keep >= count)
         plan.keep = count - 1;
     if (s->slot[best].busy || s->slot[best].count - plan.keep > SHORT_TAIL)
-        plan.slot = oldest; /* which is best itself where that was used longest ago */
+        plan.slot = oldest; /* this may be best itself */
     return plan;
 }
 
-/* The prompt begins with more than half of what the slot held when it was left. */
+/* True if the prompt begins with more than half of the slot's known tokens. */
 static bool goes_on(const kv_slot *slot, const int32_t *tokens, size_t count)
 {
     return 2 * common_prefix(slot, slot->known, tokens, count) > slot->known;

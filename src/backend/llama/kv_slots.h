@@ -3,11 +3,11 @@
  * A slot is one sequence of the engine's unified KV cache, with a list of its tokens. This is
  * bookkeeping only: the engine changes the cache as this file decides. Not thread-safe.
  *
- * Every decode looks at all cells of the cache, those of idle prompts too, which costs about half
- * of what attention to them would. That pays for a conversation that continues, and not for
- * unrelated requests. So when for a while no prompt continued a cached one, the cells of idle
- * prompts are dropped, except for beginnings that later prompts shared. Their tokens stay in the
- * list, so that the engine notices when one would have been useful. */
+ * Every decode reads all cells of the cache, those of idle prompts too. That costs about half as
+ * much as attention to them. That pays if a conversation continues, but not for unrelated requests.
+ * So if no prompt has continued a cached one for a while, the cells of idle prompts are dropped,
+ * except for beginnings that later prompts shared. Their tokens stay in the list, so that the
+ * engine notices when one would have been useful. */
 #ifndef S2A_KV_SLOTS_H
 #define S2A_KV_SLOTS_H
 
@@ -22,7 +22,7 @@ typedef struct kv_slot {
     int32_t *tokens;
     size_t count;  /* tokens in the cache */
     size_t known;  /* tokens in the list: count, and those whose cells were dropped */
-    size_t head;   /* tokens of a beginning that it shares with another prompt */
+    size_t head;   /* tokens of the beginning that it shares with another prompt */
     bool busy;     /* a generation uses it; set by the owner */
     uint64_t used; /* the tick of the last use; 0 = never, or cleared */
 } kv_slot;

@@ -20,7 +20,7 @@ static void library_init(void)
     llama_backend_init();
 }
 
-/* The path of the file that an address was loaded from. */
+/* The path of the file that contains the code at an address. */
 static bool file_of(void *address, char *path, size_t size)
 {
     Dl_info info;
@@ -30,7 +30,7 @@ static bool file_of(void *address, char *path, size_t size)
     return n > 0 && (size_t)n < size;
 }
 
-/* The directory of the libllama that is loaded, where its ggml libraries are as well. */
+/* The directory of the loaded libllama, where its ggml libraries are as well. */
 static bool library_own_dir(char *dir, size_t size)
 {
     char *slash = file_of((void *)llama_backend_init, dir, size) ? strrchr(dir, '/') : NULL;
@@ -45,8 +45,9 @@ static bool has_cpu(void)
     return ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU) != NULL;
 }
 
-/* Modules are found as libraries are, by the run path of whatever this code is part of. ggml must
- * be told a path, for it would look by its own. It takes none that does not suit the processor. */
+/* dlopen finds the modules by the run path of the program or library that contains this code. ggml
+ * would search by its own run path, so it gets a path. It refuses modules that do not suit the
+ * processor. */
 static bool kernels_load(void)
 {
     static const char *const variants[] = { "zen4", "cooperlake", "icelake", "cascadelake" };
@@ -72,7 +73,7 @@ static bool starts_with(const char *text, const char *with)
     return strncmp(text, with, strlen(with)) == 0;
 }
 
-/* All of ggml's backends in dir but those for processors. */
+/* Loads all of ggml's backends in dir except those for CPUs. */
 static void load_others(const char *dir)
 {
     DIR *all = opendir(dir);
@@ -96,7 +97,8 @@ s2a_status library_load(const char *dir, bool kernels, s2a_error *err)
     char own[PATH_MAX];
     pthread_once(&once, library_init);
     bool is_own = !dir && library_own_dir(own, sizeof own);
-    /* By default ggml would search the current directory, and run what somebody left there. */
+    /* ggml's default would search the current directory, and run libraries that somebody left
+     * there. */
     if (!dir)
         dir = is_own ? own : ".";
     pthread_mutex_lock(&lock);
@@ -113,7 +115,7 @@ s2a_status library_load(const char *dir, bool kernels, s2a_error *err)
     if (!loaded)
         return error_set(err, S2A_UNAVAILABLE,
                          "%s: no ggml library for this processor (libggml-cpu*.so); set the "
-                         "library directory to where libllama's are",
+                         "library directory to that of libllama",
                          dir);
     return S2A_OK;
 }

@@ -8,14 +8,14 @@
 
 /* Loads ggml's libraries for this machine's processors from dir (NULL = libllama's directory),
  * unless the process has them already (a libllama may have them built in). kernels: use our own
- * products if there are any for this processor and this libllama (src/kernels/); dir must then be
+ * kernels (src/kernels/) if there are any for this processor and this libllama; dir must then be
  * NULL. Any thread. S2A_UNAVAILABLE if there is no library for this processor. */
 s2a_status library_load(const char *dir, bool kernels, s2a_error *err);
 
 /* The instruction set of our own kernels in use, such as "zen4"; NULL = ggml's kernels. */
 const char *library_kernels(void);
 
-/* In llama.c: sends libllama's log to the engine that works on the calling thread. */
+/* In llama.c: sends each line of libllama's log to the engine that works on the thread. */
 void library_log_here(void);
 
 #endif

@@ -38,8 +38,8 @@ const char *log_lines_fault(const log_lines *l, const char *otherwise)
 {
     if (!l->fault[0])
         return otherwise;
-    /* "llama_model_load: error loading model: tensor ... is not within the file bounds": names of
-     * functions tell a user nothing. */
+    /* "llama_model_load: error loading model: tensor ... is not within the file bounds": a
+     * function's name tells a user nothing. */
     const char *cause = strstr(l->fault, "error loading model: ");
     if (cause)
         return cause + strlen("error loading model: ");

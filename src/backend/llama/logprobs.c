@@ -1,4 +1,4 @@
-/* The probabilities of tokens, told to the caller of a generation that asks for them. */
+/* Probabilities of tokens, for callers of generate that ask for them. */
 #include "backend/llama/embedded.h"
 
 #include <math.h>

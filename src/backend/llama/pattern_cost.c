@@ -4,17 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPEN 3 /* an open end */
+#define OPEN 3 /* the count of a repetition without upper end */
 
-/* A group, or the pattern: so far. */
+/* A group, or the whole pattern, as far as it is read. */
 typedef struct group {
-    uint32_t cost;      /* of its dearest part */
-    bool empty, so_far; /* an alternative may be empty; the present one may */
+    uint32_t cost;      /* the cost of its most expensive part */
+    bool empty, so_far; /* an earlier alternative may be empty; the current one may */
 } group;
 
 typedef struct repetition {
     uint32_t most;
-    bool none; /* also no time at all */
+    bool none; /* zero times are allowed */
 } repetition;
 
 static uint32_t times(uint32_t a, uint32_t b)
@@ -23,7 +23,7 @@ static uint32_t times(uint32_t a, uint32_t b)
     return product > UINT32_MAX ? UINT32_MAX : (uint32_t)product;
 }
 
-/* "{M}", "{M,}" or "{M,N}"; the characters after it, or text if it is none. */
+/* "{M}", "{M,}" or "{M,N}". Returns the end of it, or text if it is not a repetition. */
 static const char *braces_read(const char *text, repetition *out)
 {
     char *end = NULL;
@@ -54,7 +54,7 @@ static const char *repetition_read(const char *text, repetition *out)
     return at > text && *at == '?' ? at + 1 : at; /* not greedy */
 }
 
-/* The end of an atom of one character: a class, an escape, a character. */
+/* The end of an atom for one character: a class, an escape, a character. */
 static const char *atom_end(const char *text)
 {
     if (*text == '\\')
@@ -91,7 +91,7 @@ uint32_t pattern_cost(const char *pattern)
                 return UINT32_MAX;
             groups[depth] = (group){ 1, false, true };
             at++;
-            if (at[0] == '?' && at[1]) /* "(?:" and its like */
+            if (at[0] == '?' && at[1]) /* "(?:", "(?=" and so on */
                 at += 2;
         } else if (*at == ')' && depth > 0) {
             group closed = *in;

@@ -1,13 +1,13 @@
 /* Continuous batching: the generations of all threads, in the decodes of one context.
  *
- * There is no thread of its own. Whoever waits for text makes the next step for everybody when
- * nobody else does: one decode with a token of every call that writes and a share of the prompts
- * that are still to be read, one sample for each call that has reached its end. Each thread hands
- * its own text on, without the lock, so that a slow reader holds up nobody.
+ * The scheduler has no thread. A thread that waits for text makes the next step for all calls,
+ * unless another thread is making it: one decode with a token of every generating call and a share
+ * of the prompts' other tokens, and one sample for each call whose tokens are all decoded. Each
+ * thread passes its own text on without the lock, so that a slow client delays no other call.
  *
- * A call is its tokens; its slot holds the first of them. What the slot lacks is decoded, and when
- * it lacks nothing a token is sampled and added. So a call that had to give up its slot, because
- * the cache was full, goes on later as if it had brought a longer prompt. */
+ * A call has a list of tokens; its slot has the first of them in the cache. Steps decode the
+ * others; then a token is sampled and added to the list. So a call that lost its slot because the
+ * cache was full continues later like a call with a longer prompt. */
 #include "backend/llama/common.h"
 #include "backend/llama/condition.h"
 #include "backend/llama/embedded.h"
@@ -18,14 +18,15 @@
 
 #include <stdlib.h>
 
-/* Tokens of a step in which prompts are read and others write, who wait for it: few for each prompt
- * that is to be read, since large steps are a few per cent cheaper by the token and more of them
- * gain by it. Drafts come on top. Multiples of 4: kernels for many rows take so many at a time. */
+/* Tokens of a step with prefill while other calls generate and wait for it: the first for each
+ * prompt, the second in all. Large steps cost a few per cent less a token, and the more prompts
+ * wait, the more calls gain from that. Drafts come on top. Multiples of 4, because kernels for many
+ * rows take 4 at a time. */
 #define SHARED_STEP_TOKENS 128
 #define CROWDED_STEP_TOKENS (BATCH_TOKENS - BATCH_OUTPUTS)
-/* Cells set aside for what a call has still to write; it may take more. */
+/* Cells reserved for the rest of a call's answer; it may take more. */
 #define HEADROOM_TOKENS 256
-/* Nobody runs further ahead of his reader. */
+/* No call generates further ahead of its reader. */
 #define UNREAD_TOKENS 32
 
 bool scheduler_init(embedded *e)
@@ -39,8 +40,7 @@ void scheduler_destroy(embedded *e)
     condition_destroy(&e->lock, &e->changed);
 }
 
-/* ---- slots
- * ------------------------------------------------------------------------------------ */
+/* ---- slots ----------------------------------------------------------------------------------- */
 
 static void slot_clear(embedded *e, int slot)
 {
@@ -48,7 +48,7 @@ static void slot_clear(embedded *e, int slot)
     kv_slots_cut(&e->slots, slot, 0);
 }
 
-/* True when the cache holds as much of the slot's sequence as the slot remembers. */
+/* True if the cache has exactly the cells of the slot's tokens. */
 static bool slot_agrees(const embedded *e, int slot)
 {
     size_t count = e->slots.slot[slot].count;
@@ -59,8 +59,7 @@ static bool slot_agrees(const embedded *e, int slot)
     return all && last == (llama_pos)count - 1;
 }
 
-/* Cuts the cache to what the slot has been cut to, or clears both where the cache cannot
- * do that. */
+/* Cuts the sequence in the cache to the slot's tokens; clears both if the cache cannot do that. */
 static void cells_cut(embedded *e, int slot)
 {
     size_t keep = e->slots.slot[slot].count;
@@ -74,7 +73,7 @@ static void slot_cut(embedded *e, int slot, size_t keep)
     cells_cut(e, slot);
 }
 
-/* Gives up the cells of remembered prompts that nobody goes on from. */
+/* Frees the cells of idle prompts if no prompt has continued one for a while. */
 static void slots_forget(embedded *e)
 {
     if (e->whole_slots)
@@ -85,7 +84,8 @@ static void slots_forget(embedded *e)
     }
 }
 
-/* Finds a slot for the call's tokens, and in it or in another what is decoded of them already. */
+/* Finds a slot for the call, and reuses its first tokens if that slot or another has decoded
+ * them. */
 static bool slot_take(embedded *e, call *c)
 {
     kv_plan plan = kv_slots_plan(&e->slots, c->tokens.items, c->tokens.count, e->whole_slots);
@@ -97,7 +97,7 @@ static bool slot_take(embedded *e, call *c)
         slot_cut(e, plan.slot, plan.keep);
     } else {
         slot_clear(e, plan.slot);
-        /* Both sequences own the cells from now on; nothing is copied. */
+        /* Both sequences own the cells from now on; no data is copied. */
         llama_memory_seq_cp(e->memory, plan.source, plan.slot, 0, (llama_pos)plan.keep);
         kv_slots_append(&e->slots, plan.slot, c->tokens.items, plan.keep);
         if (!slot_agrees(e, plan.slot))
@@ -121,8 +121,7 @@ static void slot_leave(embedded *e, call *c)
     c->slot = -1;
 }
 
-/* ---- what is written
- * -------------------------------------------------------------------------- */
+/* ---- the generated text ---------------------------------------------------------------------- */
 
 static void call_end(call *c, backend_finish finish)
 {
@@ -130,7 +129,7 @@ static void call_end(call *c, backend_finish finish)
     c->usage->finish = finish;
 }
 
-/* Adds the bytes of a token in whole characters. */
+/* Appends a token's text, in whole characters. */
 static s2a_status token_bytes(call *c, int32_t token, buf *out)
 {
     const embedded *e = c->e;
@@ -150,7 +149,7 @@ static s2a_status token_bytes(call *c, int32_t token, buf *out)
     return out->status;
 }
 
-/* Adds the text of a token that was sampled, or ends the text; sets ended where a stop is. */
+/* Adds a sampled token's text, or ends the text (last); ends the call at a stop. */
 static s2a_status text_take(call *c, int32_t token, bool last)
 {
     buf raw;
@@ -175,7 +174,7 @@ static s2a_status text_take(call *c, int32_t token, bool last)
     return status == S2A_OK ? c->text.status : status;
 }
 
-/* Text that may have become a stop, and did not. */
+/* Releases text that was held back as the possible beginning of a stop. */
 static s2a_status held_take(call *c)
 {
     size_t before = c->text.len, stop = stop_scan_end(&c->stops, &c->text);
@@ -187,7 +186,7 @@ static s2a_status held_take(call *c)
     return c->text.status;
 }
 
-/* What becomes of a token that was sampled. */
+/* Handles a sampled token: its text, stops and limits. */
 static s2a_status token_take(call *c, int32_t token, s2a_error *err)
 {
     const embedded *e = c->e;
@@ -207,7 +206,7 @@ static s2a_status token_take(call *c, int32_t token, s2a_error *err)
     }
     if ((c->params->max_tokens > 0 && written >= c->params->max_tokens) ||
         c->tokens.count >= e->ctx_tokens) {
-        call_end(c, BACKEND_FINISH_LENGTH); /* a character that has only begun is dropped */
+        call_end(c, BACKEND_FINISH_LENGTH); /* an incomplete character is dropped */
         if (held_take(c) != S2A_OK)
             return error_nomem(err);
     }
@@ -215,8 +214,7 @@ static s2a_status token_take(call *c, int32_t token, s2a_error *err)
     return S2A_OK;
 }
 
-/* ---- one step
- * --------------------------------------------------------------------------------- */
+/* ---- one step -------------------------------------------------------------------------------- */
 
 static size_t tokens_due(const embedded *e, const call *c)
 {
@@ -241,7 +239,7 @@ static size_t cells_wanted(const call *c)
     return c->tokens.count + left;
 }
 
-/* First come, first served; a call that fits no more keeps those behind it waiting too. */
+/* First come, first served: a call that does not fit makes later ones wait, too. */
 static void calls_admit(embedded *e)
 {
     size_t held = 0;
@@ -283,11 +281,11 @@ static void step_add(embedded *e, call *c, size_t count, size_t drafted)
         row_add(e, c, c->draft->source[c->draft->at + i].token, at + count + i, true);
 }
 
-/* What a step has in it before drafts are added. */
+/* The load of a step, before drafts are added. */
 typedef struct step_load {
     size_t rows, outputs;
-    size_t prompt_room; /* of rows: for prompts */
-    double tokens;      /* that will be written */
+    size_t prompt_room; /* rows for prompts */
+    double tokens;      /* the expected generated tokens */
 } step_load;
 
 static step_load step_weigh(const embedded *e)
@@ -314,7 +312,7 @@ static step_load step_weigh(const embedded *e)
     return load;
 }
 
-/* How many tokens of its draft the call gets checked. */
+/* How many tokens of the call's draft the step checks. */
 static size_t step_draft(const embedded *e, const call *c, step_load *load)
 {
     if (!c->draft || load->outputs >= BATCH_OUTPUTS)
@@ -358,7 +356,8 @@ static void step_end(embedded *e)
     e->step_count = 0;
 }
 
-/* No free cells: those of a prompt that is only remembered, or of the call that came last. */
+/* Frees the cells of an idle prompt, else those of the call that came last. False if there are
+ * none. */
 static bool step_make_room(embedded *e)
 {
     int idle = kv_slots_evictable(&e->slots);
@@ -384,7 +383,7 @@ static void step_failed(embedded *e, call *leader, int32_t rc)
     log_lines_end(&leader->log);
     for (size_t i = 0; i < e->step_count; i++) {
         call *c = e->step[i];
-        if (rc == 2) /* aborted: all of them have given up, and find out themselves */
+        if (rc == 2) /* aborted: all calls have given up; call_wait finds out why */
             slot_cut(e, c->slot, e->whole_slots ? 0 : e->slots.slot[c->slot].count);
         else
             slot_clear(e, c->slot);
@@ -396,9 +395,9 @@ static void step_failed(embedded *e, call *leader, int32_t rc)
     }
 }
 
-/* The next tokens of the call, one for each row of logits as long as the draft was right. Each is
- * sampled from the model's own distribution, whatever was drafted: what is written, and how often
- * the sampler draws, is the same without a draft. */
+/* Samples the call's next tokens, one for each row of logits as long as the draft was right. Each
+ * is sampled from the model's distribution, so that the text and the sampler's draws are the same
+ * without a draft. */
 static void call_take(embedded *e, call *c)
 {
     int32_t row = (int32_t)(c->step_from + c->step_tokens - 1);
@@ -429,7 +428,7 @@ static void call_take(embedded *e, call *c)
         draft_take(c->draft, c->tokens.items[i], draft_word(e, c->tokens.items[i]));
     c->usage->tokens.drafted_tokens += c->step_drafted;
     c->usage->tokens.accepted_tokens += accepted;
-    if (c->step_drafted > 0) /* what was drafted in vain lies in the cache */
+    if (c->step_drafted > 0) /* the cache contains rejected tokens */
         slot_cut(e, c->slot, e->slots.slot[c->slot].count);
 }
 
@@ -444,7 +443,7 @@ static void step_take(embedded *e)
     }
 }
 
-/* Called and left with the lock held. False when there was nothing to do. */
+/* Called and left with the lock held. False if there was nothing to do. */
 static bool step(embedded *e, call *leader)
 {
     pthread_mutex_unlock(&e->lock);
@@ -467,7 +466,7 @@ static bool step(embedded *e, call *leader)
             cost_add(&e->cost, (size_t)e->batch.n_tokens, ms);
         if (rc != 1 || (!drafts && !step_make_room(e)))
             break;
-        drafts = false; /* the cache is full: without them first */
+        drafts = false; /* the cache is full: try without drafts first */
         step_end(e);
         step_plan(e, false);
     }
@@ -480,10 +479,9 @@ static bool step(embedded *e, call *leader)
     return planned;
 }
 
-/* ---- one call
- * --------------------------------------------------------------------------------- */
+/* ---- one call -------------------------------------------------------------------------------- */
 
-/* Hands on what there is; called and left with the lock held. */
+/* Passes on the text so far; called and left with the lock held. */
 static void hand_on(call *c)
 {
     embedded *e = c->e;
@@ -545,7 +543,7 @@ s2a_status scheduler_run(call *c, s2a_error *err)
         e->first = c;
     e->last = c;
     s2a_status status = call_wait(c, err);
-    c->ended = true; /* in no further step */
+    c->ended = true; /* no further step includes it */
     while (c->in_step)
         condition_wait(&e->lock, &e->changed);
     slot_leave(e, c);
@@ -558,7 +556,7 @@ s2a_status scheduler_run(call *c, s2a_error *err)
         e->first = c->next;
     if (e->last == c)
         e->last = before;
-    pthread_cond_broadcast(&e->changed); /* its slot may be what somebody waits for */
+    pthread_cond_broadcast(&e->changed); /* another call may wait for its slot */
     pthread_mutex_unlock(&e->lock);
     return status;
 }

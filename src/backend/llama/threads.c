@@ -1,5 +1,5 @@
-/* The threads that a model is read and written with: a pool of the engine's own, and how many they
- * are, which is measured when a model is loaded for the first time on a machine. */
+/* The engine's threads for prefill (read) and generation (write): their pool and their number,
+ * which is measured when a model is first loaded on a machine. */
 #include "backend/llama/embedded.h"
 #include "backend/llama/tune.h"
 #include "base/clock.h"
@@ -12,9 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define READ_ROWS 32   /* of one decode; the cost of a row changes little beyond */
-#define WRITE_ROWS 4   /* one after the other */
-#define ROUNDS 2       /* the quicker one counts */
+#define READ_ROWS 32   /* of one decode; with more the cost of a row changes little */
+#define WRITE_ROWS 4   /* in one decode each */
+#define ROUNDS 2       /* the faster one counts */
 #define MEASURE_MS 4e3 /* after this no other number is tried */
 
 typedef struct ggml_threadpool *(*pool_new_fn)(struct ggml_threadpool_params *params);
@@ -55,10 +55,9 @@ static uint32_t cores(void)
     return online > 0 ? (uint32_t)online : 1;
 }
 
-/* ---- measuring
- * -------------------------------------------------------------------------------- */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
-/* Milliseconds of decoding so many rows behind those that are there; below 0 when it failed. */
+/* Milliseconds of decoding that many rows from position from on; negative on failure. */
 static double decode_ms(embedded *e, struct llama_context *ctx, size_t from, size_t rows)
 {
     e->batch.n_tokens = (int32_t)rows;
@@ -105,8 +104,8 @@ static bool time_of(embedded *e, struct llama_context *ctx, uint32_t threads, tu
     return ok;
 }
 
-/* How many numbers were tried, all in one pool, whose other threads then sleep; 0 when it could not
- * be measured, or others had the machine. */
+/* Returns how many numbers were tried; 0 if measuring failed or other processes disturbed it. All
+ * use one pool, whose other threads sleep. */
 static size_t measure(embedded *e, struct llama_context *ctx, uint32_t most,
                       tune_time times[TUNE_CANDIDATES])
 {
@@ -115,7 +114,7 @@ static size_t measure(embedded *e, struct llama_context *ctx, uint32_t most,
     tune_use before, after;
     threads_open(e, ctx, &(tuning){ most, most });
     if (!llama_get_memory(ctx) || decode_ms(e, ctx, 0, 2) < 0 ||
-        !tune_use_now(&before)) /* the file's pages are there now */
+        !tune_use_now(&before)) /* that decode loaded the file's pages */
         return 0;
     double start = clock_ms();
     while (done < count && tune_goes_on(times, done) && clock_ms() - start < MEASURE_MS)
@@ -126,7 +125,8 @@ static size_t measure(embedded *e, struct llama_context *ctx, uint32_t most,
     return tune_use_now(&after) && !tune_was_disturbed(&before, &after) ? done : 0;
 }
 
-/* The file for this machine, model and libllama; false when it has no place. */
+/* The path of the file for this machine, model and libllama; false if there is no directory for it,
+ * or the path is too long. */
 static bool file_path(const embedded *e, const char *cpu, uint32_t most, char path[PATH_MAX])
 {
     const char *built = llama_print_system_info();
@@ -141,7 +141,7 @@ static bool file_path(const embedded *e, const char *cpu, uint32_t most, char pa
 static void say(const embedded *e, const tuning *t, const char *how)
 {
     char line[128];
-    snprintf(line, sizeof line, "threads: %u to read, %u to write (%s)", t->read_threads,
+    snprintf(line, sizeof line, "threads: %u for prefill, %u for generation (%s)", t->read_threads,
              t->write_threads, how);
     if (e->log)
         e->log(e->log_ctx, 2, line);
@@ -171,7 +171,7 @@ tuning threads_choose(embedded *e, const s2a_engine_options *options,
     size_t tried = ctx ? measure(e, ctx, most, times) : 0;
     if (ctx)
         llama_free(ctx);
-    threads_close(e); /* after the context, which would still look at it */
+    threads_close(e); /* after the context, which uses the pool */
     if (tried == 0) {
         say(e, &all, "all cores: the machine was too busy to measure");
         return all;

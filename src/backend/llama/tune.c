@@ -8,10 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WORTH 0.9     /* of the time with all cores, to be taken in their place */
-#define HOPELESS 1.5  /* times the best: fewer threads will not be better again */
-#define DISTURBED 0.1 /* of all processors taken by others ... */
-#define SPARE 0.25    /* ... while less than this was free */
+#define WORTH 0.9     /* share of all cores' time that another number must beat */
+#define HOPELESS 1.5  /* times the best: even fewer threads will not be faster */
+#define DISTURBED 0.1 /* share of all CPU time that others used, which disturbs */
+#define SPARE 0.25    /* share of it that must be idle, so that others do not disturb */
 #define FORMAT 1
 
 size_t tune_candidates(uint32_t cores, uint32_t out[TUNE_CANDIDATES])
@@ -55,7 +55,7 @@ tuning tune_choose(const tune_time *times, size_t count)
     return (tuning){ .read_threads = read->threads, .write_threads = write->threads };
 }
 
-/* ---- was the machine ours? ------------------------------------------------------------------ */
+/* ---- use by other processes ----------------------------------------------------------------- */
 
 bool tune_use_now(tune_use *out)
 {
@@ -84,12 +84,11 @@ bool tune_was_disturbed(const tune_use *before, const tune_use *after)
     return total > 0 && others > DISTURBED * total && idle < SPARE * total;
 }
 
-/* ---- the file
- * --------------------------------------------------------------------------------- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 static bool threads_of(const json_t *object, const char *key, uint32_t most, uint32_t *out)
 {
-    json_int_t n = json_integer_value(json_object_get(object, key)); /* 0 when it is none */
+    json_int_t n = json_integer_value(json_object_get(object, key)); /* 0 if it is not an integer */
     if (n < 1 || n > most)
         return false;
     *out = (uint32_t)n;

@@ -1,5 +1,5 @@
 /* How many threads a model uses on this machine for prefill and for generation: which numbers are
- * tried, which one is chosen by the measured times, and the file that stores it. llama/threads.c
+ * tried, which one the measured times choose, and the file that stores it. llama/threads.c
  * measures. */
 #ifndef S2A_TUNE_H
 #define S2A_TUNE_H
@@ -10,9 +10,9 @@
 
 #define TUNE_CANDIDATES 16
 
-/* Prefill (read) decodes many rows at once and is bound by computing; generation (write) decodes
- * one and is bound by memory. With hyperthreads, or slow cores beside fast ones, their best numbers
- * differ. */
+/* Prefill (read) decodes many rows at once and is bound by computing. Generation (write) decodes
+ * one row and is bound by memory. With hyperthreads, or with slow and fast cores, their best
+ * numbers differ. */
 typedef struct tuning {
     uint32_t read_threads, write_threads;
 } tuning;
@@ -32,8 +32,8 @@ typedef struct tune_use {
  * halves down to 1. Returns their count. */
 size_t tune_candidates(uint32_t cores, uint32_t out[TUNE_CANDIDATES]);
 
-/* False if smaller numbers need not be tried: in both kinds of work the last number took half as
- * long again as the best so far, or longer. */
+/* False if smaller numbers need not be tried: in both kinds of work the last number took at least
+ * 1.5 times as long as the best so far. */
 bool tune_goes_on(const tune_time *times, size_t count);
 
 /* The fastest number for each kind of work: the first one (all cores), unless another takes less
