@@ -81,7 +81,7 @@ static s2a_status take_list(const option_row *row, option_numbers *list, const c
             return status;
         for (size_t i = 0; i < list->count; i++)
             if (list->values[i] == value)
-                return error_set(err, S2A_ARGUMENT, "%s: %s is there twice", where, part);
+                return error_set(err, S2A_ARGUMENT, "%s: %s is given twice", where, part);
         if (list->count == OPTION_LIST_MAX)
             return error_set(err, S2A_ARGUMENT, "%s: more than %d values", where, OPTION_LIST_MAX);
         list->values[list->count++] = (uint32_t)value;
@@ -122,11 +122,11 @@ s2a_status args_take(const option_row *row, void *base, const char *where, const
 
 /* ---- a command line --------------------------------------------------------------------- */
 
-enum { LONG_BASE = 256 }; /* getopt's code of a long option is this and its number */
+enum { LONG_BASE = 256 }; /* getopt's code of a long option: this plus its number */
 
 typedef struct reader {
     const option_command *command;
-    options *o; /* the beginning of what is filled */
+    options *o; /* the beginning of *into */
     const option_row *rows[OPTION_ROWS_MAX];
     size_t count;
     struct option longs[OPTION_ROWS_MAX + 1];
@@ -144,7 +144,7 @@ static void reader_init(reader *r, const option_command *command, void *into, s2
     *r = (reader){ .command = command, .o = into, .err = err };
     r->count = option_list(command, r->rows);
     size_t n = 0;
-    r->shorts[n++] = ':'; /* a missing argument is told from the rest */
+    r->shorts[n++] = ':'; /* getopt then returns ':' for a missing argument */
     for (size_t i = 0; i < r->count; i++) {
         bool value = has_value(r->rows[i]);
         r->longs[i] = (struct option){ r->rows[i]->name, value ? required_argument : no_argument,
@@ -175,7 +175,7 @@ static s2a_status defaults_take(reader *r)
     return status;
 }
 
-/* Of settings that is settings_from_environment's. */
+/* Only for rows without a key; settings_from_environment reads the others. */
 static void environment_take(reader *r)
 {
     for (size_t i = 0; i < r->count; i++) {
@@ -187,7 +187,7 @@ static void environment_take(reader *r)
     }
 }
 
-/* The word of the command line that getopt_long did not like. */
+/* The word of the command line that getopt_long refused. */
 static const char *word_at_fault(const reader *r, char **argv)
 {
     const char *behind = argv[optind - 1];
@@ -195,11 +195,11 @@ static const char *word_at_fault(const reader *r, char **argv)
     /* 0 is a long option; a byte of a character beyond ASCII is negative. */
     bool is_short = optopt != 0 && optopt < LONG_BASE && !strchr(r->shorts, optopt);
     if (is_short && !(behind[0] == '-' && n > 1 && behind[n - 1] == (char)optopt))
-        return argv[optind]; /* a cluster of short options is not behind us yet */
+        return argv[optind]; /* optind is still at the cluster of short options */
     return behind;
 }
 
-/* What follows a '=' is not repeated: it may be a key. */
+/* The message leaves out text after a '=': it may be a key. */
 static s2a_status option_wrong(const reader *r, int code, const char *word)
 {
     char given[64];

@@ -14,15 +14,16 @@
 
 #define SLUG_BYTES 80
 
-/* Where the head of the model file at path is, or would be; malloc'ed. The name: what can be read
- * of the model's, and the hash of name and size, which tells two apart. */
+/* The path of the head's file for a model file, malloc'ed; the head need not exist. Its name
+ * consists of the model file's name in plain characters, and of a hash of that name and the
+ * size. */
 static s2a_status calibration_path(const char *model_path, char **path, s2a_error *err)
 {
     char hex[65];
     struct stat st;
     *path = NULL;
     const char *base = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-    bool absolute = base && base[0] == '/'; /* a relative one is to be ignored */
+    bool absolute = base && base[0] == '/'; /* a relative one must be ignored */
     if (stat(model_path, &st) != 0)
         return error_set(err, S2A_UNAVAILABLE, "model %s: %s; check the name", model_path,
                          strerror(errno));

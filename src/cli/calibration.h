@@ -5,18 +5,16 @@
 
 #include "s2a.h"
 
-/* A taught head lies in a file that the name and size of the model's file choose. */
-
-/* The same if the head exists; otherwise *path is NULL. S2A_NOMEM. */
+/* Finds the head of a model file, by that file's name and size. *path is malloc'ed; NULL if there
+ * is no head. S2A_NOMEM. */
 s2a_status calibration_find(const char *model_path, char **path, s2a_error *err);
 
-/* Writes the file, the whole of it or nothing; the old one stays until then. *path is malloc'ed.
- * S2A_UNAVAILABLE (no such model file), S2A_IO, also when neither XDG_DATA_HOME nor HOME says
- * where; S2A_NOMEM. */
+/* Replaces the head's file atomically. *path is malloc'ed. S2A_UNAVAILABLE (no such model file),
+ * S2A_IO (also if neither XDG_DATA_HOME nor HOME is set), S2A_NOMEM. */
 s2a_status calibration_save(const char *model_path, const s2a_calibration *calibration, char **path,
                             s2a_error *err);
 
-/* *was: there was a file. Errors as for calibration_save. */
+/* *was: whether there was a file. Errors as for calibration_save. */
 s2a_status calibration_remove(const char *model_path, bool *was, s2a_error *err);
 
 #endif

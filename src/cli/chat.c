@@ -55,7 +55,7 @@ bool chat_why(chat *c)
 
 /* ---- errors ----------------------------------------------------------------------------- */
 
-/* One line, and where the conversation has become too long, what helps. */
+/* Prints the error, and what helps if the conversation is too long. */
 static void say_error(const chat *c, const s2a_error *err)
 {
     if (err->status == S2A_LIMIT && c->count > 0)
@@ -92,7 +92,7 @@ static s2a_status request_fill(const chat *c, size_t count, const char *text, si
                                s2a_error *err)
 {
     s2a_request *request = c->s->request;
-    /* Messages append to messages: a text between them drops those of the last time. */
+    /* Messages are added to earlier ones: setting a text drops those of the last call. */
     s2a_status status = s2a_request_set_text(request, "", 0, err);
     if (status == S2A_OK && c->system)
         status = s2a_request_add_message(request, "system", c->system, strlen(c->system), err);
@@ -105,14 +105,15 @@ static s2a_status request_fill(const chat *c, size_t count, const char *text, si
     return status == S2A_OK ? s2a_request_add_message(request, "user", text, len, err) : status;
 }
 
-/* What a message without step 1 does not suffer from, either. */
+/* Whether an answer without step 1 may still succeed. */
 static bool step1_alone_failed(s2a_status status)
 {
     return status != S2A_OK && status != S2A_NOMEM && status != S2A_CANCELLED &&
            status != S2A_ARGUMENT && status != S2A_INPUT && status != S2A_UNSUPPORTED;
 }
 
-/* Step 1, and what it removed. A failure of step 1 alone is a note, and *out is then NULL. */
+/* Runs step 1 and shows what it removed. If only step 1 fails, prints a note and sets *out to
+ * NULL. */
 static s2a_status attend(chat *c, s2a_result **out, s2a_error *err)
 {
     session *s = c->s;
@@ -136,8 +137,8 @@ static s2a_status attend(chat *c, s2a_result **out, s2a_error *err)
     return S2A_OK;
 }
 
-/* Step 2 of *result, or without S2A if that is NULL, printed as it comes. Then c->text has the
- * answer, also a part of one after a failure. */
+/* Runs step 2 of *result, or answers without S2A if that is NULL, and prints the answer as it is
+ * generated. c->text gets the answer, or a part of it after a failure. */
 static s2a_status answer(chat *c, s2a_result **result, s2a_error *err)
 {
     session *s = c->s;
@@ -163,7 +164,7 @@ static s2a_status answer(chat *c, s2a_result **result, s2a_error *err)
     return status;
 }
 
-/* Says how it went; false if there is nothing to keep. */
+/* Reports the outcome; false if there is no answer to keep. */
 static bool answered(const chat *c, s2a_status status, const s2a_result *result,
                      const s2a_error *err)
 {

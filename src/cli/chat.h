@@ -1,5 +1,5 @@
 /* A conversation: the exchanges so far, and the answer to the next message, which is printed as it
- * is generated. Errors of an answer are a line on stderr. Functions that print say whether they
+ * is generated. Errors of an answer are a line on stderr. Functions that print return whether they
  * printed anything to stdout. One thread. */
 #ifndef S2A_CLI_CHAT_H
 #define S2A_CLI_CHAT_H
@@ -24,10 +24,11 @@ void chat_begin(chat *c, session *s, const char *system);
 void chat_end(chat *c);
 
 /* Answers a message: shows what step 1 removed from it, then the answer. A message without any
- * answer is not added to the conversation; an answer that was cancelled is, as far as it came. */
+ * answer is not added to the conversation; a cancelled answer is added as far as it was
+ * generated. */
 bool chat_send(chat *c, const char *text, size_t len);
 
-/* Answers the last message again without step 1, in place of its answer. */
+/* Answers the last message again without step 1, and replaces its answer. */
 bool chat_plain(chat *c);
 
 /* Prints the units of the last message. */

@@ -14,7 +14,7 @@
 
 /* ---- printing --------------------------------------------------------------------------- */
 
-/* A text that ends its line, whether it did so itself or not. */
+/* Prints a text, and a newline if it does not end in one. */
 static void print_text(const session *s, const char *text, size_t len)
 {
     term_write(&s->term, text, len);
@@ -36,7 +36,7 @@ static void print_for_people(const session *s, const s2a_result *result, const s
     explain_usage(t, result, plain);
 }
 
-/* S2A_OK, or what went wrong besides stdout, which main looks after. */
+/* S2A_OK, or an error other than stdout's, which program_run reports. */
 static s2a_status print(const session *s, const s2a_result *result, const s2a_result *plain)
 {
     const options *o = s->o;
@@ -49,7 +49,7 @@ static s2a_status print(const session *s, const s2a_result *result, const s2a_re
         const char *text = s2a_result_rewritten(result, &len);
         print_text(s, text, len);
     } else if (s->streamed != '\n') {
-        fputc('\n', stdout); /* all else is there already */
+        fputc('\n', stdout); /* the answer is printed already */
     }
     fflush(stdout);
     term_ok();
@@ -84,7 +84,7 @@ static int run_one(session *s)
         if (code == EXIT_DONE && o->strict && s2a_result_fallback(result) != S2A_FALLBACK_NONE)
             code = EXIT_FELL_BACK;
     } else if (s->streamed && s->streamed != '\n') {
-        fputc('\n', stdout); /* half an answer stands there */
+        fputc('\n', stdout); /* end the line of an incomplete answer */
         fflush(stdout);
         term_ok();
     }

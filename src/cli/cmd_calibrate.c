@@ -1,5 +1,5 @@
-/* s2a calibrate: reads labelled prompts with a model and teaches it a head for mode select, if its
- * hidden states tell what is needed from what is not. */
+/* s2a calibrate: reads labelled prompts with a model and fits a head for mode select, if its hidden
+ * states separate needed sentences from others. */
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/outfile.h"
@@ -31,7 +31,7 @@ typedef struct calibrating {
 
 /* ---- options ---------------------------------------------------------------------------- */
 
-/* The model's name may stand alone, as in s2a pull. */
+/* The model may be given without --model, as in s2a pull. */
 static s2a_status model_take(calibrate_options *o, int argc, char **argv, s2a_error *err)
 {
     if (optind >= argc)
@@ -41,7 +41,8 @@ static s2a_status model_take(calibrate_options *o, int argc, char **argv, s2a_er
                          "calibrate: \"%.40s\" is one word too many; give one model",
                          argv[optind + 1]);
     if (settings_source_of(&o->base.settings, "model") == SETTINGS_FLAG)
-        return error_set(err, S2A_ARGUMENT, "calibrate: \"%.40s\" beside --model; give one model",
+        return error_set(err, S2A_ARGUMENT,
+                         "calibrate: \"%.40s\" together with --model; give one model",
                          argv[optind]);
     return settings_apply(&o->base.settings, "model", argv[optind], SETTINGS_FLAG, "--model", err);
 }
@@ -54,13 +55,13 @@ static s2a_status options_take(calibrate_options *o, int argc, char **argv, s2a_
     status = model_take(o, argc, argv, err);
     if (status == S2A_OK)
         status = settings_complete(&o->base.settings, err);
-    /* What is taught runs here, whatever server answers otherwise. */
+    /* Calibration runs on this machine, even if a server is configured. */
     if (status == S2A_OK && !strcmp(o->base.settings.backend, "http"))
         o->base.settings.backend = "llama";
     if (status == S2A_OK && o->show && o->reset)
         return error_set(err, S2A_ARGUMENT, "--show and --reset: give one of them");
     if (status == S2A_OK && o->out && (o->show || o->reset))
-        return error_set(err, S2A_ARGUMENT, "--out: it goes with a calibration; leave out %s",
+        return error_set(err, S2A_ARGUMENT, "--out: it writes a new calibration; leave out %s",
                          o->show ? "--show" : "--reset");
     if (status == S2A_OK && o->out && !strcmp(o->out, "-"))
         return error_set(err, S2A_ARGUMENT, "--out -: name a file, or use --json");
@@ -69,7 +70,7 @@ static s2a_status options_take(calibrate_options *o, int argc, char **argv, s2a_
 
 /* ---- printing --------------------------------------------------------------------------- */
 
-/* json is taken over. */
+/* Takes ownership of json. */
 static s2a_status print_json(json_t *json, s2a_error *err)
 {
     char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(10)) : NULL;
@@ -116,15 +117,16 @@ static void print_text(const calibrating *c)
     printf("model      %s\n", s2a_calibration_model(c->made));
     printf("read       %zu prompts, %zu sentences, %" PRIu64 " tokens, %.1f s\n", r->prompts,
            r->units, r->tokens, r->ms / 1e3);
-    printf("Of kinds of prompts that it was not taught with:\n");
+    printf("On held-out kinds of prompts:\n");
     printf("sentences  AUC %.3f; %.1f %% of the needed kept, %.0f %% of the unrelated and %.0f %% "
            "of the opinions "
            "removed, %.1f %% of the clean prompts unchanged%s\n",
            r->auc, 100 * r->needed_kept, 100 * r->unrelated_removed, 100 * r->opinion_removed,
-           100 * r->clean_unchanged, r->cuts ? "" : ": not told apart well enough, nothing is cut");
+           100 * r->clean_unchanged,
+           r->cuts ? "" : ": not separated well enough, nothing is removed");
     printf("orders     AUC %.3f; %.0f %% removed, %.1f %% of the clean documents unchanged%s\n",
            r->order_auc, 100 * r->order_removed, 100 * r->documents_unchanged,
-           r->cuts_orders ? "" : ": not told apart well enough, nothing is cut");
+           r->cuts_orders ? "" : ": not separated well enough, nothing is removed");
     if (c->written)
         printf("file       %s\n", c->written);
 }
@@ -154,11 +156,11 @@ static s2a_status show(const calibrate_options *o, const char *model, s2a_error 
                                       h ? borders_json(h) : json_null()),
                             err);
     else if (status == S2A_OK && !h)
-        printf("there is no calibration of %s; the built-in head is used, if it is a model that "
+        printf("there is no calibration of %s; the model's built-in head is used, if it "
                "has one\n",
                model);
     else if (status == S2A_OK)
-        printf("model      %s\nfile       %s\nborders    auto %g, opinion %g, relevance %g, "
+        printf("model      %s\nfile       %s\nthresholds auto %g, opinion %g, relevance %g, "
                "untrusted %g\n",
                s2a_calibration_model(h), path, s2a_calibration_threshold(h, S2A_PRESET_AUTO),
                s2a_calibration_threshold(h, S2A_PRESET_OPINION),
@@ -195,7 +197,7 @@ static void progress_show(void *ctx, size_t done, size_t count, double left_ms)
     progress_draw(&c->s->progress, "reading labelled prompts: %zu%s", done, left);
 }
 
-/* A model that cannot tell gets no file, and what it had stays. */
+/* A head that does not separate sentences is not written; an earlier file stays. */
 static s2a_status save(calibrating *c, const char *model, s2a_error *err)
 {
     char *bytes = NULL;
@@ -218,7 +220,7 @@ static s2a_status calibrate(calibrating *c, const char *model, s2a_error *err)
     progress_clear(&c->s->progress);
     if (status == S2A_OK)
         c->report = s2a_calibration_reached(c->made);
-    if (status == S2A_OK && signals_caught()) /* nothing is to be written then */
+    if (status == S2A_OK && signals_caught()) /* then nothing must be written */
         status = error_set(err, S2A_CANCELLED, "cancelled");
     if (status == S2A_OK)
         status = save(c, model, err);
@@ -231,7 +233,7 @@ static s2a_status calibrate(calibrating *c, const char *model, s2a_error *err)
     return status;
 }
 
-/* How it ended, on stderr. */
+/* Reports the outcome on stderr and returns the exit status. */
 static int conclude(const calibrating *c, s2a_status status, const s2a_error *err)
 {
     if (status == S2A_CANCELLED) {
@@ -245,9 +247,9 @@ static int conclude(const calibrating *c, s2a_status status, const s2a_error *er
     }
     if (c->report.cuts || c->report.cuts_orders)
         return EXIT_DONE;
-    term_say("this model does not tell needed sentences from others, and nothing was written; use "
-             "another model "
-             "to judge (--select-model 0.5b), or --mode rewrite");
+    term_say("this model cannot tell needed sentences from others; nothing was written; use "
+             "another "
+             "judge model (--select-model 0.5b), or --mode rewrite");
     return EXIT_FAILED;
 }
 
@@ -266,7 +268,7 @@ static int run(const calibrate_options *o, session *s)
         code = session_open(s);
         if (code == EXIT_DONE)
             code = conclude(&c, status = calibrate(&c, model, &err), &err);
-        status = S2A_OK; /* whatever it was has been said */
+        status = S2A_OK; /* conclude has reported it */
     }
     if (status != S2A_OK) {
         term_say("%s", err.message);

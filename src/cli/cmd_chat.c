@@ -13,12 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the commands work on. */
+/* The state that the commands use. */
 typedef struct talk {
     chat chat;
     session s;
     bool done;
-    bool gap; /* something was printed: a blank line goes before what comes next */
+    bool gap; /* something was printed: print a blank line before the next output */
 } talk;
 
 /* ---- commands --------------------------------------------------------------------------- */
@@ -60,7 +60,7 @@ static bool run_new(talk *t, const char *argument)
     return true;
 }
 
-/* How the next message is read. */
+/* The mode of step 1 for the next message. */
 static const char *step1_name(const session *s)
 {
     const settings *set = &s->o->settings;
@@ -121,7 +121,8 @@ static bool run_help(talk *t, const char *argument)
     return true;
 }
 
-/* Without a terminal a blank line is between two outputs; on one it is before the prompt. */
+/* Without a terminal, prints a blank line between two outputs; on a terminal message_take prints
+ * it. */
 static void gap(talk *t)
 {
     if (t->gap && !t->s.term.tty)

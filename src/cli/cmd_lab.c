@@ -1,4 +1,4 @@
-/* s2a eval, bench and probe: the laboratory is a program of its own. */
+/* s2a eval, bench and probe: the laboratory is a separate program. */
 #include "base/buf.h"
 #include "cli/commands.h"
 #include "cli/term.h"
@@ -12,7 +12,7 @@
 
 #define LAB "s2a-lab"
 
-/* What is beside this program comes first: it is of the same version. */
+/* Prefers the one beside this program: it has the same version. */
 static void run(char **argv)
 {
     char path[PATH_MAX + sizeof LAB];
@@ -39,8 +39,8 @@ int cmd_lab(int argc, char **argv)
     memcpy(words + 1, argv, (size_t)argc * sizeof *words);
     run(words);
     if (errno == ENOENT)
-        term_say("%s: this is in " LAB
-                 ", which is not here; build it (make lab) and put it beside s2a",
+        term_say("%s: this command is in " LAB
+                 ", which is not installed; build it (make lab) and put it beside s2a",
                  argv[0]);
     else
         term_say("%s: cannot run " LAB ": %s", argv[0], strerror(errno));

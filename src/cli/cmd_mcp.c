@@ -1,6 +1,7 @@
 /* s2a mcp: a server of the Model Context Protocol (modelcontextprotocol.io) on standard input and
- * output. Messages are JSON-RPC 2.0, one a line. The main thread reads and answers what needs no
- * model; calls of tools, and arrays of messages, wait for one thread that runs the model. */
+ * output. Messages are JSON-RPC 2.0, one a line. The main thread reads messages and answers those
+ * that need no model. Tool calls, and arrays of messages, wait for one thread that runs the
+ * model. */
 #include "base/ascii.h"
 #include "base/error.h"
 #include "base/limits.h"
@@ -44,13 +45,13 @@ typedef struct mcp {
     pthread_cond_t more;
     json_t *waiting[LIMIT_MCP_CALLS]; /* a ring of messages, or arrays of them */
     size_t first, count;
-    bool ended;      /* no more will wait */
+    bool ended;      /* no more messages will come */
     json_t *running; /* the id of the call that the model works on; NULL = none */
 } mcp;
 
 /* ---- messages --------------------------------------------------------------------------- */
 
-/* Takes result over. NULL when out of memory. */
+/* Takes ownership of result. NULL when out of memory. */
 static json_t *response(const json_t *id, json_t *result)
 {
     return json_pack("{s:s, s:O, s:o}", "jsonrpc", "2.0", "id", id, "result", result);
@@ -63,7 +64,7 @@ static json_t *failure(const json_t *id, int code, const char *message)
                      "code", code, "message", tree_name(message));
 }
 
-/* Takes the message over; out of memory it is lost, and the client hears of the end. */
+/* Takes ownership of message. If out of memory the message is lost, and the server ends. */
 static void reply(mcp *m, json_t *message)
 {
     pthread_mutex_lock(&m->writing);
@@ -84,7 +85,7 @@ static bool sends(mcp *m)
 
 /* ---- tools ------------------------------------------------------------------------------ */
 
-/* json: a literal of this file. */
+/* Parts of tools_text. */
 #define SPANS                                                             \
     "{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{" \
     "\"start\":{\"type\":\"integer\"},\"end\":{\"type\":\"integer\"},"    \
@@ -118,7 +119,7 @@ static const char tools_text[] =
     "\"required\":[\"rewritten\",\"removed\",\"mode\",\"fallback\",\"usage\"]},"
     "\"annotations\":" ANNOTATIONS "}]";
 
-/* Adds a block of text. An empty one says nothing, and some clients refuse it. */
+/* Adds a block of text, except an empty one, which some clients refuse. */
 static bool block_add(json_t *content, const char *text, size_t len)
 {
     return len == 0 ||
@@ -126,7 +127,7 @@ static bool block_add(json_t *content, const char *text, size_t len)
                                                     json_stringn(text, len))) == 0;
 }
 
-/* What a tool found, as a call's result; takes structured over. NULL when out of memory. */
+/* A tool's output as a call's result; takes ownership of both. NULL when out of memory. */
 static json_t *found(json_t *content, json_t *structured)
 {
     return json_pack("{s:o, s:o, s:b}", "content", content, "structuredContent", structured,
@@ -193,7 +194,7 @@ static s2a_status prompt_take(const session *s, const json_t *arguments, s2a_err
     return s2a_request_set_text(s->request, json_string_value(text), json_string_length(text), err);
 }
 
-/* What is wrong with the arguments; NULL = nothing. */
+/* The fault of the arguments; NULL = none. */
 static const char *context_fault(const json_t *arguments)
 {
     const json_t *documents = json_object_get(arguments, "documents");
@@ -275,7 +276,7 @@ static bool is_call(const json_t *message, const json_t *id)
     return own && json_equal(own, id);
 }
 
-/* A call that waits is removed; one that runs ends. */
+/* Removes the call if it is waiting; cancels it if it is running. */
 static void cancel(mcp *m, const json_t *params)
 {
     const json_t *id = json_object_get(params, "requestId");
@@ -310,7 +311,7 @@ static json_t *request_answer(mcp *m, const json_t *id, const char *method, cons
     return failure(id, RPC_METHOD, message);
 }
 
-/* The response; NULL: it gets none. */
+/* The response; NULL = the message gets none. */
 static json_t *answer(mcp *m, const json_t *message)
 {
     const json_t *id = json_object_get(message, "id");
@@ -320,7 +321,7 @@ static json_t *answer(mcp *m, const json_t *message)
     const char *version = json_string_value(json_object_get(message, "jsonrpc"));
     if (!method && known &&
         (json_object_get(message, "result") || json_object_get(message, "error")))
-        return NULL; /* nothing was asked of the client */
+        return NULL; /* a response, but we send no requests */
     if (!version || strcmp(version, "2.0") != 0 || !method || (id && !known))
         return failure(known ? id : NULL, RPC_REQUEST,
                        "not a request: give jsonrpc \"2.0\", a method, and an id that is a string "
@@ -334,12 +335,12 @@ static json_t *answer(mcp *m, const json_t *message)
 
 /* ---- the model's thread ----------------------------------------------------------------- */
 
-/* From here on a notice that the call is cancelled, or a signal, ends it. The lock is held. */
+/* From here on a cancel notification or a signal ends the call. Needs the lock. */
 static void run_begin(mcp *m, const json_t *message)
 {
     m->running = json_incref(json_object_get(message, "id"));
     s2a_cancel_reset(m->s->cancel);
-    if (signals_caught()) /* before the reset, perhaps */
+    if (signals_caught()) /* it may have come before the reset */
         s2a_cancel_fire(m->s->cancel);
 }
 
@@ -400,7 +401,7 @@ static void *work(void *ctx)
     return NULL;
 }
 
-/* Takes the message over. */
+/* Takes ownership of message. */
 static void hand_over(mcp *m, json_t *message)
 {
     pthread_mutex_lock(&m->lock);
@@ -466,7 +467,7 @@ static int serve(session *s)
     int code = session_open(s);
     if (code != EXIT_DONE)
         return code;
-    s->progress.on = false; /* from here on only errors are said */
+    s->progress.on = false; /* from here on only errors are printed */
     mcp m = { .s = s,
               .writing = PTHREAD_MUTEX_INITIALIZER,
               .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -503,7 +504,7 @@ static s2a_status options_take(options *o, int argc, char **argv, s2a_error *err
     s2a_mode mode = o->settings.mode;
     if (status == S2A_OK)
         status = options_judge_only(o, err);
-    o->settings.mode = mode; /* of filter_prompt */
+    o->settings.mode = mode; /* for filter_prompt */
     if (status == S2A_OK && optind < argc)
         return error_set(err, S2A_ARGUMENT, "mcp: \"%.40s\": it takes no words; leave it out",
                          argv[optind]);

@@ -1,4 +1,4 @@
-/* s2a models: what can be pulled, and what is here. */
+/* s2a models: lists the models that can be pulled, and which of them are here. */
 #include "base/error.h"
 #include "base/fetch.h"
 #include "cli/args.h"
@@ -58,7 +58,7 @@ static void from_of(const char *path, const manifest_model *model, char *text, s
                  strchr(source, '+') ? host : "");
 }
 
-/* Whose file the sha256 is of; with here, that of the file at path has to have been found right. */
+/* Whose sha256 the manifest has; "not compared" if the file is here and was not verified. */
 static const char *sha256_of(const char *path, const manifest_model *model, bool here)
 {
     if (here && !store_is_verified(path, model))

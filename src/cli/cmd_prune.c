@@ -1,4 +1,4 @@
-/* s2a prune: documents and a question, from files, or with --jsonl many such requests. */
+/* s2a prune: prunes documents to a question: from files, or with --jsonl many such requests. */
 #include "base/ascii.h"
 #include "base/error.h"
 #include "base/limits.h"
@@ -87,8 +87,8 @@ static s2a_status documents_judge(session *s, s2a_result **result, s2a_error *er
     return status;
 }
 
-/* Sets the key of each document that comes from names[its index], which may be NULL; without a key
- * that stands for files. NULL, and the documents are gone, when memory is out. */
+/* Sets each document's file, or its metadata if files is NULL; a document may have no metadata.
+ * When out of memory, frees documents and returns NULL. */
 static json_t *documents_name(json_t *documents, char *const *files, json_t *const *metadata)
 {
     for (size_t i = 0; i < json_array_size(documents); i++) {
@@ -107,7 +107,7 @@ static json_t *documents_name(json_t *documents, char *const *files, json_t *con
     return documents;
 }
 
-/* id NULL: there is none. Takes documents over; NULL when out of memory. */
+/* id NULL = none. Takes ownership of documents; NULL when out of memory. */
 static json_t *prune_json(const s2a_result *result, const json_t *id, const char *question,
                           size_t question_len, json_t *documents)
 {
@@ -151,7 +151,8 @@ static s2a_status file_add(const char *path, s2a_request *request, s2a_error *er
     return status;
 }
 
-/* As head(1) does: a line with the name before each, where there are several. */
+/* Prints the documents as head(1) does: if there are several, each one after a line with its
+ * name. */
 static bool print_documents(const term *t, const s2a_result *result, const prune_options *o)
 {
     size_t *order = NULL, count = 0;
@@ -218,7 +219,7 @@ static int files_run(session *s, const prune_options *o)
 
 /* ---- lines ------------------------------------------------------------------------------ */
 
-/* What an object holds beside its text; NULL for a text. */
+/* Adds a document: a text, or an object with a text. *metadata gets the object's other members. */
 static s2a_status document_take(const json_t *document, size_t index, s2a_request *request,
                                 json_t **metadata, s2a_error *err)
 {
@@ -246,7 +247,7 @@ static s2a_status line_take(const json_t *line, s2a_request *request, json_t **m
         return error_set(err, S2A_INPUT, "the line must be a JSON object");
     if (!json_is_string(question) || !json_is_array(documents))
         return error_set(err, S2A_INPUT,
-                         "question and documents must both be there, a string and an array");
+                         "question and documents must both be given, a string and an array");
     s2a_status status = s2a_request_set_question(request, json_string_value(question),
                                                  json_string_length(question), err);
     for (size_t i = 0; i < json_array_size(documents) && status == S2A_OK; i++)
@@ -257,7 +258,7 @@ static s2a_status line_take(const json_t *line, s2a_request *request, json_t **m
 static s2a_status line_answer(session *s, const json_t *line, const json_t *id, json_t **out,
                               s2a_error *err)
 {
-    const prune_options *o = (const prune_options *)s->o; /* whose first member it is */
+    const prune_options *o = (const prune_options *)s->o; /* s->o is its first member */
     const json_t *question = json_object_get(line, "question");
     size_t count = json_array_size(json_object_get(line, "documents"));
     json_t **metadata = calloc(count + 1, sizeof *metadata);

@@ -1,4 +1,4 @@
-/* s2a pull: gets a model file into the store, and says where it is. */
+/* s2a pull: downloads a model file into the store and prints its path. */
 #include "base/error.h"
 #include "cli/args.h"
 #include "cli/commands.h"
@@ -27,7 +27,7 @@ typedef struct pull {
     char *dir, *path;
     meter meter;
     s2a_cancel *cancel;
-    bool wrong_size;    /* and the user was told */
+    bool wrong_size;    /* the file had it, and the user was told */
     const char *done;   /* "present", "verified" or "downloaded" */
     const char *source; /* NULL = nothing was downloaded */
 } pull;
@@ -48,7 +48,7 @@ static void say_waiting(void *ctx)
     meter_say(&p->meter, "pull: another pull of %s is running: waiting for it", p->model->name);
 }
 
-/* What is in the store already. *present stays false when it has to be downloaded. */
+/* Checks the store. *present stays false if the model must be downloaded. */
 static s2a_status look(pull *p, bool *present, s2a_error *err)
 {
     struct stat st;
@@ -61,9 +61,8 @@ static s2a_status look(pull *p, bool *present, s2a_error *err)
         return error_set(err, S2A_IO, "cannot write: %s: is not a file: move it away", p->path);
     if ((uint64_t)st.st_size != p->model->bytes) {
         if (!p->wrong_size)
-            meter_say(&p->meter,
-                      "pull: %s has %llu bytes where %llu are right: downloading it again", p->path,
-                      (unsigned long long)st.st_size, (unsigned long long)p->model->bytes);
+            meter_say(&p->meter, "pull: %s has %llu bytes instead of %llu: downloading it again",
+                      p->path, (unsigned long long)st.st_size, (unsigned long long)p->model->bytes);
         p->wrong_size = true;
         return S2A_OK;
     }
@@ -78,7 +77,7 @@ static s2a_status get(pull *p, s2a_error *err)
 {
     bool present;
     store_lock lock = { .fd = -1 };
-    /* Once without the lock: a model that is here needs no right to write. */
+    /* First without the lock: a model that is here needs no write permission. */
     s2a_status status = look(p, &present, err);
     if (status != S2A_OK || present)
         return status;
@@ -178,7 +177,7 @@ int cmd_pull(int argc, char **argv)
     if (status == S2A_OK)
         status = report(&p, &err);
     if (status == S2A_CANCELLED)
-        term_say("pull: interrupted; run the same command to go on");
+        term_say("pull: interrupted; run the same command to continue");
     else if (status != S2A_OK)
         term_say("pull: %s", err.message);
     free(p.path);

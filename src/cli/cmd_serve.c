@@ -21,7 +21,7 @@
 
 /* ---- signals ---------------------------------------------------------------------------- */
 
-static int wake[2] = { -1, -1 }; /* a handler has no other way to the loop */
+static int wake[2] = { -1, -1 }; /* the handler's only way to wake the loop */
 
 static void on_signal(int number)
 {
@@ -63,7 +63,7 @@ static void reload(serve *server, const serve_flags *f)
         term_say("%s: %zu keys", f->serve.keys_file, serve_key_count(server));
 }
 
-/* Until a signal ends it, and then as long as there is work and time. */
+/* Runs until a signal, then until all requests are answered or drain_ms are over. */
 static void loop(serve *server, const serve_flags *f)
 {
     int number;
@@ -78,7 +78,7 @@ static void loop(serve *server, const serve_flags *f)
     while (serve_active(server) > 0 && clock_ms() < end) {
         number = signal_wait(20);
         if (number == SIGINT || number == SIGTERM)
-            break; /* whoever asks twice means now */
+            break; /* a second signal: end at once */
     }
 }
 
@@ -100,12 +100,13 @@ static void announce(const serve *server, const serve_flags *f)
         term_say("model %s; %s%s asks for S2A", o->model, o->prefix, o->model);
     }
     if (!origin_is_loopback(o->host) && !o->keys_file)
-        term_say("note: whoever reaches %s may ask; --api-keys says who may", host);
+        term_say("note: anyone who can reach %s can use this server; restrict it with --api-keys",
+                 host);
 }
 
-/* ---- what is served --------------------------------------------------------------------- */
+/* ---- the server ------------------------------------------------------------------------- */
 
-/* What clients call the embedded model: what --model says, without a path and .gguf. malloc'ed. */
+/* The embedded model's name for clients: that of --model, without path and .gguf. malloc'ed. */
 static char *model_name(const settings *s)
 {
     manifest *m = NULL;
@@ -134,7 +135,7 @@ static s2a_status tls_read(const serve_flags *f, char **cert, char **key, s2a_er
     return status == S2A_OK ? files_read(f->tls_key, SERVE_TLS_FILE_BYTES, key, &len, err) : status;
 }
 
-/* Nobody who reads standard error slowly, or not at all, is waited for. */
+/* Does not wait for a slow or absent reader of standard error. */
 static void say_queued(void *ctx, const char *line, size_t len)
 {
     log_queue_put(ctx, line, len);
@@ -159,7 +160,7 @@ static int start_and_run(serve_flags *f, session *s)
         session_hint(s);
         announce(server, f);
         loop(server, f);
-        signal(SIGINT, SIG_DFL); /* what does not end in spite of all this can be ended */
+        signal(SIGINT, SIG_DFL); /* if serve_stop hangs, the next signal ends the process */
         signal(SIGTERM, SIG_DFL);
         serve_stop(server);
     } else {
@@ -191,7 +192,7 @@ int cmd_serve(int argc, char **argv)
     } else if (f.base.version) {
         help_version();
     } else {
-        /* of step 1 in front of a server */
+        /* for step 1 with an upstream server */
         session_engine_options(&f.base, NULL, &f.serve.engine_options);
         if (log_queue_open(NULL, &said, NULL) == S2A_OK) {
             sink.ctx = said;

@@ -22,7 +22,8 @@ int cmd_prune(int argc, char **argv);
 int cmd_mcp(int argc, char **argv);
 /* The option table as JSON. Not for people: scripts/options.py reads it. */
 int cmd_options(int argc, char **argv);
-/* Becomes the command of that name of s2a-lab, which stands beside this program or in PATH. */
+/* Replaces this process by the command of that name in s2a-lab, which is beside this program or in
+ * PATH. */
 int cmd_lab(int argc, char **argv);
 
 #endif

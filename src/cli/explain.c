@@ -33,8 +33,8 @@ static s2a_span span_of(const paragraph *p, size_t i)
     return p->spans ? p->spans[i] : p->get(p->result, i);
 }
 
-/* The bytes of the line, as far as each lies in a span or beside one; *next is the first span that
- * does not end before the line. */
+/* Prints the line's bytes, styled inside spans; *next is the first span that does not end before
+ * the line. */
 static void styled_line(const term *t, const paragraph *p, s2a_span line, size_t *next)
 {
     size_t at = line.start;
@@ -52,7 +52,7 @@ static void styled_line(const term *t, const paragraph *p, s2a_span line, size_t
     }
 }
 
-/* On a terminal lines end between words, elsewhere where the text has them. */
+/* On a terminal lines are broken between words; elsewhere they stay as they are in the text. */
 static void wrapped(const term *t, const paragraph *p)
 {
     size_t at = 0, next = 0;
@@ -74,7 +74,7 @@ static void print_paragraph(const term *t, const paragraph *p)
         wrapped(t, p);
         return;
     }
-    /* Marks take up room: they go in before the lines are cut. */
+    /* Marks take columns: they are added before the text is wrapped. */
     buf text;
     buf_init(&text, p->len * 6 + 16);
     size_t at = 0;
@@ -86,7 +86,7 @@ static void print_paragraph(const term *t, const paragraph *p)
     }
     buf_add(&text, p->text + at, p->len - at);
     paragraph marked = { .text = text.data, .len = text.len };
-    /* Where memory is out, the text without marks is better than nothing. */
+    /* If out of memory, print the text without marks. */
     paragraph bare = { .text = p->text, .len = p->len };
     wrapped(t, text.status == S2A_OK ? &marked : &bare);
     buf_free(&text);
@@ -112,7 +112,7 @@ static void one_line(const term *t, const char *text, size_t len, buf *out)
     buf_free(&plain);
 }
 
-/* How far from the border: a nat is a factor of 2.7 in the odds. */
+/* The colour of a score: yellow within 1 of 0, that is, a factor of 2.7 in the odds. */
 static term_style shade(const s2a_unit *unit)
 {
     if (!unit->has_score || (unit->score > -1 && unit->score < 1))
@@ -120,7 +120,7 @@ static term_style shade(const s2a_unit *unit)
     return unit->score > 0 ? TERM_GREEN : TERM_RED;
 }
 
-/* scored: some unit has a score, and those that have none leave its place free. */
+/* scored: some unit has a score; units without one get blanks. */
 static void unit_line(const term *t, const char *input, const s2a_unit *unit, bool scored)
 {
     char score[32] = "";
@@ -138,7 +138,7 @@ static void unit_line(const term *t, const char *input, const s2a_unit *unit, bo
     buf_add(&line, "", 0);
     if (line.status == S2A_OK) {
         size_t n = line.len;
-        /* Cut to the line on a terminal only: a file has no width. */
+        /* Lines are cut only on a terminal: a file has no width. */
         bool cut = t->tty && term_width(line.data, line.len) > left;
         if (cut)
             n = term_fit(line.data, line.len, left - 1);
@@ -184,7 +184,7 @@ static void rewritten(const term *t, const s2a_result *result)
     fputc('\n', stdout);
 }
 
-/* Those of which something went; numbers count all messages, from 1. */
+/* The messages from which something was removed; numbers count all messages, from 1. */
 static void earlier_messages(const term *t, const s2a_result *result)
 {
     for (size_t i = 0; i < s2a_result_turn_count(result); i++) {
@@ -209,7 +209,7 @@ void explain_prompt(const term *t, const s2a_result *result)
                                      s2a_result_removed, NULL, TERM_REMOVED });
 }
 
-/* Says why there is no rewritten prompt; false if there is one. */
+/* Prints why there is no rewritten prompt; false if there is one. */
 static bool step1_was_not_used(const term *t, const s2a_result *result)
 {
     if (s2a_result_mode(result) == S2A_MODE_NONE) {
@@ -268,7 +268,7 @@ void explain_answer(const term *t, const s2a_result *result)
     answer_under(t, "Answer", result);
 }
 
-/* The answer as a terminal can show it in a column: tabs are spaces. */
+/* The answer as a terminal can show it in a column: tabs become spaces. */
 static bool column_text(const s2a_result *result, buf *out)
 {
     size_t len = 0;
@@ -319,7 +319,7 @@ void explain_compare(const term *t, const s2a_result *plain, const s2a_result *r
 {
     buf left = { 0 }, right = { 0 };
     bool wide = t->tty && t->columns >= SIDE_BY_SIDE_COLUMNS;
-    /* Where memory is out, what needs none of it is better than nothing. */
+    /* If out of memory, print one answer above the other. */
     if (wide && column_text(plain, &left) && column_text(result, &right)) {
         side_by_side(t, &left, &right);
     } else {

@@ -21,7 +21,7 @@ const char *files_name(const char *path)
     return strcmp(path, "-") == 0 ? "standard input" : path;
 }
 
-/* Appends what is left of fd to b; 0, or the errno. b->status tells of the other faults. */
+/* Appends the rest of fd to b. Returns 0 or an errno; b->status has the other faults. */
 static int drain(int fd, buf *b)
 {
     char *chunk = malloc(CHUNK_BYTES);
@@ -101,7 +101,7 @@ void files_lines_free(files_lines *l)
     l->chunk = NULL;
 }
 
-/* FILES_LINE when there is more to look at. */
+/* FILES_LINE if the chunk has unread bytes. */
 static files_line refill(files_lines *l)
 {
     while (l->from == l->to) {

@@ -9,9 +9,9 @@ int getopt_exact(int argc, char **argv, const char *shorts, const struct option 
     int code = getopt_long(argc, argv, shorts, longs, &index);
     if (index < 0 || code == '?' || code == ':' || code == -1)
         return code;
-    /* A value of its own stands behind the option. */
+    /* The value is a separate word after the option. */
     bool apart = optarg && optarg == argv[optind - 1];
-    const char *word = argv[optind - (apart ? 2 : 1)] + 2; /* behind "--" */
+    const char *word = argv[optind - (apart ? 2 : 1)] + 2; /* after "--" */
     size_t len = strcspn(word, "=");
     if (len == strlen(longs[index].name) && !strncmp(word, longs[index].name, len))
         return code;

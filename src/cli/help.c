@@ -30,8 +30,8 @@ static void print_words(const char *text, size_t *column)
     }
 }
 
-/* What stands in brackets behind the help: the choices that the hint does not name, and the default
- * unless the help speaks of it. */
+/* Prints the brackets after the help: the choices that the hint does not name, and the default
+ * unless the help has it. */
 static void print_brackets(const option_row *row, size_t *column)
 {
     char list[320] = "(";
@@ -90,7 +90,7 @@ void help_print(const option_command *command)
 const char help_main[] =
     "usage: s2a COMMAND [options]\n"
     "\n"
-    "System 2 Attention: drops what should not count from a prompt before answering it.\n"
+    "System 2 Attention: removes what should not count from a prompt before answering it.\n"
     "\n"
     "  ask [TEXT]     answer a prompt in two steps: rewrite it, then answer what is left\n"
     "  attend [TEXT]  only rewrite it\n"
@@ -103,7 +103,7 @@ const char help_main[] =
     "  calibrate [MODEL]\n"
     "                 teach a model to judge sentences, in ten minutes or so\n"
     "  eval TASK      the paper's experiments; s2a eval report makes a page of them\n"
-    "  bench          how fast it is on this machine, beside what it would cost without\n"
+    "  bench          how fast it is on this machine, and what it costs without S2A\n"
     "\n"
     "  --help         this text; s2a COMMAND --help says more\n"
     "  --version      print the version\n"
@@ -175,10 +175,10 @@ const option_command command_prune = {
     .summary = "prune documents to what a question needs",
     .usage = "s2a prune [options] --question TEXT [FILE | -]...",
     .about =
-        "Prints of each document the sentences that the question needs, in the document's own\n"
+        "Prints the sentences of each document that the question needs, in the document's own\n"
         "words. Each FILE is a document; - or no FILE: standard input. The documents are judged\n"
         "together, and a document may become empty.",
-    .end = "exit status: 0 done, 1 failed, 2 usage, 3 no such model, or one that does not judge,\n"
+    .end = "exit status: 0 done, 1 failed, 2 usage, 3 no such model, or one that cannot judge,\n"
            "130 or 143 ended by a signal\n"
            "\nexamples:\n"
            "  s2a prune --question \"When is the review?\" notes.txt mail.txt\n"
@@ -196,7 +196,7 @@ const option_command command_mcp = {
         "messages, one a line, on standard input and output. Its tools are filter_context,\n"
         "which prunes documents to a question, and filter_prompt, which does what attend does.",
     .end = "It ends with its standard input. exit status: 0 done, 1 failed, 2 usage, 3 no such\n"
-           "model, or one that does not judge, 130 or 143 ended by a signal\n",
+           "model, or one that cannot judge, 130 or 143 ended by a signal\n",
 };
 
 const option_command command_serve = {
@@ -206,10 +206,11 @@ const option_command command_serve = {
     .usage = "s2a serve [options]",
     .about =
         "An OpenAI-compatible server. A client asks for System 2 Attention by writing s2a- before\n"
-        "the model's name. It answers with the embedded model, or stands in front of a server. A\n"
-        "request may say otherwise about step 1 and sampling.",
+        "the model's name. It answers with the embedded model, or with an upstream server. A\n"
+        "request can override the settings of step 1 and of sampling.",
     .end =
-        "SIGHUP reads the keys again; SIGTERM ends it once all is answered, a second one at once.\n"
+        "SIGHUP reads the keys again. SIGTERM ends it after all requests are answered; a second\n"
+        "one ends it at once.\n"
         "\nexamples:\n"
         "  s2a serve &\n"
         "  s2a serve --upstream http://127.0.0.1:8000/v1 --port 8081\n"
@@ -225,8 +226,8 @@ const option_command command_pull = {
     .about =
         "Downloads a model and checks its size and sha256; without MODEL, the default one. Prints "
         "the\n"
-        "path of the file. An interrupted download goes on where it was. `s2a models` lists the\n"
-        "models; they are kept in $S2A_MODELS, else $XDG_DATA_HOME/s2a/models, else\n"
+        "path of the file. An interrupted download continues where it stopped. `s2a models` lists\n"
+        "the models. They are stored in $S2A_MODELS, else $XDG_DATA_HOME/s2a/models, else\n"
         "~/.local/share/s2a/models.",
     .end = "exit status: 0 done, 1 failed or interrupted, 2 usage, 3 no such model\n",
 };

@@ -103,7 +103,7 @@ static s2a_status messages_add(const json_t *messages, s2a_request *request, s2a
     size_t count = json_array_size(messages);
     if (count == 0)
         return wrong(err, "messages", "is empty; add the user's message");
-    /* Messages append to messages: a text between them drops those of the line before. */
+    /* Messages are added to earlier ones: setting a text drops those of the last line. */
     s2a_status status = s2a_request_set_text(request, "", 0, err);
     for (size_t i = 0; i < count && status == S2A_OK; i++)
         status = message_add(json_array_get(messages, i), i, request, err);
@@ -137,7 +137,7 @@ static s2a_status protect_lines_add(const json_t *ranges, s2a_request *request, 
         return wrong(err, "protect_lines", "must be an array of [first, last]");
     for (size_t i = 0; i < json_array_size(ranges) && status == S2A_OK; i++) {
         const json_t *range = json_array_get(ranges, i);
-        /* what is no whole number is 0 */
+        /* 0 if it is not a whole number */
         json_int_t first = json_integer_value(json_array_get(range, 0));
         json_int_t last = json_integer_value(json_array_get(range, 1));
         if (json_array_size(range) != 2 || first < 1 || last < first)
@@ -178,14 +178,14 @@ s2a_status input_from_json(const json_t *line, s2a_request *request, s2a_error *
                                     err);
     }
     if (!json_is_string(context) || !json_is_string(question))
-        return wrong(err, "context and question", "must both be there, as strings");
+        return wrong(err, "context and question", "must both be given, as strings");
     return s2a_request_set_parts(request, json_string_value(context), json_string_length(context),
                                  json_string_value(question), json_string_length(question), err);
 }
 
 /* ---- files ------------------------------------------------------------------------------ */
 
-/* The library would not know the file's name. */
+/* Checks UTF-8 here: the library's message would lack the file's name. */
 s2a_status input_add_file(const char *path, buf *out, s2a_error *err)
 {
     char *text = NULL;
@@ -268,7 +268,7 @@ static s2a_status text_add(const options *o, s2a_request *request, s2a_error *er
     buf_add(&text, "", 0);
     if (status == S2A_OK)
         status = buf_check(&text, "prompt", err);
-    /* Found here, before a model is loaded for nothing. */
+    /* Checked here, before a model is loaded for nothing. */
     if (status == S2A_OK && ascii_blank(text.data, text.len))
         status = error_set(err, S2A_INPUT, "%s: it is empty; write a question",
                            !strcmp(o->text, "-") ? "standard input" : "prompt");

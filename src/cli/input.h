@@ -13,7 +13,7 @@
 s2a_status input_from_options(const options *o, s2a_request *request, s2a_error *err);
 
 /* A file's text, or that of standard input for "-", appended. S2A_IO, S2A_INPUT (not UTF-8),
- * S2A_LIMIT (of one text), S2A_NOMEM; of the limit of *out its own status tells. */
+ * S2A_LIMIT (of one text), S2A_NOMEM. If *out's own limit is exceeded, only out->status says so. */
 s2a_status input_add_file(const char *path, buf *out, s2a_error *err);
 
 /* The same as input_from_options from one line of --jsonl: {"text"} or {"context","question"} or

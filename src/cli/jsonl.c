@@ -1,8 +1,7 @@
 /* --jsonl: one request a line on standard input, one result or error a line on stdout, in the same
- * order. Each of the --concurrency threads takes a line, answers it and writes what came of it when
- * all lines before it are written; a line is read when a thread is free for it, so that memory is
- * bounded by a line and a result a thread and, with --resume, by the ids of the results that are
- * there. */
+ * order. Each of the --concurrency threads takes a line, answers it, and writes its result after
+ * the results of all earlier lines. A line is read only when a thread is free. So memory is limited
+ * to a line and a result for each thread and, with --resume, the ids of the earlier results. */
 #include "base/ascii.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -28,45 +27,45 @@ typedef struct batch {
     session *s;
     json_t *done;         /* --resume: an object whose keys are the ids as JSON; NULL without it */
     bool newline_owed;    /* the file that is resumed ends inside a line */
-    uint64_t input_bytes; /* of standard input when it is a file; otherwise 0 */
+    uint64_t input_bytes; /* of standard input if it is a file; otherwise 0 */
     double started_ms;
 
     pthread_mutex_t reading; /* guards: */
     files_lines in;
     uint64_t line, taken; /* lines read; those that threads took */
-    files_line end;       /* why no more are read; FILES_LINE = they are */
+    files_line end;       /* why reading ended; FILES_LINE = it has not */
     int end_errno;
 
     pthread_mutex_t writing; /* guards: */
     pthread_cond_t written_more;
-    uint64_t written; /* of those taken: what is through */
+    uint64_t written; /* lines taken that are finished */
     uint64_t finished, failed, fell_back, skipped, bytes;
     char label[128];
     s2a_status output;
 } batch;
 
-/* A line and what came of it; one a thread. */
+/* A line and its result; one for each thread. */
 typedef struct lane {
     batch *b;
     session *s;
     pthread_t thread;
     buf text;
-    uint64_t turn, line, bytes; /* bytes: of the input, up to its end */
+    uint64_t turn, line, bytes; /* bytes: of the input, up to the line's end */
     bool too_long;
-    json_t *out; /* NULL: there is nothing to write */
+    json_t *out; /* NULL = nothing to write */
     enum { LANE_FINISHED, LANE_FELL_BACK, LANE_FAILED, LANE_SKIPPED, LANE_CANCELLED } outcome;
-    bool no_memory; /* for out */
+    bool no_memory; /* out could not be made */
 } lane;
 
 /* ---- resuming --------------------------------------------------------------------------- */
 
-/* The id as a key: "1" and 1 are two. NULL when there is none, or no memory. */
+/* The id as a key: "1" and 1 differ. NULL if there is none, or when out of memory. */
 static char *id_key(const json_t *id)
 {
     return json_is_string(id) || json_is_integer(id) ? json_dumps(id, JSON_ENCODE_ANY) : NULL;
 }
 
-/* A line of earlier output. False when it is none. */
+/* Reads a line of earlier output; false if it is not a result. */
 static bool resume_line(batch *b, const char *text, size_t len)
 {
     json_t *line = json_loadb(text, len, JSON_ALLOW_NUL, NULL);
@@ -81,7 +80,8 @@ static bool resume_line(batch *b, const char *text, size_t len)
     return known;
 }
 
-/* Results that go to another file than the one that is resumed need no line ended for them. */
+/* Whether results go to another file than the resumed one. That file's last line then stays as it
+ * is. */
 static bool other_file(int fd)
 {
     struct stat from, to;
@@ -95,10 +95,10 @@ static void resume_say(const batch *b, uint64_t strange, bool torn)
     if (o->quiet)
         return;
     if (strange > 0)
-        term_say("note: %s: %" PRIu64 " lines are no results; they are left aside", o->resume,
+        term_say("note: %s: %" PRIu64 " lines are not results; they are ignored", o->resume,
                  strange);
     if (torn)
-        term_say("note: %s: the last line is cut off; its request is done again", o->resume);
+        term_say("note: %s: the last line is cut off; its request is run again", o->resume);
 }
 
 static s2a_status resume_read(batch *b, s2a_error *err)
@@ -149,7 +149,7 @@ static void lane_fails(lane *l, const json_t *id, const s2a_error *err)
     l->no_memory = !l->out;
 }
 
-/* A request that was understood. */
+/* Runs a valid request. */
 static void answer_line(lane *l, const json_t *id)
 {
     s2a_result *result = NULL, *plain = NULL;
@@ -169,7 +169,7 @@ static void answer_line(lane *l, const json_t *id)
     s2a_result_free(plain);
 }
 
-/* A line of a command that has another form of requests. */
+/* Runs a line of a command whose requests have another form. */
 static void other_line(lane *l, const json_t *line, const json_t *id)
 {
     s2a_error err = { .status = S2A_OK };
@@ -220,7 +220,7 @@ static void lane_answer(lane *l)
 
 /* ---- all lines -------------------------------------------------------------------------- */
 
-/* Reads the next line that is not blank. False when there is none, or none is wanted any more. */
+/* Reads the next line that is not blank. False if there is none, or if reading has stopped. */
 static bool lane_take(lane *l)
 {
     batch *b = l->b;
@@ -274,7 +274,7 @@ static void label_draw(batch *b)
     progress_draw(&b->s->progress, "%s", b->label);
 }
 
-/* Writes what came of the line when it is its turn. False when no more can be written. */
+/* Writes the line's result after all earlier ones. False if no more can be written. */
 static bool lane_write(lane *l)
 {
     batch *b = l->b;
@@ -319,7 +319,7 @@ static void *lane_run(void *ctx)
         }
         more = lane_write(l);
     }
-    if (!more) { /* nobody reads on */
+    if (!more) { /* stop the other threads' reading */
         pthread_mutex_lock(&l->b->reading);
         if (l->b->end == FILES_LINE)
             l->b->end = FILES_STOPPED;
@@ -328,8 +328,8 @@ static void *lane_run(void *ctx)
     return NULL;
 }
 
-/* The first lane is this thread's; alone it has the session itself, whose progress line counts
- * tokens. */
+/* The first lane runs on this thread. A single lane uses the session itself, whose progress line
+ * counts tokens. */
 static s2a_status lanes_run(batch *b, s2a_error *err)
 {
     uint32_t count = b->s->o->concurrency > 0 ? b->s->o->concurrency : 1, ready = 0, started = 1;
@@ -371,7 +371,7 @@ static int outcome(const batch *b)
     if (b->end == FILES_FAILED)
         term_say("standard input: %s; check where it comes from", strerror(b->end_errno));
     if (!o->quiet && b->fell_back > 0)
-        term_say("note: %" PRIu64 " of %" PRIu64 " requests went on with the original prompt; "
+        term_say("note: %" PRIu64 " of %" PRIu64 " requests fell back to the original prompt; "
                  "\"fallback\" in their results says why",
                  b->fell_back, b->finished);
     if (!o->quiet && b->failed > 0)

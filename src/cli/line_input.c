@@ -41,7 +41,7 @@ static line_input_got edited_line(const line_input *in, const char *prompt, buf 
     }
 }
 
-/* A terminal edits the line itself, and forgets it after Ctrl-C. */
+/* The terminal edits the line itself, and drops it after Ctrl-C. */
 static line_input_got plain_line(line_input *in, const char *prompt, buf *line)
 {
     FILE *out = in->t->tty ? stdout : stderr;
@@ -80,7 +80,7 @@ static line_input_got next_line(line_input *in, const char *prompt, buf *line)
     return got;
 }
 
-/* Takes off what no message means to end in: newlines, and the carriage return of other systems. */
+/* Removes newlines and carriage returns at the end of a message. */
 static void trim(buf *message)
 {
     while (message->len > 0 &&

@@ -1,5 +1,5 @@
-/* What a user says in a conversation, message by message: from an editor if standard input and
- * output are a terminal, otherwise line by line from standard input. One thread. */
+/* Reads the user's messages of a conversation: with an editor if standard input and output are a
+ * terminal, otherwise line by line from standard input. One thread. */
 #ifndef S2A_CLI_LINE_INPUT_H
 #define S2A_CLI_LINE_INPUT_H
 
@@ -16,7 +16,7 @@ typedef struct line_input {
 typedef enum line_input_got {
     LINE_INPUT_MESSAGE,
     LINE_INPUT_END,
-    LINE_INPUT_INTERRUPTED, /* Ctrl-C at the prompt: what was typed is forgotten */
+    LINE_INPUT_INTERRUPTED, /* Ctrl-C at the prompt: the typed text is dropped */
     LINE_INPUT_STOPPED,     /* another signal, or SIGINT without a terminal: end */
     LINE_INPUT_TOO_LONG,    /* more than LIMIT_INPUT_BYTES; it was skipped */
     LINE_INPUT_FAILED,      /* errno says why */

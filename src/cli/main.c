@@ -1,4 +1,4 @@
-/* The tool. */
+/* The program s2a. */
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/program.h"

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* What is being read, for messages: "models.json: model 2 (smollm2): sources[0]". */
+/* The place that is being read, for messages: "models.json: models[2] (smollm2): sources[0]". */
 typedef struct reader {
     const char *where;
     char at[160];
@@ -30,7 +30,7 @@ static bool is_alnum(char c)
 }
 
 /* Begins with a letter or digit, so that it can be neither an option of a command nor a hidden
- * file, and goes on with those and the characters of more. */
+ * file. The other characters are letters, digits and those of more. */
 static bool is_word(const char *s, const char *more)
 {
     if (!is_alnum(*s) || strlen(s) > 200)
@@ -52,7 +52,7 @@ static bool ends_with(const char *s, const char *end)
     return n > m && strcasecmp(s + n - m, end) == 0;
 }
 
-/* A name is what a user types; one that ended in .gguf would be taken for a file. */
+/* A name that ended in .gguf would be taken for a file. */
 static bool is_model_name(const char *s)
 {
     return is_name(s) && !ends_with(s, ".gguf");
@@ -68,7 +68,7 @@ static bool is_sha256(const char *s)
     return strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64;
 }
 
-/* Nothing that a terminal would act on: control characters, those of 0x80 to 0x9f in UTF-8 too. */
+/* Contains no control characters, on which a terminal would act; U+0080 to U+009F are such, too. */
 static bool is_plain(const char *s)
 {
     for (; *s; s++)
@@ -104,7 +104,7 @@ static bool is_text(const char *s)
     return *s && strlen(s) <= 200 && is_plain(s);
 }
 
-/* A string field. valid says what it may be, expected says it to the user. */
+/* Reads a string field. valid checks it; expected is the message for a value that is not valid. */
 static s2a_status read_string(const reader *r, const json_t *object, const char *field,
                               bool (*valid)(const char *), const char *expected, const char **out)
 {
@@ -133,7 +133,7 @@ static s2a_status read_array(const reader *r, const json_t *object, const char *
     return S2A_OK;
 }
 
-/* An array of strings; *out is malloc'ed also on failure. */
+/* Reads an array of strings; *out is malloc'ed also on failure. */
 static s2a_status read_strings(const reader *r, const json_t *object, const char *field, size_t min,
                                bool (*valid)(const char *), const char *expected, const char ***out,
                                size_t *count)
@@ -155,7 +155,7 @@ static s2a_status read_strings(const reader *r, const json_t *object, const char
     return S2A_OK;
 }
 
-/* A misspelt field must not be taken for one left out. fields ends with NULL. */
+/* A misspelt field must not be taken for a missing one. fields ends with NULL. */
 static s2a_status check_fields(const reader *r, json_t *object, const char *const *fields)
 {
     if (!json_is_object(object))
@@ -285,7 +285,7 @@ static bool model_is_called(const manifest_model *model, const char *name)
     return false;
 }
 
-/* Two models may share no name, alias or file, and one alone may be the default. */
+/* Two models must not share a name, alias or file, and only one may be the default. */
 static s2a_status check_unique(const reader *r, const manifest *m, size_t index)
 {
     const manifest_model *model = &m->models[index];

@@ -39,7 +39,7 @@ void meter_start(meter *m, const char *what, uint64_t bytes, uint64_t total)
     m->bytes = m->rate_bytes = bytes;
     m->total = total;
     m->rate = 0;
-    /* The first line only after a while: what is done at once needs none. */
+    /* The first line is printed only after a while: short work needs none. */
     m->shown_ms = m->rate_ms = clock_ms();
 }
 

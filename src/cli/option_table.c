@@ -15,7 +15,7 @@
 #define PRESET_OR(id, name) "|" name
 static const char presets[] = S2A_PRESET_MAP(PRESET_OR);
 
-/* A key is no option, on purpose: everyone on the machine can read a command line. */
+/* The API key is deliberately not an option: everyone on the machine can read a command line. */
 const option_row option_rows[] = {
     { "context", 0, PROMPTED, "prompt", "FILE", OPTION_IN(OWN, options, settings),
       .take = options_take_context, .many = true,
@@ -310,7 +310,8 @@ size_t option_list(const option_command *command, const option_row *out[OPTION_R
     return count;
 }
 
-/* "--gpu-layers" is called as its key "gpu_layers" is; "--upstream" is another way to say "url". */
+/* Whether an option's name is its key: "--gpu-layers" is, with the key "gpu_layers"; "--upstream",
+ * whose key is "url", is not. */
 static bool is_called(const char *name, const char *key)
 {
     while (*name && (*name == '-' ? '_' : *name) == *key)

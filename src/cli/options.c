@@ -53,7 +53,7 @@ s2a_status options_take_lines(void *at, const char *where, const char *value, s2
     return status;
 }
 
-/* ---- what goes together ----------------------------------------------------------------- */
+/* ---- combinations ----------------------------------------------------------------------- */
 
 static s2a_status text_take(parse *p, int argc, char **argv)
 {
@@ -62,8 +62,8 @@ static s2a_status text_take(parse *p, int argc, char **argv)
         return S2A_OK;
     if (o->context_count > 0 || o->question)
         return error_set(p->err, S2A_ARGUMENT,
-                         "\"%.*s\": one text too many beside --context; put the question into "
-                         "--question and each file into a --context of its own",
+                         "\"%.*s\": one text too many with --context; put the question into "
+                         "--question and each file into a separate --context",
                          (int)utf8_cut(argv[optind], 40), argv[optind]);
     if (argc - optind > 1)
         return error_set(p->err, S2A_ARGUMENT,
@@ -129,7 +129,7 @@ static s2a_status output_check(parse *p)
         return error_set(p->err, S2A_ARGUMENT, "--json and --jsonl: give one of them");
     if (o->explain && (o->json || o->jsonl))
         return error_set(p->err, S2A_ARGUMENT,
-                         "--explain and %s: give one of them; the JSON holds the same",
+                         "--explain and %s: give one of them; the JSON contains the same",
                          o->json ? "--json" : "--jsonl");
     if (o->resume && !o->jsonl)
         return error_set(p->err, S2A_ARGUMENT, "--resume: it needs --jsonl; add that");
@@ -141,7 +141,7 @@ static s2a_status output_check(parse *p)
     return step1_check(o, p->err);
 }
 
-/* Memory for what may be repeated. */
+/* Allocates the lists of options that may be repeated. */
 static s2a_status lists_make(options *o, int argc, s2a_error *err)
 {
     o->contexts = calloc((size_t)argc + 1, sizeof *o->contexts);

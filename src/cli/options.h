@@ -1,11 +1,11 @@
-/* What the commands were told, and the command line of `s2a ask` and `s2a attend`. One thread. */
+/* The options of the commands, and the command line of `s2a ask` and `s2a attend`. One thread. */
 #ifndef S2A_CLI_OPTIONS_H
 #define S2A_CLI_OPTIONS_H
 
 #include "cli/settings.h"
 
 #define CONCURRENCY_MAX 256
-#define OPTIONS_JUDGE "0.5b" /* judges before a server unless another model is named */
+#define OPTIONS_JUDGE "0.5b" /* the judge model with a server, unless another is named */
 
 /* A text, or lines first to last of the prompt. */
 typedef struct options_protect {
@@ -16,8 +16,8 @@ typedef struct options_protect {
 typedef struct options {
     settings settings;
     bool answer; /* ask; false = attend */
-    /* Where the prompt comes from: text or parts or messages, or lines with jsonl. All of these are
-     * borrowed from argv. */
+    /* The prompt's source: text, parts or messages, or lines with jsonl. All are borrowed from
+     * argv. */
     const char *text; /* "-" = standard input; NULL with the other forms */
     const char **contexts;
     size_t context_count;
@@ -32,7 +32,7 @@ typedef struct options {
     bool help, version;
 } options;
 
-/* Of the other commands, which begin with what all have: settings, json, quiet, verbose, help. */
+/* The other commands' options begin with the common ones: settings, json, quiet, verbose, help. */
 typedef struct pull_options {
     options base;
     const char *name;   /* NULL = the default model */
@@ -58,18 +58,18 @@ typedef struct prune_options {
     size_t file_count;
 } prune_options;
 
-/* For a command that judges and never answers, once its settings are complete: one local model,
- * the one of --model, else the judge model, else "0.5b" where a server answers. The mode is the
- * default. S2A_NOMEM. */
+/* For commands that judge and never answer; call it after settings_complete. Chooses one local
+ * model: that of --model, else the judge model, else "0.5b" if a server would answer. Sets the
+ * default mode. S2A_NOMEM. */
 s2a_status options_judge_only(options *o, s2a_error *err);
 
-/* Reads argv, the environment and the configuration file. With help or version set nothing else was
- * looked at. S2A_ARGUMENT and all else that is wrong with how the tool was called; S2A_NOMEM.
- * options_free also after a failure. */
+/* Reads argv, the environment and the configuration file. With help or version set nothing else is
+ * checked. S2A_ARGUMENT, S2A_IO and S2A_LIMIT (the file), S2A_NOMEM. Call options_free also after a
+ * failure. */
 s2a_status options_read(options *o, bool answer, int argc, char **argv, s2a_error *err);
 void options_free(options *o);
 
-/* The same for `s2a chat`; options_free(&o->base) also after a failure. */
+/* The same for `s2a chat`; call options_free(&o->base) also after a failure. */
 s2a_status chat_options_read(chat_options *o, int argc, char **argv, s2a_error *err);
 
 #endif

@@ -48,8 +48,8 @@ static int command_run(const program *p, int argc, char **argv)
     return EXIT_USAGE;
 }
 
-/* A file that is opened later must not take the number of a standard stream that was closed. What
- * takes its place fails when it is used. */
+/* Reserves the numbers of closed standard streams, so that files that are opened later do not get
+ * them. Reads and writes of these streams fail. */
 static void streams_hold(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -62,7 +62,7 @@ int program_run(int argc, char **argv, const program_command *commands, size_t c
 {
     program p = { commands, count, help };
     streams_hold();
-    /* A reader that has gone, and a file past its size limit, are failed writes. */
+    /* A closed pipe, or a file past its size limit, is then a failed write. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     int status = EXIT_USAGE;
@@ -72,7 +72,7 @@ int program_run(int argc, char **argv, const program_command *commands, size_t c
         status = command_run(&p, argc - 1, argv + 1);
     int reason = term_finish();
     if (reason) {
-        if (reason != EPIPE) /* who closed the pipe knows */
+        if (reason != EPIPE) /* a reader that closed the pipe needs no message */
             term_say("standard output: %s; what was printed is not complete", strerror(reason));
         status = status == EXIT_DONE || status == EXIT_FELL_BACK ? EXIT_FAILED : status;
     }

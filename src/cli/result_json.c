@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* 15 digits give back every decimal fraction of as many digits as it was. */
+/* 15 digits reproduce every decimal fraction of at most 15 digits. */
 #define REAL_DIGITS 15
 
 static json_t *result_text(const s2a_result *result,
@@ -132,7 +132,7 @@ json_t *result_json(const s2a_result *result, const json_t *id, const s2a_result
     return o;
 }
 
-/* The status as it stands in error objects: "input" for S2A_INPUT. */
+/* The status's name in error objects: "input" for S2A_INPUT. */
 static void result_json_status(s2a_status status, char name[24])
 {
     const char *full = s2a_status_name(status) + strlen("S2A_");

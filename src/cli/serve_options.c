@@ -8,7 +8,7 @@
 #include <getopt.h>
 #include <string.h>
 
-/* What a name may begin with that goes into URLs, JSON and logs as it is. */
+/* The prefix is written into URLs, JSON and logs without escapes, so its characters are limited. */
 s2a_status serve_take_prefix(void *at, const char *where, const char *text, s2a_error *err)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -38,7 +38,7 @@ static s2a_status allow(serve_names *list, const char *where, const char *text, 
         return error_set(err, S2A_ARGUMENT, "%s: \"%.*s\"; give one such as %s", where,
                          (int)utf8_cut(text, 60), text, example);
     if (list->count == SERVE_ALLOWED)
-        return error_set(err, S2A_ARGUMENT, "%s: more than %d of them", where, SERVE_ALLOWED);
+        return error_set(err, S2A_ARGUMENT, "%s: more than %d values", where, SERVE_ALLOWED);
     list->names[list->count++] = text;
     return S2A_OK;
 }

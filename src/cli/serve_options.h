@@ -18,8 +18,8 @@ typedef struct serve_flags {
     uint32_t drain_ms;
 } serve_flags;
 
-/* Reads argv, the environment and the configuration file. S2A_ARGUMENT, S2A_NOMEM. options_free on
- * base also after a failure. */
+/* Reads argv, the environment and the configuration file. S2A_ARGUMENT, S2A_NOMEM. Call
+ * options_free on base also after a failure. */
 s2a_status serve_flags_read(serve_flags *f, int argc, char **argv, s2a_error *err);
 
 #endif

@@ -70,7 +70,7 @@ void session_engine_options(const options *o, const char *path, s2a_engine_optio
     e->kernels = s->kernels;
     e->kv_bits = s->kv_bits;
     if (s->timeout_s > 0) {
-        /* The user's word on how long an answer may take: silence may last as long. */
+        /* The user's limit for an answer is also the limit for silence. */
         e->request_timeout_ms = e->idle_timeout_ms = milliseconds(s->timeout_s);
         if (e->connect_timeout_ms > e->request_timeout_ms)
             e->connect_timeout_ms = e->request_timeout_ms;
@@ -95,11 +95,11 @@ static int on_token(void *ctx, int step, const char *text, size_t len)
     if (s->answer)
         buf_add(s->answer, text, len);
     fflush(stdout);
-    return !term_ok(); /* nobody reads: stop */
+    return !term_ok(); /* stdout has failed: stop */
 }
 
-/* Where the model is and, where the user taught one and it is for this command, its head; NULL
- * else. */
+/* Finds the model's file and, unless alone is set, the user's head for it; NULL if there is
+ * none. */
 static s2a_status model_find(const session *s, const options *o, char **path, char **head,
                              s2a_error *err)
 {
@@ -144,8 +144,8 @@ static s2a_status engine_open(const session *s, const options *o, s2a_engine **o
     return status;
 }
 
-/* The model that judges in place of the one that answers, on this machine whatever that one is
- * behind. It writes nothing, so its context for answers is small. */
+/* Opens the judge model, always on this machine. It generates nothing, so its context for answers
+ * is small. */
 static s2a_status selector_open(session *s, const char *name, s2a_error *err)
 {
     const settings *set = &s->o->settings;
@@ -169,7 +169,7 @@ static s2a_status protects_fill(session *s, s2a_error *err)
     return status;
 }
 
-/* All of a request but its prompt and preset. */
+/* Sets all of a request except its prompt and preset. */
 static s2a_status request_settings(session *s, s2a_error *err)
 {
     const settings *set = &s->o->settings;
@@ -208,12 +208,12 @@ static int opened(s2a_status status, const s2a_error *err)
     if (status == S2A_OK)
         return EXIT_DONE;
     term_say("%s", err->message);
-    /* What the options cannot know of themselves, such as a URL that is none. */
+    /* An error that reading the options could not detect, such as an invalid URL. */
     return status == S2A_ARGUMENT ? EXIT_USAGE : session_exit(status);
 }
 
-/* In front of a server the small model judges if it is there: step 1 costs the server nothing then.
- * NULL = none. */
+/* The name of the judge model; NULL = none. With a server the default is the small model if it is
+ * here: then step 1 costs the server nothing. */
 static const char *selector_name(session *s)
 {
     const settings *set = &s->o->settings;
@@ -231,9 +231,9 @@ static const char *selector_name(session *s)
 void session_hint(const session *s)
 {
     if (s->unjudged && !s->o->quiet)
-        term_say("note: prompts are rewritten by the server; `s2a pull " OPTIONS_JUDGE
-                 "` once, and a small model on this machine judges them, which costs the server "
-                 "nothing");
+        term_say("note: the server rewrites prompts; run `s2a pull " OPTIONS_JUDGE
+                 "` once, and a small model on this machine judges them, at no cost for the "
+                 "server");
 }
 
 int session_open_selector(session *s)
@@ -243,11 +243,11 @@ int session_open_selector(session *s)
     const char *name = s->alone || set->mode == S2A_MODE_REWRITE ? NULL : selector_name(s);
     if (!name)
         return EXIT_DONE;
-    progress_start(&s->progress, "loading the model that judges");
+    progress_start(&s->progress, "loading the judge model");
     s2a_status status = selector_open(s, name, &err);
     progress_clear(&s->progress);
-    if (status == S2A_UNAVAILABLE && !set->select_model) /* nobody asked for it, and this build runs
-                                                            no models */
+    if (status == S2A_UNAVAILABLE && !set->select_model) /* not requested, and this build runs no
+                                                            models */
         return EXIT_DONE;
     return opened(status, &err);
 }

@@ -19,10 +19,10 @@ typedef struct session {
     s2a_request *request; /* has all settings; the prompt is set before each run */
     bool stream;          /* print step 2 as it is generated */
     char streamed;        /* the last byte printed; 0 = none yet */
-    buf *answer;          /* with stream: also takes what is printed; NULL = nothing does */
+    buf *answer;          /* with stream: also gets the printed text; NULL = not wanted */
     const char *label;    /* label of the progress line; NULL: "step N" */
-    /* With --jsonl: makes the result of a line, whose protected texts are set; NULL: ask's and
-     * attend's. The caller has the reference. S2A_NOMEM if *out is NULL. */
+    /* With --jsonl: makes the result of a line, after the options' protected texts are set; NULL =
+     * as ask and attend do. The caller has the reference. S2A_NOMEM if *out is NULL. */
     s2a_status (*line_answer)(struct session *s, const json_t *line, const json_t *id, json_t **out,
                               s2a_error *err);
 } session;
@@ -30,21 +30,21 @@ typedef struct session {
 /* The exit status for a failure. */
 int session_exit(s2a_status status);
 
-/* Whether a command goes on after its options were read. If not it has said its error, its help or
- * the version, and *code is its exit status. */
+/* Whether a command should run after its options were read. If not, its error, its help or the
+ * version has been printed, and *code is its exit status. */
 bool session_goes_on(const option_command *command, const options *o, s2a_status status,
                      const s2a_error *err, int *code);
 
-/* What the settings say of an engine; the rest of *e stays. path: the model's file; NULL: as named.
- * Texts are borrowed, and o is the log's. */
+/* Sets the fields of *e that have a setting; the others stay. path: the model's file; NULL = the
+ * model as named. Borrows the texts, and o for the log. */
 void session_engine_options(const options *o, const char *path, s2a_engine_options *e);
 
-/* Makes what a session needs before its engine, o and the terminal being set, and installs the
- * handlers of signals. False after a line on stderr. session_end in any case. */
+/* Prepares a session before its engine is opened, and installs the signal handlers. o, term and
+ * progress must be set. False after a line on stderr. Call session_end in any case. */
 bool session_begin(session *s);
 void session_end(session *s);
 
-/* Opens the judge model alone, if there is to be one. Returns as session_open. */
+/* Opens only the judge model, if there should be one. Returns as session_open. */
 int session_open_selector(session *s);
 /* If a server will rewrite because there is no judge model, says how to get one. */
 void session_hint(const session *s);
@@ -53,8 +53,8 @@ void session_hint(const session *s);
  * status after a line on stderr. From then on the first signal ends the work cleanly. */
 int session_open(session *s);
 
-/* Opens another model with the same settings and judge model, and closes the present one. On
- * failure the present one stays. Errors as for s2a_engine_open and store_resolve. */
+/* Opens another model with the same settings and judge model, and closes the current one. On
+ * failure the current one stays. Errors as for s2a_engine_open and store_resolve. */
 s2a_status session_model(session *s, const char *name, s2a_error *err);
 
 /* Makes a session for another thread, on the engine of an open session, with its own request and

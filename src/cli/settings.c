@@ -39,7 +39,7 @@ s2a_status settings_integer(const char *where, const char *text, int64_t low, in
     char *end = NULL;
     errno = 0;
     long long value = strtoll(text, &end, 10);
-    /* strtoll lets white space and '+' pass. */
+    /* strtoll accepts white space and '+'. */
     bool whole =
         (text[0] == '-' || (text[0] >= '0' && text[0] <= '9')) && *end == '\0' && end != text;
     if (!whole)
@@ -59,7 +59,7 @@ s2a_status settings_number(const char *where, const char *text, double low, bool
     const char *from = above_low ? "more than " : "from ", *to = above_low ? ", at most" : " to";
     char *end = NULL;
     double value = strtod(text, &end);
-    /* strtod lets white space, hexadecimal, "inf" and "nan" pass. */
+    /* strtod accepts white space, hexadecimal, "inf" and "nan". */
     bool whole =
         text[0] && text[strspn(text, "0123456789.eE+-")] == '\0' && *end == '\0' && text[0] != '+';
     if (!whole)
@@ -80,7 +80,7 @@ s2a_status settings_take_backend(void *at, const char *where, const char *text, 
     static const char *const names[] = { "llama", "http", "script" };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (!strcmp(text, names[i])) {
-            *(const char **)at = names[i]; /* text may go */
+            *(const char **)at = names[i]; /* text may be freed */
             return S2A_OK;
         }
     }

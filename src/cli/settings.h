@@ -33,33 +33,34 @@ void settings_init(settings *s);
 void settings_free(settings *s);
 
 /* Takes a value from text; where names its place in messages ("--top-p"). A value from a weaker
- * source than the present one is checked and not taken. S2A_ARGUMENT, also for a key that is none;
+ * source than the current one is checked but not taken. S2A_ARGUMENT (also for an unknown key),
  * S2A_NOMEM. */
 s2a_status settings_apply(settings *s, const char *key, const char *text, settings_source source,
                           const char *where, s2a_error *err);
 
-/* Where the present value of a key that is one came from. */
+/* The source of the current value; the key must exist. */
 settings_source settings_source_of(const settings *s, const char *key);
 
-/* All variables S2A_KEY that are set and not empty; others that begin with S2A_ are let be. */
+/* All variables S2A_KEY that are set and not empty; other names that begin with S2A_ are
+ * ignored. */
 s2a_status settings_from_environment(settings *s, s2a_error *err);
 
-/* $XDG_CONFIG_HOME/s2a/config.json, or ~/.config/s2a/config.json; no file is no error. Faults in it
- * are S2A_ARGUMENT, with file, line and column. S2A_IO, S2A_NOMEM. */
+/* $XDG_CONFIG_HOME/s2a/config.json, or ~/.config/s2a/config.json; a missing file is not an error.
+ * Faults in it are S2A_ARGUMENT, with file, line and column. S2A_IO, S2A_NOMEM. */
 s2a_status settings_from_file(settings *s, s2a_error *err);
 
 /* The same on the text of a file. */
 s2a_status settings_from_json(settings *s, const char *path, const char *text, size_t len,
                               s2a_error *err);
 
-/* Once all sources are read: which backend is meant, and what cannot go together. S2A_ARGUMENT. */
+/* Call it after all sources are read: decides the backend and checks combinations. S2A_ARGUMENT. */
 s2a_status settings_settle(settings *s, s2a_error *err);
 
 /* After the flags: the environment, the file, and settings_settle. */
 s2a_status settings_complete(settings *s, s2a_error *err);
 
-/* Strict readings of a whole text, in decimal; where and the range go into the message.
- * above_low: the lowest value itself is out of range. S2A_ARGUMENT. */
+/* Read a whole text as a decimal number; where and the range go into the message. above_low: the
+ * lowest value itself is out of range. S2A_ARGUMENT. */
 s2a_status settings_integer(const char *where, const char *text, int64_t low, int64_t high,
                             int64_t *out, s2a_error *err);
 s2a_status settings_number(const char *where, const char *text, double low, bool above_low,

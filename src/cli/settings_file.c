@@ -15,7 +15,7 @@
 
 /* ---- positions -------------------------------------------------------------------------- */
 
-/* Past the string that starts at text[i]; the text is valid JSON. */
+/* The index after the string that starts at text[i]; the text is valid JSON. */
 static size_t string_end(const char *text, size_t len, size_t i)
 {
     for (i++; i < len && text[i] != '"'; i++)
@@ -24,7 +24,7 @@ static size_t string_end(const char *text, size_t len, size_t i)
     return i + 1;
 }
 
-/* Where the key number index (from 0) of the outermost object stands. */
+/* The offset of key number index (from 0) of the outermost object. */
 static size_t key_offset(const char *text, size_t len, size_t index)
 {
     size_t depth = 0, keys = 0;
@@ -66,7 +66,7 @@ static void place(buf *out, const char *path, const char *text, size_t offset, c
 
 /* ---- values ----------------------------------------------------------------------------- */
 
-/* Numbers are JSON numbers, the others strings. False when the value is neither. */
+/* Numeric settings are JSON numbers, the others strings. False if the value has the wrong type. */
 static bool value_text(bool is_number, const json_t *value, char number[64], const char **text)
 {
     *text = number;
@@ -130,12 +130,12 @@ s2a_status settings_from_json(settings *s, const char *path, const char *text, s
 
 /* ---- the file --------------------------------------------------------------------------- */
 
-/* malloc'ed; NULL with S2A_OK when no variable says where. */
+/* malloc'ed; NULL with S2A_OK if no variable is set. */
 static s2a_status config_path(char **path, s2a_error *err)
 {
     *path = NULL;
     const char *base = getenv("XDG_CONFIG_HOME"), *middle = "/s2a/config.json";
-    /* A relative path is to be ignored: XDG Base Directory Specification. */
+    /* A relative path must be ignored: XDG Base Directory Specification. */
     if (!base || base[0] != '/') {
         base = getenv("HOME");
         middle = "/.config/s2a/config.json";

@@ -29,15 +29,15 @@ bool signals_install(s2a_cancel *cancel)
     if (pipe2(wake, O_CLOEXEC | O_NONBLOCK) != 0)
         return false;
     handle = cancel;
-    /* SA_RESTART: a line that is being written is written to its end. What waits for input does so
-     * in poll(), which comes back all the same. */
+    /* SA_RESTART: writing a line continues to its end. Waits for input use poll(), which a signal
+     * interrupts all the same. */
     struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
     sigemptyset(&action.sa_mask);
-    /* Also where the signal is ignored, as SIGINT is in a script's background jobs: who sends it by
-     * hand means it. */
+    /* Also if the signal is ignored, as SIGINT is in a script's background jobs: it was sent on
+     * purpose. */
     if (sigaction(SIGINT, &action, NULL) != 0 || sigaction(SIGTERM, &action, NULL) != 0)
         return false;
-    /* The terminal has gone. Under nohup it is ignored, and stays so. */
+    /* SIGHUP: the terminal is gone. If it is ignored, as under nohup, it stays ignored. */
     struct sigaction before;
     return sigaction(SIGHUP, NULL, &before) == 0 &&
            (before.sa_handler == SIG_IGN || sigaction(SIGHUP, &action, NULL) == 0);
@@ -76,7 +76,7 @@ bool signals_wait_readable(int fd)
     struct pollfd fds[2] = { { .fd = fd, .events = POLLIN }, { .fd = wake[0], .events = POLLIN } };
     while (!caught) {
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
-            return true; /* read() will say what is wrong */
+            return true; /* read() will report the fault */
         if (fds[0].revents)
             return !caught;
     }

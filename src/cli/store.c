@@ -31,7 +31,7 @@ static char *joined(const char *a, const char *b, const char *c)
     return path;
 }
 
-/* A relative directory counts from where the tool was started. */
+/* A relative directory is relative to the current directory. */
 static char *absolute(const char *base, const char *below)
 {
     char *here = *base == '/' ? NULL : getcwd(NULL, 0);
@@ -119,7 +119,7 @@ char *store_path(const char *dir, const char *file, const char *suffix)
 int store_open(const char *path, int flags)
 {
     struct stat st;
-    /* Without O_NONBLOCK a FIFO would hold us up. */
+    /* Without O_NONBLOCK a FIFO would block. */
     int fd = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
     if (fd < 0)
         return -1;
@@ -141,9 +141,9 @@ s2a_status store_write_failed(const char *path, int reason, s2a_error *err)
     if (reason == EINVAL)
         return error_set(err, S2A_IO, "cannot write: %s: is not a file: move it away", path);
     if (reason == ENOSPC || reason == EDQUOT)
-        advice = "free some space and run the same command to go on";
+        advice = "free some space and run the same command to continue";
     else if (reason == EFBIG)
-        advice = "raise the file size limit (ulimit -f) and run the same command to go on";
+        advice = "raise the file size limit (ulimit -f) and run the same command to continue";
     else if (reason == EMFILE || reason == ENFILE)
         advice = "raise the limit of open files (ulimit -n)";
     else if (reason == EIO)
@@ -159,8 +159,8 @@ const char *store_state_name(store_state state)
     return names[state];
 }
 
-/* The size of dir/file + suffix if that is a regular file, else -1. A model that is only read may
- * be a link to where big files are kept; what is written to may not. */
+/* The size of dir/file + suffix if that is a regular file, else -1. A model, which is only read,
+ * may be a link to another place; files that are written may not. */
 static int64_t file_size(const char *dir, const char *file, const char *suffix)
 {
     struct stat st;
@@ -187,7 +187,7 @@ store_state store_look(const char *dir, const manifest_model *model, uint64_t *b
 
 enum { NOTE_SIZE = 200 };
 
-/* What FILE.ok begins with for the file as it is now; empty when there is no file. */
+/* The beginning of FILE.ok for the file as it is now; empty if there is no file. */
 static void verified_note(const char *path, const manifest_model *model, char *text, size_t size)
 {
     struct stat st;
@@ -197,7 +197,7 @@ static void verified_note(const char *path, const manifest_model *model, char *t
                  (int64_t)st.st_size, (int64_t)st.st_mtim.tv_sec, (long)st.st_mtim.tv_nsec);
 }
 
-/* What follows in FILE.ok, when it is of the file as it is now; else NULL. */
+/* The rest of FILE.ok if its beginning is that of the file as it is now; else NULL. */
 static const char *read_note(const char *path, const manifest_model *model, char found[NOTE_SIZE])
 {
     char expected[NOTE_SIZE];
@@ -266,7 +266,7 @@ static s2a_status resolve_model(const manifest_model *model, const char *dir, co
         return *path ? S2A_OK : error_nomem(err);
     case STORE_PARTIAL:
         return error_set(err, S2A_UNAVAILABLE,
-                         "model %s is only partly here: run `s2a pull %s` to go on", name, name);
+                         "model %s is only partly here: run `s2a pull %s` to continue", name, name);
     case STORE_ABSENT:
         break;
     }
@@ -302,7 +302,7 @@ s2a_status store_resolve(const char *name_or_path, char **path, s2a_error *err)
     static const manifest none = { 0 };
     manifest *m = NULL;
     *path = NULL;
-    /* A file of one's own needs no manifest, not even one that can be read. */
+    /* An existing file needs no manifest, so an unreadable manifest does not matter. */
     if (name_or_path && looks_like_path(name_or_path) && access(name_or_path, F_OK) == 0)
         return store_resolve_in(&none, "", name_or_path, path, err);
     char *dir = store_dir(err);
@@ -316,8 +316,8 @@ s2a_status store_resolve(const char *name_or_path, char **path, s2a_error *err)
 
 /* ---- lock ------------------------------------------------------------------------------- */
 
-/* Opens and locks the file. The one who held it before may have removed it since it was opened:
- * then another one, under the same name, is what others lock, and this one counts for nothing. */
+/* Opens and locks the file. Its last holder may have removed it after it was opened here. Then
+ * others lock a new file of that name, and this lock is void. */
 static int lock_once(const char *path)
 {
     struct stat held, named;

@@ -2,7 +2,7 @@
  * ~/.local/share/s2a/models. During a download FILE has FILE.part (the bytes so far),
  * FILE.part.json (how many of them are safe) and FILE.lock beside it; afterwards FILE.ok, which
  * says that the sha256 was right, the file's size and time then, and its source. Other users may be
- * able to write there: what is written never follows a symbolic link below the directory. */
+ * able to write there: writing never follows a symbolic link below the directory. */
 #ifndef S2A_CLI_STORE_H
 #define S2A_CLI_STORE_H
 

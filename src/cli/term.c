@@ -13,7 +13,7 @@
 #include <wchar.h>
 
 static const struct {
-    const char *on, *open, *close; /* in colours; marks without */
+    const char *on, *open, *close; /* on: with colours; open, close: marks without */
 } styles[] = {
     [TERM_PLAIN] = { "", "", "" },
     [TERM_HEADING] = { "\033[1m", "", "" },
@@ -37,7 +37,7 @@ static size_t columns_of(int fd)
 
 void term_init(term *t, bool no_color, bool quiet)
 {
-    /* wcwidth knows what a character is only in a UTF-8 locale; our texts always are UTF-8. */
+    /* wcwidth needs a UTF-8 locale; our texts are always UTF-8. */
     if (!setlocale(LC_CTYPE, "") || strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
         setlocale(LC_CTYPE, "C.UTF-8");
     const char *name = getenv("TERM"), *variable = getenv("NO_COLOR");
@@ -135,8 +135,8 @@ bool term_wrap(const char *text, size_t len, size_t columns, size_t *at, s2a_spa
 
 /* ---- writing ---------------------------------------------------------------------------- */
 
-/* The mark for a character that a terminal would obey; NULL for all others. C0 have the names that
- * keyboards give them; DEL and C1 stand as in JSON, so that JSON stays JSON. */
+/* The mark for a control character; NULL for all others. C0 characters get their keyboard names
+ * (^[). DEL and C1 are written as in JSON, so that JSON stays valid. */
 static const char *mark(unsigned code, char text[8])
 {
     if (code < 0x20 && code != '\n' && code != '\t')
@@ -165,8 +165,8 @@ void term_visible(bool tty, const char *text, size_t len, buf *out)
     buf_add(out, text + done, len - done);
 }
 
-/* stdio remembers that writing failed, but not why, and errno may be of anything since (isatty, a
- * signal). What is written is torn already: a newline more says why, and ends the line. */
+/* stdio remembers that a write failed but not why, and errno may have changed since (isatty, a
+ * signal). The output is incomplete already: writing another newline gets the reason. */
 static int stdout_errno;
 
 static int why_not(void)
@@ -222,7 +222,7 @@ bool term_style_write(const term *t, term_style style, const char *text, size_t 
         fputs(styles[style].close, stdout);
         return term_ok();
     }
-    /* Each line on its own: pagers forget the style at a line's end. */
+    /* Each line is styled separately: pagers drop the style at a line's end. */
     for (size_t i = 0; i < len;) {
         const char *newline = memchr(text + i, '\n', len - i);
         size_t n = newline ? (size_t)(newline - (text + i)) : len - i;

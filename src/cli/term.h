@@ -26,7 +26,7 @@ typedef enum term_style {
 /* Also sets a UTF-8 locale for the widths of characters. NO_COLOR and TERM can disable colours
  * too. */
 void term_init(term *t, bool no_color, bool quiet);
-/* Looks at the width of stdout again. */
+/* Measures the width of stdout again. */
 void term_measure(term *t);
 
 /* Writes text to stdout. On a terminal, control characters except newline and tab become visible
@@ -60,7 +60,7 @@ size_t term_fit(const char *text, size_t len, size_t columns);
 /* Writes one line "s2a: ..." to stderr, above the progress line if there is one. Control characters
  * become visible; format must not end in a newline. */
 void term_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Sends the lines of term_say to sink; NULL: to stderr, which may block. Any thread. */
+/* Sends the lines of term_say to sink; NULL = to stderr, which may block. Any thread. */
 typedef struct term_sink {
     void (*put)(void *ctx, const char *line, size_t len);
     void *ctx;

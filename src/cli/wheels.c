@@ -40,8 +40,8 @@ static char *path_of(const char *dir, const char *name)
     return path;
 }
 
-/* The bytes of all files below the directory `name` of `at`; with remove, they and it are gone
- * afterwards. No symbolic link is followed, also where one takes a directory's place meanwhile. */
+/* The bytes of all files below the directory `name` of `at`; remove: also deletes them and the
+ * directory. Symbolic links are never followed, even if one replaces a directory meanwhile. */
 static uint64_t walk(int at, const char *name, bool remove, int depth)
 {
     uint64_t bytes = 0;
@@ -64,7 +64,7 @@ static uint64_t walk(int at, const char *name, bool remove, int depth)
     else if (fd >= 0)
         close(fd);
     if (remove && unlinkat(at, name, AT_REMOVEDIR) != 0 && errno == ENOTDIR)
-        unlinkat(at, name, 0); /* a link, or a file, in its place */
+        unlinkat(at, name, 0); /* it was replaced by a link or a file */
     return bytes;
 }
 
@@ -75,8 +75,8 @@ void wheels_remove_dir(const char *dir)
 
 /* ---- the child -------------------------------------------------------------------------- */
 
-/* What of our environment pip does not get: where its temporary files go, and what would make
- * Python run other code than pip's. */
+/* Variables that pip does not get: TMPDIR, which is replaced, and those that make Python run other
+ * code. */
 static bool is_dropped(const char *variable)
 {
     return strncmp(variable, "TMPDIR=", 7) == 0 || strncmp(variable, "PYTHON", 6) == 0;
@@ -108,8 +108,8 @@ static char **child_environment(const char *dir)
     return env;
 }
 
-/* The program of that name in PATH, malloc'ed; NULL when there is none. Of PATH's directories only
- * those count that do not depend on the current one: that may be a stranger's. */
+/* The program of that name in PATH, malloc'ed; NULL if there is none. Relative directories are
+ * skipped: the current directory may be a stranger's. */
 static char *find_program(const char *name)
 {
     const char *path = getenv("PATH");
@@ -126,8 +126,8 @@ static char *find_program(const char *name)
     return NULL;
 }
 
-/* A process group of its own, so that Ctrl-C reaches only us and a kill reaches all of it; signals
- * as in a fresh process. 0, or an errno. */
+/* Starts the program in a separate process group, so that Ctrl-C reaches only us and a kill reaches
+ * the whole group. It has the default signal handlers. Returns 0 or an errno. */
 static int spawn(const char *program, char *const argv[], char *const env[], const char *log,
                  pid_t *pid)
 {
@@ -197,7 +197,7 @@ static void end_child(pid_t pid)
             kill(-pid, SIGKILL);
         nap();
     }
-    /* What the child itself has left behind in its group. */
+    /* Also kills processes that the child left in its group. */
     kill(-pid, SIGKILL);
 }
 
@@ -324,8 +324,9 @@ s2a_status wheels_download(const char *package, const char *version, const char 
     buf_addf(&text, "%s==%s", package, version);
     char *wanted = buf_take(&text, NULL);
     buf_free(&text);
-    /* posix_spawn takes char *const[] and writes to none of it. -I leaves the current directory out
-     * of what Python imports; a source package would be built, that is, run, before any sha256. */
+    /* posix_spawn takes char *const[] and does not write to it. -I keeps Python from importing from
+     * the current directory. Only wheels: building a source package would run its code before any
+     * sha256 is checked. */
     char *dir_argument = bytes_dup(dir, strlen(dir));
     char *argv[] = { "python3",    "-I",
                      "-m",         "pip",

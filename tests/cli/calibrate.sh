@@ -31,7 +31,7 @@ json_is() { # an expression of Python in which d is the object
 run calibrate --show "$work/my.gguf"
 want_status 0
 want_err
-want_out "there is no calibration of $work/my.gguf; the built-in head is used, if it is a model that has one"
+want_out "there is no calibration of $work/my.gguf; the model's built-in head is used, if it has one"
 run calibrate --show --json "$work/my.gguf"
 want_status 0
 json_is "d == {'model': '$work/my.gguf', 'file': None, 'borders': None}"
@@ -50,7 +50,7 @@ want_status 0
 want_err
 want_out "model      taught-one
 file       $file
-borders    auto -2.5, opinion -1, relevance 0.5, untrusted 0"
+thresholds auto -2.5, opinion -1, relevance 0.5, untrusted 0"
 run calibrate --show --json --model "$work/my.gguf"
 json_is "d['file'] == '$file' and d['borders'] == {'auto': -2.5, 'opinion': -1, 'relevance': 0.5, 'untrusted': 0}"
 S2A_MODEL=$work/my.gguf run calibrate --show
@@ -128,7 +128,7 @@ for option in --backend --url --prompts --lens --timeout; do # of before heads w
 done
 refused 2 "its value is missing" calibrate --out
 refused 2 "one word too many" calibrate a b
-refused 2 "beside --model" calibrate --model a b
+refused 2 "together with --model" calibrate --model a b
 refused 2 "--show and --reset: give one of them" calibrate --show --reset "$work/my.gguf"
 refused 2 "leave out --show" calibrate --show --out "$work/x" "$work/my.gguf"
 refused 2 "leave out --reset" calibrate --reset --out "$work/x" "$work/my.gguf"

@@ -390,7 +390,7 @@ if [[ $editor == yes ]]; then
     # where it cannot be written: a note, once
     rm -r "$work/state/s2a/chat_history"
     mkdir "$work/state/s2a/chat_history"
-    on_terminal "$prompt" 'send a\r' 'expect earlier lines are not kept' 'expect the answer' "$prompt" 'send b\r' \
+    on_terminal "$prompt" 'send a\r' 'expect earlier lines are not saved' 'expect the answer' "$prompt" 'send b\r' \
         'expect the answer' "$prompt" 'send \x04'
     want_status 0
     check "one note" test "$(grep -c 'not kept' "$work/out")" = 1

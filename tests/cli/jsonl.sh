@@ -63,7 +63,7 @@ want_out_has '"message":"the line: invalid UTF-8 at byte 20; convert it to UTF-8
 want_out_has '"message":"no prompt: give text, or context and question, or messages"'
 want_out_has '"message":"text must be a string"'
 want_out_has '"message":"more than one prompt: '
-want_out_has '"message":"context and question must both be there, as strings"'
+want_out_has '"message":"context and question must both be given, as strings"'
 want_out_has '"message":"id must be a string or a whole number"'
 want_out_has '"message":"the line must be a JSON object"'
 want_out_has '"message":"prompt: it is empty; write a question"'
@@ -97,7 +97,7 @@ replay "$work/replay" "$parts" "Walt." "no question here" "Poe."
 { line 1; line 2; line 3; } >"$work/in"
 run ask --jsonl --strict <"$work/in"
 want_status 4
-want_err 'note: 1 of 3 requests went on with the original prompt'
+want_err 'note: 1 of 3 requests fell back to the original prompt'
 valid 3
 want_field fallback 'null "no_question" null'
 run ask --jsonl <"$work/in"
@@ -214,8 +214,8 @@ status=$?
 test="resume"
 want_status 0
 checks=$((checks + 2))
-grep -qF 'out: 1 lines are no results' "$work/err" || fail "nothing said of the strange line"
-grep -qF 'out: the last line is cut off; its request is done again' "$work/err" ||
+grep -qF 'out: 1 lines are not results' "$work/err" || fail "nothing said of the strange line"
+grep -qF 'out: the last line is cut off; its request is run again' "$work/err" ||
     fail "nothing said of the last line"
 check "what was there stays there" cmp -s -n "$(stat -c %s "$work/done")" "$work/done" "$work/out"
 tail -n +7 "$work/out" >"$work/new"

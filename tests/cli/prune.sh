@@ -116,7 +116,7 @@ want_value "[None, {'title': 'T', 'rank': [1]}]" '[d.get("metadata") for d in o[
 want_value 1 'o["id"]' line
 want_out_has '"id":3,"line":4,"error":{"status":"argument","message":"documents: there are none; add one"}'
 want_out_has 'question: it is empty'
-want_out_has 'question and documents must both be there'
+want_out_has 'question and documents must both be given'
 want_out_has 'documents[1]: must be a string, or an object with a text'
 want_out_has 'the line must be a JSON object'
 want_out_has 'not JSON'

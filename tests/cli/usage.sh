@@ -108,7 +108,7 @@ S2A_MODEL='' refused 2 'backend script: no replay file' ask --backend script x
 refused 2 '2 texts were given; put the prompt in quotes: s2a ask "I think..."' ask I think
 refused 2 '--question: no context' ask --question who
 refused 2 '--context: no question' ask --context "$work/replay"
-refused 2 'one text too many beside --context' ask --context "$work/replay" --question who why
+refused 2 'one text too many with --context' ask --context "$work/replay" --question who why
 refused 2 '--question: given twice' ask --context "$work/replay" --question who --question why
 refused 2 'standard input can be read once' ask --context - --context - --question who
 refused 2 'two prompts' ask --messages "$work/replay" text
@@ -161,7 +161,7 @@ want_status 0
 mkdir "$work/alone" && cp "$bin" "$work/alone/s2a"
 bin=$work/alone/s2a
 for command in eval bench probe; do
-    PATH=/usr/bin:/bin refused 1 "$command: this is in s2a-lab, which is not here; build it (make lab)" $command
+    PATH=/usr/bin:/bin refused 1 "$command: this command is in s2a-lab, which is not installed; build it (make lab)" $command
 done
 printf '#!/bin/sh\necho "in PATH: $*"\n' >"$work/s2a-lab"
 chmod +x "$work/s2a-lab"
