@@ -239,10 +239,10 @@ const option_command command_models = {
     .usage = "s2a models [--json]",
     .about = "Lists the models that `s2a pull` knows, and which of them are here. The short name "
              "in brackets\n"
-             "does wherever a model is named. FROM is where the file that is here came from, "
-             "SHA256 whose\n"
-             "file it was found to be: the publisher's, or, where there are only packages of "
-             "strangers,\n"
+             "can be used wherever a model is named. FROM is the source of the file that is here. "
+             "SHA256 says\n"
+             "whose sha256 the file has: the publisher's, or, if a model comes only from "
+             "strangers' packages,\n"
              "theirs. JSON has all short names and the sha256.",
     .end = "",
 };
@@ -257,13 +257,13 @@ const option_command command_calibrate = {
              "with the\n"
              "tool, for six minutes at most, and fits linear maps of its hidden states (a head) to "
              "the labels.\n"
-             "Says what they reached on kinds of prompts that they were not taught with, and "
-             "writes nothing\n"
-             "where the model cannot tell. ask, attend, serve and eval use the head from then on; "
-             "it is a file\n"
-             "of the model's own in $XDG_DATA_HOME/s2a/calibration, else "
-             "~/.local/share/s2a/calibration. MODEL\n"
-             "is a name from `s2a models` or a GGUF file; --model says the same.",
+             "Prints how well the head does on held-out kinds of prompts, and writes nothing if "
+             "the model\n"
+             "cannot tell needed sentences from others. ask, attend, serve and eval use the head "
+             "from then on.\n"
+             "Each model has its own file, in $XDG_DATA_HOME/s2a/calibration, else in\n"
+             "~/.local/share/s2a/calibration. MODEL is a name from `s2a models` or a GGUF file, as "
+             "for --model.",
     .end = "exit status: 0 done, 1 failed, or the model cannot tell needed sentences from others, "
            "2 usage,\n"
            "3 no such model\n"

