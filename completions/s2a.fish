@@ -39,7 +39,7 @@ complete -c s2a -n '__fish_seen_subcommand_from ask attend chat serve eval' -l p
 complete -c s2a -n '__fish_seen_subcommand_from ask attend chat serve calibrate prune mcp eval bench' -l threads -x -d 'CPU threads'
 complete -c s2a -n '__fish_seen_subcommand_from ask attend chat serve calibrate prune mcp eval' -l ctx -x -d 'context length in tokens'
 complete -c s2a -n '__fish_seen_subcommand_from ask attend chat serve calibrate prune mcp eval bench' -l gpu-layers -x -d 'layers on the GPU'
-complete -c s2a -n '__fish_seen_subcommand_from ask attend chat eval' -l draft -x -a 'on off' -d 'rewrite: check several tokens that are likely to be copied in one decode'
+complete -c s2a -n '__fish_seen_subcommand_from ask attend chat eval' -l draft -x -a 'on off' -d 'rewrite: draft tokens that are likely to be copied, and check several in one decode'
 complete -c s2a -n '__fish_seen_subcommand_from ask attend chat serve eval' -l select-model -r -F -a 'none (__s2a_models)' -d 'select: a model on this machine judges instead of the model that answers'
 complete -c s2a -n '__fish_seen_subcommand_from ask attend chat serve prune mcp eval bench' -l kernels -x -a 'on off' -d 'multiply by quantised weights with our own code, if the processor has AVX-512 VNNI'
 complete -c s2a -n '__fish_seen_subcommand_from ask attend chat serve prune mcp eval' -l kv-bits -x -a '8 16' -d 'bits per KV-cache value'

@@ -34,7 +34,8 @@ typedef struct backend_params {
     size_t stop_count;
     uint32_t top_logprobs;             /* at most LIMIT_TOP_LOGPROBS */
     const char *chat_fields;           /* JSON: s2a_request_set_chat_fields; NULL = none */
-    const char *const *message_fields; /* JSON of each message, NULL where it has none; or NULL */
+    const char *const *message_fields; /* JSON of each message, NULL for one without fields; or NULL
+                                        */
     /* Gets the tool calls, a JSON list, after all text was passed on; NULL = they are dropped. */
     void (*on_calls)(void *ctx, const char *calls, size_t len);
     void *on_calls_ctx;
@@ -121,9 +122,9 @@ typedef struct backend_vtable {
     size_t (*count_tokens)(backend *self, const char *text, size_t len);
 
     /* Tokens of the messages as generate would see them, with the template and the beginning of the
-     * assistant's turn. Of params it reads, and checks, only chat_fields and message_fields. NULL
-     * if the backend cannot tell. Errors: S2A_LIMIT (too long for any context), S2A_INPUT and
-     * S2A_UNSUPPORTED (the fields), S2A_BACKEND, S2A_NOMEM. */
+     * assistant's turn. Of params it reads, and checks, only chat_fields and message_fields.
+     * count_prompt is NULL if the backend cannot count them. Errors: S2A_LIMIT (too long for any
+     * context), S2A_INPUT and S2A_UNSUPPORTED (the fields), S2A_BACKEND, S2A_NOMEM. */
     s2a_status (*count_prompt)(backend *self, const backend_message *messages, size_t count,
                                const backend_params *params, size_t *tokens, s2a_error *err);
 

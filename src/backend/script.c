@@ -227,7 +227,7 @@ static bool in_fields(const record *r, size_t count, const backend_params *param
     return found;
 }
 
-/* Takes the next record, and follows its directives up to the first word. */
+/* Takes the next record, and waits, checks and fails as its directives say. */
 static s2a_status record_take(script *s, const backend_message *messages, size_t count,
                               const backend_params *params, backend_usage *usage,
                               const record **out, double start, s2a_error *err)

@@ -41,7 +41,7 @@ static s2a_status files_take(prune_options *o, int argc, char **argv, s2a_error 
     if (!o->base.question)
         return error_set(err, S2A_ARGUMENT, "no question; give --question TEXT");
     if (ascii_blank(o->base.question, strlen(o->base.question)))
-        return error_set(err, S2A_ARGUMENT, "--question: it is empty; write what is asked");
+        return error_set(err, S2A_ARGUMENT, "--question: it is empty; write the question");
     if (o->file_count > 0)
         return S2A_OK;
     if (isatty(STDIN_FILENO) == 1)
@@ -258,7 +258,7 @@ static s2a_status line_take(const json_t *line, s2a_request *request, json_t **m
 static s2a_status line_answer(session *s, const json_t *line, const json_t *id, json_t **out,
                               s2a_error *err)
 {
-    const prune_options *o = (const prune_options *)s->o; /* s->o is its first member */
+    const prune_options *o = (const prune_options *)s->o; /* s->o points to its first member */
     const json_t *question = json_object_get(line, "question");
     size_t count = json_array_size(json_object_get(line, "documents"));
     json_t **metadata = calloc(count + 1, sizeof *metadata);

@@ -27,7 +27,7 @@ typedef struct pull {
     char *dir, *path;
     meter meter;
     s2a_cancel *cancel;
-    bool wrong_size;    /* the file had it, and the user was told */
+    bool wrong_size;    /* the file has it, and the user was told */
     const char *done;   /* "present", "verified" or "downloaded" */
     const char *source; /* NULL = nothing was downloaded */
 } pull;

@@ -14,7 +14,7 @@ typedef struct editor editor;
 
 /* Standard input and output must be a terminal. history: a file of earlier lines, created if it is
  * missing; NULL = none. NULL if this build has no editor, the terminal is too simple for one, or
- * when out of memory: then read lines as they are. */
+ * when out of memory; then lines are read without an editor. */
 editor *editor_open(const term *t, const char *history);
 void editor_close(editor *e);
 

@@ -213,7 +213,7 @@ static s2a_status buf_check(const buf *b, const char *what, s2a_error *err)
 static s2a_status parts_from_files(const options *o, s2a_request *request, s2a_error *err)
 {
     if (ascii_blank(o->question, strlen(o->question)))
-        return error_set(err, S2A_INPUT, "--question: it is empty; write what is asked");
+        return error_set(err, S2A_INPUT, "--question: it is empty; write the question");
     buf context;
     buf_init(&context, LIMIT_INPUT_BYTES);
     s2a_status status = S2A_OK;

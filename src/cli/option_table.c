@@ -122,7 +122,7 @@ const option_row option_rows[] = {
     { "url", 0, TALKS | IN_EVAL, "model", "URL", OPTION_SETTING("url", NAME, url),
       .help = "an OpenAI-compatible server, such as http://127.0.0.1:8080/v1; its key comes from "
               "S2A_API_KEY",
-      .more = "The key may stand in the configuration file, too, but never on the command line." },
+      .more = "The key may be in the configuration file, too, but never on the command line." },
     { "backend", 0, TALKS | IN_EVAL, "model", NULL, OPTION_SETTING("backend", OWN, backend),
       .take = settings_take_backend, .choices = "llama|http|script", .fallback = "llama",
       .help = "where the model runs: llama on this machine, http on a server (implied by --url); "
@@ -145,8 +145,8 @@ const option_row option_rows[] = {
       .fallback = "-1", .help = "layers on the GPU; -1: as many as fit" },
     { "draft", 0, TALKS | IN_EVAL, "model", NULL, OPTION_SETTING("draft", SWITCH, draft),
       .choices = "on|off", .fallback = "on",
-      .help = "rewrite: check several tokens that are likely to be copied in one decode",
-      .more = "That is done where it is faster; the text is the same." },
+      .help = "rewrite: draft tokens that are likely to be copied, and check several in one decode",
+      .more = "This is done if it is faster; the text is the same." },
     { "select-model", 0, ANSWERS, "model", "NAME|FILE|none",
       OPTION_SETTING("select_model", NAME, select_model),
       .help = "select: a model on this machine judges instead of the model that answers; with a "
@@ -276,7 +276,7 @@ const option_row option_rows[] = {
 
     { "access-log", 0, IN_SERVE, "logging", "FILE", OPTION_IN(TEXT, serve_flags, serve.access_log),
       .fallback = "-",
-      .help = "write a line of JSON for each request; - is standard error, off is none" },
+      .help = "write a line of JSON for each request; - is standard error, off writes nothing" },
     { "log-prompts", 0, IN_SERVE, "logging", NULL, OPTION_IN(FLAG, serve_flags, serve.log_prompts),
       .help = "log the prompts, too" },
 

@@ -150,7 +150,7 @@ static s2a_status selector_open(session *s, const char *name, s2a_error *err)
 {
     const settings *set = &s->o->settings;
     bool scripted = !strcmp(set->backend, "script");
-    options o = *s->o; /* what it has is still the session's */
+    options o = *s->o; /* the session owns its texts */
     o.settings.model = (char *)name;
     o.settings.backend = scripted ? "script" : "llama";
     o.settings.url = NULL;
@@ -274,7 +274,7 @@ int session_open(session *s)
 
 s2a_status session_model(session *s, const char *name, s2a_error *err)
 {
-    options o = *s->o; /* what it has is still the session's */
+    options o = *s->o; /* the session owns its texts */
     o.settings.model = (char *)name;
     s2a_engine *engine = NULL;
     progress_start(&s->progress, "loading the model");

@@ -151,7 +151,7 @@ s2a_status store_write_failed(const char *path, int reason, s2a_error *err)
     return error_set(err, S2A_IO, "cannot write: %s: %s: %s", path, strerror(reason), advice);
 }
 
-/* ---- what is there ---------------------------------------------------------------------- */
+/* ---- state of the files ----------------------------------------------------------------- */
 
 const char *store_state_name(store_state state)
 {

@@ -82,8 +82,8 @@ static bool is_dropped(const char *variable)
     return strncmp(variable, "TMPDIR=", 7) == 0 || strncmp(variable, "PYTHON", 6) == 0;
 }
 
-/* The environment with TMPDIR=dir, so that pip's temporary files are where the room was checked
- * and where they are removed if pip is killed. The array and its first string are malloc'ed. */
+/* The environment with TMPDIR=dir: there the room was checked, and files are removed if pip is
+ * killed. The array and its first string are malloc'ed. */
 static char **child_environment(const char *dir)
 {
     size_t count = 0, used = 1;

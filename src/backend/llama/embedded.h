@@ -101,7 +101,7 @@ typedef struct call {
     buf text;           /* text not yet passed to on_token */
     size_t text_tokens; /* tokens of that text */
     size_t text_bytes;  /* bytes of all text so far */
-    size_t raw_bytes;   /* the same, and the text that stops holds back */
+    size_t raw_bytes;   /* the same, and text held back by the stop scan */
     stop_scan stops;
     token_probs *probs; /* not yet passed to on_logprob */
     size_t probs_count, probs_cap;

@@ -329,7 +329,7 @@ static size_t step_draft(const embedded *e, const call *c, step_load *load)
     return drafted;
 }
 
-/* False when there is nothing to do. */
+/* False if there is nothing to do. */
 static bool step_plan(embedded *e, bool drafts)
 {
     e->batch.n_tokens = 0;
