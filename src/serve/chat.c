@@ -30,7 +30,7 @@ s2a_status chat_shape(const char *text, size_t len, s2a_error *err)
     return S2A_OK;
 }
 
-/* Takes the prefix off the model's name. */
+/* Removes the prefix from the model's name. */
 static bool prefix_strip(chat_request *q, const char *prefix)
 {
     const char *model = json_string_value(json_object_get(q->root, "model"));
@@ -55,14 +55,14 @@ static s2a_status ask_read(chat_request *q, const char *prefix, const char *head
     return status == S2A_OK && q->wanted ? chat_ask_check(&q->ask, err) : status;
 }
 
-/* ---- what is judged --------------------------------------------------------------------- */
+/* ---- texts to judge --------------------------------------------------------------------- */
 
 static bool is_of_name(char c)
 {
     return ascii_letter(c) || ascii_digit(c) || c == '_' || c == '-' || c == ':' || c == '.';
 }
 
-/* Whether a text is one element as a whole: "<name ...>...</name>". */
+/* Whether the whole text of a part is one element: "<name ...>...</name>". */
 static bool is_element(const json_t *part)
 {
     const json_t *value = json_object_get(part, "text");
@@ -80,8 +80,8 @@ static bool is_element(const json_t *part)
            !memcmp(text + len - name - 1, text + 1, name);
 }
 
-/* Whether elements of a message stand beside text of its own. Clients put what is not the user's
- * there, such as reminders: it is not judged, and stays. */
+/* Whether some text part is not an element. Clients put text that is not the user's, such as
+ * reminders, into elements beside it: those are not judged and are kept. */
 static bool has_words(const json_t *content)
 {
     for (size_t i = 0; i < json_array_size(content); i++) {
@@ -94,8 +94,8 @@ static bool has_words(const json_t *content)
     return false;
 }
 
-/* A text, or all the text parts of a list, a line each; malloc'ed. elements: also those that stand
- * beside other text. S2A_LIMIT, S2A_NOMEM. */
+/* A string, or the text parts of a list, each on a new line; malloc'ed. elements: include elements
+ * that are beside other text. S2A_LIMIT, S2A_NOMEM. */
 static s2a_status text_of(const json_t *content, bool elements, char **text, size_t *len)
 {
     bool apart = !elements && has_words(content);
@@ -118,7 +118,7 @@ static s2a_status text_of(const json_t *content, bool elements, char **text, siz
     return status == S2A_OK && !*text ? S2A_NOMEM : status;
 }
 
-/* Adds a target whose text is part's, or all of content's that has no target of its own. */
+/* Adds a target with the text of part, or of content if part is NULL. */
 static s2a_status target_add(chat_request *q, const chat_message *message, json_t *part,
                              const json_t *content, bool context, s2a_error *err)
 {
@@ -129,7 +129,7 @@ static s2a_status target_add(chat_request *q, const chat_message *message, json_
     s2a_status status =
         text_of(part ? json_object_get(part, "text") : content, context, &t.text, &t.len);
     if (status == S2A_LIMIT)
-        return error_set(err, S2A_INPUT, "%s: a text of more than %zu bytes", name,
+        return error_set(err, S2A_INPUT, "%s: a text is longer than %zu bytes; shorten it", name,
                          LIMIT_INPUT_BYTES);
     if (status != S2A_OK)
         return error_nomem(err);
@@ -137,7 +137,7 @@ static s2a_status target_add(chat_request *q, const chat_message *message, json_
     return S2A_OK;
 }
 
-/* The marked parts of a message; the marks are ours and go. */
+/* Adds a message's marked parts as targets, if untrusted texts are judged. Removes the marks. */
 static s2a_status marked_add(chat_request *q, const chat_message *message, s2a_error *err)
 {
     json_t *content = chat_content(message);
@@ -160,7 +160,7 @@ static bool has_role(const chat_message *message, const char *role)
     return !strcmp(message->role, role);
 }
 
-/* Whether the part is a target of its own. */
+/* Whether the part is a separate target. */
 static bool is_target(const chat_request *q, const json_t *part)
 {
     for (size_t i = 0; i < q->target_count; i++)
@@ -184,7 +184,7 @@ static json_t *without_targets(const chat_request *q, json_t *content)
     return rest;
 }
 
-/* A message without text of its own is none. */
+/* Adds an earlier message, unless it has no text. */
 static s2a_status turn_add(chat_request *q, const chat_message *message)
 {
     json_t *rest = without_targets(q, chat_content(message));
@@ -198,15 +198,15 @@ static s2a_status turn_add(chat_request *q, const chat_message *message)
     return status;
 }
 
-/* What tools said is no part of the conversation: it may be anybody's. Nor is what a client wrote
- * beside it, of which nothing is ever to go. */
+/* Whether a message is part of the conversation. Results of tools are not: anyone may have written
+ * them. Nor is the client's text beside them: nothing is removed from it. */
 static bool is_said(const chat_message *message)
 {
     return !message->beside && (has_role(message, "user") || has_role(message, "assistant") ||
                                 has_role(message, "system") || has_role(message, "developer"));
 }
 
-/* The messages before the last one, from the latest back, then turned round. */
+/* Reads the messages before the one with index last: from the latest back, then reversed. */
 static s2a_status turns_read(chat_request *q, size_t last, s2a_error *err)
 {
     size_t most = last < SERVE_TURNS ? last : SERVE_TURNS;
@@ -236,15 +236,15 @@ static bool has_text(const chat_message *message)
            !ascii_blank(json_string_value(content), json_string_length(content));
 }
 
-/* How good a message is as the question: the user's with text, one beside results of tools, one
- * without text. */
+/* How well a message fits as the question: 3 = a user's text, 2 = one beside results of tools, 1 =
+ * a user's message without text, 0 = another role. */
 static int rank(const chat_message *message)
 {
     return !has_role(message, "user") ? 0 : !has_text(message) ? 1 : message->beside ? 2 : 3;
 }
 
-/* The index of the message with the question: the last of the best; message_count if there is
- * none. */
+/* The index of the message with the question: the last one of the highest rank; message_count if
+ * there is no user's message. */
 static size_t question_find(const chat_request *q)
 {
     size_t last = q->message_count;
@@ -324,7 +324,7 @@ const char *chat_model_name(const chat_request *q)
     return chat_string(q->root, "model");
 }
 
-/* ---- putting texts in place ------------------------------------------------------------- */
+/* ---- replacing texts -------------------------------------------------------------------- */
 
 static bool part_put(json_t *part, const char *text, size_t len)
 {
@@ -332,8 +332,8 @@ static bool part_put(json_t *part, const char *text, size_t len)
     return value && json_object_set_new(part, "text", value) == 0;
 }
 
-/* Takes a part's text away, as it does not come into left, the parts that stay. Its mark of the end
- * of a cached prefix goes to the part before it. */
+/* Empties a part that is not added to left, the kept parts. Its cache_control, the end of a cached
+ * prefix, moves to the part before it. */
 static bool part_drop(json_t *left, json_t *part)
 {
     json_t *mark = json_object_get(part, "cache_control");
@@ -343,7 +343,7 @@ static bool part_drop(json_t *left, json_t *part)
     return ok && part_put(part, "", 0);
 }
 
-/* The message gets these parts; takes ownership of left. */
+/* Sets the message's parts, if ok. Takes ownership of left. */
 static bool parts_set(const chat_target *t, json_t *left, bool ok)
 {
     if (ok)
@@ -352,8 +352,8 @@ static bool parts_set(const chat_target *t, json_t *left, bool ok)
     return false;
 }
 
-/* Whether elements of the target's message are no part of its text; ask before the parts change.
- * False when out of memory. */
+/* Sets *apart: elements of the target's message are not part of its text. Call it before the parts
+ * change. False when out of memory. */
 static bool apart_find(const chat_request *q, const chat_target *t, json_t *content, bool *apart)
 {
     *apart = false;
@@ -370,7 +370,7 @@ static bool is_judged(const chat_request *q, const json_t *part, bool apart)
     return chat_part_is_text(part) && !is_target(q, part) && !(apart && is_element(part));
 }
 
-/* Into the first of the text parts; the others, whose text is in it, go. */
+/* Puts the text into the first judged part and drops the others, whose text is in it. */
 static bool parts_put(chat_request *q, const chat_target *t, json_t *content, const char *text,
                       size_t len)
 {
@@ -393,7 +393,7 @@ static bool parts_put(chat_request *q, const chat_target *t, json_t *content, co
 bool chat_put(chat_request *q, const chat_target *t, const char *text, size_t len)
 {
     q->changed = true;
-    size_t mark = json_keep_mark(text, len); /* a model's words are no number of the client's */
+    size_t mark = json_keep_mark(text, len); /* else the model's text could pass for a number */
     text += mark;
     len -= mark;
     if (t->part)
@@ -405,7 +405,7 @@ bool chat_put(chat_request *q, const chat_target *t, const char *text, size_t le
     return value && json_object_set_new(t->message.holder, t->message.key, value) == 0;
 }
 
-/* What is left of text[start, end); malloc'ed, NULL when out of memory. */
+/* text[start, end) without the spans; malloc'ed, NULL when out of memory. */
 static char *left_of(const chat_target *t, size_t start, size_t end, const s2a_span *spans,
                      size_t count, char (*marks)[REMOVED_MARK_SIZE], size_t *len)
 {

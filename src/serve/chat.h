@@ -12,10 +12,10 @@ typedef enum chat_api {
     CHAT_API_COMPLETIONS, /* OpenAI, /v1/completions */
     CHAT_API_RESPONSES,   /* OpenAI, /v1/responses */
     CHAT_API_MESSAGES,    /* Anthropic, /v1/messages */
-    CHAT_API_RERANK,      /* /v1/rerank: has no messages, so nothing of it is a target */
+    CHAT_API_RERANK,      /* /v1/rerank: no messages, so no targets */
 } chat_api;
 
-/* A message, or what is one in its API: instructions, an input, the result of a tool. */
+/* A message, or its counterpart in the API: instructions, an input, a tool's result. */
 typedef struct chat_message {
     const char *role; /* "tool" for every result; otherwise as the client wrote it. Borrowed */
     json_t *holder;   /* has the content under key; borrowed from root */
@@ -41,13 +41,13 @@ typedef struct chat_request {
     bool kept;    /* see json_keep.h: in texts half a surrogate pair is a character */
     bool prefixed, stream, include_usage;
     chat_ask ask;
-    chat_message *messages; /* all that the body has, in its order; see chat_messages */
+    chat_message *messages; /* all of the body's, in order; see chat_messages */
     size_t message_count;
     chat_target *targets; /* at most SERVE_TARGETS; the last one has the question */
     size_t target_count;
     /* Earlier messages of the system, the user and the assistant, oldest first. The user's are
      * judged, each by the messages before it. At most SERVE_TURNS, the latest. A message longer
-     * than a prompt may be is omitted, and so are all before it. */
+     * than a prompt may be is omitted, with all before it. */
     chat_target *turns;
     size_t turn_count;
 } chat_request;
@@ -65,24 +65,24 @@ const char *chat_model_name(const chat_request *q);
 /* The name of the list of messages, for errors: "messages", "input" or "prompt". */
 const char *chat_list_name(chat_api api);
 
-/* Fills q->messages from q->root, unless that is done. S2A_INPUT (the list is not one), S2A_NOMEM.
- * What is not a message (calls of tools, reasoning) is not in it. */
+/* Fills q->messages from q->root, once. Calls of tools and reasoning are not messages. S2A_INPUT
+ * (the list is not an array), S2A_NOMEM. */
 s2a_status chat_messages(chat_request *q, s2a_error *err);
 /* The content of a message: a string, an array of parts, or NULL; borrowed. */
 json_t *chat_content(const chat_message *message);
-/* A member that is a text; "" where it is none. */
+/* A member that is a string; "" if it is not one. */
 const char *chat_string(const json_t *object, const char *key);
 /* Whether an object's type is this one. */
 bool chat_is(const json_t *object, const char *type);
-/* Whether part is one of text: {"type": "text", "input_text" or "output_text", "text": ...}. */
+/* Whether part is a text part: {"type": "text", "input_text" or "output_text", "text": ...}. */
 bool chat_part_is_text(const json_t *part);
 
 /* Replaces the text of a target, or of an earlier message; images and other parts stay. False when
  * out of memory. */
 bool chat_put(chat_request *q, const chat_target *t, const char *text, size_t len);
-/* The same if the new text is the old one without count spans, in order: each part keeps what is
- * left of its own text, and a part of which nothing is left goes. marks NULL, or for each span what
- * stands in its place. */
+/* Removes count spans, in order, from a target's text. Each part keeps the rest of its own text; an
+ * emptied part is dropped. marks: the text that replaces each span; NULL = none. False when out of
+ * memory. */
 bool chat_cut(chat_request *q, const chat_target *t, const s2a_span *spans, size_t count,
               char (*marks)[REMOVED_MARK_SIZE]);
 /* The current body, malloc'ed, with the client's fields in their order. NULL when out of memory. */

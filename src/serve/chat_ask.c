@@ -23,7 +23,7 @@ bool chat_show_from_name(const char *name, chat_show *out)
     return false;
 }
 
-/* ---- a first look ----------------------------------------------------------------------- */
+/* ---- scan before parsing ---------------------------------------------------------------- */
 
 /* Whether some escape could spell a character of the prefix or of "s2a". */
 static bool escape_may_spell(const char *body, size_t len, const char *prefix)
@@ -40,7 +40,7 @@ static bool escape_may_spell(const char *body, size_t len, const char *prefix)
     return false;
 }
 
-/* Some parsers read UTF-16 and UTF-32, where neither name would be seen. */
+/* Some parsers accept UTF-16 and UTF-32, in which the scan would miss both names. */
 static bool is_wide(const char *body, size_t len)
 {
     return len >= 2 && (memchr(body, '\0', len < 4 ? len : 4) || !memcmp(body, "\xff\xfe", 2) ||
@@ -53,7 +53,7 @@ bool chat_may_ask(const char *body, size_t len, const char *prefix, const char *
            is_wide(body, len) || escape_may_spell(body, len, prefix);
 }
 
-/* ---- how S2A is asked for --------------------------------------------------------------- */
+/* ---- options of a request --------------------------------------------------------------- */
 
 static s2a_status wrong(s2a_error *err, const char *what, const char *value, const char *use)
 {
@@ -77,7 +77,7 @@ static s2a_status preset_read(const char *what, const char *name, s2a_preset *ou
     return wrong(err, what, name, names);
 }
 
-/* none: as if S2A was not there; low: one prefill; high: the prompt is written anew. */
+/* none: no step 1; low: mode select; medium: the default mode; high: mode rewrite. */
 static s2a_status effort_read(const char *name, chat_ask *ask, s2a_error *err)
 {
     if (name && !strcmp(name, "none"))
@@ -135,7 +135,7 @@ static s2a_status member_read(const char *name, json_t *value, chat_ask *ask, s2
     if (!strcmp(name, "preset"))
         return preset_read("s2a.preset", text, &ask->preset, err);
     if (!strcmp(name, "effort"))
-        return S2A_OK; /* was read before, so that mode and preset count more */
+        return S2A_OK; /* read before the others: mode and preset override it */
     if (!strcmp(name, "show"))
         return chat_show_from_name(text, &ask->show)
                    ? S2A_OK
@@ -186,8 +186,7 @@ s2a_status chat_ask_check(const chat_ask *ask, s2a_error *err)
         return error_set(err, S2A_INPUT, "s2a: preset %s needs mode select; leave mode rewrite out",
                          preset);
     if (ask->preset == S2A_PRESET_UNTRUSTED && ask->keep > 0)
-        return error_set(err, S2A_INPUT, "s2a: preset %s goes by a threshold; leave keep out",
-                         preset);
+        return error_set(err, S2A_INPUT, "s2a: preset %s uses a threshold; leave keep out", preset);
     return S2A_OK;
 }
 

@@ -1,4 +1,4 @@
-/* Where the messages of each API are: the adapters of requests. */
+/* Finds the messages in the requests of each API. */
 #include "serve/chat.h"
 
 #include "base/error.h"
@@ -40,7 +40,7 @@ const char *chat_list_name(chat_api api)
                                        : "messages";
 }
 
-/* There is room: see room_for. */
+/* room_for has made room. */
 static void add(chat_request *q, const char *role, json_t *holder, const char *key, size_t index)
 {
     q->messages[q->message_count++] =
@@ -55,7 +55,7 @@ static void chat_add(chat_request *q, json_t *message, size_t index)
     add(q, !strcmp(role, "function") ? "tool" : role, message, "content", index);
 }
 
-/* The results of tools stand before a user's text, as parts of the same message. */
+/* Results of tools are parts of a user's message, before its text. */
 static void anthropic_add(chat_request *q, json_t *message, size_t index)
 {
     const json_t *content = json_object_get(message, "content");
@@ -81,9 +81,9 @@ static void item_add(chat_request *q, json_t *item, size_t index)
         add(q, "tool", item, "output", index);
 }
 
-/* ---- all of them ------------------------------------------------------------------------ */
+/* ---- all messages ----------------------------------------------------------------------- */
 
-/* Room for a message of each element and of each part, and two more. */
+/* Makes room for one message per element and per part, and two more. */
 static s2a_status room_for(chat_request *q, const json_t *list, s2a_error *err)
 {
     size_t count = json_array_size(list) + 2;
@@ -121,7 +121,7 @@ s2a_status chat_messages(chat_request *q, s2a_error *err)
     if (status != S2A_OK)
         return status;
     if (q->api == CHAT_API_COMPLETIONS) {
-        /* Several prompts at once, and tokens, are nothing that could be judged. */
+        /* A list of several prompts, or of tokens, cannot be judged. */
         bool one = json_is_string(list) ||
                    (json_array_size(list) == 1 && json_is_string(json_array_get(list, 0)));
         if (one)

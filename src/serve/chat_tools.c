@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A conversation in the making: the first fault counts. */
+/* A conversation that is being built. The first fault is reported. */
 typedef struct talk {
     const chat_request *q;
     json_t *list;
@@ -33,8 +33,8 @@ static void no_memory(talk *t)
 
 /* ---- texts ------------------------------------------------------------------------------ */
 
-/* All text of a content, a part a line. skip NULL = no other part may be in it, else the type of
- * those that are read elsewhere. */
+/* All text of a content, each part on a new line. skip: a type of parts that are read elsewhere;
+ * NULL = none. Other parts that are not text are faults. */
 static json_t *text_of(talk *t, const json_t *content, const char *where, const char *skip)
 {
     if (json_is_string(content))
@@ -68,7 +68,7 @@ static json_t *text_of(talk *t, const json_t *content, const char *where, const 
     return value;
 }
 
-/* Takes ownership of content and returns the message, which the list has; NULL on failure. */
+/* Takes ownership of content. Returns the message, borrowed from the list; NULL on failure. */
 static json_t *message_add(talk *t, const char *role, json_t *content)
 {
     json_t *message = content ? json_pack("{s:s, s:o}", "role", role, "content", content) : NULL;
@@ -95,7 +95,7 @@ static void call_add(talk *t, json_t *message, const json_t *id, const json_t *n
 {
     json_t *calls = json_object_get(message, "tool_calls");
     if (!json_is_string(name) || !json_is_string(arguments))
-        fault(t, "", "a call of a tool has a name and arguments, a JSON text");
+        fault(t, "", "a tool call needs a name, and arguments as a JSON text");
     if (t->status != S2A_OK || !message) {
         json_decref(arguments);
         return;
@@ -159,7 +159,7 @@ static void chat_add(talk *t, const json_t *from)
     }
 }
 
-/* Results of tools stand before the text of the same message, as chat_messages has them. */
+/* Adds results of tools before the text of the same message, as chat_messages does. */
 static void anthropic_add(talk *t, const json_t *from)
 {
     const json_t *content = json_object_get(from, "content");
@@ -247,9 +247,9 @@ s2a_status chat_conversation(const chat_request *q, json_t **out, s2a_error *err
     return t.status;
 }
 
-/* ---- tools, and the form of the answer -------------------------------------------------- */
+/* ---- tools and the answer's format ------------------------------------------------------ */
 
-/* A tool whose members stand beside its type, or that has no type. */
+/* Converts a tool whose members are beside its type, or that has no type. */
 static json_t *tool_flat(const json_t *tool, const char *parameters)
 {
     static const char *const keys[] = { "name", "description" };
@@ -266,7 +266,7 @@ static json_t *tool_flat(const json_t *tool, const char *parameters)
     return out;
 }
 
-/* NULL with a status. */
+/* NULL: no tools, or a failure in *status. */
 static json_t *tools_read(const chat_request *q, s2a_status *status, s2a_error *err)
 {
     json_t *tools = json_object_get(q->root, "tools");
@@ -295,7 +295,7 @@ static json_t *tools_read(const chat_request *q, s2a_status *status, s2a_error *
     return NULL;
 }
 
-/* tool_choice in the form of chat completions; the caller has the reference. */
+/* tool_choice in the form of chat completions; the caller owns the reference. */
 static json_t *choice_read(const chat_request *q)
 {
     json_t *choice = json_object_get(q->root, "tool_choice");
@@ -310,7 +310,7 @@ static json_t *choice_read(const chat_request *q)
                      chat_string(choice, "name"));
 }
 
-/* response_format in the form of chat completions; NULL = plain text. The caller has the
+/* response_format in the form of chat completions; NULL = plain text. The caller owns the
  * reference. */
 static json_t *format_read(const chat_request *q)
 {

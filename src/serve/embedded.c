@@ -1,4 +1,4 @@
-/* Requests that the engine of this process answers. */
+/* Answers requests with this process's engine. */
 #include "base/limits.h"
 #include "serve/txn.h"
 
@@ -9,13 +9,13 @@
 
 /* ---- the answer ------------------------------------------------------------------------- */
 
-/* The answers to one request, one after the other. */
+/* The answers to one request, generated one after the other. */
 typedef struct answers {
     txn *t;
     reply_probs probs;
     s2a_result *results[SERVE_CHOICES];
     reply_choice choices[SERVE_CHOICES];
-    size_t count; /* of those that are done */
+    size_t count; /* complete ones */
 } answers;
 
 static int on_token(void *ctx, int step, const char *text, size_t len)
@@ -90,7 +90,7 @@ static s2a_status request_fill(s2a_request *r, answers *all, s2a_error *err)
     return status;
 }
 
-/* The prompt is read once: its tokens count once. */
+/* All answers share the prompt: its tokens count once. */
 static void usage_add(txn *t, const s2a_usage *more, bool first)
 {
     s2a_usage *usage = &t->relay.usage;
@@ -133,7 +133,7 @@ static s2a_status answer_one(answers *all, s2a_error *err)
     return calls && !c->calls ? error_nomem(err) : S2A_OK;
 }
 
-/* Between two choices of a stream. */
+/* Ends a choice of a stream and begins the next one. */
 static void choice_next(answers *all)
 {
     txn *t = all->t;

@@ -1,4 +1,4 @@
-/* What the engine of this process is asked: a request of the library from that of a client. */
+/* Builds the library's request from the client's. */
 #include "base/limits.h"
 #include "serve/chat_tools.h"
 #include "serve/json_keep.h"
@@ -61,7 +61,7 @@ s2a_status embedded_prompt(s2a_request *r, const chat_request *q, s2a_error *err
 
 /* ---- numbers ---------------------------------------------------------------------------- */
 
-/* A number of the request, or what the server has. */
+/* A number of the request, or the server's default. */
 static s2a_status number(const json_t *root, const char *name, double low, double high,
                          double otherwise, double *out, s2a_error *err)
 {
@@ -75,7 +75,7 @@ static s2a_status number(const json_t *root, const char *name, double low, doubl
     return S2A_OK;
 }
 
-/* -1: as many as fit, as llama.cpp's clients write it. */
+/* -1 means as many as fit: llama.cpp's clients send it. */
 static s2a_status tokens_read(const json_t *root, const char *name, double otherwise, double *out,
                               s2a_error *err)
 {
@@ -169,8 +169,7 @@ static s2a_status biases(s2a_request *r, const txn *t, s2a_error *err)
     if (!list || json_is_null(list))
         return S2A_OK;
     if (!json_is_object(list))
-        return error_set(err, S2A_INPUT,
-                         "logit_bias: must be an object with numbers of tokens as names");
+        return error_set(err, S2A_INPUT, "logit_bias: must be an object with token ids as names");
     json_object_foreach(list, token, value)
     {
         char *end = NULL;
@@ -178,10 +177,9 @@ static s2a_status biases(s2a_request *r, const txn *t, s2a_error *err)
         long long id = strtoll(token, &end, 10);
         if (end == token || *end || errno != 0 || id < 0 || id > INT32_MAX ||
             !json_is_number(value))
-            return error_set(err, S2A_INPUT,
-                             "logit_bias: \"%.40s\": the name must be the number of a token and "
-                             "its value a number",
-                             token);
+            return error_set(
+                err, S2A_INPUT,
+                "logit_bias: \"%.40s\": the name must be a token id and the value a number", token);
         s2a_status status = s2a_request_add_bias(r, (uint32_t)id, json_number_value(value), err);
         if (status != S2A_OK)
             return status;

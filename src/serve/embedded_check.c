@@ -1,5 +1,5 @@
-/* What the engine of this process can be asked for. What it cannot do is refused by name: nothing
- * that changes an answer is passed over in silence. */
+/* Checks that this process's engine supports a request. An unsupported field is refused by name: no
+ * field that changes the answer is silently ignored. */
 #include "base/utf8.h"
 #include "serve/chat_tools.h"
 #include "serve/txn.h"
@@ -8,10 +8,10 @@
 
 #include <string.h>
 
-/* ---- what can be asked for -------------------------------------------------------------- */
+/* ---- fields ----------------------------------------------------------------------------- */
 
 typedef enum rule {
-    ANY,      /* read elsewhere, or it has no influence on the answer */
+    ANY,      /* read elsewhere, or without effect on the answer */
     NO_FALSE, /* only false */
     ZERO,     /* only 0 */
     ONE,      /* only 1 */
@@ -140,8 +140,8 @@ static s2a_status field_check(chat_api api, const char *name, const json_t *valu
             allowed(fields[i].rule, value))
             return S2A_OK;
     return error_set(err, S2A_INPUT,
-                     "%.60s: not supported by the embedded model; leave it out, or put s2a in "
-                     "front of a server that has it with --upstream",
+                     "%.60s: not supported by the embedded model; leave it out, or start the "
+                     "server with an --upstream that supports it",
                      name);
 }
 
@@ -152,7 +152,7 @@ static s2a_status messages_check(chat_request *q, s2a_error *err)
     json_t *talk = NULL, *options = NULL;
     s2a_status status = chat_messages(q, err);
     if (status == S2A_OK && json_is_array(list) && json_array_size(list) == 0)
-        return error_set(err, S2A_INPUT, "%s: must be an array with a message in it", name);
+        return error_set(err, S2A_INPUT, "%s: must be an array of at least one message", name);
     if (status == S2A_OK)
         status = chat_conversation(q, &talk, err);
     if (status == S2A_OK)
@@ -161,13 +161,13 @@ static s2a_status messages_check(chat_request *q, s2a_error *err)
     const char *role = json_string_value(json_object_get(last, "role"));
     if (status == S2A_OK && (!role || (strcmp(role, "user") != 0 && strcmp(role, "tool") != 0)))
         status =
-            error_set(err, S2A_INPUT, "%s: the last one must be the user's, or a tool's", name);
+            error_set(err, S2A_INPUT, "%s: the last message must be the user's or a tool's", name);
     json_decref(talk);
     json_decref(options);
     return status;
 }
 
-/* Whether the values of what is read elsewhere are in range: before an answer is begun. */
+/* Checks the range of values that are read elsewhere, before the response begins. */
 static s2a_status values_check(const txn *t, s2a_error *err)
 {
     size_t count = 0;
@@ -187,7 +187,7 @@ s2a_status embedded_check(txn *t, s2a_error *err)
     json_t *value;
     if (*asked && strcmp(asked, model) != 0 && strcmp(asked, "default") != 0)
         return error_set(err, S2A_MODEL,
-                         "model: \"%.*s\" is not here; use \"%.200s\", with the prefix for S2A",
+                         "model: \"%.*s\" is unknown; use \"%.200s\", with the prefix for S2A",
                          (int)utf8_cut(asked, 100), asked, model);
     if (json_is_string(json_object_get(q->root, "previous_response_id")))
         return error_set(err, S2A_INPUT,
@@ -208,7 +208,9 @@ s2a_status embedded_check(txn *t, s2a_error *err)
         return messages_check(q, err);
     status = chat_messages(q, err);
     return status == S2A_OK && q->message_count == 0
-               ? error_set(err, S2A_INPUT, "prompt: the embedded model takes one text at a time")
+               ? error_set(err, S2A_INPUT,
+                           "prompt: the embedded model takes one text; send each text in a "
+                           "separate request")
                : status;
 }
 

@@ -14,7 +14,7 @@ struct engine_ref {
     char key[SHA256_HEX_SIZE]; /* "" = none */
     s2a_engine *engine;
     size_t users;
-    bool listed; /* false: it goes with its last user */
+    bool listed; /* false: it is closed when its last user returns it */
     uint64_t used;
 };
 
@@ -74,8 +74,8 @@ static engine_ref *find(engines *e, const char *model, const char *key)
     return NULL;
 }
 
-/* With the lock held: takes the one that was used longest ago off the list; it is returned if it
- * has no user. */
+/* With the lock held: takes the least recently used one off the list. Returns it if it has no user,
+ * else NULL. */
 static engine_ref *evict(engines *e)
 {
     size_t oldest = 0;
@@ -110,7 +110,8 @@ static s2a_status open_ref(engines *e, const char *model, const char *bearer, co
     return S2A_OK;
 }
 
-/* Two threads may have opened the same at once: both serve, and the first one is kept. */
+/* Two threads may have opened the same engine at once: the first one is cached and used by both,
+ * the other one is closed. */
 static engine_ref *keep(engines *e, engine_ref *ref)
 {
     pthread_mutex_lock(&e->lock);

@@ -1,12 +1,12 @@
-/* What is refused before anything is looked up: methods that hand out what they should not, web
- * pages that have no business here, and bodies of kinds that only they send. CORS, too. */
+/* The first checks of a request, before its key: refuses methods that reveal keys, web pages of
+ * other origins, and types of bodies that web pages send without a preflight. Answers CORS. */
 #include "serve/txn.h"
 
 #include <string.h>
 #include <strings.h>
 
-/* TRACE and its like give back the request, and with it the key that upstream got; CONNECT is for
- * proxies of another kind. Whatever their letter case: who is behind may not be as strict. */
+/* TRACE and TRACK return the request, with the key that upstream got. CONNECT is for other kinds of
+ * proxies. Compared without case, because upstream may ignore case. */
 static bool method_refused(const char *method)
 {
     static const char *const refused[] = { "TRACE", "TRACK", "CONNECT" };
@@ -30,8 +30,8 @@ void entry_methods(txn *t, int status, const char *allow)
     }
 }
 
-/* The answer to a browser that asks before it lets an allowed page ask. Which methods and fields
- * there are is for the answer itself to tell. */
+/* Responds to a browser's preflight for an allowed page. All methods and fields are allowed here;
+ * the request itself is checked later. */
 static void preflight(txn *t)
 {
     static const char methods[] = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -52,9 +52,9 @@ static void preflight(txn *t)
     http_call_begin(t->call, 204, fields, n, 0, false);
 }
 
-/* A request that a browser makes for a page of somewhere else, or may. Where there is no Origin
- * (GET without CORS) the browser says so by Sec-Fetch-Site; following a link to our page
- * is fine. */
+/* Why a request is refused that a browser makes, or could make, for a page of another origin; NULL
+ * = it is not refused. Without an Origin (GET without CORS) Sec-Fetch-Site tells. A link to our
+ * page may be followed. */
 static const char *page_fault(const txn *t)
 {
     const serve *s = t->s;
@@ -62,19 +62,19 @@ static const char *page_fault(const txn *t)
     const char *origin = http_call_field(t->call, "Origin");
     const char *site = http_call_field(t->call, "Sec-Fetch-Site");
     if (!origin_host_is_ours(host, &s->o.allow_hosts))
-        return "the Host of the request is no name of this server; start it with --allow-host NAME "
-               "if it is";
+        return "the request's Host is not a name of this server; to allow it, start the server "
+               "with --allow-host NAME";
     if (t->cors || (origin && origin_is_own(origin, host)))
         return NULL;
     bool elsewhere = site && strcasecmp(site, "same-origin") != 0 && strcasecmp(site, "none") != 0;
     if (origin || (elsewhere && t->route != METRICS_PAGE))
-        return "web pages of other origins may not ask this server; start it with --allow-origin "
-               "ORIGIN to let one";
+        return "web pages of other origins may not use this server; to allow one, start it with "
+               "--allow-origin ORIGIN";
     return NULL;
 }
 
-/* The kinds of bodies that a browser sends for any page without asking first. Uploads are one of
- * them, and the API has some: of those a page is known by its Origin. */
+/* Why a body is refused whose type a browser sends for any page without a preflight; NULL = it is
+ * not refused. Uploads are such a type, too, but the API has some: only their Origin is checked. */
 static const char *body_fault(const txn *t)
 {
     const char *type = http_call_field(t->call, "Content-Type");
@@ -82,7 +82,7 @@ static const char *body_fault(const txn *t)
         return NULL;
     if (txn_is_model(t) || !type || origin_type_is(type, "text/plain") ||
         origin_type_is(type, "application/x-www-form-urlencoded"))
-        return "the body must be JSON and say so; send Content-Type: application/json";
+        return "the body must be JSON; send it with Content-Type: application/json";
     return NULL;
 }
 
