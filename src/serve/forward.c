@@ -1,5 +1,5 @@
-/* Step 2 on the server behind: the request that came, with what step 1 gave in it. A stream goes on
- * as it comes, through the filter; a whole answer is gathered, and gets x' and the s2a object. */
+/* Step 2 on upstream: sends the request with step 1's result. A stream is forwarded as it arrives,
+ * through the filter. A complete response is gathered, and gets x' and the s2a object. */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "serve/txn.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* ---- what both share -------------------------------------------------------------------- */
+/* ---- shared ----------------------------------------------------------------------------- */
 
 static json_t *s2a_object(void *ctx)
 {
@@ -21,7 +21,7 @@ static json_t *s2a_object(void *ctx)
                      t->relay.filters ? &t->relay.filter.usage : &t->relay.usage);
 }
 
-/* Keeps the fields of an answer that is gathered; without memory they are left out. */
+/* Copies the fields of a gathered response. Fields for which there is no memory are omitted. */
 static void fields_keep(txn *t, const http_field *fields, size_t count)
 {
     http_field back[SERVE_HEADERS * 3];
@@ -54,7 +54,7 @@ static void cut(txn *t)
     pthread_mutex_unlock(&t->relay.lock);
 }
 
-/* Who sends more than is taken is not listened to any more: it might never end. */
+/* Cancels a response that is larger than the limit: it might never end. */
 static bool gather(void *ctx, const char *data, size_t len)
 {
     txn *t = ctx;
@@ -64,11 +64,11 @@ static bool gather(void *ctx, const char *data, size_t len)
     return true;
 }
 
-/* Why an answer that was gathered is none; 0 = it is one. */
+/* The status to respond with if gathering failed, and why; 0 = it did not fail. */
 static int gather_fault(const txn *t, flow_result result, const char **why)
 {
     if (t->relay.gathered.status == S2A_LIMIT)
-        *why = "the answer of upstream is too large";
+        *why = "upstream's response is too large";
     else if (t->relay.gathered.status != S2A_OK)
         *why = "out of memory";
     if (t->relay.gathered.status != S2A_OK)
@@ -81,7 +81,7 @@ static void nothing_sent(void *ctx)
     (void)ctx;
 }
 
-/* The gathered answer, with upstream's own fields. */
+/* Sends the gathered response with upstream's fields. */
 static void whole_send(txn *t, const char *body, size_t len, const char *fallback)
 {
     http_field fields[SERVE_HEADERS * 3 + 2];
@@ -97,9 +97,9 @@ static void whole_send(txn *t, const char *body, size_t len, const char *fallbac
     http_call_end(t->call, true);
 }
 
-/* ---- a whole answer --------------------------------------------------------------------- */
+/* ---- complete responses ----------------------------------------------------------------- */
 
-/* Puts in what is ours; NULL when memory is out. */
+/* Adds step 1's usage, x' and the s2a object; NULL when out of memory. */
 static char *augment(txn *t, json_t *root)
 {
     size_t len = 0;
@@ -141,7 +141,7 @@ static void whole_end(void *ctx, flow_result result, const char *why)
 
 static const flow_handler whole_handler = { on_head, gather, whole_end, nothing_sent };
 
-/* ---- a stream --------------------------------------------------------------------------- */
+/* ---- streams ---------------------------------------------------------------------------- */
 
 static bool stream_data(void *ctx, const char *data, size_t len)
 {
@@ -157,14 +157,14 @@ static bool stream_data(void *ctx, const char *data, size_t len)
         http_call_write(t->call, out.data, out.len);
     buf_free(&out);
     if (status != S2A_OK) {
-        txn_fail(t, 502, "upstream sends what is no event stream", "upstream_failed");
+        txn_fail(t, 502, "upstream's response is not an event stream", "upstream_failed");
         http_call_end(t->call, true);
         cut(t);
     }
     return true;
 }
 
-/* Upstream refused: its words, as an event. */
+/* Upstream refused the request: sends its error as an event. */
 static void stream_refused(txn *t)
 {
     json_t *root = http_parse_json(t->relay.gathered.data ? t->relay.gathered.data : "",
@@ -200,7 +200,7 @@ static void stream_end(void *ctx, flow_result result, const char *why)
         if (out.len > 0)
             http_call_write(t->call, out.data, out.len);
         if (status != S2A_OK)
-            txn_fail(t, 502, "the answer of upstream ended early", "upstream_failed");
+            txn_fail(t, 502, "upstream's response ended early", "upstream_failed");
         http_call_end(t->call, true);
     }
     t->relay.usage = t->relay.filter.usage;

@@ -1,6 +1,6 @@
 /* POST /beta/litellm_basic_guardrail_api: LiteLLM's Generic Guardrail API. LiteLLM sends the texts
- * of a request, and its messages, before it sends them to a model; it gets the texts back without
- * what should not count. Nothing is ever blocked. The same code judges as for chat completions. */
+ * of a request, and its messages, before it sends them to a model. It gets the texts back after
+ * step 1. No request is blocked. Texts are judged as in chat completions. */
 #include "serve/txn.h"
 
 #include "base/ascii.h"
@@ -54,7 +54,7 @@ static s2a_status texts_check(const json_t *root, s2a_error *err)
     return S2A_OK;
 }
 
-/* Where LiteLLM does not say whose the texts are, the last one is taken for the user's. */
+/* LiteLLM's messages. Without them the last text is taken for the user's. */
 static json_t *messages_of(const json_t *root)
 {
     json_t *given = json_object_get(root, "structured_messages");
@@ -74,14 +74,14 @@ static json_t *messages_of(const json_t *root)
     return list;
 }
 
-/* The request as one of chat completions with S2A; NULL when out of memory. */
+/* The request as a chat completion with S2A; NULL when out of memory. */
 static json_t *chat_of(const json_t *root)
 {
     const json_t *more = json_object_get(root, "additional_provider_specific_params");
     json_t *model = json_object_get(root, "model"), *ask = json_object_get(more, "s2a");
     json_t *messages = messages_of(root), *chat = json_object();
     bool ok = messages && chat && json_object_set(chat, "messages", messages) == 0;
-    /* Where a judge of ours is asked, the server behind need not be asked for its models. */
+    /* Without a name the engine would fetch upstream's list of models. */
     model = json_is_string(model) ? json_incref(model) : json_string("default");
     ok = json_object_set_new(chat, "model", model) == 0 && ok;
     ok = ok && json_object_set_new(chat, "s2a", ask ? json_incref(ask) : json_object()) == 0;
@@ -177,8 +177,8 @@ s2a_status guardrail_read(txn *t, s2a_error *err)
 
 /* ---- the answer ------------------------------------------------------------------------- */
 
-/* The text of a leaf now. One of which nothing would be left stays: some APIs refuse empty texts.
- * So do several texts of a message that the model wrote anew as one. */
+/* A leaf's new text. A text of which nothing would be left is unchanged, as some APIs refuse empty
+ * texts. So are several texts of a message that the model rewrote as one. */
 static json_t *after(const leaf *l, bool rewritten)
 {
     json_t *now = json_object_get(l->holder, l->key);
@@ -209,7 +209,7 @@ void guardrail_reply(txn *t)
     json_t *texts = json_array();
     bool changed = false, ok = texts != NULL;
     bool rewritten = t->step1.outcome.mode == S2A_MODE_REWRITE;
-    /* The texts are the leaves in their order; LiteLLM may have left some out. */
+    /* The texts are in the order of the leaves; LiteLLM may have omitted some. */
     for (size_t i = 0, next = 0; ok && i < json_array_size(g->texts); i++) {
         json_t *text = json_array_get(g->texts, i);
         const leaf *l = find(g, text, next);

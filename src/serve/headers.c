@@ -102,7 +102,7 @@ void headers_request_id(const char *given, char id[HEADERS_ID_SIZE])
     }
     unsigned char bytes[12];
     if (getrandom(bytes, sizeof bytes, GRND_NONBLOCK) != (ssize_t)sizeof bytes) {
-        /* Ids tell requests apart, they keep no secret: the clock will do. */
+        /* An id need not be secret: the clock is good enough. */
         struct timespec now;
         clock_gettime(CLOCK_MONOTONIC, &now);
         memset(bytes, 0, sizeof bytes);

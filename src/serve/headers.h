@@ -19,7 +19,7 @@ enum { HEADERS_ID_SIZE = 129 };
  * field, a log or JSON; otherwise (also for NULL) makes an id: "s2a-" and 24 random digits. */
 void headers_request_id(const char *given, char id[HEADERS_ID_SIZE]);
 
-/* value if it is a traceparent (W3C Trace Context, section 3.2), of whatever version; else NULL. */
+/* value if it is a traceparent (W3C Trace Context, section 3.2), of any version; else NULL. */
 const char *headers_trace(const char *value);
 
 /* The token of "Bearer TOKEN"; NULL if value is NULL or has another scheme. */

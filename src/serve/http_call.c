@@ -1,4 +1,4 @@
-/* A call: its life, and the answer on its way out. */
+/* Calls: their lifetime, and sending their responses. */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "serve/http_internal.h"
@@ -11,7 +11,7 @@
 #include <strings.h>
 
 enum { BLOCK_BYTES = 4096 };
-enum { OWN_BYTES = 512 }; /* of a head: its first line, and the fields that are the server's own */
+enum { OWN_BYTES = 512 }; /* of a head: the status line and the server's own fields */
 
 /* ---- calls ------------------------------------------------------------------------------ */
 
@@ -91,7 +91,7 @@ void http_call_drop_body(http_call *pub)
     pub->body_len = 0;
 }
 
-/* With the call's lock held: it waits no longer, if it did. */
+/* With the call's lock held: resumes the connection if it is suspended. */
 static void http_call_resume(call *c)
 {
     if (!c->suspended || !c->connection)
@@ -129,7 +129,7 @@ void http_call_gone(call *c)
         buf_free(&c->out);
         c->out_at = 0;
         http_call_resume(c);
-        tell = c->known; /* otherwise it is told when it knows the call: see http_request_head */
+        tell = c->known; /* otherwise http_request_head tells it */
     }
     pthread_mutex_unlock(&c->lock);
     if (tell)
@@ -137,9 +137,9 @@ void http_call_gone(call *c)
     pthread_mutex_unlock(&server->gone_lock);
 }
 
-/* ---- answering -------------------------------------------------------------------------- */
+/* ---- responses -------------------------------------------------------------------------- */
 
-/* What MHD sends of a body next. */
+/* Gives MHD the next bytes of a body. */
 static ssize_t read_out(void *ctx, uint64_t position, char *data, size_t max)
 {
     (void)position;
@@ -148,16 +148,16 @@ static ssize_t read_out(void *ctx, uint64_t position, char *data, size_t max)
     ssize_t result = 0;
     pthread_mutex_lock(&c->lock);
     size_t left = c->out.len - c->out_at;
-    if (c->gone || (c->cut && left == 0)) { /* what came before the cut still goes out */
+    if (c->gone || (c->cut && left == 0)) { /* bytes before the cut are still sent */
         result = MHD_CONTENT_READER_END_WITH_ERROR;
     } else if (left > 0) {
         size_t n = left < max ? left : max;
         memcpy(data, c->out.data + c->out_at, n);
         c->out_at += n;
         c->bytes_out += n;
-        c->ended |= (int64_t)c->bytes_out == c->length; /* MHD asks for nothing more then */
+        c->ended |= (int64_t)c->bytes_out == c->length; /* MHD does not call again then */
         if (left == n) {
-            buf_free(&c->out); /* a stream that idles holds no memory */
+            buf_free(&c->out); /* an idle stream uses no memory */
             c->out_at = 0;
         }
         room = c->wants_room && left - n <= SERVE_OUT_LOW;
@@ -211,8 +211,8 @@ static struct MHD_Response *response_new(call *c, int status, const http_field *
     return r;
 }
 
-/* Whether the head of an answer fits beside that of the request: MHD writes none otherwise, and
- * closes the connection. */
+/* Whether the response's head fits beside the request's. Otherwise MHD would close the connection
+ * without a response. */
 static bool head_fits(const call *c, const http_field *fields, size_t count)
 {
     size_t need = c->head_bytes + OWN_BYTES + (c->origin ? strlen(c->origin) : 0);
@@ -248,7 +248,7 @@ bool http_call_begin(http_call *pub, int status, const http_field *fields, size_
 {
     if (head_fits((call *)pub, fields, field_count))
         return begin(pub, status, fields, field_count, length, close);
-    http_call_error(pub, 502, "the head of the answer is too large", false);
+    http_call_error(pub, 502, "the head of the response is too large", false);
     return false;
 }
 
@@ -257,7 +257,7 @@ void http_call_write(http_call *pub, const char *data, size_t len)
     call *c = (call *)pub;
     pthread_mutex_lock(&c->lock);
     if (c->begun && !c->gone && !c->ended && !c->cut && c->connection) {
-        if (c->out_at > 65536) { /* what was sent goes, not at each write */
+        if (c->out_at > 65536) { /* drop sent bytes, but not at each write */
             memmove(c->out.data, c->out.data + c->out_at, c->out.len - c->out_at);
             c->out.len -= c->out_at;
             c->out_at = 0;
@@ -299,7 +299,7 @@ void http_call_reply(http_call *pub, int status, const char *type, const char *b
     char seconds[16];
     snprintf(seconds, sizeof seconds, "%d", SERVE_RETRY_AFTER_S);
     fields[1].value = seconds;
-    if (!begin(pub, status, fields, status == 503 ? 2 : 1, (int64_t)len, close)) /* these fit */
+    if (!begin(pub, status, fields, status == 503 ? 2 : 1, (int64_t)len, close)) /* small: fits */
         return;
     http_call_write(pub, body, len);
     http_call_end(pub, true);

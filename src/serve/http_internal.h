@@ -45,7 +45,7 @@ typedef struct call {
     body_mode mode;
     bool head_seen, body_done; /* MHD's thread only */
     size_t head_bytes;         /* bytes of the connection's memory that the request's head uses */
-    char *origin;              /* may read the response; NULL = none. Set before it begins */
+    char *origin; /* the origin that may read the response, set before it begins; NULL = none */
     pthread_mutex_t lock;
     /* from here on guarded by lock */
     struct MHD_Connection *connection; /* NULL once MHD is done with the call */
@@ -81,8 +81,8 @@ struct http_server {
 
 /* NULL when out of memory. */
 call *http_call_new(http_server *server, const char *target);
-/* The client is gone, or will not get a whole answer: tells the handler, once. The server's
- * gone_lock is held until it knows, so that on_done comes after. */
+/* Tells the handler, once, that the client is gone or will not get a complete response. Holds the
+ * server's gone_lock meanwhile, so that on_done comes later. */
 void http_call_gone(call *c);
 /* Gives MHD the response that was begun. On MHD's thread. */
 enum MHD_Result http_call_queue(call *c);

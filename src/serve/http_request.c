@@ -1,4 +1,4 @@
-/* Reading a request: its head, which is checked once more, and its body. */
+/* Reads a request: its head, which is checked again after MHD, and its body. */
 #include "serve/http_internal.h"
 
 #include "serve/serve_limits.h"
@@ -19,7 +19,7 @@ static bool is_token(const char *text)
     return *text != '\0';
 }
 
-enum { FIELD_BYTES = 64 }; /* what MHD keeps of a field, besides its text */
+enum { FIELD_BYTES = 64 }; /* MHD's memory for a field, besides its text */
 
 typedef struct head_reader {
     call *call;
@@ -66,7 +66,7 @@ static enum MHD_Result field_read(void *ctx, enum MHD_ValueKind kind, const char
     if (!strcasecmp(name, "Transfer-Encoding")) {
         h->codings++;
         if (strcasecmp(value, "chunked") != 0)
-            refuse(h, 501, "no Transfer-Encoding but chunked is known");
+            refuse(h, 501, "Transfer-Encoding must be chunked");
     }
     http_field *f = &pub->fields[pub->field_count];
     f->name = strdup(name);
@@ -114,7 +114,7 @@ static void head_read(head_reader *h, struct MHD_Connection *connection, const c
             refuse(h, 400, "a control character in the target");
     bool all = !strcmp(pub->target, "*") && !strcmp(pub->method, "OPTIONS");
     if (pub->target[0] != '/' && !all)
-        refuse(h, 400, "the target is no path");
+        refuse(h, 400, "the target is not a path");
     if (h->codings)
         pub->body_length = -1;
     pub->has_body = pub->body_length != 0;
@@ -169,7 +169,7 @@ static enum MHD_Result body_gather(call *c, const char *data, size_t *len)
     if (c->body.status != S2A_OK) {
         int status = c->body.status == S2A_LIMIT ? 413 : 503;
         buf_free(&c->body);
-        c->mode = BODY_DISCARD; /* MHD takes no answer in the middle of a body */
+        c->mode = BODY_DISCARD; /* MHD takes no response before the end of a body */
         http_call_error(&c->pub, status,
                         status == 413 ? "the request's body is too large" : "out of memory", true);
     }
@@ -177,7 +177,7 @@ static enum MHD_Result body_gather(call *c, const char *data, size_t *len)
     return MHD_YES;
 }
 
-/* A piece that is not taken comes again once http_call_more was called, which may be at once. */
+/* A piece that is not taken comes again after http_call_more, which may be called already. */
 static enum MHD_Result body_piece(call *c, const char *data, size_t *len)
 {
     const http_handler *h = &c->server->handler;
@@ -207,7 +207,7 @@ enum MHD_Result http_request_body(call *c, const char *data, size_t *len)
     if (gone)
         return MHD_NO;
     if (c->mode == BODY_DISCARD || answered) {
-        /* What comes for nothing has an end too. */
+        /* Discarded bytes have a limit, too. */
         if (c->mode != BODY_PIECES && c->bytes_in > 2 * c->server->options.max_body + (1u << 20))
             return MHD_NO;
         *len = 0;
@@ -216,7 +216,7 @@ enum MHD_Result http_request_body(call *c, const char *data, size_t *len)
     size_t before = *len;
     enum MHD_Result result =
         c->mode == BODY_GATHER ? body_gather(c, data, len) : body_piece(c, data, len);
-    if (*len == before) /* it comes once more */
+    if (*len == before) /* it will come again */
         c->bytes_in -= before;
     return result;
 }

@@ -1,13 +1,15 @@
-/* The server over libmicrohttpd (MHD): a few threads of its own serve all sockets by epoll, each
- * connection by one of them, and one that waits for its answer is suspended. MHD looks at no
- * socket of a suspended connection, so one more thread, the watch, waits for clients that hang up,
- * and ends connections that take too long over a request. The watch takes the connections, too:
- * with several threads MHD_quiesce_daemon may abort the process (0.9.75: it and a thread both take
- * the listening socket out of that thread's epoll set, and it takes the second try for an error).
+/* The server over libmicrohttpd (MHD). A few MHD threads serve all sockets by epoll, each
+ * connection on one thread. A connection that waits for its response is suspended. MHD does not
+ * watch the sockets of suspended connections, so one more thread, the watch, detects clients that
+ * hang up, and ends connections that take too long over a request. The watch also accepts
+ * connections: with several threads MHD_quiesce_daemon may abort the process (0.9.75: it and a
+ * thread both remove the listening socket from that thread's epoll set, and it takes the second try
+ * for an error).
  *
- * MHD is never to meet a limit of its own: where it does it leaves a mutex locked for ever (0.9.75,
- * its check of the number of connections), and with it all its threads. So connections are counted
- * and refused here, and its limit is more than there can be descriptors. */
+ *
+ * MHD must never reach its own limit of connections: it would leave a mutex locked for ever
+ * (0.9.75), which blocks all its threads. So connections are counted and refused here, and MHD's
+ * limit is higher than any number of descriptors. */
 #include "serve/http_server.h"
 
 #include "base/clock.h"
@@ -29,7 +31,8 @@
 
 enum { TICK_MS = 250, GONE_MS = 10, WAKE = UINT32_MAX, LISTENER = UINT32_MAX - 1 };
 enum { ACCEPT_BATCH = 64, STOP_MS = 30000 };
-/* Threads of MHD. At each event one looks at all its suspended connections: fewer on more. */
+/* MHD's threads. At each event a thread scans all its suspended connections: with more threads each
+ * has fewer. */
 enum { THREADS = 4 };
 
 /* ---- MHD's callbacks -------------------------------------------------------------------- */
@@ -50,7 +53,7 @@ static conn *conn_of(struct MHD_Connection *connection)
     return info ? info->socket_context : NULL;
 }
 
-/* The request line is there; what is returned is *ctx_of_call below. */
+/* The request line has arrived. The return value is *ctx_of_call below. */
 static void *on_target(void *ctx, const char *target, struct MHD_Connection *connection)
 {
     http_server *server = ctx;
@@ -116,7 +119,7 @@ static void call_finish(call *c, bool complete)
     pthread_mutex_lock(&c->lock);
     c->suspended = false;
     pthread_mutex_unlock(&c->lock);
-    http_call_gone(c); /* no effect if the answer is whole */
+    http_call_gone(c); /* no effect if the response is complete */
     pthread_mutex_lock(&c->lock);
     c->connection = NULL;
     c->gone_told = true;
@@ -147,8 +150,8 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **ct
 
 /* ---- connections ------------------------------------------------------------------------ */
 
-/* Full means as many connections as are let in, or none that can be: not asked again until one ends
- * or a tick finds room. With the server's lock held. */
+/* full: the limit of connections is reached, or no descriptor or memory is left. Accepting then
+ * pauses until a connection ends or a tick finds room. With the server's lock held. */
 static void listener_watch(http_server *server, bool full)
 {
     struct epoll_event event = { .events = full ? 0 : EPOLLIN, .data.u64 = LISTENER };
@@ -157,8 +160,8 @@ static void listener_watch(http_server *server, bool full)
     server->full = full;
 }
 
-/* A connection is counted when it is accepted, and not when MHD begins with it, which is later and
- * on another thread. With the lock held; NULL when memory is out. */
+/* Counts a connection when it is accepted; MHD starts it later, on another thread. With the lock
+ * held. NULL when out of memory. */
 static conn *slot_take(http_server *server, int socket)
 {
     size_t at = (size_t)socket;
@@ -176,7 +179,7 @@ static conn *slot_take(http_server *server, int socket)
     if (!k) {
         k = calloc(1, sizeof *k);
         server->connections += k != NULL;
-    } /* else MHD closed the last one of this number without a word */
+    } /* else MHD closed the last one with this descriptor and did not tell us */
     if (!k)
         return NULL;
     *k = (conn){ .socket = socket,
@@ -191,7 +194,7 @@ static conn *slot_take(http_server *server, int socket)
 static void slot_leave(http_server *server, conn *k)
 {
     server->slots[k->socket] = NULL;
-    if (--server->connections < server->options.max_connections) /* not one that is told 503 */
+    if (--server->connections < server->options.max_connections) /* a new one would not get 503 */
         listener_watch(server, false);
     free(k);
 }
@@ -205,11 +208,11 @@ static void conn_started(http_server *server, struct MHD_Connection *connection,
     pthread_mutex_lock(&server->lock);
     size_t at = (size_t)info->connect_fd;
     conn *k = at < server->slot_count ? server->slots[at] : NULL;
-    if (!k) /* it was given up: see expire */
+    if (!k) /* expire gave it up */
         k = slot_take(server, info->connect_fd);
     if (k) {
         k->started = true;
-        /* Edge-triggered: told once, when the client's end of the stream comes. */
+        /* Edge-triggered: one event, when the client closes its side. */
         struct epoll_event event = { .events = EPOLLRDHUP | EPOLLET,
                                      .data.u64 =
                                          (uint64_t)k->generation << 32 | (uint32_t)k->socket };
@@ -224,7 +227,7 @@ static void conn_closed(http_server *server, void **context)
     conn *k = *context;
     if (!k)
         return;
-    if (k->call) /* its head was never whole: MHD has no word on such a request */
+    if (k->call) /* its head never was complete: MHD does not report its end */
         call_finish(k->call, false);
     pthread_mutex_lock(&server->lock);
     epoll_ctl(server->epoll, EPOLL_CTL_DEL, k->socket, NULL);
@@ -264,8 +267,8 @@ static void hang_up(http_server *server, uint64_t id)
     }
 }
 
-/* A connection that takes too long over its request; the socket is still MHD's, which closes it
- * when it finds it ended. With the server's lock held, so that it cannot be closed meanwhile. */
+/* Ends a connection that takes too long over its request. MHD still owns the socket, and closes it
+ * when it finds it shut down. With the server's lock held, so that it is not closed meanwhile. */
 static void conn_expire(const http_server *server, const conn *k)
 {
     static const char body[] = "{\"error\":{\"message\":\"the request took too long to arrive\","
@@ -296,7 +299,7 @@ static size_t connections_max(const http_server *server)
     return (size_t)server->options.max_connections + SERVE_CONNECTIONS_SPARE;
 }
 
-/* Milliseconds until it has to be called again; tick: TICK_MS have passed. */
+/* Returns the milliseconds until it must be called again. tick: TICK_MS have passed. */
 static int expire(http_server *server, bool tick)
 {
     double now = clock_ms();
@@ -308,13 +311,13 @@ static int expire(http_server *server, bool tick)
         conn *k = server->slots[i];
         if (!k || k->phase == PHASE_WORK)
             continue;
-        if (!k->started) { /* its socket may be closed, and be somebody else's by now */
+        if (!k->started) { /* its socket may be closed and used again by now */
             if (conn_is_due(server, k, now))
                 slot_leave(server, k);
             continue;
         }
-        /* A client that left in the middle of a request: MHD does not always see that, and is told
-         * again. What it sent before can still be read, and answered. */
+        /* The client left during a request, and MHD does not always notice: shut the socket down
+         * again. What the client sent before can still be read and answered. */
         if (k->hung_up > 0) {
             shutdown(k->socket, now - k->hung_up > TICK_MS ? SHUT_RDWR : SHUT_RD);
             again = GONE_MS;
@@ -326,7 +329,7 @@ static int expire(http_server *server, bool tick)
     return again;
 }
 
-/* The next connection, counted; -1 = none now. With the server's lock held. */
+/* Accepts and counts the next connection; -1 = none now. With the server's lock held. */
 static int connection_accept(http_server *server, struct sockaddr_storage *address, socklen_t *size)
 {
     bool full = server->connections >= connections_max(server);
@@ -363,7 +366,7 @@ static void take_connections(http_server *server)
         int s = server->listener >= 0 ? connection_accept(server, &address, &size) : -1;
         pthread_mutex_unlock(&server->lock);
         if (s < 0)
-            return; /* EAGAIN, or a client that left again: what else waits is told once more */
+            return; /* EAGAIN, or a client that left: epoll reports other ones again */
         if (MHD_add_connection(server->daemon, s, (struct sockaddr *)&address, size) != MHD_YES)
             connection_refused(server, s);
     }
@@ -554,13 +557,13 @@ void http_server_quiesce(http_server *server)
     if (atomic_exchange(&server->quiesced, true))
         return;
     pthread_mutex_lock(&server->lock);
-    close(server->listener); /* which takes it out of the epoll set */
+    close(server->listener); /* this removes it from the epoll set, too */
     server->listener = -1;
     pthread_mutex_unlock(&server->lock);
     http_server_wake(server);
 }
 
-/* MHD does not stop while a connection is suspended. */
+/* Ends all calls: MHD does not stop while a connection is suspended. */
 static void cut_all(http_server *server)
 {
     pthread_mutex_lock(&server->lock);
@@ -587,7 +590,7 @@ void http_server_stop(http_server *server)
         pthread_mutex_lock(&server->lock);
         server->closing = true;
         pthread_mutex_unlock(&server->lock);
-        /* A connection may be suspended again in between: not one whose call is gone. */
+        /* A connection may be suspended again meanwhile, unless its call is gone. */
         double end = clock_ms() + STOP_MS;
         while (http_server_active(server) > 0 && clock_ms() < end) {
             cut_all(server);
@@ -618,7 +621,7 @@ void http_server_free(http_server *server)
     pthread_mutex_destroy(&server->lock);
     pthread_mutex_destroy(&server->gone_lock);
     for (size_t i = 0; i < server->slot_count; i++)
-        free(server->slots[i]); /* of those that MHD never began with */
+        free(server->slots[i]); /* connections that MHD never started */
     free(server->slots);
     free(server);
 }

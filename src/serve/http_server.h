@@ -74,7 +74,7 @@ typedef struct http_server_options {
 s2a_status http_server_start(const http_server_options *options, const http_handler *handler,
                              http_server **out, s2a_error *err);
 uint16_t http_server_port(const http_server *server);
-/* Has on_tick called soon. */
+/* Makes the server call on_tick soon. */
 void http_server_wake(http_server *server);
 /* Accepts no more connections; open ones end after their response. */
 void http_server_quiesce(http_server *server);
