@@ -1,6 +1,6 @@
-/* What is done with a request to a model: a reader reads its body, a worker runs step 1 and hands
- * over to step 2; what is only passed on never waits for a worker. The tick, on the server's own
- * thread, keeps streams alive meanwhile and looks after the budget. */
+/* Requests to a model. A reader parses the body; a worker runs step 1 and starts step 2. Requests
+ * that are only passed on never wait for a worker. The tick, on the server's watch thread, sends
+ * comments to streams during step 1 and enforces its budget. */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/utf8.h"
@@ -104,7 +104,7 @@ static void keep(void *ctx, const chat_target *of, const char *text, s2a_span sp
     removed_put(t->s->removed, t->key, text + span.start, span.end - span.start);
 }
 
-/* False: the request does not go on. */
+/* False: the request has been ended. */
 static bool step1(txn *t)
 {
     serve *s = t->s;
@@ -148,7 +148,7 @@ static bool step1(txn *t)
     return true;
 }
 
-/* x' before the answer, and with explain the s2a object already. */
+/* Streams x' before the answer; with explain also the s2a object. */
 static void show(txn *t)
 {
     size_t len = 0;
@@ -161,7 +161,7 @@ static void show(txn *t)
     json_t *delta = t->streaming ? reply_delta_shown(how, shown, len, &ok) : NULL;
     if (!t->streaming || !ok || (!delta && !t->q.ask.explain))
         return;
-    /* A text completion has no delta: the marked text is its first piece. */
+    /* A text completion has no delta: its first piece is x' in <think>. */
     const char *text = json_string_value(json_object_get(delta, "content"));
     json_t *chunk = reply_chunk(&t->reply, chat ? json_incref(delta) : NULL, text, NULL);
     if (chunk && t->q.ask.explain)
@@ -172,7 +172,7 @@ static void show(txn *t)
 
 /* ---- the job ---------------------------------------------------------------------------- */
 
-/* A body that is not for step 1 goes upstream: as it came, or without what is ours in it. */
+/* Sends upstream a request without step 1: its body unchanged, or without our fields. */
 static void not_wanted(txn *t)
 {
     if (t->q.changed) {
@@ -185,7 +185,7 @@ static void not_wanted(txn *t)
     pass_start(t);
 }
 
-/* False: it was answered, or goes another way. */
+/* False: the request was answered or passed on. */
 static bool read_body(txn *t)
 {
     serve *s = t->s;
@@ -197,9 +197,9 @@ static bool read_body(txn *t)
                                : chat_parse(call->body, call->body_len, t->reply.api, s->o.prefix,
                                             header, &s->o.ask, &t->q, &err);
     if (status == S2A_OK && t->q.wanted && t->q.ask.marker && !s->removed)
-        status = error_set(&err, S2A_INPUT,
-                           "s2a.marker: no removed text is kept here; start the server with "
-                           "--keep-removed N");
+        status = error_set(
+            &err, S2A_INPUT,
+            "s2a.marker: this server does not store removed texts; start it with --keep-removed N");
     bool ranks = t->route == METRICS_RERANK;
     if (status == S2A_OK && ranks && (t->q.wanted || !s->up))
         status = rerank_check(t, &err);
@@ -263,7 +263,7 @@ static void run(txn *t)
     reply_prepare(t);
     if (t->q.stream && !txn_stream_begin(t))
         return;
-    /* Of the APIs that name their events, upstream's begin its answer. */
+    /* In APIs that name their events, upstream's events begin the response. */
     if (t->streaming && (!t->s->up || !reply_names_events(t->reply.api))) {
         buf out;
         buf_init(&out, LIMIT_NONE);

@@ -10,15 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* U+10F7FE: what follows in the string is a number. U+10F7FF: NUL in a name. U+10F800 + n: half of
- * a surrogate pair, D800 + n. */
+/* U+10F7FE: the rest of the string is a number. U+10F7FF: NUL in a name. U+10F800 + n: half of a
+ * surrogate pair, D800 + n. */
 #define NUMBER_MARK "\xf4\x8f\x9f\xbe"
 #define NUL_MARK "\xf4\x8f\x9f\xbf"
 enum { MARK_BYTES = 4, HIGH = 0xd800, LOW = 0xdc00, HALVES = 0x800, ESCAPE_BYTES = 6 };
 
 typedef struct keeper {
     buf out;
-    bool kept, clash; /* clash: the text has characters of the range by itself */
+    bool kept, clash; /* clash: the text itself has characters of the range */
 } keeper;
 
 static bool in_range(const char *text, size_t len)
@@ -30,7 +30,7 @@ static bool in_range(const char *text, size_t len)
 
 /* ---- reading ---------------------------------------------------------------------------- */
 
-/* The number of an escape "\uXXXX"; -1 = it is none. */
+/* The number of an escape "\uXXXX"; -1 = not an escape. */
 static int unit_of(const char *text, size_t len)
 {
     if (len < ESCAPE_BYTES || text[0] != '\\' || text[1] != 'u')
@@ -45,7 +45,7 @@ static int unit_of(const char *text, size_t len)
     return unit;
 }
 
-/* One escape of a string, which goes on in out; its length. */
+/* Appends one escape of a string to out. Returns its length. */
 static size_t escape_keep(keeper *k, const char *text, size_t len, bool name)
 {
     int unit = unit_of(text, len);
@@ -182,7 +182,7 @@ static void keep_all(keeper *k, const char *text, size_t len)
 
 static json_t *load(const char *text, size_t len, json_error_t *fault, bool *nomem)
 {
-    /* Where not even its reader could be made, jansson says nothing at all. */
+    /* Without memory for its parser jansson leaves fault unchanged. */
     *fault = (json_error_t){ .line = 0 };
     json_t *root = json_loadb(text, len, JSON_ALLOW_NUL, fault);
     *nomem = !root && (json_error_code(fault) == json_error_out_of_memory || !fault->text[0]);
@@ -195,8 +195,8 @@ s2a_status json_keep_load(const char *text, size_t len, json_t **out, bool *kept
     bool nomem = false;
     *kept = false;
     *out = NULL;
-    if (memchr(text, '\0', len)) /* jansson passes over it after a number */
-        return error_set(err, S2A_INPUT, "the body is not JSON: there is a NUL in it");
+    if (memchr(text, '\0', len)) /* jansson ignores it after a number */
+        return error_set(err, S2A_INPUT, "the body is not JSON: it has a NUL byte");
     *out = load(text, len, &first, &nomem);
     if (*out)
         return S2A_OK;
@@ -215,10 +215,9 @@ s2a_status json_keep_load(const char *text, size_t len, json_t **out, bool *kept
     if (nomem)
         return error_nomem(err);
     if (k.kept && k.clash)
-        return error_set(
-            err, S2A_INPUT,
-            "the body has characters of U+10F7FE to U+10FFFF beside numbers past 63 bits "
-            "or halves of surrogate pairs; leave one of them out");
+        return error_set(err, S2A_INPUT,
+                         "the body has both characters from U+10F7FE to U+10FFFF and numbers past "
+                         "63 bits or halves of surrogate pairs; leave one of them out");
     const json_error_t *said = again ? &fault : &first;
     return error_set(err, S2A_INPUT, "the body is not JSON: %s at line %d, column %d", said->text,
                      said->line, said->column);
@@ -231,7 +230,7 @@ size_t json_keep_mark(const char *text, size_t len)
     return len >= MARK_BYTES && !memcmp(text, NUMBER_MARK, MARK_BYTES) ? MARK_BYTES : 0;
 }
 
-/* The length of a string that stands for a number, with its quotes; 0 = it does not. */
+/* The length, with quotes, of a string that is a kept number; 0 = it is not one. */
 static size_t number_len(const char *text, size_t len)
 {
     if (len < MARK_BYTES + 3 || !json_keep_mark(text + 1, len - 1))
@@ -257,8 +256,8 @@ static void string_restore(buf *out, const char *text, size_t len)
             break;
         if (!memcmp(text + at, NUL_MARK, MARK_BYTES))
             buf_adds(out, "\\u0000");
-        else if (!json_keep_mark(text + at, len - at)) /* in words it is no client's, and would make
-                                                          a clash */
+        else if (!json_keep_mark(text + at, len - at)) /* in other text it is not the client's, and
+                                                          would clash: dropped */
             buf_addf(out, "\\u%04x",
                      HIGH + (((unsigned char)text[at + 2] - 0xa0u) << 6 |
                              ((unsigned char)text[at + 3] & 0x3fu)));

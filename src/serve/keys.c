@@ -17,7 +17,7 @@
 
 enum { DIGITS = SHA256_HEX_SIZE - 1 };
 
-/* What sha256sum gives where KEY was not set. */
+/* sha256sum's output when KEY was not set. */
 static const char of_nothing[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 struct keys {
@@ -57,10 +57,10 @@ static s2a_status line_read(keys *k, const char *path, size_t number, const char
                          "KEY | sha256sum",
                          path, number);
     if (!strncasecmp(line, of_nothing, DIGITS))
-        return error_set(err, S2A_ARGUMENT,
-                         "%s:%zu: the SHA-256 of an empty key, which would let anybody in; make it "
-                         "with KEY set",
-                         path, number);
+        return error_set(
+            err, S2A_ARGUMENT,
+            "%s:%zu: this is the SHA-256 of an empty key; set KEY before you run sha256sum", path,
+            number);
     if (k->count == SERVE_KEYS)
         return error_set(err, S2A_LIMIT, "%s:%zu: more than %d keys", path, number, SERVE_KEYS);
     void *hashes = k->hashes;
@@ -87,7 +87,7 @@ s2a_status keys_parse(const char *path, const char *text, size_t len, keys **out
         status = line_read(k, path, number, text + at, n, err);
         at += n + 1;
     }
-    /* An empty list would let nobody in, or, worse, be taken for none at all. */
+    /* An empty list would refuse all clients or, worse, pass for no list. */
     if (status == S2A_OK && k->count == 0)
         status = error_set(err, S2A_ARGUMENT,
                            "%s: no key in it; add a line, or leave the option out", path);

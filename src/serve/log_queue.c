@@ -21,8 +21,8 @@ typedef struct line {
 
 struct log_queue {
     char *path;           /* NULL = standard error */
-    int fd;               /* the thread's */
-    line *writing, *torn; /* the thread's: torn is one that begins the file's last line */
+    int fd;               /* used by the thread only */
+    line *writing, *torn; /* the same; torn: a line that is written in part */
     pthread_t thread;
     bool started;
     pthread_mutex_t lock;
@@ -30,12 +30,12 @@ struct log_queue {
     /* under lock */
     line *first, **end;
     size_t bytes;
-    int next_fd; /* to go on with; -1 = none */
+    int next_fd; /* replaces fd; -1 = none */
     bool ending, ended;
     unsigned long long dropped;
 };
 
-/* Never waits: a FIFO that nobody reads is opened as if we did. */
+/* Never waits: a FIFO without a reader is opened for reading, too. */
 static int file_open(const char *path)
 {
     const int flags = O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
@@ -43,7 +43,8 @@ static int file_open(const char *path)
     return fd < 0 && errno == ENXIO ? open(path, O_RDWR | flags) : fd;
 }
 
-/* False when nothing more of it can be written now, but for waiting. Waiting may be cancelled. */
+/* Writes the rest of a line, and waits while the file is full. False on an error. The thread may be
+ * cancelled meanwhile. */
 static bool line_write(int fd, line *l)
 {
     while (l->at < l->len) {
@@ -63,7 +64,7 @@ static bool line_write(int fd, line *l)
     return true;
 }
 
-/* Takes q->writing; how many lines were lost. */
+/* Writes q->writing, and frees it unless it is torn. Returns the number of lost lines. */
 static unsigned int write_one(log_queue *q)
 {
     if (q->torn && line_write(q->fd, q->torn)) {
@@ -88,7 +89,7 @@ static void fd_change(log_queue *q)
     close(q->fd);
     q->fd = q->next_fd;
     q->next_fd = -1;
-    q->dropped += q->torn != NULL; /* its beginning is in the other file */
+    q->dropped += q->torn != NULL; /* its beginning is in the old file */
     free(q->torn);
     q->torn = NULL;
 }
@@ -96,8 +97,7 @@ static void fd_change(log_queue *q)
 static void *write_loop(void *ctx)
 {
     log_queue *q = ctx;
-    sigset_t all; /* signals are for others; SIGXFSZ comes to who writes, which is told by errno,
-                     too */
+    sigset_t all; /* signals are for other threads; instead of SIGXFSZ write gives EFBIG */
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, NULL);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
@@ -171,7 +171,7 @@ void log_queue_reopen(log_queue *q)
         close(old);
 }
 
-/* A thread that waits for a file that takes nothing is ended in its wait. */
+/* Cancels the thread if it still waits for the file after SERVE_LOG_CLOSE_MS. */
 static void thread_end(log_queue *q)
 {
     struct timespec end;

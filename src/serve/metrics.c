@@ -20,7 +20,7 @@ static const char *const reasons[] = {
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
-#define BYTES_A_TOKEN 4 /* an estimate: what went was never counted */
+#define BYTES_A_TOKEN 4 /* an estimate: removed text is not tokenised */
 _Static_assert(COUNT(reasons) <= METRICS_REASONS, "METRICS_REASONS is too small");
 
 static const double bounds_ms[METRICS_BUCKETS] = { 1,   2.5,  5,    10,   25,    50,    100,  250,
@@ -57,7 +57,7 @@ void metrics_request(metrics *m, metrics_route route, int status, double ms, dou
         metrics_observe(&m->first_byte, first_ms);
 }
 
-/* The bucket of now; under the lock. */
+/* The current minute. With the lock held. */
 static metrics_minute *minute_of(metrics *m, int64_t now)
 {
     metrics_minute *minute = &m->minutes[now % METRICS_MINUTES];
@@ -163,7 +163,7 @@ static void histogram(buf *out, const char *name, const char *help, const metric
 static void requests_write(const metrics *m, buf *out)
 {
     family(out, "s2a_requests_total", "counter",
-           "Requests by route and status; status 0: the connection ended before an answer.");
+           "Requests by route and status; status 0: the connection ended before a response.");
     for (size_t r = 0; r < METRICS_ROUTES; r++)
         for (size_t s = 0; s < METRICS_STATUSES; s++) {
             unsigned long long n = atomic_load(&m->requests[r][s]);
@@ -190,18 +190,19 @@ static void tokens_write(const metrics *m, buf *out)
     one(out, "s2a_removed_bytes_total", "counter", "Bytes of text that step 2 did not get.",
         removed);
     one(out, "s2a_saved_tokens_estimated_total", "counter",
-        "Tokens that step 2 did not read: removed bytes at four bytes a token.",
+        "Tokens that step 2 did not get: removed bytes at four bytes a token.",
         removed / BYTES_A_TOKEN);
-    family(out, "s2a_removed_share", "gauge", "Removed bytes to judged bytes since the start.");
+    family(out, "s2a_removed_share", "gauge",
+           "Share of the judged bytes that was removed, since the start.");
     buf_addf(out, "s2a_removed_share %.6f\n", judged ? (double)removed / (double)judged : 0.0);
 }
 
 void metrics_write(const metrics *m, const metrics_gauges *g, buf *out)
 {
     requests_write(m, out);
-    histogram(out, "s2a_request_seconds", "From the request line to the end of the answer.",
+    histogram(out, "s2a_request_seconds", "From the request line to the end of the response.",
               &m->total);
-    histogram(out, "s2a_first_byte_seconds", "From the request line to the head of the answer.",
+    histogram(out, "s2a_first_byte_seconds", "From the request line to the head of the response.",
               &m->first_byte);
     histogram(out, "s2a_step1_seconds", "Step 1 of requests with S2A.", &m->step1);
     histogram(out, "s2a_step2_seconds", "Step 2 of requests with S2A.", &m->step2);
@@ -209,28 +210,28 @@ void metrics_write(const metrics *m, const metrics_gauges *g, buf *out)
         atomic_load(&m->s2a_requests));
     tokens_write(m, out);
     family(out, "s2a_fallbacks_total", "counter",
-           "Requests that went on as they were, by the reason why step 1 was not used.");
+           "Requests sent to step 2 unchanged, by the reason why step 1 was not used.");
     for (size_t i = 1; i < COUNT(reasons); i++)
         buf_addf(out, "s2a_fallbacks_total{reason=\"%s\"} %llu\n", reasons[i],
                  atomic_load(&m->fallbacks[i]));
-    one(out, "s2a_hang_ups_total", "counter", "Clients that went before their answer was whole.",
-        atomic_load(&m->hang_ups));
+    one(out, "s2a_hang_ups_total", "counter",
+        "Clients that left before their response was complete.", atomic_load(&m->hang_ups));
     one(out, "s2a_rejected_total", "counter", "Requests refused because the queue was full.",
         atomic_load(&m->rejected));
-    one(out, "s2a_upstream_failures_total", "counter", "Requests that upstream did not answer.",
-        atomic_load(&m->upstream_failures));
-    one(out, "s2a_log_dropped_total", "counter",
-        "Lines of the log that were dropped or not written.", g->log_dropped);
+    one(out, "s2a_upstream_failures_total", "counter",
+        "Requests to which upstream did not respond.", atomic_load(&m->upstream_failures));
+    one(out, "s2a_log_dropped_total", "counter", "Log lines that were dropped or not written.",
+        g->log_dropped);
     int up = atomic_load(&m->upstream_up);
     if (up >= 0)
-        one(out, "s2a_upstream_up", "gauge", "Whether upstream answered last time.",
+        one(out, "s2a_upstream_up", "gauge", "Whether upstream responded last time.",
             (unsigned long long)up);
     int queued = atomic_load(&m->queued), working = atomic_load(&m->working);
     one(out, "s2a_queue_length", "gauge", "Requests that wait for a worker.",
         (unsigned long long)(queued > 0 ? queued : 0));
-    one(out, "s2a_workers_busy", "gauge", "Workers at work.",
+    one(out, "s2a_workers_busy", "gauge", "Busy workers.",
         (unsigned long long)(working > 0 ? working : 0));
     one(out, "s2a_connections", "gauge", "Open connections of clients.", g->connections);
-    one(out, "s2a_in_flight", "gauge", "Requests whose answer is not whole.", g->active);
-    one(out, "s2a_draining", "gauge", "Whether the server is about to end.", g->draining);
+    one(out, "s2a_in_flight", "gauge", "Requests without a complete response.", g->active);
+    one(out, "s2a_draining", "gauge", "Whether the server is shutting down.", g->draining);
 }

@@ -55,7 +55,7 @@ typedef struct metrics {
     atomic_ullong hang_ups, rejected, upstream_failures;
     atomic_int upstream_up; /* whether upstream responded last time; -1 = unknown */
     atomic_int queued, working;
-    pthread_mutex_t lock; /* of minutes */
+    pthread_mutex_t lock; /* guards minutes */
     metrics_minute minutes[METRICS_MINUTES];
 } metrics;
 
@@ -63,7 +63,7 @@ typedef struct metrics {
 typedef struct metrics_step1 {
     double ms;
     uint64_t prompt_tokens, completion_tokens, cached_tokens;
-    size_t judged_bytes, removed_bytes; /* removed_bytes is of no account after a fallback */
+    size_t judged_bytes, removed_bytes; /* removed_bytes is ignored after a fallback */
     const char *fallback;               /* NULL = none. Unknown reasons count as "other" */
     bool cancelled;                     /* the client is gone: no fallback */
 } metrics_step1;

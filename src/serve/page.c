@@ -26,7 +26,7 @@ bool page_reply(http_call *call, const char *path, size_t len)
     for (const page_file *f = page_files; f->name; f++) {
         if (strlen(f->name) != n || memcmp(f->name, name, n) != 0)
             continue;
-        /* The page asks nobody but this server, and nobody may frame it. */
+        /* The page may connect to this server only, and no page may frame it. */
         const http_field fields[] = {
             { (char *)"Content-Type", (char *)type_of(f->name) },
             { (char *)"Cache-Control", (char *)"no-cache" },

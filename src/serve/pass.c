@@ -1,4 +1,4 @@
-/* Requests that go through as they came: every byte is handed on when it comes, both ways. */
+/* Passes requests through unchanged: each byte is sent on when it arrives, both ways. */
 #include "serve/txn.h"
 
 #include <string.h>
@@ -11,7 +11,7 @@ static void on_head(void *ctx, int status, const http_field *fields, size_t coun
     back[n++] = (http_field){ (char *)"X-Request-Id", t->id };
     if (http_call_begin(t->call, status, back, n, length, false))
         return;
-    pthread_mutex_lock(&t->relay.lock); /* nobody takes what would follow */
+    pthread_mutex_lock(&t->relay.lock); /* the body could not be sent */
     if (t->relay.flow)
         flow_cancel(t->relay.flow);
     pthread_mutex_unlock(&t->relay.lock);

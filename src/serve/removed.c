@@ -16,7 +16,8 @@ typedef struct entry {
 
 #define NOWHERE SIZE_MAX
 
-/* A ring: next is the oldest entry, which goes first. A chain of entries for each bucket of ids. */
+/* A ring: next is the oldest entry, which is replaced first. Each bucket of ids has a chain of
+ * entries. */
 struct removed_store {
     pthread_mutex_t lock;
     size_t count, next, bytes;
@@ -24,7 +25,7 @@ struct removed_store {
     entry entries[];
 };
 
-/* The chain of an id, which is the beginning of a hash. An id that is none is in none. */
+/* The chain of an id, which is the beginning of a hash. An invalid id is in no chain. */
 static size_t *chain_of(removed_store *store, const char *id)
 {
     return &store->chains[strtoull(id, NULL, 16) % store->count];

@@ -49,7 +49,7 @@ json_t *reply_openai_error(reply *r, int status, const char *message, const char
     return root;
 }
 
-/* ---- answers ---------------------------------------------------------------------------- */
+/* ---- responses -------------------------------------------------------------------------- */
 
 json_t *reply_whole(const reply *r, const reply_answer *a)
 {
@@ -93,7 +93,7 @@ bool reply_event(buf *out, json_t *value)
     return out->status == S2A_OK;
 }
 
-/* ---- events of upstream ----------------------------------------------------------------- */
+/* ---- upstream's events ------------------------------------------------------------------ */
 
 bool reply_names_events(chat_api api)
 {

@@ -1,7 +1,6 @@
-/* Response bodies: errors, complete responses, events of streams, usage, the s2a object. One table
- * of functions for each API stands behind them (reply_internal.h). Pure. Functions that make JSON
- * give the caller the reference; NULL when out of memory. Functions that append events return false
- * when out of memory. */
+/* Response bodies: errors, complete responses, events of streams, usage, the s2a object. Each API
+ * has a table of functions (reply_internal.h). Pure. Functions that make JSON return a new
+ * reference; NULL when out of memory. Those that append events return false when out of memory. */
 #ifndef S2A_SERVE_REPLY_H
 #define S2A_SERVE_REPLY_H
 
@@ -18,19 +17,19 @@ typedef struct reply {
     bool open;           /* /v1/responses, /v1/messages: the text's block was begun */
 } reply;
 
-/* One of the answers to a request, made here. All is borrowed. */
+/* One of the engine's answers to a request. All is borrowed. */
 typedef struct reply_choice {
     const char *text;
     size_t len;
     bool cut;         /* by max_tokens, or the end of the context */
     const char *stop; /* the stop text that ended it; NULL = none */
-    json_t *logprobs; /* as the API has them; of a stream those not sent yet. NULL = none */
-    json_t *calls;    /* tool_calls as of /v1/chat/completions; NULL = none */
+    json_t *logprobs; /* in the API's form; of a stream those not sent yet. NULL = none */
+    json_t *calls;    /* tool_calls as in /v1/chat/completions; NULL = none */
 } reply_choice;
 
-/* What was made here. All is borrowed. */
+/* All answers of the engine to a request. All is borrowed. */
 typedef struct reply_answer {
-    const reply_choice *choices; /* more than one only of the APIs that have n */
+    const reply_choice *choices; /* more than one only in APIs that have n */
     size_t count;
     chat_show show;
     const char *shown; /* x'; NULL: it is not shown */
@@ -49,40 +48,40 @@ json_t *reply_error_event(reply *r, int status, const char *message, const char 
  * it is NULL. */
 bool reply_event(buf *out, json_t *value);
 
-/* An answer made here, as a complete response, or as the events of a stream. request is the body.
- */
+/* The engine's answer, as a complete response or as events of a stream. request is the body. */
 json_t *reply_whole(const reply *r, const reply_answer *a);
 bool reply_begin(reply *r, const json_t *request, buf *out);
 /* logprobs are those of the text's tokens; borrowed, NULL = none. */
 bool reply_text(reply *r, const char *text, size_t len, json_t *logprobs, buf *out);
-/* The last event of a choice that another one follows: of the APIs that have n. */
+/* The last event of a choice that another one follows, in APIs that have n. */
 bool reply_choice_end(reply *r, const reply_choice *c, buf *out);
 bool reply_end(reply *r, const reply_answer *a, buf *out);
 
 /* Gathers the probabilities of tokens as the API shows them. Zero-initialise, set api. */
 typedef struct reply_probs {
     chat_api api;
-    json_t *list; /* what was not taken; a list of entries, or the four lists of text completions */
+    json_t *list; /* not taken yet: a list of entries, or the four lists of text completions */
     size_t offset;
     bool failed; /* out of memory */
 } reply_probs;
 /* An s2a_logprob_fn. */
 void reply_probs_add(void *ctx, const s2a_logprob *token, const s2a_logprob *top, size_t top_count);
-/* What was added since, as the member logprobs; NULL = nothing. The caller has the reference. */
+/* What was added since the last call, as the member logprobs; NULL = nothing. The caller owns the
+ * reference. */
 json_t *reply_probs_take(reply_probs *p);
 
-/* An event of upstream's stream, of an API that names its events. */
+/* An event of upstream's stream, in an API that names its events. */
 typedef enum reply_seen {
     REPLY_SEEN_OTHER,   /* root is unchanged */
     REPLY_SEEN_CHANGED, /* root has step 1 in its usage */
-    REPLY_SEEN_LAST,    /* the same; the s2a object belongs into it */
-    REPLY_SEEN_FAILED,  /* the answer failed */
+    REPLY_SEEN_LAST,    /* the last one: gets the s2a object; step 1 is in its usage, if any */
+    REPLY_SEEN_FAILED,  /* upstream failed */
     REPLY_SEEN_NOMEM,
 } reply_seen;
 
 /* Whether the API names its events: /v1/responses, /v1/messages. */
 bool reply_names_events(chat_api api);
-/* Looks at an event; usage gets that of step 2. */
+/* Classifies an event, and adds step 1 to its usage; usage gets step 2's. */
 reply_seen reply_see(reply *r, json_t *root, const s2a_usage *step1, s2a_usage *usage);
 /* Puts the s2a object into the event that is REPLY_SEEN_LAST. False when out of memory. */
 bool reply_see_last(json_t *root, json_t *s2a);

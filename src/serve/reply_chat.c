@@ -21,7 +21,7 @@ static json_t *head(const reply *r, bool whole)
     return root;
 }
 
-/* A member that may be missing. */
+/* A new reference to value, or null if it is NULL. */
 static json_t *or_null(json_t *value)
 {
     return value ? json_incref(value) : json_null();
@@ -82,7 +82,7 @@ json_t *reply_delta_shown(chat_show show, const char *text, size_t len, bool *ok
     return delta;
 }
 
-/* ---- a stream of our own ---------------------------------------------------------------- */
+/* ---- our own stream --------------------------------------------------------------------- */
 
 static bool begin(reply *r, const json_t *request, buf *out)
 {
@@ -108,7 +108,7 @@ static const char *finish_of(const reply_choice *c)
     return c->cut ? "length" : c->calls ? "tool_calls" : "stop";
 }
 
-/* Each call whole, in a chunk of its own. */
+/* Sends each call complete, in a separate chunk. */
 static bool calls_add(reply *r, const reply_choice *c, buf *out)
 {
     for (size_t i = 0; i < json_array_size(c->calls); i++) {
@@ -127,7 +127,7 @@ bool reply_choice_end(reply *r, const reply_choice *c, buf *out)
            reply_event(out, chunk(r, NULL, NULL, finish_of(c), c->logprobs));
 }
 
-/* The s2a object goes into the last chunk, which is the usage's where that was asked for. */
+/* The s2a object is in the last chunk, which is the one with usage if the client asked for it. */
 static bool end(reply *r, const reply_answer *a, buf *out)
 {
     const reply_choice *c = &a->choices[a->count - 1];
@@ -149,7 +149,7 @@ static bool end(reply *r, const reply_answer *a, buf *out)
     return out->status == S2A_OK;
 }
 
-/* ---- whole answers ---------------------------------------------------------------------- */
+/* ---- complete responses ----------------------------------------------------------------- */
 
 static json_t *choice_json(const reply *r, const reply_choice *c, size_t index)
 {
@@ -185,7 +185,7 @@ static json_t *whole(const reply *r, const reply_answer *a)
     return root;
 }
 
-/* In front of the text that is there. */
+/* Puts x' in front of the text. */
 static bool think_before(json_t *holder, const char *key, const char *text, size_t len)
 {
     const json_t *content = json_object_get(holder, key);

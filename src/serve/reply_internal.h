@@ -1,4 +1,4 @@
-/* Shared by the files that make JSON of responses: reply_*.c and rerank.c. */
+/* Shared by the files that make the JSON of responses: reply_*.c and rerank.c. */
 #ifndef S2A_SERVE_REPLY_INTERNAL_H
 #define S2A_SERVE_REPLY_INTERNAL_H
 
@@ -10,12 +10,12 @@ bool reply_count_add(json_t *object, const char *key, uint64_t more);
 /* The names of an API's usage; NULL: it has no such count. */
 typedef struct reply_usage_names {
     const char *prompt, *completion, *total;
-    const char *prompt_details, *cached; /* prompt_details NULL: cached stands beside prompt */
+    const char *prompt_details, *cached; /* prompt_details NULL: cached is beside prompt */
     const char *completion_details, *reasoning;
     bool apart; /* prompt does not include the cached tokens */
 } reply_usage_names;
 
-/* How one API answers. Functions that append events to out return false when out of memory. */
+/* The responses of one API. Functions that append events to out return false when out of memory. */
 typedef struct reply_shape {
     json_t *(*error)(reply *r, int status, const char *message, const char *code);
     /* The same as an event of a stream. */

@@ -42,7 +42,7 @@ static const char *stop_of(const reply_choice *c)
     return c->cut ? "max_tokens" : c->calls ? "tool_use" : c->stop ? "stop_sequence" : "end_turn";
 }
 
-/* c NULL: the answer has only begun. */
+/* c NULL: the answer has just begun. */
 static json_t *message(const reply *r, json_t *content, const reply_choice *c, json_t *usage)
 {
     json_t *root = json_object();
@@ -57,7 +57,7 @@ static json_t *message(const reply *r, json_t *content, const reply_choice *c, j
     return root;
 }
 
-/* A call of a tool as a block; its input is left empty where a delta will have it. */
+/* A tool call as a block. empty: a delta will have the input. */
 static json_t *tool_use(const json_t *call, bool empty)
 {
     const json_t *function = json_object_get(call, "function");
@@ -86,7 +86,7 @@ static json_t *whole(const reply *r, const reply_answer *a)
     return message(r, content, c, reply_usage(r, a->step1, a->step2));
 }
 
-/* The tokens of the prompt are not known yet: the last events have them. */
+/* The prompt's tokens are not known yet: message_delta has them. */
 static bool begin(reply *r, const json_t *request, buf *out)
 {
     (void)request;
@@ -171,7 +171,7 @@ static bool end(reply *r, const reply_answer *a, buf *out)
     return false;
 }
 
-/* Adds to a count that is there. */
+/* Adds to a count, if it exists. */
 static bool add(json_t *usage, const char *key, uint64_t more)
 {
     return !json_object_get(usage, key) || reply_count_add(usage, key, more);

@@ -4,7 +4,7 @@
 #include "base/limits.h"
 #include "base/utf8.h"
 
-/* The text of a token; what is only part of a character is U+FFFD. */
+/* The text of a token, with U+FFFD for incomplete characters. */
 static json_t *text_of(const s2a_logprob *p)
 {
     buf text;
@@ -44,7 +44,7 @@ static void chat_add(json_t **list, const s2a_logprob *token, const s2a_logprob 
     tree_append(list, root);
 }
 
-/* A member that is a list gets another element. */
+/* Appends value to a member that is a list. */
 static void list_add(json_t **root, const char *key, json_t *value)
 {
     json_t *list = json_object_get(*root, key);
@@ -69,7 +69,7 @@ static void text_add(json_t **lists, const s2a_logprob *token, const s2a_logprob
         const char *key = json_string_value(name);
         if (!key)
             tree_put(&others, "", NULL);
-        else if (!json_object_get(others, key)) /* the likelier one counts */
+        else if (!json_object_get(others, key)) /* the likelier one was first */
             tree_put(&others, key, json_real(top[i].logprob));
         json_decref(name);
     }

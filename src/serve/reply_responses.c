@@ -20,7 +20,7 @@ static json_t *error_event(reply *r, int status, const char *message, const char
 
 /* ---- the response object ---------------------------------------------------------------- */
 
-/* What the response repeats of the request; otherwise is JSON. */
+/* The request's fields that the response repeats. otherwise: the default, as JSON. */
 static const struct {
     const char *name, *otherwise;
 } echoes[] = {
@@ -73,7 +73,7 @@ static json_t *part(const char *text, size_t len)
     return root;
 }
 
-/* The name of the only item of output: that of the response, with another prefix. */
+/* The id of the message in output: the response's id with another prefix. */
 static json_t *item_id(const reply *r)
 {
     const char *rest = strchr(r->id, '_');
@@ -96,7 +96,7 @@ static const char *status_of(const reply_choice *c)
     return c->cut ? "incomplete" : "completed";
 }
 
-/* A call of a function as an item; without arguments where they follow. */
+/* A function call as an item. begun: its arguments follow in other events. */
 static json_t *call_item(const reply *r, const json_t *call, size_t index, bool begun)
 {
     const json_t *function = json_object_get(call, "function");
@@ -123,7 +123,7 @@ static json_t *whole(const reply *r, const reply_answer *a)
     return response(r, a->request, status_of(c), output, reply_usage(r, a->step1, a->step2));
 }
 
-/* ---- a stream of our own ---------------------------------------------------------------- */
+/* ---- our own stream --------------------------------------------------------------------- */
 
 static json_t *event(reply *r, const char *type)
 {
@@ -133,7 +133,7 @@ static json_t *event(reply *r, const char *type)
     return root;
 }
 
-/* An event of the message. */
+/* An event of the message item. */
 static json_t *item_event(reply *r, const char *type)
 {
     json_t *root = event(r, type);
@@ -143,7 +143,7 @@ static json_t *item_event(reply *r, const char *type)
     return root;
 }
 
-/* An event that has an item of the output. */
+/* Sends an event with an item of the output. */
 static bool output_event(reply *r, const char *type, size_t index, json_t *item, buf *out)
 {
     json_t *root = event(r, type);
@@ -240,7 +240,7 @@ static bool end(reply *r, const reply_answer *a, buf *out)
     return reply_event(out, done);
 }
 
-/* ---- a stream of upstream's ------------------------------------------------------------- */
+/* ---- upstream's stream ------------------------------------------------------------------ */
 
 static reply_seen see(reply *r, json_t *root, const s2a_usage *step1, s2a_usage *usage)
 {

@@ -86,7 +86,7 @@ json_t *reply_s2a(const step1_outcome *s, const chat_request *q, double ms2, con
     tree_put(&root, "usage", usage);
     if (q->ask.explain)
         return explain_put(root, s);
-    /* The other APIs have no field of the answer for x'. */
+    /* Responses of these APIs have no other field for x'. */
     if (q->ask.show != CHAT_SHOW_NONE && reply_names_events(q->api)) {
         size_t len = 0;
         const char *shown = serve_step1_rewritten(s, &len);

@@ -1,5 +1,6 @@
-/* POST /v1/rerank: documents and a query. Each document comes back with a score, and without the
- * sentences that the query does not need; all are judged together (s2a_request_add_document). */
+/* POST /v1/rerank: documents and a query. The response has each document's score, and its text
+ * without the sentences that the query does not need. All are judged together
+ * (s2a_request_add_document). */
 #include "serve/txn.h"
 
 #include "base/error.h"
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The text of a document: a string, or an object with a text, whose other members are its own. */
+/* The text of a document: a string, or an object's text; its other members are not judged. */
 static const json_t *text_of(const json_t *document)
 {
     const json_t *text = json_is_object(document) ? json_object_get(document, "text") : document;
@@ -28,7 +29,7 @@ s2a_status rerank_check(const txn *t, s2a_error *err)
     if (!json_is_string(json_object_get(root, "query")))
         return error_set(err, S2A_INPUT, "query: must be a string");
     if (!json_is_array(documents) || json_array_size(documents) == 0)
-        return error_set(err, S2A_INPUT, "documents: must be an array with a document in it");
+        return error_set(err, S2A_INPUT, "documents: must be an array of at least one document");
     for (size_t i = 0; i < json_array_size(documents); i++)
         if (!text_of(json_array_get(documents, i)))
             return error_set(err, S2A_INPUT,
@@ -40,8 +41,8 @@ s2a_status rerank_check(const txn *t, s2a_error *err)
     if (t->q.ask.mode == S2A_MODE_REWRITE ||
         (t->q.ask.preset != S2A_PRESET_AUTO && t->q.ask.preset != S2A_PRESET_RELEVANCE))
         return error_set(err, S2A_INPUT,
-                         "s2a: documents are judged in mode select, by preset relevance; leave "
-                         "others out");
+                         "s2a: documents are judged in mode select by preset relevance; leave out "
+                         "mode and preset");
     return S2A_OK;
 }
 
@@ -170,7 +171,7 @@ void rerank_run(txn *t)
     } else if (status == S2A_CANCELLED && !atomic_load(&t->step1.late)) {
         http_call_end(t->call, false);
     } else if (status == S2A_CANCELLED) {
-        txn_error(t, 504, "the documents took longer than the budget of step 1", "budget");
+        txn_error(t, 504, "judging the documents took longer than step 1's budget", "budget");
     } else {
         txn_error(t, status_of(status), err.message, NULL);
     }
