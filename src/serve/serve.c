@@ -1,5 +1,5 @@
-/* Routes, keys, starting and stopping. The functions of the handler run on the server's threads:
- * what may take time goes to a worker, or is a flow. */
+/* Routes, keys, starting and stopping. The handler's functions run on the server's threads: work
+ * that may take time runs on a worker, or as a flow. */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "serve/txn.h"
@@ -35,7 +35,7 @@ void serve_options_init(serve_options *o)
         .access_log = "-",
     };
     s2a_engine_options_init(&o->engine_options);
-    /* Who asks may try again; waiting to do so here would only make step 1 late. */
+    /* The client may try again; waiting for retries would only make step 1 late. */
     o->engine_options.max_retries = 0;
 }
 
@@ -53,7 +53,7 @@ static metrics_route route_of(txn *t)
     static const struct {
         const char *path;
         metrics_route route;
-        chat_api api; /* whose errors its clients read */
+        chat_api api; /* the form of its errors */
     } routes[] = {
         { "/v1/chat/completions", METRICS_CHAT, CHAT_API_CHAT },
         { "/v1/completions", METRICS_COMPLETIONS, CHAT_API_COMPLETIONS },
@@ -94,8 +94,8 @@ static bool reads(const txn *t)
     return method_is(t, "GET") || method_is(t, "HEAD");
 }
 
-/* Whether who makes the request has a key; 401 otherwise. Only reading two paths is free of one:
- * health is for balancers, and the page has no secrets. */
+/* Whether the client has a valid key; responds 401 otherwise. Two paths can be read without a key:
+ * health, for load balancers, and the page, which has no secrets. */
 static bool authorized(txn *t)
 {
     serve *s = t->s;
@@ -106,14 +106,15 @@ static bool authorized(txn *t)
     bool open = reads(t) && (t->route == METRICS_HEALTH || t->route == METRICS_PAGE);
     bool ok = !closed || open || keys_allow(s->keys, token) || keys_allow(s->keys, api_key);
     pthread_mutex_unlock(&s->lock);
-    /* The key of a client of ours is no business of upstream's. */
+    /* A key of this server is not sent upstream. */
     t->own_authorization = !closed || s->o.forward_authorization;
     t->key = token ? token : api_key;
     t->bearer = !t->own_authorization ? NULL : t->key;
     if (s->o.upstream_key)
         t->bearer = s->o.upstream_key;
     if (!ok)
-        txn_error(t, 401, "no API key, or one that is not known here", "invalid_api_key");
+        txn_error(t, 401, "the API key is missing or unknown; send Authorization: Bearer KEY",
+                  "invalid_api_key");
     return ok;
 }
 
@@ -161,21 +162,21 @@ static void removed_reply(txn *t)
         txn_json(t, 200, json_pack("{s:s, s:s%}", "id", id, "text", text, len), NULL);
     else
         txn_error(t, 404,
-                  t->s->removed ? "no such text: it is too long ago, or another key's"
-                                : "no removed text is kept here; start the server with "
-                                  "--keep-removed N",
+                  t->s->removed
+                      ? "no such text: it is too old, or another key's"
+                      : "this server does not store removed texts; start it with --keep-removed N",
                   NULL);
     free(text);
 }
 
-/* Whether the body is packed, so that nobody here can say what it asks for. */
+/* Whether the body is compressed, so that it cannot be scanned. */
 static bool is_packed(const http_call *call)
 {
     const char *coding = http_call_field(call, "Content-Encoding");
     return coding && *coding && strcasecmp(coding, "identity") != 0;
 }
 
-/* A request to a model: to a reader, unless it certainly asks for nothing that is ours. */
+/* A request to a model: queues it for a reader, unless it certainly does not ask for S2A. */
 static void ask(txn *t)
 {
     serve *s = t->s;
@@ -187,7 +188,7 @@ static void ask(txn *t)
         pass_start(t);
     else if (packed)
         txn_error(t, 415,
-                  "a packed body cannot be looked into; send it without Content-Encoding"
+                  "a compressed body cannot be read here; send it without Content-Encoding"
                   ", or with X-S2A: off to have it passed on",
                   NULL);
     else if (s->up && !ours && !chat_may_ask(call->body, call->body_len, s->o.prefix, header))
@@ -196,7 +197,7 @@ static void ask(txn *t)
         txn_submit(t, s->readers);
 }
 
-/* No such path, or none with that method; OPTIONS is told which there are. */
+/* Responds that the path, or its method, does not exist. OPTIONS gets the list of methods. */
 static void not_here(txn *t)
 {
     if (t->route == METRICS_OTHER)
@@ -206,7 +207,7 @@ static void not_here(txn *t)
                       txn_is_model(t) ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
 }
 
-/* The whole request is here. */
+/* The complete request has arrived. */
 static void dispatch(txn *t)
 {
     serve *s = t->s;
@@ -252,7 +253,7 @@ static void on_head(void *ctx, http_call *call)
     t->route = route_of(t);
     if (!entry_check(t) || !authorized(t))
         return;
-    /* What nobody here looks into does not wait until it is whole, and may be of any length. */
+    /* A body that is only passed on is streamed, and may have any length. */
     if (s->up && t->route == METRICS_OTHER && call->has_body) {
         http_call_stream_body(call);
         pass_start_streamed(t);
@@ -320,7 +321,7 @@ static int on_tick(void *ctx)
 
 /* ---- starting and stopping -------------------------------------------------------------- */
 
-/* Two descriptors a stream: as many as the system lets us have. */
+/* Raises the limit of descriptors to the system's: a stream needs two. */
 static void descriptors_raise(void)
 {
     struct rlimit limit;
@@ -333,8 +334,9 @@ static void descriptors_raise(void)
 static s2a_status upstream_read(serve *s, s2a_error *err)
 {
     if (strchr(s->o.upstream, '@'))
-        return error_set(err, S2A_ARGUMENT,
-                         "--upstream: a name and password in it: give the key in S2A_API_KEY");
+        return error_set(
+            err, S2A_ARGUMENT,
+            "--upstream: the URL has a name and password; give the key in S2A_API_KEY");
     return base_url_read("--upstream", s->o.upstream, &s->base, err);
 }
 
@@ -354,15 +356,15 @@ static s2a_status parts_start(serve *s, s2a_error *err)
         return status;
     s->o.engine_options.backend = "http";
     s->o.engine_options.url = o->upstream;
-    /* What asks the server for its models does not know of the budget's handle. */
+    /* The budget cannot cancel the request for upstream's list of models. */
     uint32_t *timeout_ms = &s->o.engine_options.request_timeout_ms;
-    uint64_t enough = (uint64_t)o->step1_budget_ms + 250; /* the handle is to come first */
+    uint64_t enough = (uint64_t)o->step1_budget_ms + 250; /* the budget's cancel comes first */
     if (o->step1_budget_ms > 0 && enough < *timeout_ms)
         *timeout_ms = (uint32_t)enough;
     if (o->keep_removed > 0 && !(s->removed = removed_new(o->keep_removed)))
         return error_nomem(err);
     s->engines = engines_new(&s->o.engine_options, o->upstream ? NULL : o->engine);
-    /* As many as there can be requests: who passes through meets no limit of step 1. */
+    /* Room for all requests: those that are passed through meet no limit of step 1. */
     s->readers = pool_start(SERVE_READERS, o->max_connections + SERVE_CONNECTIONS_SPARE, job_read,
                             NULL, NULL);
     s->pool = pool_start(o->workers, o->queue, job_run, &s->metrics.queued, &s->metrics.working);
@@ -455,7 +457,7 @@ void serve_stop(serve *s)
         return;
     if (s->http)
         http_server_stop(s->http);
-    pool_stop(s->readers); /* what they still hand on, the other one refuses or runs */
+    pool_stop(s->readers); /* the pool still runs or refuses what readers submit */
     pool_stop(s->pool);
     upstream_stop(s->up);
     http_server_free(s->http);

@@ -44,7 +44,7 @@ void serve_options_init(serve_options *o);
 /* Starts to listen. S2A_ARGUMENT, S2A_IO, S2A_NOMEM, S2A_INTERNAL. */
 s2a_status serve_start(const serve_options *options, serve **out, s2a_error *err);
 uint16_t serve_port(const serve *s);
-/* Reads the key file again and reopens the log. On failure the old keys stay. */
+/* Reads the key file again and reopens the log. On failure the old keys stay in use. */
 s2a_status serve_reload(serve *s, s2a_error *err);
 size_t serve_key_count(serve *s);
 /* Accepts no more connections. */

@@ -1,6 +1,6 @@
-/* Every limit of `s2a serve` that is no option, and the defaults of those that are. Those that
- * others can reach have tests at them and past them: tests/wire/test_serve_limits.c says where.
- * docs/serve.md has the status of each. */
+/* Every limit of `s2a serve` that is not an option, and the defaults of those that are. Limits that
+ * clients or upstream can reach are tested at and past their value: tests/wire/test_serve_limits.c
+ * says where. docs/serve.md has the status of each. */
 #ifndef S2A_SERVE_LIMITS_H
 #define S2A_SERVE_LIMITS_H
 
@@ -44,8 +44,8 @@
 #define SERVE_KEYS_FILE_BYTES ((size_t)1 << 20)
 #define SERVE_TLS_FILE_BYTES ((size_t)1 << 20) /* --tls-cert, --tls-key */
 #define SERVE_LOG_BYTES ((size_t)4 << 20) /* of lines that wait for the log: more are dropped */
-#define SERVE_LOG_CLOSE_MS 1000u          /* for the lines that wait when it ends */
-#define SERVE_REMOVED_BYTES ((size_t)64 << 20) /* of texts for --keep-removed: the oldest go */
+#define SERVE_LOG_CLOSE_MS 1000u          /* for the lines that wait at the end */
+#define SERVE_REMOVED_BYTES ((size_t)64 << 20) /* of --keep-removed: the oldest are dropped */
 #define SERVE_RETRY_AFTER_S 2
 #define SERVE_THREAD_STACK ((size_t)1 << 20) /* only the used part takes memory */
 

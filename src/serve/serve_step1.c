@@ -29,7 +29,7 @@ s2a_status serve_step1_protect(s2a_request *r, const json_t *texts, s2a_error *e
     return status;
 }
 
-/* The question's message, and what was said before it. */
+/* Adds the earlier messages, and the one with the question. */
 static s2a_status conversation_fill(s2a_request *r, const chat_request *q, s2a_error *err)
 {
     const chat_target *last = &q->targets[q->target_count - 1];
@@ -41,8 +41,8 @@ static s2a_status conversation_fill(s2a_request *r, const chat_request *q, s2a_e
                             : status;
 }
 
-/* Text that is not the user's is looked through for orders, where mode select is used anyway. Where
- * it is not, the preset of the request has to do. */
+/* Whether a text is searched for orders: one that is not the user's, in mode select. In mode
+ * rewrite the request's preset is used. */
 static bool looks_for_orders(const s2a_engine *engine, const chat_request *q, const chat_target *t)
 {
     bool selects = q->ask.mode == S2A_MODE_SELECT ||
@@ -76,7 +76,7 @@ static s2a_status request_fill(const s2a_engine *engine, s2a_request *r, const c
                       : conversation_fill(r, q, err);
 }
 
-/* What was found of earlier messages: mode select alone judges them. */
+/* Adds up earlier messages, which only mode select judges. */
 static void note_turns(step1_outcome *out, const chat_request *q, const s2a_result *result)
 {
     for (size_t i = 0; i < q->turn_count && out->mode == S2A_MODE_SELECT; i++)
@@ -102,7 +102,7 @@ static void note(step1_outcome *out, const chat_request *q, const chat_target *t
     }
     if (!t->context)
         note_turns(out, q, result);
-    /* A text that is only context may stay as it is; the question's decides for the whole. */
+    /* A fallback of a context leaves that text unchanged; the question's is the request's. */
     if (fallback != S2A_FALLBACK_NONE && !t->context)
         fail(out, s2a_fallback_name(fallback), s2a_result_fallback_detail(result));
 }
@@ -126,7 +126,7 @@ void serve_step1_run(s2a_engine *engine, const chat_request *q, const step1_sett
         (step1_outcome){ .mode = q->ask.mode, .preset = q->ask.preset, .count = q->target_count };
     const chat_target *last = q->target_count ? &q->targets[q->target_count - 1] : NULL;
     if (!last || last->context || ascii_blank(last->text, last->len)) {
-        fail(out, "no_text", "the request has no text of a user");
+        fail(out, "no_text", "the request has no text of the user");
         return;
     }
     s2a_error err = { .status = S2A_OK };
@@ -166,10 +166,8 @@ const char *serve_step1_rewritten(const step1_outcome *s, size_t *len)
     return result && !s->fallback ? s2a_result_rewritten(result, len) : NULL;
 }
 
-/* Widens spans that are removed by the white space that went with them: out, with room for 3 *
- * count
- * + 2, gets what is to be cut of the target's text, so that text is left. False if text is not what
- * such a cut leaves. */
+/* Extends the removed spans by the white space that was removed with them. out has room for 3 *
+ * count + 2 spans: without them the target's text is text. False if there are no such spans. */
 static bool cut_find(const chat_target *t, const s2a_span *spans, size_t count, const char *text,
                      size_t len, s2a_span *out, size_t *out_count)
 {
@@ -209,7 +207,7 @@ static bool marked_put(chat_request *q, const chat_target *t, const s2a_span *sp
     return ok;
 }
 
-/* text is x' of the target, from which these spans are gone. */
+/* Replaces the target's text by text, its x' without these spans. */
 static bool put(chat_request *q, const chat_target *t, const s2a_span *spans, size_t count,
                 const char *text, size_t len)
 {
@@ -238,7 +236,7 @@ static s2a_span *spans_of(const s2a_result *result, size_t *count)
     return spans;
 }
 
-/* Puts x' of one target, and of the earlier messages that were judged with it, in place. */
+/* Puts x' of a target, and of the earlier messages judged with it, into the request. */
 static bool result_put(const s2a_result *result, chat_request *q, const chat_target *t)
 {
     size_t len = 0, count = 0;

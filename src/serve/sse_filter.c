@@ -23,7 +23,7 @@ void sse_filter_free(sse_filter *f)
     f->held = NULL;
 }
 
-/* An event as it came: its lines again with "data: " before each. */
+/* Writes an event unchanged, with "data: " before each line. */
 static void pass(buf *out, const char *type, const char *data, size_t len)
 {
     if (*type) {
@@ -67,7 +67,7 @@ static bool may_be_last(const json_t *root)
     return json_is_object(json_object_get(root, "usage"));
 }
 
-/* Takes value over; a key that is not there does not come to be. */
+/* Replaces a member, if it exists. Takes ownership of value. */
 static bool replace(json_t *object, const char *key, json_t *value)
 {
     if (json_object_get(object, key))
@@ -76,7 +76,7 @@ static bool replace(json_t *object, const char *key, json_t *value)
     return true;
 }
 
-/* The role was said before x': a client that joins deltas would have it twice. */
+/* Removes the role: it was sent before x', and a client that joins deltas would have it twice. */
 static void role_drop(json_t *choices)
 {
     for (size_t i = 0; i < json_array_size(choices); i++) {
@@ -86,8 +86,8 @@ static void role_drop(json_t *choices)
     }
 }
 
-/* What upstream says of its chunks goes: those of x' came before them, and a stream is
- * one answer. */
+/* Gives a chunk of upstream's the id, time and model of the chunks with x': a stream is one
+ * response. */
 static bool rename_chunk(const sse_filter *f, json_t *root)
 {
     if (f->reply.api == CHAT_API_CHAT)
@@ -97,7 +97,7 @@ static bool rename_chunk(const sse_filter *f, json_t *root)
            replace(root, "model", json_string(f->reply.model));
 }
 
-/* The chunk with step 1 in its usage, held back until what follows it is known. */
+/* Adds step 1 to a chunk's usage, and holds it back until the next event. */
 static s2a_status hold(sse_filter *f, json_t *root, bool kept)
 {
     json_t *usage = json_object_get(root, "usage");
@@ -110,7 +110,7 @@ static s2a_status hold(sse_filter *f, json_t *root, bool kept)
     return f->held ? S2A_OK : S2A_NOMEM;
 }
 
-/* A chunk that goes on at once. */
+/* Writes a chunk at once. */
 static s2a_status chunk_pass(const char *type, const json_t *root, bool kept, buf *out)
 {
     size_t len = 0;
@@ -122,7 +122,7 @@ static s2a_status chunk_pass(const char *type, const json_t *root, bool kept, bu
     return S2A_OK;
 }
 
-/* The last chunk, with the s2a object. */
+/* Writes the last chunk, with the s2a object. */
 static s2a_status last(sse_filter *f, buf *out)
 {
     json_t *root = NULL;
@@ -141,7 +141,7 @@ static s2a_status last(sse_filter *f, buf *out)
     return status;
 }
 
-/* An event of an API that names them goes on as it came, but for usage and the last one. */
+/* In an API that names its events: passes an event on unchanged, except usage and the last one. */
 static s2a_status named_event(sse_filter *f, const sse_event *e, buf *out)
 {
     json_t *root = NULL;
@@ -232,7 +232,7 @@ s2a_status sse_filter_feed(sse_filter *f, const char *data, size_t len, buf *out
     return status == S2A_OK ? out->status : status;
 }
 
-/* A server that answered a request for a stream with a whole body: an error, mostly. */
+/* Upstream's response to a request for a stream is one JSON body, mostly an error. */
 static s2a_status whole_end(sse_filter *f, buf *out)
 {
     json_t *root = http_parse_json(f->whole.data, f->whole.len);
@@ -242,7 +242,7 @@ static s2a_status whole_end(sse_filter *f, buf *out)
         json_decref(root);
         return S2A_BACKEND;
     }
-    if (!f->failed && reply_names_events(f->reply.api)) { /* it answers as if not asked to stream */
+    if (!f->failed && reply_names_events(f->reply.api)) { /* upstream ignored stream */
         json_decref(root);
         return S2A_BACKEND;
     }
@@ -272,7 +272,7 @@ s2a_status sse_filter_end(sse_filter *f, buf *out)
         status = event(f, &e, out);
     if (f->done || f->failed || status != S2A_OK)
         return status;
-    if (!f->held) /* also: no last event; no finish_reason came: the answer is not whole */
+    if (!f->held) /* no last event, finish_reason or usage came: the response is incomplete */
         return S2A_BACKEND;
     status = last(f, out);
     buf_adds(out, "data: [DONE]\n\n");

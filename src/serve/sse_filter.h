@@ -1,9 +1,8 @@
 /* Filters the event stream of step 2 from upstream to the client. Each chunk is passed on as it
  * arrives, with the id, time and model name of the first chunk, which is ours, and without a role.
- * Usage includes step 1's tokens, and the last chunk has the s2a object. Of the APIs that name
- * their events (/v1/responses, /v1/messages) only these two change. Numbers are serialised
- * again. Errors, and data that is not a JSON object, are passed on unchanged. Pure; not
- * thread-safe. */
+ * Usage includes step 1's tokens, and the last chunk has the s2a object. In APIs that name their
+ * events (/v1/responses, /v1/messages) only these two change. Numbers are serialised again. Errors,
+ * and data that is not a JSON object, are passed on unchanged. Pure; not thread-safe. */
 #ifndef S2A_SERVE_SSE_FILTER_H
 #define S2A_SERVE_SSE_FILTER_H
 

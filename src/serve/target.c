@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ESCAPED_TIMES = 3 }; /* escapes of escapes of escapes; more is refused */
+enum { ESCAPED_TIMES = 3 }; /* nested escapes that are decoded; more are refused */
 
 static int hex(char c)
 {
@@ -18,7 +18,7 @@ static int hex(char c)
                                   : -1;
 }
 
-/* The byte that an escape at text stands for; -1 = there is none. text is NUL-terminated. */
+/* The byte of the escape at text; -1 = not an escape. text is NUL-terminated. */
 static int escaped(const char *text)
 {
     int high = *text == '%' ? hex(text[1]) : -1, low = high >= 0 ? hex(text[2]) : -1;
@@ -30,7 +30,7 @@ static bool unreserved(int c)
     return ascii_letter((char)c) || ascii_digit((char)c) || (c > 0 && strchr("-._~", c));
 }
 
-/* Takes escapes back, in place: those of unreserved characters, or all. True if there was one. */
+/* Decodes escapes in place: those of unreserved characters, or all. True if there was one. */
 static bool unescape(char *text, size_t *len, bool all)
 {
     bool any = false;
@@ -52,7 +52,7 @@ static bool is_dots(const char *text, size_t len, size_t dots)
     return len == dots && !memcmp(text, "..", dots);
 }
 
-/* Whether somebody could read ".." as a part of the segment, which is changed. */
+/* Whether a server could read ".." in the segment. Changes the segment. */
 static bool hides_dots(char *segment, size_t len)
 {
     bool more = true;
@@ -71,7 +71,7 @@ static bool hides_dots(char *segment, size_t len)
     return false;
 }
 
-/* Adds the segment that begins after a slash to what is before it. False: it is refused. */
+/* Appends a segment, which begins after a slash, to out. False: it is refused. */
 static bool segment_add(buf *out, const char *segment, size_t len, bool last)
 {
     if (is_dots(segment, len, 2))

@@ -1,5 +1,4 @@
-/* The life of a request: its parts, what is answered and logged of it, and what goes upstream for
- * it. */
+/* A request in the server: its lifetime, its responses, its log line, its requests to upstream. */
 #include "serve/txn.h"
 
 #include "base/clock.h"
@@ -35,11 +34,11 @@ txn *txn_new(serve *s, http_call *call)
     return t;
 }
 
-/* ---- the last word ---------------------------------------------------------------------- */
+/* ---- log and metrics -------------------------------------------------------------------- */
 
 static void put(json_t *line, const char *key, json_t *value)
 {
-    json_object_set_new(line, key, value); /* what fails is not in the log */
+    json_object_set_new(line, key, value); /* on failure the member is missing */
 }
 
 static json_t *ms_json(double ms)
@@ -111,7 +110,7 @@ void txn_log_refused(serve *s, const http_call *call, const http_outcome *o)
     access_log_write(s->log, line);
 }
 
-/* Nobody works on the transaction any more. */
+/* Counts and logs a transaction that no thread uses any more. */
 static void txn_finish(txn *t)
 {
     serve *s = t->s;
@@ -163,7 +162,7 @@ void txn_unref(txn *t)
     free(t);
 }
 
-/* ---- answers of ours -------------------------------------------------------------------- */
+/* ---- our responses ---------------------------------------------------------------------- */
 
 void txn_json(txn *t, int status, json_t *value, const char *fallback)
 {
@@ -198,7 +197,7 @@ void txn_error(txn *t, int status, const char *message, const char *code)
 
 bool txn_stream_begin(txn *t)
 {
-    static const char comment[] = ": s2a\n\n"; /* so that what is between flushes the head */
+    static const char comment[] = ": s2a\n\n"; /* so that proxies flush the head */
     const http_field fields[] = {
         { (char *)"Content-Type", (char *)"text/event-stream; charset=utf-8" },
         { (char *)"Cache-Control", (char *)"no-cache" },
@@ -217,7 +216,7 @@ void txn_write(txn *t, buf *out, bool ok)
     if (ok && out->status == S2A_OK)
         http_call_write(t->call, out->data, out->len);
     else
-        http_call_end(t->call, false); /* no memory: the client sees a stream that was cut */
+        http_call_end(t->call, false); /* out of memory: the client sees that the stream was cut */
     buf_free(out);
 }
 
@@ -244,7 +243,7 @@ void txn_submit(txn *t, pool *to)
     if (pool_submit(to, t))
         return;
     atomic_fetch_add(&t->s->metrics.rejected, 1);
-    txn_error(t, 503, "too many requests wait; try again", "queue_full");
+    txn_error(t, 503, "too many requests are waiting; try again", "queue_full");
     txn_unref(t);
 }
 
@@ -274,13 +273,13 @@ size_t txn_fields_back(const txn *t, const http_field *fields, size_t count, htt
     return kept;
 }
 
-/* Whether the server's own key goes upstream as X-Api-Key: where the client has one there. */
+/* Whether upstream_key is sent as X-Api-Key: if the client sent that field. */
 static bool sends_api_key(const txn *t)
 {
     return t->s->o.upstream_key && http_call_field(t->call, "X-Api-Key");
 }
 
-/* The fields that go upstream; parsed: the answer will be read here, so it must not be packed. */
+/* The fields for upstream. parsed: the response is parsed here, so it must not be compressed. */
 static size_t fields_up(txn *t, bool parsed, http_field *fields, size_t max)
 {
     const http_call *call = t->call;
@@ -317,7 +316,7 @@ bool txn_flow(txn *t, const char *target, const char *body, size_t body_len, boo
         .streamed_length = t->call->body_length,
         .bearer = sends_api_key(t) ? NULL : s->o.upstream_key,
     };
-    txn_ref(t); /* the flow's, which may end before flow_start is back */
+    txn_ref(t); /* the flow's, which may end before flow_start returns */
     pthread_mutex_lock(&t->relay.lock);
     flow *f = path ? flow_start(s->up, &q, handler, t) : NULL;
     t->relay.flow = f;

@@ -24,15 +24,15 @@ typedef struct guardrail guardrail;
 
 struct serve {
     serve_options o;
-    base_url base; /* of upstream: its path stands for /v1, and other paths go after its root */
-    bool guarded;  /* whoever is on this machine may ask, and no web page may */
+    base_url base; /* upstream's: its path replaces /v1; other paths are appended to its root */
+    bool guarded;  /* no keys, and web pages of other origins are refused */
     http_server *http;
     upstream *up;
     pool *readers; /* parse bodies; they never block */
     pool *pool;    /* workers: step 1 */
     engines *engines;
     access_log *log;
-    removed_store *removed; /* NULL = none is kept */
+    removed_store *removed; /* NULL = removed texts are not stored */
     metrics metrics;
     pthread_mutex_t lock; /* guards keys and steps */
     keys *keys;
@@ -40,60 +40,59 @@ struct serve {
     atomic_bool draining;
 };
 
-/* Step 1 of a request. The worker that runs it writes; what the tick reads (runs, next, the times)
- * is under s->lock. When it has ended nobody writes any more, and the relay reads its outcome. */
+/* Step 1 of a request. Its worker writes it. s->lock guards the fields that the tick uses: runs,
+ * next and the times. Once it has ended it does not change, and the relay reads its outcome. */
 typedef struct txn_step1 {
     bool runs;
     txn *next;                   /* of s->steps */
     double deadline_ms, ping_ms; /* < 0 = none */
     atomic_bool late;
-    s2a_cancel *cancel; /* the budget fires this one alone */
+    s2a_cancel *cancel; /* the budget fires only this one */
     bool ran;
     step1_outcome outcome;
 } txn_step1;
 
-/* Step 2 on its way back to the client, or a request that is passed on. One thread at a time
- * writes: the one that starts the flow, then the flow's; with an engine, the worker. Only lock and
- * flow are for all. */
+/* Step 2, or a request that is passed on. One thread at a time uses it: the one that starts the
+ * flow, then the flow's; with an engine, the worker. Any thread may use lock, flow and cancel. */
 typedef struct txn_relay {
     pthread_mutex_t lock;
-    flow *flow; /* under lock; the one that runs */
+    flow *flow; /* the running one; guarded by lock */
     s2a_cancel *cancel;
-    char *body; /* what is sent upstream in place of the call's */
+    char *body; /* sent upstream instead of the call's; NULL = not replaced */
     size_t body_len;
     double started_ms, ms; /* ms < 0: not known */
     s2a_usage usage;
     sse_filter filter; /* of a stream */
     bool filters;
-    int status; /* of the upstream response; with those below where it is gathered */
+    int status; /* of upstream's response; the members below are for a gathered one */
     http_field *fields;
     size_t field_count;
     buf gathered;
 } txn_relay;
 
-/* One request. The server's threads write what stands here until it is handed to a reader, a worker
- * or a flow, which then own it in turn; at the end the last reference logs it. References: the
- * call's, until on_done; one of a job, one of a flow. */
+/* One request. The server's threads own it until a reader, a worker and a flow own it in turn. It
+ * is logged when the last reference is returned. References: the call's, until on_done; a job's; a
+ * flow's. */
 struct txn {
     serve *s;
     http_call *call;
     atomic_int refs;
     atomic_bool gone; /* the client */
-    char *target;     /* the call's in normal form; what is decided is decided by it */
+    char *target;     /* the call's in normal form; all decisions use it */
     metrics_route route;
     char id[HEADERS_ID_SIZE];
     const char *key;        /* the client's; NULL = it gave none */
     const char *bearer;     /* Authorization for upstream: the client's, or the server's */
     bool own_authorization; /* the client's Authorization and X-Api-Key may be sent upstream */
     bool model_by_id;       /* GET /v1/models/ID */
-    bool cors;      /* a page of another origin reads the answer: upstream has no say in that */
-    chat_request q; /* a request with S2A, or one that the engine answers; and how it is answered */
+    bool cors;      /* an allowed page reads the response: upstream's CORS fields are removed */
+    chat_request q; /* the parsed body, of a request with S2A or to the engine */
     reply reply;
     guardrail *guardrail; /* of METRICS_GUARDRAIL */
-    bool streaming;       /* the head of an event stream has gone out */
+    bool streaming;       /* the head of an event stream was sent */
     txn_step1 step1;
     txn_relay relay;
-    bool done; /* the call is, and this is how */
+    bool done; /* the call has ended, with this outcome */
     http_outcome outcome;
     double done_ms;
 };
@@ -112,21 +111,21 @@ static inline bool txn_is_model(const txn *t)
            t->route == METRICS_COUNT || t->route == METRICS_GUARDRAIL || t->route == METRICS_RERANK;
 }
 
-/* Whether the path is never upstream's. */
+/* Whether the path is never passed upstream. */
 static inline bool txn_is_ours(const txn *t)
 {
     return t->route == METRICS_GUARDRAIL || t->route == METRICS_EFFECT ||
            t->route == METRICS_REMOVED;
 }
 
-/* With one reference, the call's; NULL when memory is out. */
+/* With one reference, the call's; NULL when out of memory. */
 txn *txn_new(serve *s, http_call *call);
 void txn_unref(txn *t);
 
 /* Logs and counts a call that never had a transaction: refused in its head, or without one. */
 void txn_log_refused(serve *s, const http_call *call, const http_outcome *o);
 
-/* An error of ours as JSON; the status of the answer. Nothing if an answer was begun. */
+/* Responds with an error as JSON. No effect if a response was begun. */
 void txn_error(txn *t, int status, const char *message, const char *code);
 /* Responds with JSON; takes ownership of value. fallback NULL: no field X-S2A-Fallback. */
 void txn_json(txn *t, int status, json_t *value, const char *fallback);
@@ -152,7 +151,7 @@ void txn_flow_ended(txn *t, flow_result result);
 /* The status for a flow without a response. */
 int txn_flow_status(flow_result result);
 
-/* pass.c: the request as it came, or with relay.body in place of its body. */
+/* pass.c: sends the request upstream unchanged, or with relay.body as its body. */
 void pass_start(txn *t);
 void pass_start_streamed(txn *t);
 bool pass_piece(txn *t, const char *data, size_t len);
@@ -161,7 +160,7 @@ bool pass_piece(txn *t, const char *data, size_t len);
 void job_read(void *ctx);
 void job_run(void *ctx);
 int job_tick(serve *s);
-/* Around step 1, on its worker: what the tick sees of it. */
+/* Call them before and after step 1, on its worker: the tick watches the requests in between. */
 void job_step_begin(txn *t);
 void job_step_end(txn *t);
 /* forward.c */
@@ -169,7 +168,7 @@ void forward_start(txn *t);
 void forward_models(txn *t);
 /* embedded_check.c: S2A_INPUT or S2A_MODEL if the engine cannot do what the request asks for. */
 s2a_status embedded_check(txn *t, s2a_error *err);
-/* Whether the engine can do it: its template, its grammars. False if it has responded. */
+/* Whether the engine's template and grammars support the request. False if it has responded. */
 bool embedded_ready(txn *t);
 /* embedded_ask.c: the messages, with tools; the sampling of a choice, counted from 0; the number of
  * choices; whether probabilities are wanted, and of how many tokens. S2A_INPUT with a message for

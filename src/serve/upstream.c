@@ -1,9 +1,10 @@
-/* A few lanes: each a thread, an epoll, and a curl multi handle driven by it
- * (curl_multi_socket_action), so that an event does not look at every stream that idles. curl does,
- * where it chooses a connection for a request: hence more lanes than one, which flows take in turn.
- * Other threads leave a wish in the flow and wake its lane; only that thread touches curl.
+/* A few lanes. Each is a thread with an epoll that drives a curl multi handle
+ * (curl_multi_socket_action), so that an event does not scan idle streams. curl scans them when it
+ * chooses a connection for a request: flows are spread over several lanes, so that each has fewer.
+ * Other threads leave a wish in the flow and wake its lane; only its thread runs the transfer.
  *
- * lane->lock guards the list of flows with wishes, flow->lock the body on its way up. */
+ *
+ * lane->lock guards the list of flows with wishes, flow->lock the streamed body. */
 #include "serve/upstream.h"
 
 #include "base/buf.h"
@@ -38,14 +39,14 @@ struct flow {
     CURL *easy;
     struct curl_slist *list;
     char origin[300];
-    /* the thread's */
+    /* used by the lane's thread only */
     http_field *fields; /* of the head that is being read */
     size_t field_count, field_cap;
     int status;
     int64_t length;
     size_t head_bytes; /* of the head that is being read */
     bool head_told, head_large, running, ended, paused, send_paused;
-    flow *previous, *next; /* of those that run */
+    flow *previous, *next; /* in the list of running flows */
     /* guarded by lane->lock */
     unsigned int wishes;
     bool waiting;
@@ -153,7 +154,7 @@ void flow_send_end(flow *f)
 
 /* ---- curl's callbacks ------------------------------------------------------------------- */
 
-/* Splits "Name: value\r\n"; false when memory is out or there are too many. */
+/* Adds the field of a line "Name: value\r\n". False when out of memory or if there are too many. */
 static bool field_add(flow *f, const char *line, size_t len)
 {
     const char *colon = memchr(line, ':', len);
@@ -181,7 +182,7 @@ static bool field_add(flow *f, const char *line, size_t len)
     return true;
 }
 
-/* One line of a head. There may be several heads: 100 and 103 come before the answer. */
+/* One line of a head. There may be several heads: 100 and 103 come before the response. */
 static size_t on_header(char *line, size_t size, size_t count, void *ctx)
 {
     flow *f = ctx;
@@ -280,7 +281,7 @@ static bool list_add(flow *f, const char *name, const char *value)
 {
     buf line;
     buf_init(&line, LIMIT_NONE);
-    /* Only so does curl send a field that is empty. */
+    /* curl sends an empty field only in this form. */
     buf_addf(&line, *value ? "%s: %s" : "%s;", name, value);
     struct curl_slist *list = line.status == S2A_OK ? curl_slist_append(f->list, line.data) : NULL;
     buf_free(&line);
@@ -323,7 +324,7 @@ static bool body_set(flow *f, const flow_request *q)
 {
     CURL *e = f->easy;
     if (q->streamed) {
-        /* A body cannot be sent twice: the connection must not be one that may be stale. */
+        /* A streamed body cannot be sent twice, and a reused connection may be stale. */
         bool ok = curl_easy_setopt(e, CURLOPT_UPLOAD, 1L) == CURLE_OK &&
                   curl_easy_setopt(e, CURLOPT_READFUNCTION, on_upload) == CURLE_OK &&
                   curl_easy_setopt(e, CURLOPT_READDATA, f) == CURLE_OK &&
@@ -382,7 +383,7 @@ flow *flow_start(upstream *up, const flow_request *q, const flow_handler *handle
     f->ctx = ctx;
     f->length = -1;
     buf_init(&f->up_bytes, LIMIT_NONE);
-    atomic_init(&f->refs, 2); /* the caller's, and until on_end has come */
+    atomic_init(&f->refs, 2); /* the caller's, and one until on_end */
     fetch_origin(q->url, f->origin, sizeof f->origin);
     f->easy = curl_easy_init();
     if (!f->easy || !easy_set(f, &up->options, q)) {
@@ -438,13 +439,13 @@ static void flow_end(flow *f, flow_result result, CURLcode code)
     if (result == FLOW_CANCELLED)
         snprintf(why, sizeof why, "cancelled");
     else if (f->head_large)
-        snprintf(why, sizeof why, "%.250s: the head of its answer is too large", f->origin);
+        snprintf(why, sizeof why, "%.250s: the head of its response is too large", f->origin);
     else if (result != FLOW_DONE)
         snprintf(why, sizeof why, "%.250s: %.120s", f->origin, curl_easy_strerror(code));
-    /* A head without a body, and an answer that ended before its head was whole. */
+    /* The response ended before its head was complete. */
     if (result == FLOW_DONE && !f->head_told) {
         result = FLOW_BROKEN;
-        snprintf(why, sizeof why, "%.250s: no answer", f->origin);
+        snprintf(why, sizeof why, "%.250s: no response", f->origin);
     }
     f->handler.on_end(f->ctx, result, why);
     flow_unref(f);
@@ -513,7 +514,7 @@ static void flows_ended(lane *l)
         flow *f = NULL;
         if (message->msg != CURLMSG_DONE)
             continue;
-        CURLcode code = message->data.result; /* the message goes with the handle */
+        CURLcode code = message->data.result; /* removing the handle frees the message */
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&f);
         flow_end(f, result_of(f, code), code);
     }
@@ -557,7 +558,7 @@ static void *loop(void *ctx)
     }
     while (l->running)
         flow_end(l->running, FLOW_CANCELLED, CURLE_OK);
-    wishes_grant(l); /* of flows that were only just started: they begin and end here */
+    wishes_grant(l); /* flows that were just started begin here, and end below */
     while (l->running)
         flow_end(l->running, FLOW_CANCELLED, CURLE_OK);
     return NULL;
