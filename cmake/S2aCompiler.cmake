@@ -1,5 +1,5 @@
 # The interface target s2a-compiler: warnings, sanitizers and coverage for our own C files.
-# Sanitizers and coverage are also link options of everything, since one flag does both.
+# Sanitizers and coverage are also link options of all targets, because one flag does both.
 add_library(s2a-compiler INTERFACE)
 target_compile_definitions(s2a-compiler INTERFACE $<$<COMPILE_LANGUAGE:C>:_GNU_SOURCE=>)
 target_compile_options(s2a-compiler INTERFACE

@@ -1,6 +1,6 @@
-# Files compiled into the binaries as byte arrays: exact for any bytes and any length, where string
-# literals stop at 4095 characters and need escapes. The work is done at build time by
-# s2a_embed_write.cmake, again whenever a file changes.
+# Files compiled into the binaries as byte arrays: exact for any bytes and any length, whereas string
+# literals have at most 4095 characters and need escapes. s2a_embed_write.cmake writes them at build
+# time, again whenever a file changes.
 set(S2A_EMBED_SCRIPT ${CMAKE_CURRENT_LIST_DIR}/s2a_embed_write.cmake)
 
 # s2a_embed_prompts(OUTPUT FILE...): the table that src/core/prompt.h declares; files are below prompts/.
@@ -35,7 +35,7 @@ function(s2a_embed_joined output symbol)
 endfunction()
 
 # s2a_embed_table(DIRECTORY PREFIX OUTPUT BEFORE AFTER FILE...): each file, and OUTPUT, a C file with a row for each,
-# between the two texts. S2A_TABLE_SOURCES is what is to be compiled.
+# between the two texts. Compile the files of S2A_TABLE_SOURCES.
 function(s2a_embed_table directory prefix output before after)
     set(sources ${directory}/${output})
     set(declarations "")
@@ -55,8 +55,8 @@ function(s2a_embed_table directory prefix output before after)
     set(S2A_TABLE_SOURCES ${sources} PARENT_SCOPE)
 endfunction()
 
-# s2a_embed_heads(DIRECTORY FILE...): the table that src/core/head.h declares. S2A_HEAD_SOURCES is what is to
-# be compiled.
+# s2a_embed_heads(DIRECTORY FILE...): the table that src/core/head.h declares. Compile the files of
+# S2A_HEAD_SOURCES.
 function(s2a_embed_heads directory)
     list(LENGTH ARGN count)
     s2a_embed_table(${directory} head heads_builtin.c "#include \"core/head.h\"\n"
@@ -65,7 +65,7 @@ function(s2a_embed_heads directory)
 endfunction()
 
 # s2a_embed_page(DIRECTORY FILE...): each file of the page, and the table that
-# src/serve/page_files.h declares. S2A_PAGE_SOURCES is what is to be compiled.
+# src/serve/page_files.h declares. Compile the files of S2A_PAGE_SOURCES.
 function(s2a_embed_page directory)
     s2a_embed_table(${directory} page page_files.c "#include \"serve/page_files.h\"\n"
         "const page_file page_files[] = {\n@ROWS@};\n" ${ARGN})

@@ -1,5 +1,5 @@
-# What `cmake --install` puts where. The package files are relocatable. Component dev is what compiling
-# against the library needs; all else is component runtime. S2aPackage.cmake makes packages of them.
+# Where `cmake --install` puts which files. The package files are relocatable. Component dev has what compiling
+# against the library needs; component runtime has all else. S2aPackage.cmake makes packages of them.
 include(CMakePackageConfigHelpers)
 set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME runtime)
 
@@ -17,7 +17,7 @@ if(S2A_LLAMA_LICENSE)
     install(FILES ${S2A_LLAMA_LICENSE} DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME LICENSE.llama.cpp)
 endif()
 
-# Optional parts: present when their authors have written them.
+# Optional parts: installed if they exist.
 install(FILES docs/s2a.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL)
 install(FILES completions/s2a.bash RENAME s2a OPTIONAL
     DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
@@ -44,7 +44,7 @@ endif()
 foreach(name IN LISTS CMAKE_DL_LIBS)
     string(APPEND S2A_PC_LIBS_PRIVATE " -l${name}")
 endforeach()
-# The prefix is found from the .pc file's own place, so the tree can be moved.
+# The prefix is relative to the .pc file, so the tree can be moved.
 file(RELATIVE_PATH S2A_PC_TO_PREFIX "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
 string(REGEX REPLACE "/$" "" S2A_PC_TO_PREFIX "${S2A_PC_TO_PREFIX}")
 configure_file(cmake/s2a.pc.in ${CMAKE_CURRENT_BINARY_DIR}/generated/s2a.pc @ONLY)

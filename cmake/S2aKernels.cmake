@@ -1,11 +1,10 @@
 # libs2a-kernels-*.so: ggml's backend for x86 processors with AVX-512 VNNI, with products of quantised
-# weights by src/kernels/. Each is one of the prebuilt libggml-cpu-*.so with ours before it:
-# what the loader looks up for ggml's library, it finds in ours first, because the module that is
-# loaded comes before the libraries that it needs. They are made for the version that
-# scripts/llama.lock pins and for no other, and without them the engine takes ggml's own.
+# weights by src/kernels/. Each module needs one of the prebuilt libggml-cpu-*.so. The loader searches a
+# module before the libraries that it needs, so it takes our functions instead of that library's. The
+# modules work only with the version that scripts/llama.lock pins. Without them the engine uses ggml's.
 set(S2A_KERNEL_TARGETS "")
 
-# In the order in which the engine tries them (src/backend/llama/library.c).
+# In the order in which the engine (src/backend/llama/library.c) tries them.
 set(s2a_kernel_variants zen4 cooperlake icelake cascadelake)
 
 # Compiled once; each module takes the objects.
@@ -15,7 +14,7 @@ function(s2a_compile_kernels)
     set_target_properties(s2a-kernels PROPERTIES C_VISIBILITY_PRESET default)
     target_include_directories(s2a-kernels PRIVATE src)
     target_include_directories(s2a-kernels SYSTEM PRIVATE ${s2a_cache}/llama/include)
-    # AVX-512 as Skylake-X has it, half floats, and VNNI.
+    # Skylake-X's AVX-512, half floats, and VNNI.
     target_compile_options(s2a-kernels PRIVATE -O3 -march=skylake-avx512 -mavx512vnni
         -mprefer-vector-width=512)
     target_link_libraries(s2a-kernels PRIVATE s2a-compiler)
@@ -27,7 +26,7 @@ function(s2a_add_kernels variant)
     set_target_properties(${target} PROPERTIES
         LINKER_LANGUAGE C LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/kernels
         BUILD_RPATH ${s2a_cache}/llama/lib INSTALL_RPATH "$ORIGIN" INSTALL_RPATH_USE_LINK_PATH OFF)
-    # By its name alone: the library has no SONAME, and a path would be looked for where it was.
+    # By name only: the library has no SONAME, so a path would be stored and searched as it was at build time.
     target_link_libraries(${target} PRIVATE Threads::Threads ${CMAKE_DL_LIBS}
         -L${s2a_cache}/llama/lib -Wl,--no-as-needed -l:libggml-cpu-${variant}.so)
     set(S2A_KERNEL_TARGETS ${S2A_KERNEL_TARGETS} ${target} PARENT_SCOPE)
@@ -43,6 +42,6 @@ if(S2A_LLAMA_PINNED AND NOT S2A_FUZZ AND CMAKE_SYSTEM_NAME STREQUAL "Linux"
     endforeach()
 endif()
 if(S2A_KERNEL_TARGETS)
-    # By where the engine finds them before they are installed, as lib/s2a is after.
+    # The engine finds them by this run path before the installation, and by that of lib/s2a after it.
     list(APPEND CMAKE_BUILD_RPATH ${CMAKE_BINARY_DIR}/kernels)
 endif()

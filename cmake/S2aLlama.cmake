@@ -1,14 +1,14 @@
-# Finds libllama and defines the target s2a::llama, or no target with S2A_LLAMA=OFF. Tried in this
+# Finds libllama and defines the target s2a::llama, or no target with S2A_LLAMA=OFF. It tries in this
 # order: S2A_LLAMA_DIR (a directory with lib/ and include/), a system libllama by pkg-config, one by
-# CMake, and what scripts/bootstrap.sh put into the cache. The last and the first are private: their
-# libraries are installed into lib/s2a, next to which the backend looks for ggml's CPU and GPU
-# libraries (by dladdr), so that an installed tree works wherever it is moved.
+# CMake, and the one that scripts/bootstrap.sh put into the cache. The first and the last are private:
+# their libraries are installed into lib/s2a. The backend looks for ggml's CPU and GPU libraries beside
+# them (by dladdr), so that an installed tree can be moved.
 include(CheckLanguage)
 set(S2A_LLAMA_VERSION 0.5.0) # oldest system libllama whose API we use; scripts/llama.lock pins ours
 set(S2A_LLAMA_DIR "" CACHE PATH "A libllama to use instead of what is found: DIR/lib, DIR/include")
 
 set(S2A_LLAMA_PRIVATE_FILES "") # to install into lib/s2a
-set(S2A_LLAMA_PINNED OFF) # it is the one of scripts/llama.lock
+set(S2A_LLAMA_PINNED OFF) # it is the version of scripts/llama.lock
 set(S2A_LLAMA_LIBRARY_RPATH "")
 set(S2A_LLAMA_TOOL_RPATH "")
 set(S2A_LLAMA_KEEP_RPATH ON)
@@ -16,7 +16,7 @@ set(S2A_LLAMA_PC "") # what s2a.pc requires for static linking
 set(S2A_LLAMA_PC_LIBS "")
 set(S2A_LLAMA_CONFIG_LIBS "") # the same for s2aConfig.cmake: files of lib/s2a, or a target ...
 set(S2A_LLAMA_CONFIG_FIND "") # ... and what finds it
-set(S2A_COMMON OFF) # llama.cpp's library "common" is there: tools, JSON schemas
+set(S2A_COMMON OFF) # llama.cpp's library "common" was found: tools, JSON schemas
 
 if(DEFINED ENV{S2A_CACHE})
     set(s2a_cache "$ENV{S2A_CACHE}")
@@ -37,7 +37,7 @@ function(s2a_llama_library dir name result)
     set(${result} "${found}" PARENT_SCOPE)
 endfunction()
 
-# Defines s2a::llama from a directory with lib/ and include/, where it is complete.
+# Defines s2a::llama from a directory with lib/ and include/, if it is complete.
 macro(s2a_llama_from_directory dir)
     foreach(name llama ggml ggml-base)
         s2a_llama_library("${dir}/lib" ${name} lib_${name})
@@ -52,8 +52,8 @@ macro(s2a_llama_from_directory dir)
         target_include_directories(s2a::llama SYSTEM INTERFACE "${dir}/include")
         target_link_libraries(s2a::llama INTERFACE
             s2a::private-llama s2a::private-ggml s2a::private-ggml-base)
-        # Chat templates in Jinja, tool calls and grammars are in llama.cpp's library "common", which
-        # has a C++ interface and no stable one: only that of such a directory is used.
+        # Chat templates in Jinja, tool calls and grammars are in llama.cpp's library "common". Its C++
+        # interface is not stable: only the library of such a directory is used.
         s2a_llama_library("${dir}/lib" llama-common lib_common)
         check_language(CXX)
         if(lib_common AND EXISTS "${dir}/include/common/chat.h" AND CMAKE_CXX_COMPILER)
@@ -63,7 +63,7 @@ macro(s2a_llama_from_directory dir)
                 IMPORTED_LOCATION "${lib_common}")
             target_link_libraries(s2a::llama INTERFACE s2a::private-llama-common stdc++)
         endif()
-        # With the links that a versioned library comes by.
+        # With the symbolic links of versioned libraries.
         file(GLOB S2A_LLAMA_PRIVATE_FILES "${dir}/lib/libllama.*" "${dir}/lib/libllama-common.*"
             "${dir}/lib/libggml*")
         file(GLOB S2A_LLAMA_LICENSE "${dir}/LICENSE")
@@ -122,7 +122,7 @@ if(NOT S2A_LLAMA STREQUAL "OFF")
         endif()
     endif()
     if(NOT TARGET s2a::llama)
-        if(SKBUILD) # nobody else runs the script before `pip install`
+        if(SKBUILD) # `pip install` runs no other script before
             execute_process(COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/scripts/bootstrap.sh --llama-only)
         endif()
         s2a_llama_from_directory("${s2a_cache}/llama")

@@ -1,6 +1,6 @@
-# What `cpack` makes of an installation: s2a_*.deb (tool, library, service), libs2a-dev_*.deb (to compile
-# against the library), and a tarball that runs wherever it is unpacked. scripts/package-tree.sh turns the
-# installed files into what each must hold. `make dist` calls all this with the preset `package`.
+# The packages that `cpack` makes: s2a_*.deb (tool, library, service), libs2a-dev_*.deb (to compile against
+# the library), and a tarball that runs anywhere. scripts/package-tree.sh turns the installed files into
+# the content of each. `make dist` runs all this with the preset `package`.
 set(CPACK_GENERATOR DEB TGZ)
 set(CPACK_PACKAGE_NAME s2a)
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "System 2 Attention for any language model")

@@ -1,7 +1,7 @@
 # CTest: one cmocka executable for each tests/{unit,wire,live,lab}/test_*.c, one entry for each script
-# tests/{cli,lab}/*.sh; the label is the directory; they are there with S2A_LAB. Working directory: the top of the repository. Other .c
-# files of tests/support and of the test's own directory are helpers, linked to all tests there.
-# A test_oom*.c may replace malloc and its relatives (ld --wrap), live/llama_inspect.c cost_add.
+# tests/{cli,lab}/*.sh; the label is the directory; tests need S2A_LAB. Working directory: the top of the repository.
+# Other .c files of tests/support and of the test's own directory are helpers, linked to all tests there.
+# A test_oom*.c may replace malloc and its relatives (ld --wrap), live/llama_inspect.c may replace cost_add.
 set(S2A_HAVE_TESTS OFF)
 if(S2A_TESTS STREQUAL "ON" AND NOT S2A_LAB)
     message(FATAL_ERROR "S2A_TESTS=ON needs S2A_LAB=ON: the laboratory is tested with the rest")
@@ -28,7 +28,7 @@ function(s2a_add_tests label)
     list(FILTER sources EXCLUDE REGEX "/test_[^/]*$")
     list(APPEND helpers ${sources})
     set(parts s2a-parts)
-    if(label MATCHES "^(lab|live)$") # live/test_soak takes the laboratory's statistics
+    if(label MATCHES "^(lab|live)$") # live/test_soak uses the laboratory's statistics
         set(parts s2a-lab-parts)
     endif()
     if(helpers AND tests)
@@ -58,7 +58,7 @@ function(s2a_add_tests label)
         endif()
         set(command $<TARGET_FILE:${target}>)
         if(label STREQUAL "live")
-            # Names the model and the peer server for whoever has not set them.
+            # Sets the model and the peer server if they are not set.
             list(PREPEND command bash ${CMAKE_CURRENT_SOURCE_DIR}/scripts/with-live.sh)
         endif()
         s2a_add_test(${label} ${name} ${command})
@@ -72,14 +72,14 @@ function(s2a_add_test label name)
         TIMEOUT 300)
     set_property(TEST ${label}/${name} APPEND PROPERTY ENVIRONMENT S2A_BIN=$<TARGET_FILE:s2a-tool>)
     if(label STREQUAL "live")
-        # They take longest, so they begin first; each computes on one thread, but for test_kernels.
+        # They take longest, so they begin first; each computes on one thread, except test_kernels.
         set_tests_properties(${label}/${name} PROPERTIES TIMEOUT 900 COST 1000)
         if(name STREQUAL "test_kernels")
             set_tests_properties(${label}/${name} PROPERTIES RUN_SERIAL ON)
         endif()
     endif()
     if(S2A_SANITIZE AND name STREQUAL "test_kernels")
-        # A sanitizer stands between the engine and dlopen, which then looks by the sanitizer's run path.
+        # A sanitizer wraps dlopen, which then searches the sanitizer's run path, not the engine's.
         set_property(TEST ${label}/${name} APPEND PROPERTY
             ENVIRONMENT LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/kernels)
     endif()
@@ -105,7 +105,7 @@ if(S2A_HAVE_TESTS)
     s2a_add_scripts(cli)
     s2a_add_scripts(lab)
     if(NOT S2A_SANITIZE AND NOT S2A_COVERAGE AND NOT S2A_FUZZ)
-        # What users get: built the way they build it.
+        # Tests of what users get, built as they build it.
         s2a_add_test(install exports bash ${CMAKE_CURRENT_SOURCE_DIR}/tests/install/exports.sh
             $<TARGET_FILE:s2a-shared>)
         s2a_add_test(install package bash ${CMAKE_CURRENT_SOURCE_DIR}/tests/install/package.sh

@@ -1,6 +1,6 @@
-# What a wheel holds (pyproject.toml), instead of S2aInstall.cmake: the shared library, the tool, libllama and the
+# The content of a wheel (pyproject.toml), instead of S2aInstall.cmake: the shared library, the tool, libllama and the
 # kernels in one directory of the Python package, where each finds the others by $ORIGIN. A wheel has no
-# symbolic links, so that the library has no version in its name.
+# symbolic links, so the library has no version in its name.
 set_property(TARGET s2a-shared PROPERTY VERSION)
 set_property(TARGET s2a-shared PROPERTY SOVERSION)
 if(S2A_LLAMA_PRIVATE_FILES)

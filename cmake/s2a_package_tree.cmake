@@ -1,5 +1,5 @@
 # Run by cpack when the files of a package are installed and not packed yet: in CPACK_TEMPORARY_DIRECTORY,
-# each component in a directory of its own for DEB, all in one for TGZ.
+# each component in a separate directory for DEB, all in one for TGZ.
 set(s2a_tree ${CPACK_TEMPORARY_INSTALL_DIRECTORY})
 if(CPACK_GENERATOR STREQUAL "DEB")
     set(s2a_tree ${CPACK_TEMPORARY_DIRECTORY})

@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""Draws what a program wrote to a terminal as an SVG picture of that terminal.
+"""Draws a program's terminal output as an SVG picture of the terminal.
 
     ansi-to-svg.py [--command TEXT] [--title TEXT] [--columns N] [FILE] > picture.svg
 
 FILE (or standard input) is the captured output, UTF-8, escape sequences included. --command is shown above it, after a
-"$ "; it may hold line breaks. --columns is the least width; longer lines make the picture wider. docs/terminal.svg
-is made like this, where s2a ask... is the command that the picture shows:
+"$ "; it may have line breaks. --columns is the least width; longer lines make the picture wider. docs/terminal.svg
+is made like this, where s2a ask ... is the command that the picture shows:
 
     python3 tests/cli/on_terminal.py 92 stdout build/release/s2a ask ... </dev/null | scripts/ansi-to-svg.py ...
 
-Understood: bold, dim, underline, strike-through and the 16 colours of the foreground (SGR), carriage return and
-"erase to the end of the line". Other escape sequences are left out. Underlines and strike-throughs are drawn as lines,
-since not every viewer draws those of a font; each run of characters has its width fixed, so that columns stay columns
-whatever monospaced font the viewer has.
+It understands bold, dim, underline, strike-through and the 16 foreground colours (SGR), carriage return and
+"erase to the end of the line". Other escape sequences are ignored. Underlines and strike-throughs are drawn as lines,
+because not every viewer draws a font's. Each run of characters has a fixed width, so that columns are aligned in
+any monospaced font.
 """
 import argparse
 import re
@@ -102,7 +102,7 @@ def draw_run(column, width, text, style, y):
     x, long = PAD + column * CELL, width * CELL
     weight = ' font-weight="bold"' if style["bold"] else ""
     parts = []
-    for words in re.finditer(r"[^ ]+(?: [^ ]+)*", text):  # viewers collapse spaces, some whatever one says
+    for words in re.finditer(r"[^ ]+(?: [^ ]+)*", text):  # viewers collapse spaces
         before, inside = (sum(map(columns_of, t)) * CELL for t in (text[:words.start()], words.group()))
         parts.append(f'<text x="{x + before:.1f}" y="{y:.1f}" textLength="{inside:.1f}" '
                      f'lengthAdjust="spacingAndGlyphs" fill="{colour}"{weight}{opacity}>{escape(words.group())}</text>')

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what s2a needs to be built: system packages (apt-get) and libllama (npm packages pinned in
-# scripts/llama.lock, unpacked into the cache). What is there is left alone: a second run does
+# scripts/llama.lock, unpacked into the cache). It installs missing parts only: a second run does
 # nothing and needs no network.
 #
 #   scripts/bootstrap.sh            what building and running the tool needs (--minimal)
@@ -32,7 +32,7 @@ has_pip() { have python3 && python3 -c "import pip"; }
 has_venv() { have python3 && python3 -c "import ensurepip"; }
 has_module() { have pkg-config && pkg-config --exists "$1"; }
 
-# Prints the names of the packages that are missing. A piece counts as there whoever installed it.
+# Prints the names of the packages that are missing. A program or library may come from elsewhere.
 missing_packages() {
     local package piece
     while read -r package piece; do
@@ -101,7 +101,7 @@ as_root() {
     fi
 }
 
-# apt LOG ARG...: apt-get, quiet; what it said goes to LOG.
+# apt LOG ARG...: apt-get, quiet; its output goes to LOG.
 apt() {
     local log=$1
     shift
@@ -115,7 +115,7 @@ install_packages() {
     ((EUID == 0)) || have sudo || fail "missing: ${packages[*]}: run as root: apt-get install ${packages[*]}"
     log=$(mktemp)
     say "installing ${packages[*]}"
-    # The package lists may be missing or old: they are fetched when apt cannot do without.
+    # The package lists may be missing or old: they are fetched if the installation fails without.
     if ! apt "$log" install --no-install-recommends "${packages[@]}"; then
         apt "$log" update || fail "apt-get update failed: $(reason "$log") (log: $log)"
         apt "$log" install --no-install-recommends "${packages[@]}" ||
@@ -124,14 +124,14 @@ install_packages() {
     rm -f "$log"
 }
 
-# The line of LOG that says why: of apt, a failed download before what follows from it; of npm, the
-# sentence and not the codes around it.
+# The line of LOG that says why. For apt: a failed download before errors that follow from it. For
+# npm: the sentence, not the codes around it.
 reason() {
     grep -E '^(E:|W: Failed|npm (error|ERR!))' "$1" |
         grep -Ev '(error|ERR!) (code|errno|syscall|type|A complete log)' | head -n 1 || true
 }
 
-# The compiler's run-time library for sanitizers and fuzzing is a package of its own, named after
+# The compiler's run-time library for sanitizers and fuzzing is a separate package, named after
 # clang's version; older releases have it in libclang-common.
 clang_runtime_package() {
     local version name
@@ -153,8 +153,8 @@ platform() { printf '%s-%s\n' "$(uname -s)" "$(uname -m)"; }
 # lock PLATFORM: "package version integrity" from scripts/llama.lock.
 lock() { awk -v platform="$1" '$1 == platform { print $2, $3, $4 }' "$root/scripts/llama.lock"; }
 
-# What the stamp holds when the cache is complete and is the pinned one: the packages, and what this script made of
-# them.
+# The stamp's content when the cache is complete and has the pinned packages: the packages, and what this script
+# changes in them.
 llama_packages() { printf '%s\n' "$(lock any)" "$(lock "$(platform)")"; }
 llama_stamp() { printf '%s\n' "$(llama_packages)" "headers of common; run paths without an empty part"; }
 llama_is_cached() {
@@ -210,8 +210,8 @@ llama_headers() {
     rm -rf "$git" "$git.log"
 }
 
-# llama_run_paths DIR: the prebuilt libraries have the run path "$ORIGIN:", whose empty part is the current directory to
-# the loader. It becomes "$ORIGIN"; the string keeps its place and length.
+# llama_run_paths DIR: the prebuilt libraries have the run path "$ORIGIN:". The loader takes its empty part for the
+# current directory. It becomes "$ORIGIN"; the string keeps its place and length.
 llama_run_paths() {
     local file
     for file in "$1"/lib/lib*.so; do
@@ -260,7 +260,7 @@ install_llama() {
     llama_headers "$work/llama"
     llama_run_paths "$work/llama"
 
-    # Complete: the stamp, then into place. A directory from before goes away first, since rename
+    # Complete: write the stamp, then move it into place. Remove an old directory first: rename
     # replaces only an empty one.
     llama_stamp >"$work/llama/stamp"
     if [[ -e $cache/llama ]]; then
@@ -280,7 +280,7 @@ for argument in "$@"; do
     --minimal) dev=no ;;
     --dev) dev=yes ;;
     --dist) dist=yes ;;
-    --llama-only) only_llama=yes ;; # this script's own: the part that runs as the caller of sudo
+    --llama-only) only_llama=yes ;; # internal: the part that runs as the caller of sudo
     -h | --help)
         sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
         exit 0

@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# Tests web/index.html in a Chromium, against a fake server, and what pages of other origins may ask of build/release/s2a
-# (S2A_BIN); the page against a real `s2a serve` where
-# S2A_URL has its address (http://127.0.0.1:8080/). Installs what is missing: Chromium and Node.js
-# by apt-get, as root or through sudo, and the packages of tests/browser in build/browser; where
-# Node.js is older than they need, also a newer one there, from npm.
-# Arguments go to node --test, such as --test-name-pattern=threshold.
+# Tests web/index.html in Chromium against a fake server, and which requests pages of other origins may send to
+# build/release/s2a (S2A_BIN). With S2A_URL, the address of a real `s2a serve` (http://127.0.0.1:8080/), also tests
+# the page against that. Installs what is missing: Chromium and Node.js by apt-get, as root or through sudo; the
+# packages of tests/browser in build/browser; if Node.js is too old for them, a newer one from npm, also there.
+# Arguments are passed to node --test, such as --test-name-pattern=threshold.
 #
 #   scripts/browser-test.sh [ARGUMENT...]      S2A_CHROMIUM=/usr/bin/chromium  S2A_URL=
 set -euo pipefail
@@ -27,7 +26,7 @@ install_system() {
     : "${S2A_CHROMIUM:=$(command -v chromium)}"
 }
 
-# Again only where the lock has changed.
+# Again only if the lock file has changed.
 install_packages() {
     local place=build/browser
     mkdir -p "$place"
@@ -37,7 +36,7 @@ install_packages() {
     cp tests/browser/package-lock.json "$place/installed-lock.json"
 }
 
-# playwright-core wants 20; Debian 12 has 18.
+# playwright-core needs 20; Debian 12 has 18.
 newer_node() {
     local place=build/browser/node arch=x64
     (($(node -p 'process.versions.node.split(".")[0]') < 20)) || return 0

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds llama-server, the peer of the live tests and benchmarks, from the llama.cpp source and libraries that
-# scripts/bootstrap.sh put in the cache. The last line on stdout is the path of the program; all else goes to stderr.
+# scripts/bootstrap.sh put into the cache. stdout has one line, the path of the program; all else goes to stderr.
 set -euo pipefail
 
 usage() {
@@ -22,7 +22,7 @@ case "$#:${1-}" in
 esac
 
 exec 3>&1 1>&2
-# A caller inside git (a hook) must not decide which repository git looks at below.
+# A git hook that calls this script must not decide which repository git uses below.
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 
 say() { echo "build-peer: $*"; }
@@ -40,7 +40,7 @@ build=$peer/build
 stamp=$peer/stamp
 binary=$build/bin/llama-server
 
-# The commit to build: the bundle's, or that of the checkout where the bundle is gone.
+# The commit to build: the bundle's, or the checkout's if there is no bundle.
 wanted_commit() {
     if [ -f "$bundle" ]; then
         git bundle list-heads "$bundle" HEAD | cut -d' ' -f1
@@ -49,7 +49,7 @@ wanted_commit() {
     fi
 }
 
-# What the program is made from. It is complete when the stamp, written last, says the same.
+# What the program is made from. The build is complete when the stamp, which is written last, has the same text.
 key() {
     echo "$cache"
     echo "$commit"
@@ -104,7 +104,7 @@ configure() {
 }
 
 say "building llama-server from $commit"
-# Links to the backends of an earlier set of libraries go; configuring makes the present ones.
+# Removes links to the backends of an earlier set of libraries; configuring makes the present ones.
 rm -rf "${build:?}/bin"
 if ! configure; then
     say "configuring again from nothing"
@@ -112,7 +112,7 @@ if ! configure; then
     configure
 fi
 jobs=${S2A_JOBS:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)}
-# The build inherits the lock: where it outlives a killed script, the next one waits for it to end.
+# The build inherits the lock: if it outlives a killed script, the next script waits for its end.
 nice cmake --build "$build" --parallel "$jobs" --target llama-server 3>&-
 "$binary" --version
 

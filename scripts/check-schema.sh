@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs prompts of many kinds through the tool and checks every result: against
-# docs/schema/result.schema.json, and that spans index the texts that they are spans of.
+# docs/schema/result.schema.json, and that each span's text is at its offsets.
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -56,7 +56,7 @@ def rows(name):
 
 
 def passages(row, most=4):
-    """Some of the paragraphs, those that the answer needs among them: ten are slow to copy."""
+    """Some of the paragraphs, with those that the answer needs: ten are slow to copy."""
     needed = {title for title, _ in row["supporting_facts"]}
     rest = [p for p in row["context"] if p[0] not in needed]
     others = [p[0] for p in rest[:max(0, most - len(needed))]]
@@ -99,15 +99,15 @@ while sum(share.values()) < n:
             share[kind] += 1
 for kind, prompts in kinds.items():
     for i in range(share[kind]):
-        # Evenly, both ends included: GSM-IC's rows are the last ones of theirs.
+        # Evenly, both ends included: GSM-IC's rows are the last ones of their kind.
         at = i * (len(prompts) - 1) // max(1, share[kind] - 1)
         print(json.dumps({"id": f"{kind}-{at}", **prompts[at]}, ensure_ascii=bool(i % 2)))
 EOF
 
 # ---- running and checking them ------------------------------------------------------------------
 
-# That the results answer the prompts, one by one and in order; prints how many are errors, and on
-# stderr what they say and why step 1 was left aside.
+# Checks that the results belong to the prompts, one by one and in order. Prints the number of errors;
+# on stderr the errors and the reasons of fallbacks.
 compare() {
     python3 - "$1" "$work/prompts" "$work/results" <<'EOF'
 import collections

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Everything that must hold before a commit, in stages; `make check` runs scripts/bootstrap.sh --dev
-# first. What a stage says goes to build/logs/STAGE.log; the terminal gets a line a stage. The first
-# stage that fails shows the end of its log and what its failed tests said, and ends the run with
+# Runs all checks that must pass before a commit, in stages; `make check` runs scripts/bootstrap.sh
+# --dev first. A stage's output goes to build/logs/STAGE.log; the terminal gets one line a stage. The
+# first stage that fails shows the end of its log and its failed tests' output, and ends the run with
 # status 1. The last line of output is "N passed, N failed": tests, fuzz targets and stages that are
 # one test. Stages with a + between them run together: they wait more than they compute.
 #
 #   scripts/check.sh [STAGE[+STAGE...]...]      FUZZ_SECONDS=60
 #
-# Stage dist is run by its name alone: it makes the packages, and needs root to try them on clean systems.
+# Stage dist runs only if it is named: it makes the packages, and needs root to try them on clean systems.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 self=$PWD/scripts/check.sh
@@ -23,7 +23,7 @@ build() {
     cmake --build --preset "$1"
 }
 
-# tests PRESET ARGUMENT...: ctest; how many passed is in $junit afterwards.
+# tests PRESET ARGUMENT...: ctest; writes the counts to $junit.
 tests() {
     local preset=$1
     shift
@@ -33,13 +33,13 @@ tests() {
 stage_build() { build release; }
 stage_lint() { scripts/lint.sh; }
 
-# These two say where the file is; see with-live.sh.
+# These two print the path of the file; see with-live.sh.
 stage_model() { build/release/s2a pull smollm2-135m-instruct; }
 stage_peer() { scripts/build-peer.sh; }
 
 stage_release() { tests release -LE '^install$'; }
 stage_install() { tests release -L '^install$'; }
-# What the reporters say of each test, as count wants it.
+# Converts the reporters' lines for tests to the form that count reads.
 stage_browser() { scripts/browser-test.sh | sed -E 's/^✔ /passed /; s/^✖ (.*\))$/failed \1/'; }
 stage_clients() { scripts/clients-test.sh -rpfE | sed -E 's/^PASSED /passed /; s/^(FAILED|ERROR) /failed /'; }
 
@@ -57,12 +57,12 @@ stage_asan() {
 
 stage_tsan() {
     build tsan
-    # Some kernels place memory where this sanitizer cannot follow; not so without randomisation.
+    # Some kernels place memory where this sanitizer fails; without randomisation they do not.
     local -a run=()
     if setarch -R true 2>/dev/null; then
         run=(setarch -R)
     fi
-    # test_log_queue cancels a thread in a write that blocks, which this sanitizer takes for a fault of its own.
+    # test_log_queue cancels a thread in a write that blocks, which this sanitizer takes for an internal error.
     "${run[@]}" ctest --preset tsan -j "$jobs" --output-junit "$junit" -R '^(unit/|lab/test_|live/.*thread)' \
         -E '^unit/test_log_queue$'
 }
@@ -80,7 +80,7 @@ fi
 # attribute NAME: the number in the first NAME="N" of the JUnit file.
 attribute() { grep -o "$1=\"[0-9]*\"" "$junit" | head -n 1 | tr -cd 0-9; }
 
-# Adds what the stage ran to the totals and sets $summary; a stage without tests of its own is one.
+# Adds the stage's tests to the totals and sets $summary; a stage without tests counts as one.
 count() {
     local log=$1 status=$2 ok bad skipped=0
     if [[ -f $junit ]]; then
@@ -102,19 +102,19 @@ count() {
     ((skipped == 0)) || summary+=", $skipped skipped"
 }
 
-# What ctest's log has of the tests that failed; it comes last, where a cut log still has it.
+# The output of the failed tests from ctest's log. It is printed last, so that a log that is cut has it.
 failed_output() {
     awk '/^ *[0-9]+\/[0-9]+ Test +#/ { show = /\*\*\*/ } /^ +Start +[0-9]+:/ { show = 0 } /^[0-9]+% tests passed/ { exit } show' "$1"
 }
 
-# In a process of its own, so that -e holds in the stage, and stages can run together.
+# In a separate process, so that -e works in the stage, and stages can run together.
 run_stage() {
     local stage=$1 begin=$SECONDS status=0
     junit=$PWD/build/logs/$stage.xml bash "$self" --stage "$stage" >"build/logs/$stage.log" 2>&1 || status=$?
     echo "$status $((SECONDS - begin))" >"build/logs/$stage.status"
 }
 
-# Its line, and on failure the end of its log; returns its status.
+# Prints the stage's line, and on failure the end of its log; returns its status.
 report_stage() {
     local stage=$1 log=build/logs/$1.log status took word=ok
     junit=$PWD/build/logs/$stage.xml

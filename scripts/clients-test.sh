@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Real clients against build/release/s2a: OpenAI's and Anthropic's SDKs for Python and Node, OpenAI's Agents SDK,
-# LangChain, LlamaIndex, litellm and llm, as their registries have them. They are installed in build/clients, in the
-# versions that tests/clients pins; nothing else is built. The last line says how it went; the status is 1 where
+# Tests real clients against build/release/s2a: OpenAI's and Anthropic's SDKs for Python and Node, OpenAI's Agents SDK,
+# LangChain, LlamaIndex, litellm and llm, unmodified from their registries. They are installed in build/clients, in the
+# versions that tests/clients pins; nothing else is built. The last line is the summary; the status is 1 if
 # something failed.
 set -euo pipefail
 
@@ -35,7 +35,7 @@ for need in python3 node npm; do
 done
 mkdir -p "$home"
 
-# install STAMP FILE COMMAND...: runs COMMAND unless it has been run for this content of FILE.
+# install STAMP FILE COMMAND...: runs COMMAND unless it was run before for this content of FILE.
 install() {
     local stamp=$home/$1 file=$2
     shift 2
@@ -99,7 +99,7 @@ run_python() {
     timeout 1500 "$home/$1/bin/python" -m pytest -p no:cacheprovider -q -rxX --tb=short "${@:2}"
 }
 
-# together NAME COMMAND...: runs beside the others of its kind, which wait more than they compute.
+# together NAME COMMAND...: runs in parallel with the others, which wait more than they compute.
 names=() jobs=()
 together() {
     names+=("$1")

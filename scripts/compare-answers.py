@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""How far two evaluations of the same items agree: what `s2a eval TASK --json` printed twice, with something else between them.
+"""Compares two evaluations of the same items: two outputs of `s2a eval TASK --json` that differ in one setting.
 
     scripts/compare-answers.py A.json B.json
 
-A row for each arm, as CSV: items that both have, equal answers, equal verdicts, right in A alone, right in B alone, and the exact McNemar p of these two.
+Prints CSV, a row for each arm: items in both, equal answers, equal verdicts, right in A only, right in B only, and the exact McNemar p of these two.
 """
 import csv
 import json

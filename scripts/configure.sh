@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# configure.sh PRESET: configures build/PRESET with the tests and the laboratory, unless that is done already. What
-# changes later (sources, CMake files) is noticed by ninja.
+# configure.sh PRESET: configures build/PRESET with the tests and the laboratory, unless that is done already. Ninja
+# notices later changes (sources, CMake files).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tests=ON

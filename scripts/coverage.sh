@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # coverage.sh [--report]: runs the tests that need no model on the asan build, which counts lines, writes
 # build/coverage/index.html and fails when fewer than COVERAGE_LINES percent (90) of the lines of src/core ran.
-# --report: runs none, and reports on those that ran.
+# --report: runs no tests, and reports on those that ran.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 if [[ ${1-} != --report ]]; then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # demo.sh: fetches the default model where it is absent and shows System 2 Attention on five prompts,
-# two of them the paper's. The first takes longer: what mode select reads before every text is kept in
-# a file from then on. Answers are kept short: some are cut off.
+# two of them the paper's. The first takes longer, because the prefill of mode select's instructions is
+# not yet cached in a file. Answers are short: some are cut off.
 #
 #   scripts/demo.sh [OPTION...]     options go to `s2a ask`: scripts/demo.sh --model 0.5b
 set -euo pipefail
@@ -16,7 +16,7 @@ show() {
     number=$((number + 1))
     printf '\n======== %d. %s\n%s\n$ s2a ask --explain --compare %s "..."\n\n' \
         "$number" "$heading" "$look" "$*"
-    # Quiet, since the note about an answer that was cut off is no news here.
+    # Quiet: no note about an answer that was cut off.
     "$s2a" ask --quiet --explain --compare "$@" "${options[@]}" -- "$text"
 }
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# dist-test.sh [deb|tarball] [MODEL.gguf]: installs what `make dist` wrote on clean root file systems and uses it there:
+# dist-test.sh [deb|tarball] [MODEL.gguf]: installs the packages of `make dist` on clean root file systems and uses them.
 #
 #   deb       Debian's minimal system: install, README's first examples, reinstall, purge; nothing may be left
-#   tarball   glibc and busybox alone: unpack, README's first examples; no library may come from outside but glibc's
+#   tarball   only glibc and busybox: unpack, README's first examples; except glibc no library may come from outside
 #
-# Each check is a line of output, "passed NAME" or "failed NAME" under what was found. Needs root (for chroot), the
+# Each check prints a line, "passed NAME" or "failed NAME", after its findings. Needs root (for chroot), the
 # network (for mmdebstrap and apt) and a model (default: the smallest in the store, smollm2-135m-instruct).
 # The file systems are in a temporary directory, which is removed at the end.
 set -uo pipefail
@@ -29,7 +29,7 @@ deb=$(compgen -G "$dist/s2a_*.deb") dev=$(compgen -G "$dist/libs2a-dev_*.deb") t
 version=$(dpkg-deb -f "$deb" Version)
 version=${version%-*}
 
-# What mmdebstrap mounts ends with this script, whatever ends it.
+# Removes mmdebstrap's mounts when this script ends, for whatever reason.
 if [[ -z ${DIST_TEST_MOUNTS:-} ]] && unshare --mount true 2>/dev/null; then
     DIST_TEST_MOUNTS=own exec unshare --mount bash "$PWD/scripts/dist-test.sh" "$@"
 fi
@@ -38,7 +38,7 @@ trap 'rm -rf --one-file-system "$work"' EXIT
 trap 'exit 130' INT TERM
 result=0
 
-# check NAME COMMAND...: what the command says is shown when it fails.
+# check NAME COMMAND...: shows the command's output if it fails.
 check() {
     local name=$1 said
     shift
@@ -53,7 +53,7 @@ check() {
 
 # ---- running inside -----------------------------------------------------------------------------
 
-# Mounts and processes are of a namespace that ends with the command. Where the kernel allows none, chroot alone.
+# Mounts and processes are in a namespace that ends with the command. If the kernel allows no namespace: only chroot.
 inside() {
     local root=$1
     shift
@@ -67,7 +67,7 @@ inside() {
     fi
 }
 
-# The first sh block of README after a heading, with what is put before it, as a script; and its text block.
+# readme HEADING LANGUAGE: the first block of that language in README after the heading.
 readme() { awk -v at="$1" -v kind="$2" '$0 == at { on = 1 } on && /^```/ { if (open) exit; open = $0 == "```" kind; next } open' README.md; }
 
 prepare() {
@@ -82,7 +82,7 @@ prepare() {
 
 is_version() { [[ $(inside "$1" "$2" --version) == *"$version"* ]]; }
 
-# README's first example, with the model given. Its words are compared where they are of this model.
+# README's first example, with the given model. The answer is compared only if README's is from this model.
 answers() {
     local root=$1 path=$2 said
     said=$(inside "$root" env PATH="$path:/usr/bin:/bin" S2A_MODEL=/tmp/model.gguf S2A_MAX_TOKENS=32 sh /tmp/ask.sh) || return
@@ -94,7 +94,7 @@ answers() {
     fi
 }
 
-# README's example of the backend that replays a file: all that it prints before "...".
+# README's example of the backend that replays a file: compares all output before "...".
 replays() {
     local expected
     expected=$(readme '## Without a model' text | sed '/^\.\.\.$/,$d')
@@ -103,7 +103,7 @@ replays() {
     [[ -n $expected && $said == "$expected"* ]]
 }
 
-# examples/ask.c, compiled here against what is installed in ROOT below PREFIX, and run there.
+# Compiles examples/ask.c here against the installation in ROOT below PREFIX, and runs it there.
 links() {
     local root=$1 prefix=$2 flags
     flags=$(PKG_CONFIG_PATH=$root$prefix/lib/pkgconfig pkg-config --cflags --libs s2a) || return
@@ -125,7 +125,7 @@ has_files() {
 
 # ---- Debian packages ----------------------------------------------------------------------------
 
-# Files and directories, without what apt, dpkg and ldconfig keep for themselves.
+# Files and directories, except those that apt, dpkg and ldconfig write for themselves.
 listing() {
     (cd "$1" && find . -xdev \( -path ./proc -o -path ./tmp -o -path ./var/lib/apt -o -path ./var/cache -o -path ./var/log \
         -o -path ./var/lib/dpkg -o -path ./dev \) -prune -o -print) | sort
@@ -176,7 +176,7 @@ test_deb() {
 
 # ---- the tarball --------------------------------------------------------------------------------
 
-# What the loader takes for the tool and each library: inside, or glibc's.
+# Checks the libraries that the loader takes for the tool and each library: inside the tarball, or glibc's.
 takes_own() {
     local said
     said=$(inside "$1" env LD_TRACE_LOADED_OBJECTS=1 "$2/bin/s2a") || return
@@ -184,7 +184,7 @@ takes_own() {
     ! sed -n 's/^.* => \(.*\) (0x[0-9a-f]*)$/\1/p' <<<"$said" |
         grep -Ev "^$2/|/(ld-linux[^/]*|lib(c|m|mvec|dl|pthread|rt|resolv))\.so"
 }
-# Nothing is taken from the current directory.
+# Checks that no library is taken from the current directory.
 takes_no_stranger() {
     mkdir -p "$1/tmp/stranger"
     for name in libstdc++.so.6 libcurl.so.4 libggml-base.so; do
@@ -210,7 +210,7 @@ test_tarball() {
     check tarball/directory takes_no_stranger "$root" "$prefix"
     check tarball/example answers "$root" "$prefix/bin"
     check tarball/replay replays "$root" "$prefix/bin"
-    # pkg-config and the compiler want a path without spaces.
+    # pkg-config and the compiler need a path without spaces.
     mv "$root$prefix" "$root/opt/moved"
     check tarball/library links "$root" /opt/moved
     prefix=$root/opt/moved

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# dist.sh: writes to build/dist what a release consists of: Debian packages, the tarball that runs anywhere, the
-# source, the Python wheel where pyproject.toml exists, the list of what is inside (SPDX 2.3), and SHA256SUMS. It
-# takes committed files only for the source; all else is built from the working tree. docs/install.md describes them.
+# dist.sh: writes the files of a release to build/dist: Debian packages, the tarball that runs anywhere, the source,
+# the Python wheel if pyproject.toml exists, the list of contents (SPDX 2.3), and SHA256SUMS. Only the source is made
+# from committed files; all else is built from the working tree. docs/install.md describes them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 out=build/dist packed=build/package/packed
@@ -14,7 +14,7 @@ git rev-parse --verify -q HEAD >/dev/null || fail "not a git clone: the source t
 [[ -z $(git status --porcelain) ]] ||
     echo "dist.sh: note: the source tarball has the last commit, without the changes since" >&2
 
-# The time that files in the packages get: two runs on a commit give the same bytes.
+# The time of files in the packages: two runs on a commit give the same bytes.
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 umask 022

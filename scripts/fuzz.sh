@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # fuzz.sh [TARGET...]: runs the fuzz targets (all of fuzz/fuzz_*.c by default) for FUZZ_SECONDS (60)
-# each, two at a time, from their seeds in fuzz/corpus. What is found new stays in build/fuzz/corpus;
-# an input that fails is in build/fuzz/failures, and `build/fuzz/fuzz/TARGET FILE` runs it again.
+# each, two at a time, from their seeds in fuzz/corpus. New inputs stay in build/fuzz/corpus; an
+# input that fails is in build/fuzz/failures, and `build/fuzz/fuzz/TARGET FILE` runs it again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/configure.sh fuzz

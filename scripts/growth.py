@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""How the time of segment, align, parse and guard grows with a text, for every kind of filler.
+"""Measures how the time of segment, align, parse and guard grows with a text, for every kind of filler.
 
 Runs `test_growth exponents` (CPU time of texts of MOST/16, MOST/4 and MOST bytes) several times, takes the
-least of each, and prints a CSV: operation, filler, seconds for the longest, and the exponent of a power of
-the length between the two longest. Exits with 1 when one of those that take longer than a hundredth of a
-second is above --bound. On a busy machine caches are shared: repeat more.
+least of each, and prints CSV: operation, filler, seconds for the longest text, and the exponent e of
+time ~ length^e between the two longest. Exits with 1 if an exponent is above --bound and its time above a
+hundredth of a second. On a busy machine caches are shared: repeat more often.
 
     scripts/growth.py [--most 16777216] [--repeat 3] [--bound 1.1] [build/release/tests/unit/test_growth]
 """

@@ -2,17 +2,17 @@
 """lint.py CHECK: the checks of scripts/lint.sh that are more than a command. Prints FILE:LINE: what was found.
 
   columns     no line of C is longer than 100 characters
-  words DIR   writes what codespell is to read to DIR, each line where it stands: documents; comments; the strings of
-              src/cli, which are the tool's help and messages
+  words DIR   writes the text for codespell to DIR, each line under its line number: documents; comments; the strings
+              of src/cli, which are the tool's help and messages
   exports     a function that a header of src/ or lab/ declares is used by another .c file there, or by its own and by
-              a test or fuzz target that looks at it alone. Names that begin with ggml_ are ggml's: libllama calls them
-  claims      "FILE is the only file that includes X" and "The only file that includes X" (the file where that stands,
-              or its .c) are true of src/ and lab/, or of the directory named ("the only file of lab/eval that").
+              a test or fuzz target of it. Names that begin with ggml_ are ggml's: libllama calls them
+  claims      "FILE is the only file that includes X" and "The only file that includes X" (the file with that text,
+              or its .c) are true for src/ and lab/, or for the named directory ("the only file of lab/eval that").
               X is a header of another library, or a directory of headers with its slash
   links       links of Markdown files lead to files and headings that exist; so do the names of documents in comments
               with a directory, and of those in capitals
   limits      the limit of a buffer is not SIZE_MAX or (size_t)-1, or a part of it; a #define called LIMIT_*, *_MAX_* or
-              *_FILE_BYTES of src/ stands in src/base/limits.h or src/serve/serve_limits.h; files_read and
+              *_FILE_BYTES of src/ is in src/base/limits.h or src/serve/serve_limits.h; files_read and
               files_read_lines get limits by name
 """
 import io
@@ -27,7 +27,7 @@ COLUMNS = 100
 
 
 def tree(*patterns):
-    """The files that are tracked, or new and not ignored."""
+    """The files that are tracked, or are new and not ignored."""
     listed = subprocess.run(["git", "ls-files", "-co", "-z", "--exclude-standard", "--", *patterns],
                             check=True, capture_output=True, text=True).stdout
     return sorted({name for name in listed.split("\0") if name and os.path.isfile(name)})
@@ -60,7 +60,7 @@ def code(text):
 
 
 def only(text, *kinds):
-    """Nothing but the comments, or strings, each where it stands."""
+    """Only the comments, or strings, each in its place."""
     out, at = [], 0
     for m in PIECE.finditer(text):
         out.append(blank(text[at:m.start()]))
@@ -187,13 +187,13 @@ def claims():
 # ---- links --------------------------------------------------------------------------------------
 
 def markdown(text):
-    """Without what is code: fences, and spans between backquotes."""
+    """Without code: fences, and spans between backquotes."""
     text = re.sub(r"(?ms)^( *)(```+|~~~+).*?^ *\2[^\n]*$", lambda m: blank(m.group()), text)
     return re.sub(r"(?s)(`+)(?!`).*?[^`]\1(?!`)", lambda m: blank(m.group()), text)
 
 
 def anchors(name):
-    """What GitHub calls the headings."""
+    """GitHub's anchors of the headings."""
     seen, out = {}, set()
     fences = re.sub(r"(?ms)^( *)(```+|~~~+).*?^ *\2[^\n]*$", lambda m: blank(m.group()), read(name))
     for heading in re.findall(r"(?m)^#{1,6} +(.*?) *#*$", fences):

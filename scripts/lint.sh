@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# lint.sh [CHECK...]: what can be told of the tree without building it. Each check is a line of output,
-# "passed NAME" or "failed NAME", under what it found: FILE:LINE: what. There are no lists of exemptions: what is
-# found is mended. scripts/lint.py has the checks that need more than a command, and says what each looks for.
+# lint.sh [CHECK...]: checks the tree without building it. Each check prints a line, "passed NAME" or "failed NAME",
+# after its findings: FILE:LINE: what. There are no lists of exemptions: mend each finding. scripts/lint.py has the
+# checks that need more than a command, and describes each.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
@@ -26,8 +26,8 @@ check_format() {
 }
 check_columns() { scripts/lint.py columns; }
 
-# Errors and warnings, and of the notes that of an expansion without quotes. What a file that is sourced (it has no
-# #!) sets is used by others: SC2034 cannot be told there.
+# Errors and warnings, and one of the notes: expansions without quotes. Variables that a sourced file (one without
+# #!) sets are used by others, so SC2034 is not checked there.
 shellcheck_some() {
     shellcheck -x -f gcc "$@" | grep --line-buffered -E ': (error|warning): |\[SC2086\]$' || true
 }
@@ -44,7 +44,7 @@ check_shellcheck() {
     printf '%s\n' "${sourced[@]}" | sort -u | xargs bash -c 'shellcheck_some "$@"' bash -s bash -e SC2034
 }
 
-# Comments, documentation, and what the tool says, spelt.
+# The spelling of comments, documentation and the tool's messages.
 check_words() {
     local copy status
     copy=$(mktemp -d)
@@ -59,7 +59,7 @@ check_claims() { scripts/lint.py claims; }
 check_links() { scripts/lint.py links; }
 check_limits() { scripts/lint.py limits; }
 
-# No file names a directory that only its author has; tests and data may, as examples.
+# No file may name a directory that only its author has, except tests and data, as examples.
 check_paths() {
     git grep -nIoE --untracked '(^|[^[:alnum:]_.~}$/-])/(home/[[:alnum:]]|root/|Users/[[:alnum:]]|work/)[^ "]*' -- \
         ':!tests' ':!data' ':!fuzz/corpus' || true

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes what follows from the option table (src/cli/option_table.c, lab/cmd_*.c): completions/,
-docs/schema/config.schema.json, and docs/s2a.1 between its markers.
+"""Writes the files that depend on the option table (src/cli/option_table.c, lab/cmd_*.c): completions/,
+docs/schema/config.schema.json, and the part of docs/s2a.1 between its markers.
 
 usage: scripts/options.py [--check] [TOOL]
   --check  write nothing; name the files that are out of date, and exit with 1 if there are any
@@ -31,7 +31,7 @@ def short(row):
 
 
 def action(row):
-    """What the value may be: "" (no value), files, dirs, models, judges, words, list or any."""
+    """The kind of value: "" (no value), files, dirs, models, judges, words, list or any."""
     if row["kind"] == "flag":
         return ""
     by_hint = {"FILE": "files", "DIR": "dirs", "NAME|FILE": "models", "NAME|FILE|none": "judges",
@@ -237,7 +237,7 @@ def fish(commands, names):
 # ---- the manual -----------------------------------------------------------------------------
 
 def mdoc(text):
-    """Sentences, a line each."""
+    """Sentences, one a line."""
     text = text.replace("\\", "\\e").replace("-", "\\-")
     text = re.sub(r"(?<=\w)\\-(?=\w)", "-", text)
     lines = re.split(r"(?<=[.!?]) (?=[A-Z])", text)
@@ -268,7 +268,7 @@ def manual_row(row):
 
 
 def manual(text, commands, settings):
-    """What stands between the markers is put in anew; a row that was listed before is not again."""
+    """Replaces the text between the markers; a row is listed only once."""
     listed = set()
 
     def options(match):

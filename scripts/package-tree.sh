@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# package-tree.sh DEB|TGZ DIR: makes of files that cpack installed below DIR what the package must hold. cpack runs it.
+# package-tree.sh DEB|TGZ DIR: turns the files that cpack installed below DIR into the package's content. cpack runs it.
 #
-#   both  libllama's and ggml's libraries are stripped and find each other in their own directory alone
-#   DEB   DIR/runtime/usr and DIR/dev/usr: places and files as Debian wants them, from packaging/debian/
-#   TGZ   DIR: the libraries that are not glibc's are put into lib/s2a, with their licences and a list of them
+#   both  libllama's and ggml's libraries are stripped, and find each other only in their own directory
+#   DEB   DIR/runtime/usr and DIR/dev/usr: places and files as Debian requires them, from packaging/debian/
+#   TGZ   DIR: all libraries except glibc's are copied to lib/s2a, with their licences and a list of them
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 kind=$1 dir=$2
@@ -59,7 +59,7 @@ debian_dev() {
 
 glibc='^(ld-linux.*|lib(c|m|mvec|dl|pthread|rt|resolv|util|anl))\.so'
 
-# The libraries that the given files need, closed, by the paths that the loader takes; none of glibc or of the tree.
+# All libraries that the given files need, directly or not, by the loader's paths; except glibc's and those of the tree.
 needed() {
     local name path
     ldd "$@" | sed -n 's/^\t\([^ ]*\) => \([^ ]*\) (.*/\1 \2/p' | sort -u | while read -r name path; do
@@ -67,7 +67,7 @@ needed() {
     done
 }
 
-# The package that owns a library, which dpkg may know by its path without /usr.
+# The package that owns a library; dpkg may know its path without /usr.
 owner() {
     local real
     real=$(readlink -f "$1")
@@ -85,7 +85,7 @@ bundle() {
         package=$(owner "$path")
         [[ -n $package ]] || fail "$path: it is of no Debian package, so its licence is not known"
         version=$(dpkg-query -W -f '${Version}' "$package")
-        # As Debian made it, byte for byte, under the name that the loader looks for.
+        # Debian's file, byte for byte, under the name that the loader looks for.
         install -m 644 "$(readlink -f "$path")" "$private/${path##*/}"
         install -m 644 "/usr/share/doc/${package%%:*}/copyright" "$doc/licenses/${package%%:*}"
         printf '%s\t%s\t%s\n' "${path##*/}" "${package%%:*}" "$version" >>"$doc/bundled.tsv"

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Where the processor's time of a request goes: samples of perf, by library and function.
+"""Measures the CPU time of requests by library and function, with perf.
 
     scripts/profile.py --model NAME --csv FILE [--requests 12] [--binary FILE]
 
-Each mode answers so many prompts of about 200 tokens, which differ, from one file of JSON lines, with answers of 32 tokens. What is counted is the
-whole process without the reading of the model. A row a mode and part: ggml (with the C library's mathematics, which only it calls),
-libllama (tokenising and sampling are there), the kernel, ours (the tool, with all other libraries), and the dearest functions of the latter and of libllama.
-perf needs the kernel's leave (kernel.perf_event_paranoid). It samples by the clock, which virtual machines have too; callgrind, which counts instructions, needs more than five minutes to load the smallest model.
+Each mode answers --requests different prompts of about 200 tokens from one file of JSON lines, with answers of 32 tokens. The whole process is counted, except
+loading the model. One row for each mode and part: ggml (with the C library's mathematics, which only ggml calls), libllama (with tokenising and sampling),
+the kernel, ours (the tool, with all other libraries), and the costliest functions of ours and of libllama.
+perf needs the kernel's permission (kernel.perf_event_paranoid). It samples by the clock, which works in virtual machines, too. Callgrind, which counts instructions, needs more than five minutes to load the smallest model.
 """
 import argparse
 import collections
@@ -25,7 +25,7 @@ TOPICS = ["river", "castle", "orchard", "harbour", "theatre", "railway", "librar
 
 
 def prompts(count):
-    """One needed fact, fourteen others, an opinion and a question; names and numbers are drawn anew."""
+    """One needed fact, fourteen others, an opinion and a question; names and numbers are random."""
     draw = random.Random(7)
     for _ in range(count):
         name = "".join(draw.choice("bdfglmnprst") + draw.choice("aeiou") for _ in range(3)).title()

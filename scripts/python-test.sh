@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The Python package: builds the wheel, installs it in build/python, and runs python/tests with the frameworks that
-# docs/python.md names, in the versions that python/tests/requirements.txt and openwebui.txt pin. Needs PyPI the first time, and
-# libllama (scripts/bootstrap.sh). The last line says how it went; the status is 1 where something failed.
+# Tests the Python package: builds the wheel, installs it in build/python, and runs python/tests with the frameworks
+# that docs/python.md names, in the versions that python/tests/requirements.txt and openwebui.txt pin. Needs PyPI the
+# first time, and libllama (scripts/bootstrap.sh). The last line is the summary; the status is 1 if something failed.
 set -euo pipefail
 
 usage() {
@@ -27,7 +27,7 @@ home=build/python
 command -v python3 >/dev/null || { echo "python-test: python3 is not there; install it" >&2; exit 1; }
 mkdir -p "$home"
 
-# quietly LOG WHAT COMMAND...: the end of what it said only where it failed.
+# quietly LOG WHAT COMMAND...: shows the end of the command's output only if it fails.
 quietly() {
     local log=$home/$1 what=$2
     shift 2
@@ -38,7 +38,7 @@ quietly() {
     }
 }
 
-# environment NAME: a virtual environment with what NAME.txt names, made unless it is there for this content.
+# environment NAME: makes a virtual environment with the packages of NAME.txt, unless one exists for this content.
 environment() {
     local venv=$home/$1 file=$here/$1.txt
     cmp -s "$file" "$venv/installed.txt" && return

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the evaluations of docs/results/eval, the most telling first. What the store has is not asked
-# again, so it may be stopped and started at any time.
+# Runs the evaluations of docs/results/eval, the most telling first. Answers that the store has are not
+# generated again, so it may be stopped and started at any time.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

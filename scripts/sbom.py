@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""sbom.py DIST: prints what the packages in DIST are made of, as SPDX 2.3 in JSON. scripts/dist.sh writes it.
+"""sbom.py DIST: prints what the packages in DIST are made of, as SPDX 2.3 in JSON. scripts/dist.sh runs it.
 
 Libraries that the tool is linked with are read from the program in the tarball (readelf), their Debian packages and
-versions from dpkg; those that they need in turn, from the list that the tarball has (bundled.tsv). libllama and ggml
-come from scripts/llama.lock. A licence is stated for the libraries of THIRD-PARTY.md; of the others Debian's copyright
-file in the tarball is the statement, and this list says NOASSERTION.
+versions from dpkg; libraries that those need, from the tarball's list (bundled.tsv). libllama and ggml come from
+scripts/llama.lock. A licence is stated for the libraries of THIRD-PARTY.md. For the others this list says
+NOASSERTION, and the tarball has Debian's copyright file.
 """
 import csv
 import glob
@@ -21,7 +21,7 @@ from datetime import datetime, timezone
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-# Of each library that s2a is linked with: the SPDX licence, copyright and home page of its authors.
+# For each library that s2a is linked with: name, SPDX licence, authors and home page.
 LINKED = {
     "libcurl.so": ("libcurl", "curl", "Daniel Stenberg and contributors", "https://curl.se/"),
     "libjansson.so": ("jansson", "MIT", "Petri Lehtinen and contributors", "https://github.com/akheron/jansson"),
@@ -32,7 +32,7 @@ LINKED = {
     "libmicrohttpd.so": ("libmicrohttpd", "LGPL-2.1-or-later", "Christian Grothoff and contributors",
                          "https://www.gnu.org/software/libmicrohttpd/"),
 }
-# Of glibc, which every system has, or libllama's, which is described apart.
+# Libraries of glibc, which every system has, and libllama's, which are described separately.
 APART = re.compile(r"^(lib(c|m|dl|pthread)\.so|ld-linux|libllama|libggml)")
 
 
@@ -142,7 +142,7 @@ def main():
                                 f"tarball: share/doc/s2a/licenses/{name}", **purl("deb/debian", name, number, arch=arch)))
         relations.append((main_package["SPDXID"], "DEPENDS_ON", packages[-1]["SPDXID"]))
 
-    # The files of the release; those of the tarball hold the libraries, the Debian packages depend on them.
+    # The files of the release: the tarball contains the libraries, the Debian packages depend on them.
     bundled = [one["SPDXID"] for one in packages[1:]]
     private = [one["SPDXID"] for one in packages if one["name"] in ("libllama", "ggml")]
     for path in sorted(glob.glob(os.path.join(dist, "*"))):

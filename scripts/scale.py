@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""How many replicas of `s2a serve` and how many engines a load needs: a small simulation on measured figures.
+"""Simulates how many replicas of `s2a serve` and how many engines a load needs, from measured figures.
 
     scripts/scale.py --cells docs/results/bench/quick/cells.csv --arm naive [--length 200] [--csv FILE]
 
-Requests come at random (Poisson), and a balancer deals them to the replicas in turn. Step 1 holds one of a replica's workers until it is done; without a free one a
-request waits in the replica's queue, and where that is full it is refused. Each step is a call to the engine that has the fewest; an engine works on up to --slots calls at once and
-lets the others wait. With n calls it does r(n) requests a second, shared alike: what `s2a bench` measured with n at once (a line between the measured n, level behind the last).
-Step 1 is as much of a request as it was of the time of one alone. A request is one unit of work, give or take a third. What the proxy itself adds is three orders smaller
-(docs/results/serve) and is left out, and so is the network.
+Requests arrive at random (Poisson), and a balancer sends them to the replicas in turn. Step 1 holds one of a replica's workers until it is done. Without a free worker a
+request waits in the replica's queue; if the queue is full it is refused. Each step is a call to the engine with the fewest calls. An engine runs up to --slots calls at once;
+the others wait. With n calls it does r(n) requests a second, shared equally: the rate that `s2a bench` measured with n at once (linear between the measured n, constant after the last).
+Step 1's share of a request is its share of the time of a single request. A request is one unit of work, plus or minus up to a third. The proxy's own time is three orders of
+magnitude smaller (docs/results/serve) and is left out, and so is the network.
 
-Prints for each number of engines and each share of their capacity: requests a minute, median and 95th percentile of the time to the whole answer, how many wait at replicas and at
-engines when one comes, and the share that is refused.
+Prints for each number of engines and each share of their capacity: requests a minute, median and 95th percentile of the time to the complete response, how many requests wait at
+replicas and at engines when one arrives, and the share that is refused.
 """
 import argparse
 import collections
@@ -20,13 +20,13 @@ import random
 import statistics
 import sys
 
-Measured = collections.namedtuple("Measured", "rates step1_share")  # {at once: requests a second}; of one alone
+Measured = collections.namedtuple("Measured", "rates step1_share")  # {at once: requests a second}; with one request at a time
 Cluster = collections.namedtuple("Cluster", "engines slots replicas workers queue")
 Figures = collections.namedtuple("Figures", "requests_per_s median_s p95_s mean_s at_replicas at_engines refused")
 
 
 def read_cells(path, arm, length=None):
-    """What the file says of the arm at that length; without a length, at the shortest."""
+    """The arm's figures at that length; without a length, at the shortest."""
     with open(path) as f:
         rows = [r for r in csv.DictReader(line for line in f if not line.startswith("#"))
                 if r["arm"] == arm and r["requests_per_s"]]
@@ -48,7 +48,7 @@ def rate_at(rates, n):
 
 
 class Engine:
-    """Calls that share what it does. A call ends when each of the running ones has got `done` work since the beginning, which is its place in the heap."""
+    """Running calls share its rate. `done` is the work that each running call got since the beginning; the heap has the `done` at which each call ends."""
 
     def __init__(self, rates, slots):
         self.rate = [0.0] + [rate_at(rates, n) for n in range(1, slots + 1)]
@@ -128,7 +128,7 @@ class Simulation:
 
 
 def simulate(measured, cluster, load, requests=6000, spread=1 / 3, seed=1):
-    """load: the share of what all engines can do with all their slots in use. The first fifth is not counted."""
+    """load: the share of the engines' rate with all slots in use. The first fifth of the requests is not counted."""
     rng = random.Random(seed)
     s = Simulation(measured, cluster)
     arrivals = load * cluster.engines * rate_at(measured.rates, cluster.slots)

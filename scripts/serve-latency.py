@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""What `s2a serve --upstream` adds to a request that it passes through, and what idle streams cost it.
+"""Measures the time that `s2a serve --upstream` adds to a request that it passes through, and the cost of idle streams.
 
     scripts/serve-latency.py [--binary build/release/s2a] [--seconds 30] [--rate 100] [--csv FILE]
 
-A trivial server answers at once. Requests go to it directly and through s2a by turns, --rate a second each, on connections that stay open; measured is the time until
-the first byte of the answer. Needs nothing but Python; everything is on loopback.
+A trivial server responds at once. Requests go to it directly and through s2a in turn, --rate a second each, on connections that stay open. The time to the first byte
+of the response is measured. It needs only Python; everything is on loopback.
 """
 import argparse
 import asyncio
@@ -23,7 +23,7 @@ ANSWER = b'{"id":"x","object":"chat.completion","choices":[{"index":0,"message":
 
 
 class Upstream(asyncio.Protocol):
-    """Answers each POST as soon as its body is there."""
+    """Responds to each POST as soon as its body has arrived."""
 
     def connection_made(self, transport):
         self.transport, self.seen = transport, b""

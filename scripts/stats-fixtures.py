@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Writes tests/cases/{stats,normalise,summary}.txt: what other people's code makes of our inputs.
+"""Writes tests/cases/{stats,normalise,summary}.txt: results of other people's code on our inputs.
 
     python3 -m venv venv && venv/bin/pip install numpy scipy statsmodels scikit-learn
     venv/bin/python scripts/stats-fixtures.py
 
-The C tests read the files alone. Each case of stats.txt names the call that made its values. The
-figures of summary.txt are worked out here a second time, from the definitions in summary.h.
+The C tests read only the files. Each case of stats.txt names the call that made its values. The
+figures of summary.txt are computed here a second time, from the definitions in summary.h.
 """
 import math
 import pathlib
@@ -58,7 +58,7 @@ def splitmix64(seed, count):
 
 
 def bootstrap(statistic, count, rounds, level, seed):
-    """statistic: of an index array [rounds, count], a value a round; NaN rounds are left out."""
+    """statistic: maps an index array [rounds, count] to one value a round; NaN rounds are left out."""
     raw = splitmix64(seed, count * rounds)
     assert int(raw.min()) >= (1 << 64) % count, "a value would have been drawn again"
     index = (raw % numpy.uint64(count)).astype(int).reshape(rounds, count)
@@ -105,7 +105,7 @@ def write_stats():
                  (0, 60), (700, 800), (5000, 5200), (200, 900)):
         p = statsmodels.stats.contingency_tables.mcnemar([[7, b], [c, 9]], exact=True).pvalue
         if b == c == 0:
-            p = 1.0  # statsmodels divides by nothing here; stats.h says 1
+            p = 1.0  # statsmodels divides by zero here; stats.h says 1
         out.add("mcnemar", call=f"statsmodels mcnemar([[7, {b}], [{c}, 9]], exact=True).pvalue",
                 function="mcnemar", numbers=words([b, c]), want=words([p]), tolerance="1e-9")
 
@@ -197,7 +197,7 @@ def write_normalise():
 
 SEED, ROUNDS = 2311118290, 500
 
-# item, group, has a wrong suggestion; for each arm the outcomes by seed 1, 2: 1 right, 0 wrong,
+# item, group, has a wrong suggestion; for each arm the outcomes of seeds 1 and 2: 1 right, 0 wrong,
 # w wrong and as suggested, - no record.
 OUTCOMES = """
 i1 likes  1 | plain w0 | oracle 11 | rewrite 1w

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every unit test, those of the laboratory too, of the release build under valgrind: no error, no leak.
+# Runs all unit tests of the release build, also the laboratory's, under valgrind: no error, no leak.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/configure.sh release

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # with-live.sh COMMAND...: runs a live test with S2A_TEST_MODEL (a small GGUF model) and
-# S2A_LLAMA_SERVER (a llama-server to compare with). Where they are not set: what `make check`
-# fetched and built. Without a model the status is 77 (ctest: skipped); with S2A_REQUIRE_LIVE=1, as
-# in `make check`, that is a failure, as is a missing server.
+# S2A_LLAMA_SERVER (a llama-server to compare with). Defaults: those that `make check` fetched and
+# built. Without a model the status is 77 (ctest: skipped). With S2A_REQUIRE_LIVE=1, as in
+# `make check`, a missing model or server is a failure.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 models=${S2A_MODELS:-${XDG_DATA_HOME:-$HOME/.local/share}/s2a/models}
 : "${S2A_TEST_MODEL:=$models/SmolLM2-135M-Instruct.Q4_1.gguf}"
 : "${S2A_LLAMA_SERVER:=$(scripts/build-peer.sh --print 2>/dev/null || true)}"
-# Of a model whose template has tools: tests of tools are left out where it is not there.
+# A model whose template has tools; without it tests of tools are skipped.
 : "${S2A_TEST_TOOLS:=$models/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf}"
 [[ -f $S2A_TEST_TOOLS ]] || S2A_TEST_TOOLS=
 export S2A_TEST_MODEL S2A_LLAMA_SERVER S2A_TEST_TOOLS
