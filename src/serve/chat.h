@@ -21,7 +21,7 @@ typedef struct chat_message {
     json_t *holder;   /* has the content under key; borrowed from root */
     const char *key;
     size_t index; /* in the client's list of messages or items */
-    bool beside;  /* a user's text that stands beside results of tools */
+    bool beside;  /* a user's text beside results of tools */
 } chat_message;
 
 /* A text to judge. */

@@ -27,7 +27,7 @@ typedef struct chat_ask {
     json_t *protect; /* array of protected texts, valid until the request is freed; NULL = none */
     bool untrusted;  /* judge tool results and marked parts too; preset untrusted implies it unless
                         the request sets it */
-    bool marker;     /* mode select: a marker stands where text was removed */
+    bool marker;     /* mode select: a marker replaces removed text */
     bool explain;    /* the s2a object of the response also has units, input and x' */
 } chat_ask;
 

@@ -1,5 +1,6 @@
 /* The first checks of a request, before its key: refuses methods that reveal keys, web pages of
- * other origins, and types of bodies that web pages send without a preflight. Answers CORS. */
+ * other origins, and types of bodies that web pages send without a preflight. Responds to CORS
+ * preflights. */
 #include "serve/txn.h"
 
 #include <string.h>

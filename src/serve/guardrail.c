@@ -175,7 +175,7 @@ s2a_status guardrail_read(txn *t, s2a_error *err)
     return status;
 }
 
-/* ---- the answer ------------------------------------------------------------------------- */
+/* ---- the response ----------------------------------------------------------------------- */
 
 /* A leaf's new text. A text of which nothing would be left is unchanged, as some APIs refuse empty
  * texts. So are several texts of a message that the model rewrote as one. */

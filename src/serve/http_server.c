@@ -316,8 +316,8 @@ static int expire(http_server *server, bool tick)
                 slot_leave(server, k);
             continue;
         }
-        /* The client left during a request, and MHD does not always notice: shut the socket down
-         * again. What the client sent before can still be read and answered. */
+        /* The client left during a request, and MHD does not always notice: shut the socket down.
+         * What the client sent before can still be read and answered. */
         if (k->hung_up > 0) {
             shutdown(k->socket, now - k->hung_up > TICK_MS ? SHUT_RDWR : SHUT_RD);
             again = GONE_MS;

@@ -84,7 +84,7 @@ static s2a_status judge(txn *t, s2a_result **out, s2a_error *err)
     return status;
 }
 
-/* ---- the answer ------------------------------------------------------------------------- */
+/* ---- the response ----------------------------------------------------------------------- */
 
 static json_t *document_json(const txn *t, const s2a_document *d, size_t index)
 {

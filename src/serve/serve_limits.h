@@ -1,6 +1,6 @@
 /* Every limit of `s2a serve` that is not an option, and the defaults of those that are. Limits that
  * clients or upstream can reach are tested at and past their value: tests/wire/test_serve_limits.c
- * says where. docs/serve.md has the status of each. */
+ * lists the tests. docs/serve.md has the status of each. */
 #ifndef S2A_SERVE_LIMITS_H
 #define S2A_SERVE_LIMITS_H
 

@@ -126,7 +126,7 @@ void serve_step1_run(s2a_engine *engine, const chat_request *q, const step1_sett
         (step1_outcome){ .mode = q->ask.mode, .preset = q->ask.preset, .count = q->target_count };
     const chat_target *last = q->target_count ? &q->targets[q->target_count - 1] : NULL;
     if (!last || last->context || ascii_blank(last->text, last->len)) {
-        fail(out, "no_text", "the request has no text of the user");
+        fail(out, "no_text", "the request has no user text");
         return;
     }
     s2a_error err = { .status = S2A_OK };
@@ -166,8 +166,8 @@ const char *serve_step1_rewritten(const step1_outcome *s, size_t *len)
     return result && !s->fallback ? s2a_result_rewritten(result, len) : NULL;
 }
 
-/* Extends the removed spans by the white space that was removed with them. out has room for 3 *
- * count + 2 spans: without them the target's text is text. False if there are no such spans. */
+/* Extends the removed spans by the white space that was removed with them. out, with room for 3 *
+ * count + 2, gets the spans whose removal turns the target's text into text. False if none do. */
 static bool cut_find(const chat_target *t, const s2a_span *spans, size_t count, const char *text,
                      size_t len, s2a_span *out, size_t *out_count)
 {

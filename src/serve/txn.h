@@ -166,7 +166,7 @@ void job_step_end(txn *t);
 /* forward.c */
 void forward_start(txn *t);
 void forward_models(txn *t);
-/* embedded_check.c: S2A_INPUT or S2A_MODEL if the engine cannot do what the request asks for. */
+/* embedded_check.c: S2A_INPUT or S2A_MODEL if the engine does not support the request. */
 s2a_status embedded_check(txn *t, s2a_error *err);
 /* Whether the engine's template and grammars support the request. False if it has responded. */
 bool embedded_ready(txn *t);
@@ -183,11 +183,12 @@ void embedded_answer(txn *t);
 void embedded_count(txn *t);
 void embedded_models(txn *t);
 /* guardrail.c: reads the body into t->q and t->guardrail; without texts to judge q.wanted stays
- * false. guardrail_reply answers after step 1. */
+ * false. guardrail_reply responds after step 1. */
 s2a_status guardrail_read(txn *t, s2a_error *err);
 void guardrail_reply(txn *t);
 void guardrail_free(guardrail *g);
-/* rerank.c: S2A_INPUT (what is wrong with the body); judges the documents and answers. */
+/* rerank.c: rerank_check returns S2A_INPUT for a faulty body; rerank_run judges the documents and
+ * responds. */
 s2a_status rerank_check(const txn *t, s2a_error *err);
 void rerank_run(txn *t);
 /* entry.c: checks method, Host, Origin and Content-Type. False if it has responded: with an error,
