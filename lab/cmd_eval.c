@@ -56,7 +56,7 @@ static s2a_status arms_read(void *at, const char *where, const char *text, s2a_e
             for (size_t i = 0; i < arm_count; i++)
                 buf_addf(&known, "%s%s", i ? ", " : "", arms[i].name);
             error_set(err, S2A_ARGUMENT, "%s: \"%.*s\" %s; give some of %s", where, (int)n, p,
-                      a ? "is there twice" : "is no arm", known.data ? known.data : "");
+                      a ? "is given twice" : "is not an arm", known.data ? known.data : "");
             buf_free(&known);
             return S2A_ARGUMENT;
         }
@@ -109,7 +109,7 @@ static const option_row rows[] = {
       .take = store_read,
       .help =
           "the SQLite file that results go to as they come (default " STORE_DEFAULT "); the same "
-          "command goes on where it was stopped; report reads several" },
+          "command continues where it stopped; report reads several" },
     { "json", 0, IN_EVAL, "results", NULL, OPTION_IN(FLAG, eval_options, base.json),
       .help = "print one object with figures and items in place of the table" },
     { "out", 0, IN_EVAL, "results", "DIR", OPTION_IN(TEXT, eval_options, out),
@@ -512,7 +512,7 @@ static int run_task(eval_options *o, session *s)
     }
     if (status == S2A_CANCELLED) {
         if (!o->base.quiet)
-            term_say("stopped; %zu results are in %s: run the same command again to go on",
+            term_say("stopped; %zu results are in %s: run the same command again to continue",
                      run.record_count, path);
         code = signals_caught() ? 128 + signals_caught() : EXIT_FAILED;
     } else if (status != S2A_OK && !said) {

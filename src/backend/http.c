@@ -437,7 +437,7 @@ static s2a_status exchange_verdict(exchange *x, s2a_status status, const fetch_r
     if (r->status != S2A_OK)
         return error_set(err, r->status, "%s", r->error.message);
     if (status == S2A_LIMIT)
-        return error_set(err, S2A_BACKEND, "%s: the answer is larger than %zu bytes",
+        return error_set(err, S2A_BACKEND, "%s: the response is larger than %zu bytes",
                          x->self->origin, LIMIT_HTTP_BODY_BYTES);
     /* Only the usage or the end of the body is missing. */
     if (r->finished && (status == S2A_TIMEOUT || status == S2A_BACKEND))

@@ -21,10 +21,11 @@ static s2a_status budget(const run *r, const buf *prompt, uint32_t *max_tokens, 
     backend_capabilities can = b->vtable->capabilities(b);
     uint32_t ctx = can.ctx_tokens;
     if (can.counts_tokens && ctx > 0 && needed > ctx)
-        return error_set(err, S2A_LIMIT,
-                         "prompt: step 1 needs up to %zu tokens and the context holds %u; shorten "
-                         "the prompt or raise --ctx",
-                         needed, ctx);
+        return error_set(
+            err, S2A_LIMIT,
+            "prompt: step 1 needs up to %zu tokens and the context has room for %u; shorten "
+            "the prompt or raise --ctx",
+            needed, ctx);
     /* Do not send a limit that a server might reject. The output then ends at the server's context
      * limit, or at max_bytes. */
     uint32_t most = ctx > 0 ? ctx : LIMIT_STEP1_GUESSED_TOKENS;

@@ -393,6 +393,6 @@ if [[ $editor == yes ]]; then
     on_terminal "$prompt" 'send a\r' 'expect earlier lines are not saved' 'expect the answer' "$prompt" 'send b\r' \
         'expect the answer' "$prompt" 'send \x04'
     want_status 0
-    check "one note" test "$(grep -c 'not kept' "$work/out")" = 1
+    check "one note" test "$(grep -c 'not saved' "$work/out")" = 1
 fi
 finish

@@ -170,7 +170,7 @@ static void test_what_is_refused(void **state)
         { "{\"response_format\":{\"type\":\"json_schema\"}}", "schema" },
         { "{\"response_format\":{\"type\":\"json_object\"},\"tools\":[{\"type\":\"function\","
           "\"function\":{\"name\":\"f\"}}]}",
-          "not together" },
+          "cannot be combined" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         chat_fields f;
