@@ -97,17 +97,17 @@ s2a_status library_load(const char *dir, bool kernels, s2a_error *err)
     char own[PATH_MAX];
     pthread_once(&once, library_init);
     bool is_own = !dir && library_own_dir(own, sizeof own);
-    /* ggml's default would search the current directory, and run libraries that somebody left
-     * there. */
-    if (!dir)
-        dir = is_own ? own : ".";
+    /* Without a directory nothing is searched: ggml's default is the current one, and would run
+     * libraries that somebody left there. */
+    if (is_own)
+        dir = own;
     pthread_mutex_lock(&lock);
     bool loaded = has_cpu();
     if (!loaded && is_own && kernels && kernels_load()) {
         load_others(dir);
         loaded = true;
     }
-    if (!loaded && access(dir, R_OK | X_OK) == 0) {
+    if (!loaded && dir && access(dir, R_OK | X_OK) == 0) {
         ggml_backend_load_all_from_path(dir);
         loaded = has_cpu();
     }
@@ -116,7 +116,7 @@ s2a_status library_load(const char *dir, bool kernels, s2a_error *err)
         return error_set(err, S2A_UNAVAILABLE,
                          "%s: no ggml library for this processor (libggml-cpu*.so); set the "
                          "library directory to that of libllama",
-                         dir);
+                         dir ? dir : "libllama's directory is unknown");
     return S2A_OK;
 }
 
