@@ -2,7 +2,9 @@
  * times as long, for many kinds of filler. A quadratic walk takes sixteen times as long, so that a
  * bound of ten says nothing of the machine; what is too slow is measured again before it counts.
  *
- *     test_growth exponents [BYTES]   prints a table for scripts/growth.py: texts of up to BYTES */
+ *     test_growth exponents BYTES [OPERATION:FILLER...]
+ *
+ * prints a table for scripts/growth.py: texts of up to BYTES, of all fillers or of these. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -437,14 +439,27 @@ static void print_escaped(const char *text)
     }
 }
 
-static int print_exponents(size_t most)
+/* Whether it is to be measured; names NULL-terminated, none = all are. */
+static bool is_named(char **names, const char *operation, size_t index)
 {
-    printf("operation,head,piece,bytes,cpu_seconds\n");
+    char name[64];
+    snprintf(name, sizeof name, "%s:%zu", operation, index);
+    bool found = !*names;
+    for (; *names && !found; names++)
+        found = !strcmp(*names, name);
+    return found;
+}
+
+static int print_exponents(size_t most, char **names)
+{
+    printf("operation,filler,head,piece,bytes,cpu_seconds\n");
     for (size_t k = 0; k < OPERATIONS; k++)
         for (size_t i = 0; i < FILLERS; i++)
             for (size_t len = most / 16; len <= most; len *= 4) {
+                if (!is_named(names, operations[k].name, i))
+                    break;
                 double took = measure(&operations[k], &fillers[i], len);
-                printf("%s,", operations[k].name);
+                printf("%s,%zu,", operations[k].name, i);
                 print_escaped(fillers[i].head);
                 putchar(',');
                 print_escaped(fillers[i].piece);
@@ -456,8 +471,8 @@ static int print_exponents(size_t most)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && !strcmp(argv[1], "exponents"))
-        return print_exponents(argc > 2 ? strtoul(argv[2], NULL, 10) : (size_t)16 << 20);
+    if (argc > 2 && !strcmp(argv[1], "exponents"))
+        return print_exponents(strtoul(argv[2], NULL, 10), argv + 3);
     static const struct {
         const char *name;
         void (*run)(void **state);
