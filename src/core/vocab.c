@@ -26,13 +26,25 @@ void vocab_free(vocab *v)
     *v = (vocab){ 0 };
 }
 
-/* Where the word is in the table, or the free place where it belongs. */
-static size_t place_of(const vocab *v, const char *word, size_t len)
+static uint32_t hash_of(const vocab *v, const char *word, size_t len)
 {
     uint64_t h = fnv_add(FNV_START ^ v->seed, word, len);
-    size_t at = (size_t)(h ^ (h >> 32)) & (v->table_size - 1);
-    for (; v->table[at]; at = (at + 1) & (v->table_size - 1)) {
-        s2a_span entry = v->entries[v->table[at] - 1];
+    return (uint32_t)(h ^ (h >> 32));
+}
+
+static size_t next_to(const vocab *v, size_t at)
+{
+    return (at + 1) & (v->table_size - 1);
+}
+
+/* Where the word is in the table, or the free place where it belongs. */
+static size_t place_of(const vocab *v, uint32_t hash, const char *word, size_t len)
+{
+    size_t at = hash & (v->table_size - 1);
+    for (; v->table[at].number; at = next_to(v, at)) {
+        if (v->table[at].hash != hash)
+            continue;
+        s2a_span entry = v->entries[v->table[at].number - 1];
         if (entry.end - entry.start == len &&
             (len == 0 || !memcmp(v->keys.data + entry.start, word, len)))
             break;
@@ -42,25 +54,30 @@ static size_t place_of(const vocab *v, const char *word, size_t len)
 
 static bool grow(vocab *v)
 {
-    uint32_t *larger = calloc(v->table_size * 2, sizeof *larger);
+    vocab_slot *old = v->table, *larger = calloc(v->table_size * 2, sizeof *larger);
+    size_t old_size = v->table_size;
     if (!larger)
         return false;
-    free(v->table);
     v->table = larger;
     v->table_size *= 2;
-    for (size_t i = 0; i < v->count; i++) {
-        s2a_span entry = v->entries[i];
-        size_t at = place_of(v, v->keys.data + entry.start, entry.end - entry.start);
-        v->table[at] = (uint32_t)i + 1;
+    for (size_t i = 0; i < old_size; i++) {
+        if (!old[i].number)
+            continue;
+        size_t at = old[i].hash & (v->table_size - 1);
+        while (larger[at].number)
+            at = next_to(v, at);
+        larger[at] = old[i];
     }
+    free(old);
     return true;
 }
 
 bool vocab_id(vocab *v, const char *word, size_t len, uint32_t *id)
 {
-    size_t at = place_of(v, word, len);
-    if (v->table[at]) {
-        *id = v->table[at] - 1;
+    uint32_t hash = hash_of(v, word, len);
+    size_t at = place_of(v, hash, word, len);
+    if (v->table[at].number) {
+        *id = v->table[at].number - 1;
         return true;
     }
     void *entries = v->entries;
@@ -73,11 +90,11 @@ bool vocab_id(vocab *v, const char *word, size_t len, uint32_t *id)
         return false;
     v->entries[v->count] = (s2a_span){ start, v->keys.len };
     *id = (uint32_t)v->count++;
-    v->table[at] = *id + 1;
+    v->table[at] = (vocab_slot){ hash, *id + 1 };
     return v->count * 2 <= v->table_size || grow(v);
 }
 
 bool vocab_has(const vocab *v, const char *word, size_t len)
 {
-    return v->table[place_of(v, word, len)] != 0;
+    return v->table[place_of(v, hash_of(v, word, len), word, len)].number != 0;
 }

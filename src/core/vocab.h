@@ -4,11 +4,16 @@
 
 #include "base/buf.h"
 
+/* The hash spares a look at the word, which millions of words have far away in memory. */
+typedef struct vocab_slot {
+    uint32_t hash, number; /* number: id + 1, 0 = free */
+} vocab_slot;
+
 typedef struct vocab {
     buf keys;          /* every distinct word */
     s2a_span *entries; /* id -> key */
     size_t count, cap;
-    uint32_t *table; /* open addressing; id + 1, 0 = free */
+    vocab_slot *table; /* open addressing */
     size_t table_size;
     uint64_t seed; /* of the hash, so that no text can make all its words collide */
 } vocab;
