@@ -10,8 +10,8 @@
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
+#include "any_judge.h"
 #include "core/engine.h"
-#include "parts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,28 +28,12 @@ static s2a_status read_any(backend *self, const backend_message *messages, size_
     (void)self, (void)params, (void)err, (void)messages, (void)count, (void)states;
     *usage = (backend_usage){ .finish = BACKEND_FINISH_STOP };
     for (size_t i = 0; i < piece_count; i++)
-        for (size_t r = 0; pieces[i].wanted && r < head->row_count; r++, told_count++)
-            *told++ = figures.len > 0
-                          ? (double)(signed char)figures.text[told_count % figures.len] / 8
-                          : 0;
+        for (size_t r = 0; pieces[i].wanted && r < head->row_count; r++)
+            *told++ = any_judge_figure(&figures, told_count++);
     return S2A_OK;
 }
 
-static size_t count_tokens(backend *self, const char *text, size_t len)
-{
-    (void)self, (void)text;
-    return 1 + len / 4;
-}
-
-static backend_capabilities capabilities(const backend *self)
-{
-    (void)self;
-    return (backend_capabilities){ .model = "any", .can_read = true, .counts_tokens = true };
-}
-
-static const backend_vtable vtable = { .read = read_any,
-                                       .count_tokens = count_tokens,
-                                       .capabilities = capabilities };
+static const backend_vtable vtable = ANY_JUDGE(read_any);
 
 static void check_units(const s2a_document *d)
 {

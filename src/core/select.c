@@ -3,6 +3,7 @@
 #include "base/ascii.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/ranked.h"
 #include "base/usage.h"
 #include "core/documents.h"
 #include "core/reading.h"
@@ -68,20 +69,6 @@ static size_t bytes_of(const select_input *in, size_t i)
     return in->units[i].text_end - in->units[i].start;
 }
 
-typedef struct ranked {
-    double score;
-    size_t unit;
-} ranked;
-
-/* Best score first; equal scores in order. */
-static int rank(const void *a, const void *b)
-{
-    const ranked *x = a, *y = b;
-    if (x->score > y->score || x->score < y->score)
-        return x->score > y->score ? -1 : 1;
-    return x->unit < y->unit ? -1 : x->unit > y->unit;
-}
-
 /* Keeps the best scores up to a share of the bytes; skips a unit that does not fit. */
 static s2a_status keep_share(const select_input *in, select_unit *out, s2a_error *err)
 {
@@ -101,11 +88,11 @@ static s2a_status keep_share(const select_input *in, select_unit *out, s2a_error
         out[i].kept = false;
         order[n++] = (ranked){ out[i].score, i };
     }
-    qsort(order, n, sizeof *order, rank);
+    qsort(order, n, sizeof *order, ranked_compare);
     for (size_t k = 0; k < n; k++) {
-        double with = kept + (double)bytes_of(in, order[k].unit);
+        double with = kept + (double)bytes_of(in, order[k].index);
         if (with <= in->keep * all) {
-            out[order[k].unit].kept = true;
+            out[order[k].index].kept = true;
             kept = with;
         }
     }

@@ -1,5 +1,6 @@
 #include "json/result_parts.h"
 
+#include "base/ranked.h"
 #include "json/tree.h"
 
 #include <math.h>
@@ -46,20 +47,6 @@ json_t *result_all_units(const s2a_result *result)
 
 /* ---- documents -------------------------------------------------------------------------- */
 
-typedef struct ranked {
-    double relevance;
-    size_t index;
-} ranked;
-
-/* The most relevant document first; equal ones in order. */
-static int rank(const void *a, const void *b)
-{
-    const ranked *x = a, *y = b;
-    if (x->relevance > y->relevance || x->relevance < y->relevance)
-        return x->relevance > y->relevance ? -1 : 1;
-    return x->index < y->index ? -1 : x->index > y->index;
-}
-
 bool result_documents_order(const s2a_result *result, size_t top, size_t **order, size_t *count)
 {
     size_t n = s2a_result_document_count(result);
@@ -70,7 +57,7 @@ bool result_documents_order(const s2a_result *result, size_t top, size_t **order
     for (size_t i = 0; i < n && ok; i++)
         all[i] = (ranked){ s2a_result_document(result, i).relevance, i };
     if (ok && top > 0)
-        qsort(all, n, sizeof *all, rank);
+        qsort(all, n, sizeof *all, ranked_compare);
     for (size_t i = 0; i < n && ok; i++)
         (*order)[i] = all[i].index;
     free(all);
