@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LABELS_MAX = 64, PAREN_MAX = 200, DECORATION_MAX = 200 };
+enum { LABELS_MAX = 64, PAREN_MAX = 200, DECORATION_MAX = 200, LOOK_EVERY = 4096 };
 
 typedef enum label_kind { LABEL_CONTEXT, LABEL_QUESTION } label_kind;
 
@@ -169,7 +169,7 @@ static size_t labels_find(const char *text, size_t len, const s2a_cancel *cancel
     for (size_t i = 0; i < len && count < LABELS_MAX;) {
         bool word_start =
             line_start || ascii_space(text[i - 1]) || is_mark(text[i - 1]) || text[i - 1] == '"';
-        if (word_start && cancel_fired(cancel))
+        if ((word_start || i % LOOK_EVERY == 0) && cancel_fired(cancel))
             break;
         if (word_start && label_match(text, len, i, line_start, &labels[count])) {
             i = labels[count].end;
@@ -554,6 +554,8 @@ s2a_status parse_rewrite(const char *text, size_t len, parse_form form, const s2
     label labels[LABELS_MAX];
     size_t count = labels_filter(labels, labels_find(text, len, cancel, labels));
     s2a_status status = S2A_OK;
+    if (cancel_fired(cancel))
+        return error_set(err, S2A_CANCELLED, "cancelled");
     if (form == PARSE_WHOLE)
         whole_read(text, len, labels, count, cancel, parts);
     else

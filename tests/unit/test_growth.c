@@ -5,14 +5,15 @@
  *     test_growth exponents BYTES [OPERATION:FILLER...]
  *
  * prints a table for scripts/growth.py: texts of up to BYTES, of all fillers or of these. */
-#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -348,28 +349,31 @@ static void test_operation(void **state)
 
 /* ---- hanging up ----------------------------------------------------------------------------- */
 
-enum { LONG_BYTES = 3 << 20, EVERY = 16 };
-#define AT_WORK_SECONDS 0.02
+enum { LONG_BYTES = 3 << 20, EVERY = 16, FIRE_MICROSECONDS = 20000 };
 /* 0.1 s is what is promised. Sanitizers and valgrind are slower: there half of what the whole text
  * takes, counted from a part of it, is soon enough; what cannot be cancelled takes nearly all of
  * it. */
 #define SOON_SECONDS 0.5
 enum { SOON_SHARE = 2, PART = 32 };
 
-typedef struct worker {
-    const struct operation *op;
-    const char *text;
-    s2a_cancel *cancel;
-    s2a_status status;
-    double ended; /* CPU time of its thread */
-} worker;
+/* A timer of CPU time fires it in the thread that works: what another thread does, and when it gets
+ * its turn, has no part in the time from there to the end. */
+static s2a_cancel *to_fire;
+static volatile double fired; /* CPU time, 0 = not yet */
 
-static void *work(void *arg)
+static void fire(int number)
 {
-    worker *w = arg;
-    w->status = w->op->run(w->text, LONG_BYTES, w->cancel);
-    w->ended = cpu_seconds();
-    return NULL;
+    (void)number;
+    if (fired > 0)
+        return;
+    s2a_cancel_fire(to_fire);
+    fired = cpu_seconds();
+}
+
+static void set_timer(suseconds_t microseconds)
+{
+    struct itimerval timer = { .it_value = { .tv_usec = microseconds } };
+    assert_int_equal(setitimer(ITIMER_PROF, &timer, NULL), 0);
 }
 
 /* What is at work when it is cancelled has soon ended; returns whether it was at work. */
@@ -378,35 +382,26 @@ static bool check_cancel(const struct operation *op, const filler *f)
     double soon = measure(op, f, LONG_BYTES / PART) * PART / SOON_SHARE;
     soon = soon > SOON_SECONDS ? soon : SOON_SECONDS;
     char *text = fill(f, LONG_BYTES);
-    worker w = { .op = op, .text = text, .cancel = s2a_cancel_new(), .status = S2A_OK };
-    pthread_t thread;
-    clockid_t clock;
-    struct timespec now = { 0, 0 };
-    const struct timespec pause = { 0, 2000000 };
-    assert_int_equal(pthread_create(&thread, NULL, work, &w), 0);
-    bool running = pthread_getcpuclockid(thread, &clock) == 0; /* else it has ended */
-    for (int i = 0; i < 5000 && running && clock_gettime(clock, &now) == 0 &&
-                    (double)now.tv_nsec / 1e9 + (double)now.tv_sec < AT_WORK_SECONDS;
-         i++)
-        nanosleep(&pause, NULL);
-    s2a_cancel_fire(w.cancel);
-    if (running) /* the thread may have worked on before this one could fire */
-        clock_gettime(clock, &now);
-    double fired = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_true(w.status == S2A_OK || w.status == S2A_CANCELLED);
-    if (w.status == S2A_CANCELLED && w.ended - fired > soon)
-        fail_msg("%s, piece \"%s\": %.3f s after it was cancelled, %.3f s are allowed", op->name,
-                 f->piece, w.ended - fired, soon);
-    s2a_cancel_free(w.cancel);
+    to_fire = s2a_cancel_new();
+    fired = 0;
+    set_timer(FIRE_MICROSECONDS);
+    s2a_status status = op->run(text, LONG_BYTES, to_fire);
+    double took = cpu_seconds() - fired;
+    set_timer(0);
+    s2a_cancel_free(to_fire);
     free(text);
-    return w.status == S2A_CANCELLED;
+    assert_true(status == S2A_OK || status == S2A_CANCELLED);
+    if (status == S2A_CANCELLED && took > soon)
+        fail_msg("%s, piece \"%s\": %.3f s after it was cancelled, %.3f s are allowed", op->name,
+                 f->piece, took, soon);
+    return status == S2A_CANCELLED;
 }
 
 static void test_cancel(void **state)
 {
     const struct operation *op = *state;
     size_t stopped = 0;
+    assert_int_equal(sigaction(SIGPROF, &(struct sigaction){ .sa_handler = fire }, NULL), 0);
     for (size_t i = 0; i < FILLERS; i += EVERY)
         stopped += check_cancel(op, &fillers[i]);
     assert_true(stopped > 0);
