@@ -20,7 +20,7 @@ static void check_left(const chat_request *q)
     json_t *again = NULL;
     bool kept = false;
     if (text)
-        json_keep_load(text, len, &again, &kept, NULL);
+        json_keep_load(text, len, NULL, &again, &kept, NULL);
     if (!again || json_object_get(again, "s2a"))
         abort();
     json_decref(again);
@@ -105,7 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     chat_request q;
     s2a_error err = { .status = S2A_OK };
     s2a_status status =
-        chat_parse(parts[0].text, parts[0].len, api, "s2a-", header, &ask, &q, &err);
+        chat_parse(parts[0].text, parts[0].len, api, "s2a-", header, &ask, NULL, &q, &err);
     if (status == S2A_OK && q.wanted && !chat_may_ask(parts[0].text, parts[0].len, "s2a-", header))
         abort();
     if (status == S2A_OK) {

@@ -110,8 +110,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     chat_ask ask = { .mode = S2A_MODE_DEFAULT };
     chat_request q;
     s2a_error err = { .status = S2A_OK };
-    s2a_status status =
-        chat_parse(parts[0].text, parts[0].len, apis[data[0] % 3], "s2a-", NULL, &ask, &q, &err);
+    s2a_status status = chat_parse(parts[0].text, parts[0].len, apis[data[0] % 3], "s2a-", NULL,
+                                   &ask, NULL, &q, &err);
     if (status == S2A_OK)
         check_status(status = chat_messages(&q, &err), &err);
     if (status == S2A_OK)

@@ -284,14 +284,14 @@ static s2a_status targets_read(chat_request *q, s2a_error *err)
 }
 
 s2a_status chat_parse(const char *body, size_t len, chat_api api, const char *prefix,
-                      const char *header, const chat_ask *defaults, chat_request *out,
-                      s2a_error *err)
+                      const char *header, const chat_ask *defaults, const s2a_cancel *cancel,
+                      chat_request *out, s2a_error *err)
 {
-    *out = (chat_request){ .api = api, .ask = *defaults };
+    *out = (chat_request){ .api = api, .ask = *defaults, .cancel = cancel };
     s2a_status status = chat_shape(body, len, err);
     if (status != S2A_OK)
         return status;
-    status = json_keep_load(body, len, &out->root, &out->kept, err);
+    status = json_keep_load(body, len, cancel, &out->root, &out->kept, err);
     if (status != S2A_OK)
         return status;
     if (!json_is_object(out->root))
@@ -468,5 +468,5 @@ bool chat_cut(chat_request *q, const chat_target *t, const s2a_span *spans, size
 
 char *chat_dump(const chat_request *q, size_t *len)
 {
-    return json_keep_dump(q->root, q->kept, len);
+    return json_keep_dump(q->root, q->kept, q->cancel, len);
 }

@@ -36,9 +36,10 @@ typedef struct chat_target {
 typedef struct chat_request {
     json_t *root; /* the body without the s2a object, and with the model's name without prefix */
     chat_api api;
-    bool wanted;  /* S2A was requested and not turned off */
-    bool changed; /* root differs from the client's body */
-    bool kept;    /* see json_keep.h: in texts half a surrogate pair is a character */
+    const s2a_cancel *cancel; /* of reading and writing the body; borrowed, NULL = none */
+    bool wanted;              /* S2A was requested and not turned off */
+    bool changed;             /* root differs from the client's body */
+    bool kept;                /* see json_keep.h: in texts half a surrogate pair is a character */
     bool prefixed, stream, include_usage;
     chat_ask ask;
     chat_message *messages; /* all of the body's, in order; see chat_messages */
@@ -53,11 +54,11 @@ typedef struct chat_request {
 } chat_request;
 
 /* Parses a body. Call chat_free in any case. S2A_INPUT with a message for the client (not JSON, an
- * unknown mode or preset ...), S2A_LIMIT (chat_shape), S2A_NOMEM. If wanted is false, other faults
- * of the body are not checked: upstream checks them. */
+ * unknown mode or preset ...), S2A_LIMIT (chat_shape), S2A_CANCELLED, S2A_NOMEM. If wanted is
+ * false, other faults of the body are not checked: upstream checks them. */
 s2a_status chat_parse(const char *body, size_t len, chat_api api, const char *prefix,
-                      const char *header, const chat_ask *defaults, chat_request *out,
-                      s2a_error *err);
+                      const char *header, const chat_ask *defaults, const s2a_cancel *cancel,
+                      chat_request *out, s2a_error *err);
 void chat_free(chat_request *q);
 
 /* The model's name without the prefix; "" if the body has none. */
@@ -85,7 +86,8 @@ bool chat_put(chat_request *q, const chat_target *t, const char *text, size_t le
  * memory. */
 bool chat_cut(chat_request *q, const chat_target *t, const s2a_span *spans, size_t count,
               char (*marks)[REMOVED_MARK_SIZE]);
-/* The current body, malloc'ed, with the client's fields in their order. NULL when out of memory. */
+/* The current body, malloc'ed, with the client's fields in their order. NULL when out of memory or
+ * cancelled. */
 char *chat_dump(const chat_request *q, size_t *len);
 
 /* Checks the size of the JSON tree before parsing: nesting of at most LIMIT_JSON_DEPTH, and at most

@@ -186,7 +186,8 @@ static void anthropic_add(talk *t, const json_t *from)
         if (!chat_is(part, "tool_use"))
             continue;
         json_t *input = json_object_get(part, "input");
-        char *json = json_is_object(input) ? json_keep_dump(input, t->q->kept, &len) : NULL;
+        char *json =
+            json_is_object(input) ? json_keep_dump(input, t->q->kept, t->q->cancel, &len) : NULL;
         call_add(t, message, json_object_get(part, "id"), json_object_get(part, "name"),
                  json ? json_stringn(json, len) : json_null());
         free(json);

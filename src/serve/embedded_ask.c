@@ -18,7 +18,7 @@ static s2a_status json_set(s2a_request *r, const chat_request *q, const json_t *
                            s2a_error *err)
 {
     size_t len = 0;
-    char *text = value ? json_keep_dump(value, q->kept, &len) : NULL;
+    char *text = value ? json_keep_dump(value, q->kept, q->cancel, &len) : NULL;
     s2a_status status = !value ? S2A_OK : text ? set(r, text, len, err) : error_nomem(err);
     free(text);
     return status;

@@ -217,7 +217,8 @@ void forward_start(txn *t)
     free(t->relay.body);
     t->relay.body = chat_dump(&t->q, &t->relay.body_len);
     if (!t->relay.body) {
-        txn_fail(t, 500, "out of memory", NULL);
+        if (!atomic_load(&t->gone))
+            txn_fail(t, 500, "out of memory", NULL);
         return;
     }
     if (t->streaming) {

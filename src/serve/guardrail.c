@@ -142,8 +142,9 @@ static s2a_status chat_read(txn *t, const json_t *root, s2a_error *err)
     json_decref(chat);
     if (!text)
         return error_nomem(err);
-    s2a_status status = chat_parse(text, strlen(text), CHAT_API_CHAT, t->s->o.prefix,
-                                   http_call_field(t->call, "X-S2A"), &t->s->o.ask, &t->q, err);
+    s2a_status status =
+        chat_parse(text, strlen(text), CHAT_API_CHAT, t->s->o.prefix,
+                   http_call_field(t->call, "X-S2A"), &t->s->o.ask, t->relay.cancel, &t->q, err);
     free(text);
     return status;
 }
@@ -154,7 +155,8 @@ s2a_status guardrail_read(txn *t, s2a_error *err)
     bool kept = false;
     s2a_status status = chat_shape(t->call->body, t->call->body_len, err);
     if (status == S2A_OK)
-        status = json_keep_load(t->call->body, t->call->body_len, &root, &kept, err);
+        status =
+            json_keep_load(t->call->body, t->call->body_len, t->relay.cancel, &root, &kept, err);
     if (status == S2A_OK && kept)
         status = error_set(err, S2A_INPUT,
                            "the body has numbers beyond 64 bits, or halves of surrogate pairs");

@@ -178,7 +178,8 @@ static void not_wanted(txn *t)
     if (t->q.changed) {
         t->relay.body = chat_dump(&t->q, &t->relay.body_len);
         if (!t->relay.body) {
-            txn_error(t, 500, "out of memory", NULL);
+            if (!atomic_load(&t->gone))
+                txn_error(t, 500, "out of memory", NULL);
             return;
         }
     }
@@ -195,7 +196,7 @@ static bool read_body(txn *t)
     bool guards = t->route == METRICS_GUARDRAIL;
     s2a_status status = guards ? guardrail_read(t, &err)
                                : chat_parse(call->body, call->body_len, t->reply.api, s->o.prefix,
-                                            header, &s->o.ask, &t->q, &err);
+                                            header, &s->o.ask, t->relay.cancel, &t->q, &err);
     if (status == S2A_OK && t->q.wanted && t->q.ask.marker && !s->removed)
         status = error_set(
             &err, S2A_INPUT,
@@ -205,6 +206,8 @@ static bool read_body(txn *t)
         status = rerank_check(t, &err);
     if (status == S2A_OK && !s->up && !guards)
         status = embedded_check(t, &err);
+    if (status == S2A_CANCELLED)
+        return false;
     if (status != S2A_OK) {
         int code = status == S2A_NOMEM ? 500 : status == S2A_MODEL ? 404 : 400;
         txn_error(t, code, err.message, status == S2A_MODEL ? "model_not_found" : NULL);

@@ -2,6 +2,7 @@
 
 #include "base/ascii.h"
 #include "base/buf.h"
+#include "base/cancel.h"
 #include "base/error.h"
 #include "base/limits.h"
 
@@ -17,6 +18,7 @@
 enum { MARK_BYTES = 4, HIGH = 0xd800, LOW = 0xdc00, HALVES = 0x800, ESCAPE_BYTES = 6 };
 
 typedef struct keeper {
+    const s2a_cancel *cancel;
     buf out;
     bool kept, clash; /* clash: the text itself has characters of the range */
 } keeper;
@@ -92,7 +94,7 @@ static size_t string_keep(keeper *k, const char *text, size_t len)
 {
     size_t n = string_len(text, len);
     bool name = colon_follows(text + n, len - n);
-    for (size_t at = 0; at < n;) {
+    for (size_t at = 0; at < n && !cancel_fired(k->cancel);) {
         size_t plain = 0;
         while (at + plain < n && text[at + plain] != '\\') {
             k->clash |= in_range(text + at + plain, n - at - plain);
@@ -170,7 +172,7 @@ static size_t number_keep(keeper *k, const char *text, size_t len)
 
 static void keep_all(keeper *k, const char *text, size_t len)
 {
-    for (size_t at = 0; at < len;) {
+    for (size_t at = 0; at < len && !cancel_fired(k->cancel);) {
         if (text[at] == '"')
             at += string_keep(k, text + at, len - at);
         else if (text[at] == '-' || ascii_digit(text[at]))
@@ -180,16 +182,36 @@ static void keep_all(keeper *k, const char *text, size_t len)
     }
 }
 
-static json_t *load(const char *text, size_t len, json_error_t *fault, bool *nomem)
+typedef struct source {
+    const char *text;
+    size_t len;
+    const s2a_cancel *cancel;
+} source;
+
+/* jansson asks for the next bytes; none = the end. */
+static size_t source_read(void *buffer, size_t most, void *ctx)
 {
+    source *s = ctx;
+    size_t n = cancel_fired(s->cancel) ? 0 : s->len < most ? s->len : most;
+    memcpy(buffer, s->text, n);
+    s->text += n;
+    s->len -= n;
+    return n;
+}
+
+static json_t *load(const char *text, size_t len, const s2a_cancel *cancel, json_error_t *fault,
+                    bool *nomem)
+{
+    source s = { text, len, cancel };
     /* Without memory for its parser jansson leaves fault unchanged. */
     *fault = (json_error_t){ .line = 0 };
-    json_t *root = json_loadb(text, len, JSON_ALLOW_NUL, fault);
+    json_t *root = json_load_callback(source_read, &s, JSON_ALLOW_NUL, fault);
     *nomem = !root && (json_error_code(fault) == json_error_out_of_memory || !fault->text[0]);
     return root;
 }
 
-s2a_status json_keep_load(const char *text, size_t len, json_t **out, bool *kept, s2a_error *err)
+s2a_status json_keep_load(const char *text, size_t len, const s2a_cancel *cancel, json_t **out,
+                          bool *kept, s2a_error *err)
 {
     json_error_t fault, first;
     bool nomem = false;
@@ -197,21 +219,23 @@ s2a_status json_keep_load(const char *text, size_t len, json_t **out, bool *kept
     *out = NULL;
     if (memchr(text, '\0', len)) /* jansson ignores it after a number */
         return error_set(err, S2A_INPUT, "the body is not JSON: it has a NUL byte");
-    *out = load(text, len, &first, &nomem);
+    *out = load(text, len, cancel, &first, &nomem);
     if (*out)
         return S2A_OK;
-    keeper k = { .kept = false };
+    keeper k = { .cancel = cancel };
     buf_init(&k.out, LIMIT_NONE);
     if (!nomem)
         keep_all(&k, text, len);
     nomem |= k.out.status != S2A_OK;
     bool again = !nomem && k.kept && !k.clash;
     if (again)
-        *out = load(k.out.data, k.out.len, &fault, &nomem);
+        *out = load(k.out.data, k.out.len, cancel, &fault, &nomem);
     buf_free(&k.out);
     *kept = *out != NULL;
     if (*out)
         return S2A_OK;
+    if (cancel_fired(cancel))
+        return error_set(err, S2A_CANCELLED, "cancelled");
     if (nomem)
         return error_nomem(err);
     if (k.kept && k.clash)
@@ -239,14 +263,14 @@ static size_t number_len(const char *text, size_t len)
     return n > 0 && all <= len && text[all - 1] == '"' ? all : 0;
 }
 
-static void string_restore(buf *out, const char *text, size_t len)
+static void string_restore(buf *out, const char *text, size_t len, const s2a_cancel *cancel)
 {
     size_t number = number_len(text, len);
     if (number == len) {
         buf_add(out, text + 1 + MARK_BYTES, number - MARK_BYTES - 2);
         return;
     }
-    for (size_t at = 0; at < len;) {
+    for (size_t at = 0; at < len && !cancel_fired(cancel);) {
         size_t plain = 0;
         while (at + plain < len && !in_range(text + at + plain, len - at - plain))
             plain++;
@@ -265,35 +289,47 @@ static void string_restore(buf *out, const char *text, size_t len)
     }
 }
 
-static char *restore(const char *text, size_t len, size_t *out_len)
+static char *restore(const char *text, size_t len, const s2a_cancel *cancel, size_t *out_len)
 {
     buf out;
     buf_init(&out, LIMIT_NONE);
-    for (size_t at = 0; at < len;) {
+    for (size_t at = 0; at < len && !cancel_fired(cancel);) {
         const char *quote = memchr(text + at, '"', len - at);
         size_t plain = quote ? (size_t)(quote - text) - at : len - at;
         buf_add(&out, text + at, plain);
         at += plain;
         size_t n = quote ? string_len(quote, len - at) : 0;
         if (quote)
-            string_restore(&out, quote, n);
+            string_restore(&out, quote, n, cancel);
         at += n;
     }
-    char *result = buf_take(&out, out_len);
+    char *result = cancel_fired(cancel) ? NULL : buf_take(&out, out_len);
     buf_free(&out);
     return result;
 }
 
-char *json_keep_dump(const json_t *root, bool kept, size_t *len)
+typedef struct sink {
+    buf out;
+    const s2a_cancel *cancel;
+} sink;
+
+static int sink_write(const char *text, size_t len, void *ctx)
 {
-    size_t size = json_dumpb(root, NULL, 0, JSON_COMPACT);
-    char *text = size ? malloc(size + 1) : NULL;
-    if (!text)
-        return NULL;
-    *len = json_dumpb(root, text, size, JSON_COMPACT);
-    text[size] = '\0';
-    char *out = *len != size ? NULL : kept ? restore(text, size, len) : text;
-    if (out != text)
-        free(text);
+    sink *s = ctx;
+    buf_add(&s->out, text, len);
+    return cancel_fired(s->cancel) || s->out.status != S2A_OK ? -1 : 0;
+}
+
+char *json_keep_dump(const json_t *root, bool kept, const s2a_cancel *cancel, size_t *len)
+{
+    sink s = { .cancel = cancel };
+    buf_init(&s.out, LIMIT_NONE);
+    bool ok = json_dump_callback(root, sink_write, &s, JSON_COMPACT) == 0;
+    char *text = ok ? buf_take(&s.out, len) : NULL;
+    buf_free(&s.out);
+    if (!text || !kept)
+        return text;
+    char *out = restore(text, *len, cancel, len);
+    free(text);
     return out;
 }

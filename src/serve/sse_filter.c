@@ -106,7 +106,7 @@ static s2a_status hold(sse_filter *f, json_t *root, bool kept)
         if (!reply_usage_add(&f->reply, usage, f->step1))
             return S2A_NOMEM;
     }
-    f->held = json_keep_dump(root, kept, &f->held_len);
+    f->held = json_keep_dump(root, kept, NULL, &f->held_len);
     return f->held ? S2A_OK : S2A_NOMEM;
 }
 
@@ -114,7 +114,7 @@ static s2a_status hold(sse_filter *f, json_t *root, bool kept)
 static s2a_status chunk_pass(const char *type, const json_t *root, bool kept, buf *out)
 {
     size_t len = 0;
-    char *text = json_keep_dump(root, kept, &len);
+    char *text = json_keep_dump(root, kept, NULL, &len);
     if (!text)
         return S2A_NOMEM;
     pass(out, type, text, len);
@@ -128,7 +128,7 @@ static s2a_status last(sse_filter *f, buf *out)
     json_t *root = NULL;
     bool kept = false;
     if (f->held)
-        json_keep_load(f->held, f->held_len, &root, &kept, NULL);
+        json_keep_load(f->held, f->held_len, NULL, &root, &kept, NULL);
     else
         root = reply_chunk(&f->reply, NULL, NULL, NULL);
     json_t *object = f->s2a(f->ctx);
@@ -146,7 +146,7 @@ static s2a_status named_event(sse_filter *f, const sse_event *e, buf *out)
 {
     json_t *root = NULL;
     bool kept = false;
-    if (json_keep_load(e->data, e->len, &root, &kept, NULL) == S2A_NOMEM)
+    if (json_keep_load(e->data, e->len, NULL, &root, &kept, NULL) == S2A_NOMEM)
         return S2A_NOMEM;
     reply_seen seen = f->done ? REPLY_SEEN_OTHER : reply_see(&f->reply, root, f->step1, &f->usage);
     s2a_status status = S2A_OK;
@@ -188,7 +188,7 @@ static s2a_status event(sse_filter *f, const sse_event *e, buf *out)
     held_pass(f, out);
     json_t *root = NULL;
     bool kept = false;
-    if (json_keep_load(e->data, e->len, &root, &kept, NULL) == S2A_NOMEM)
+    if (json_keep_load(e->data, e->len, NULL, &root, &kept, NULL) == S2A_NOMEM)
         return S2A_NOMEM;
     const json_t *error = json_object_get(root, "error");
     f->failed |= !strcmp(e->type, "error") || (error && !json_is_null(error));

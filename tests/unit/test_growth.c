@@ -6,15 +6,12 @@
  *
  * prints a table for scripts/growth.py: texts of up to BYTES, of all fillers or of these. */
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -24,6 +21,7 @@
 #include "core/parse.h"
 #include "core/segment.h"
 #include "core/select.h"
+#include "cpu_fire.h"
 #include "s2a.h"
 
 /* A head, and a piece over and over; "%" in the piece is its number. */
@@ -300,13 +298,6 @@ static const struct operation {
 
 /* ---- measuring ------------------------------------------------------------------------------ */
 
-static double cpu_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 static double measure(const struct operation *op, const filler *f, size_t len)
 {
     char *text = fill(f, len);
@@ -356,39 +347,17 @@ enum { LONG_BYTES = 3 << 20, EVERY = 16, FIRE_MICROSECONDS = 20000 };
 #define SOON_SECONDS 0.5
 enum { SOON_SHARE = 2, PART = 32 };
 
-/* A timer of CPU time fires it in the thread that works: what another thread does, and when it gets
- * its turn, has no part in the time from there to the end. */
-static s2a_cancel *to_fire;
-static volatile double fired; /* CPU time, 0 = not yet */
-
-static void fire(int number)
-{
-    (void)number;
-    if (fired > 0)
-        return;
-    s2a_cancel_fire(to_fire);
-    fired = cpu_seconds();
-}
-
-static void set_timer(suseconds_t microseconds)
-{
-    struct itimerval timer = { .it_value = { .tv_usec = microseconds } };
-    assert_int_equal(setitimer(ITIMER_PROF, &timer, NULL), 0);
-}
-
 /* What is at work when it is cancelled has soon ended; returns whether it was at work. */
 static bool check_cancel(const struct operation *op, const filler *f)
 {
     double soon = measure(op, f, LONG_BYTES / PART) * PART / SOON_SHARE;
     soon = soon > SOON_SECONDS ? soon : SOON_SECONDS;
     char *text = fill(f, LONG_BYTES);
-    to_fire = s2a_cancel_new();
-    fired = 0;
-    set_timer(FIRE_MICROSECONDS);
-    s2a_status status = op->run(text, LONG_BYTES, to_fire);
-    double took = cpu_seconds() - fired;
-    set_timer(0);
-    s2a_cancel_free(to_fire);
+    s2a_cancel *cancel = s2a_cancel_new();
+    cpu_fire_begin(cancel, FIRE_MICROSECONDS);
+    s2a_status status = op->run(text, LONG_BYTES, cancel);
+    double took = cpu_fire_end();
+    s2a_cancel_free(cancel);
     free(text);
     assert_true(status == S2A_OK || status == S2A_CANCELLED);
     if (status == S2A_CANCELLED && took > soon)
@@ -401,7 +370,6 @@ static void test_cancel(void **state)
 {
     const struct operation *op = *state;
     size_t stopped = 0;
-    assert_int_equal(sigaction(SIGPROF, &(struct sigaction){ .sa_handler = fire }, NULL), 0);
     for (size_t i = 0; i < FILLERS; i += EVERY)
         stopped += check_cancel(op, &fillers[i]);
     assert_true(stopped > 0);

@@ -51,7 +51,7 @@ static bool run_chat(void)
     chat_request q;
     s2a_error err;
     s2a_status status =
-        chat_parse(body, sizeof body - 1, CHAT_API_CHAT, "s2a-", NULL, &ask, &q, &err);
+        chat_parse(body, sizeof body - 1, CHAT_API_CHAT, "s2a-", NULL, &ask, NULL, &q, &err);
     bool ok = status == S2A_OK;
     assert_true(ok || status == S2A_NOMEM || failed);
     for (size_t i = 0; ok && i < q.target_count; i++)

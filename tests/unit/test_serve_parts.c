@@ -11,6 +11,7 @@
 
 #include "base/limits.h"
 #include "cases.h"
+#include "cpu_fire.h"
 #include "serve/chat.h"
 #include "serve/headers.h"
 #include "serve/keys.h"
@@ -28,7 +29,7 @@ static s2a_status parse(const char *body, const char *header, chat_request *q)
 {
     s2a_error err = { .status = S2A_OK };
     s2a_status status =
-        chat_parse(body, strlen(body), CHAT_API_CHAT, "s2a-", header, &defaults, q, &err);
+        chat_parse(body, strlen(body), CHAT_API_CHAT, "s2a-", header, &defaults, NULL, q, &err);
     if (status != S2A_OK)
         assert_true(err.message[0]);
     return status;
@@ -190,7 +191,7 @@ static void test_json_table(void **state)
         buf_add(&body, text->value, text->len);
         buf_adds(&body, "}");
         s2a_status status =
-            chat_parse(body.data, body.len, CHAT_API_CHAT, "s2a-", NULL, &defaults, &q, &err);
+            chat_parse(body.data, body.len, CHAT_API_CHAT, "s2a-", NULL, &defaults, NULL, &q, &err);
         bool good = name[0] == 'y'   ? status == S2A_OK
                     : name[0] == 'n' ? status != S2A_OK
                                      : status == S2A_OK || err.message[0];
@@ -203,7 +204,8 @@ static void test_json_table(void **state)
             chat_request r;
             assert_true(q.wanted);
             assert_int_equal(
-                chat_parse(dump, len, CHAT_API_CHAT, "s2a-", "auto", &defaults, &r, &err), S2A_OK);
+                chat_parse(dump, len, CHAT_API_CHAT, "s2a-", "auto", &defaults, NULL, &r, &err),
+                S2A_OK);
             again = chat_dump(&r, &again_len);
             assert_string_equal(again, dump);
             free(again);
@@ -216,6 +218,51 @@ static void test_json_table(void **state)
     }
     assert_true(read >= 100); /* 95 of y_, and what is kept of i_ */
     cases_free(&file);
+}
+
+/* A body that takes long to read and to write, each with a cancel handle that fires meanwhile: what
+ * is left takes a small part of what the whole takes, and nothing comes of it. */
+static void test_cancelled_body(void **state)
+{
+    (void)state;
+    enum { HALVES_COUNT = 2 << 20, FIRE_MICROSECONDS = 10000, SHARE = 4 };
+    s2a_cancel *cancel = s2a_cancel_new();
+    s2a_error err = { .status = S2A_OK };
+    chat_request q;
+    buf body;
+    size_t len = 0;
+    buf_init(&body, LIMIT_NONE);
+    buf_adds(&body, "{\"model\":\"s2a-m\",\"messages\":[{\"role\":\"user\",\"content\":\"");
+    for (size_t i = 0; i < HALVES_COUNT; i++)
+        buf_adds(&body, "\\ud83d");
+    buf_adds(&body, "\"}]}");
+
+    double reading = cpu_seconds();
+    assert_int_equal(parse(body.data, NULL, &q), S2A_OK);
+    reading = cpu_seconds() - reading;
+    double writing = cpu_seconds();
+    char *dump = chat_dump(&q, &len);
+    writing = cpu_seconds() - writing;
+    assert_non_null(dump);
+    free(dump);
+
+    q.cancel = cancel;
+    cpu_fire_begin(cancel, FIRE_MICROSECONDS);
+    assert_null(chat_dump(&q, &len));
+    double took = cpu_fire_end();
+    assert_true(took > 0 && took < writing / SHARE);
+    chat_free(&q);
+
+    s2a_cancel_reset(cancel);
+    cpu_fire_begin(cancel, FIRE_MICROSECONDS);
+    assert_int_equal(
+        chat_parse(body.data, body.len, CHAT_API_CHAT, "s2a-", NULL, &defaults, cancel, &q, &err),
+        S2A_CANCELLED);
+    took = cpu_fire_end();
+    assert_true(took > 0 && took < reading / SHARE);
+    chat_free(&q);
+    buf_free(&body);
+    s2a_cancel_free(cancel);
 }
 
 static void test_how(void **state)
@@ -999,6 +1046,7 @@ int main(void)
         cmocka_unit_test(test_may_ask),
         cmocka_unit_test(test_kept_values),
         cmocka_unit_test(test_json_table),
+        cmocka_unit_test(test_cancelled_body),
         cmocka_unit_test(test_asked),
         cmocka_unit_test(test_how),
         cmocka_unit_test(test_wrong),
