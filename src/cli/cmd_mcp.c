@@ -134,6 +134,14 @@ static json_t *found(json_t *content, json_t *structured)
                      "isError", 0);
 }
 
+/* What is wrong with a call, for the model that made it: clients do not show models the errors of
+ * JSON-RPC (SEP-1303 of the protocol). */
+static json_t *refused(const char *message)
+{
+    return json_pack("{s:[{s:s, s:o}], s:b}", "content", "type", "text", "text", tree_name(message),
+                     "isError", 1);
+}
+
 static json_t *context_result(const s2a_result *result)
 {
     json_t *content = json_array(), *documents = result_json_documents(result, 0);
@@ -230,8 +238,7 @@ static json_t *call_run(const mcp *m, const json_t *id, const json_t *arguments,
     if (status == S2A_OK)
         out = context ? context_result(result) : prompt_result(result);
     else if (status != S2A_CANCELLED)
-        out = json_pack("{s:[{s:s, s:o}], s:b}", "content", "type", "text", "text",
-                        tree_name(err.message), "isError", 1);
+        out = refused(err.message);
     s2a_result_free(result);
     if (status == S2A_CANCELLED)
         return NULL;
@@ -250,14 +257,15 @@ static json_t *call(const mcp *m, const json_t *id, const json_t *params)
         return failure(id, RPC_PARAMS, message);
     }
     const char *fault = context ? context_fault(arguments) : prompt_fault(arguments);
-    return fault ? failure(id, RPC_PARAMS, fault) : call_run(m, id, arguments, context);
+    return fault ? response(id, refused(fault)) : call_run(m, id, arguments, context);
 }
 
 /* ---- other methods ---------------------------------------------------------------------- */
 
 static json_t *initialize(const json_t *id, const json_t *params)
 {
-    static const char *const versions[] = { "2024-11-05", "2025-03-26", "2025-06-18" };
+    static const char *const versions[] = { "2024-11-05", "2025-03-26", "2025-06-18",
+                                            "2025-11-25" };
     enum { COUNT = sizeof versions / sizeof versions[0] };
     const char *asked = json_string_value(json_object_get(params, "protocolVersion"));
     const char *version = versions[COUNT - 1];

@@ -112,16 +112,20 @@ static void one_line(const term *t, const char *text, size_t len, buf *out)
     buf_free(&plain);
 }
 
-/* The colour of a score: yellow within 1 of 0, that is, a factor of 2.7 in the odds. */
-static term_style shade(const s2a_unit *unit)
+/* The colour of a score: yellow within 1 of the threshold, that is, a factor of 2.7 in the odds. */
+static term_style shade(const s2a_unit *unit, double threshold)
 {
-    if (!unit->has_score || (unit->score > -1 && unit->score < 1))
-        return unit->has_score ? TERM_YELLOW : TERM_DIM;
-    return unit->score > 0 ? TERM_GREEN : TERM_RED;
+    double over = unit->score - (isnan(threshold) ? 0 : threshold);
+    if (!unit->has_score)
+        return TERM_DIM;
+    if (over > -1 && over < 1)
+        return TERM_YELLOW;
+    return over > 0 ? TERM_GREEN : TERM_RED;
 }
 
 /* scored: some unit has a score; units without one get blanks. */
-static void unit_line(const term *t, const char *input, const s2a_unit *unit, bool scored)
+static void unit_line(const term *t, const char *input, const s2a_unit *unit, bool scored,
+                      double threshold)
 {
     char score[32] = "";
     if (unit->has_score)
@@ -143,7 +147,7 @@ static void unit_line(const term *t, const char *input, const s2a_unit *unit, bo
         if (cut)
             n = term_fit(line.data, line.len, left - 1);
         term_puts(t, TERM_DIM, front);
-        term_puts(t, shade(unit), score);
+        term_puts(t, shade(unit, threshold), score);
         fwrite(line.data, 1, n, stdout);
         fputs(cut ? "\xE2\x80\xA6\n" : "\n", stdout); /* an ellipsis */
     }
@@ -162,7 +166,7 @@ static void units(const term *t, const s2a_result *result)
         scored |= s2a_result_unit(result, i).has_score;
     for (size_t i = 0; i < count; i++) {
         s2a_unit unit = s2a_result_unit(result, i);
-        unit_line(t, input, &unit, scored);
+        unit_line(t, input, &unit, scored, s2a_result_threshold(result));
     }
 }
 

@@ -35,7 +35,7 @@ initialize() { # ID PARAMS
     says "{\"jsonrpc\":\"2.0\",\"id\":$1,\"method\":\"initialize\",\"params\":$2}" \
         '{"jsonrpc":"2.0","method":"notifications/initialized"}'
 }
-for version in 2024-11-05 2025-03-26 2025-06-18; do
+for version in 2024-11-05 2025-03-26 2025-06-18 2025-11-25; do
     initialize 0 "{\"protocolVersion\":\"$version\",\"capabilities\":{},\"clientInfo\":{\"name\":\"t\"}}"
     want_lines 1
     want_out_has "\"protocolVersion\":\"$version\""
@@ -43,10 +43,10 @@ done
 want_out_has '"serverInfo":{"name":"s2a"'
 want_out_has '"capabilities":{"tools":{}}'
 initialize '"a"' '{"protocolVersion":"1999-01-01"}'
-want_out_has '"protocolVersion":"2025-06-18"'
+want_out_has '"protocolVersion":"2025-11-25"'
 want_out_has '"id":"a"'
 initialize 1 '[]'
-want_out_has '"protocolVersion":"2025-06-18"'
+want_out_has '"protocolVersion":"2025-11-25"'
 says '{"jsonrpc":"2.0","id":1,"method":"ping"}'
 want_out '{"jsonrpc":"2.0","id":1,"result":{}}'
 says '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
@@ -68,10 +68,11 @@ want_out_has '"rewritten":"Who is it?","removed":[{"start":0,"end":10,"text":"It
 for arguments in '{}' '{"question":"Q?"}' '{"question":"Q?","documents":[]}' '{"question":7,"documents":["a"]}' \
     '{"question":"Q?","documents":["a",7]}' '{"question":"Q?","documents":"a"}' '[]'; do
     says "$(call 1 filter_context "$arguments")"
-    want_out_has '"error":{"code":-32602,"message":"filter_context: '
+    want_out_has '"result":{"content":[{"type":"text","text":"filter_context: '
+    want_out_has '"isError":true'
 done
 says "$(call 1 filter_prompt '{"text":[]}')"
-want_out_has '"error":{"code":-32602,"message":"filter_prompt: text must be a string"}'
+want_out_has '"text":"filter_prompt: text must be a string"}],"isError":true}'
 says "$(call 1 frob '{}')" '{"jsonrpc":"2.0","id":2,"method":"tools/call"}'
 want_out_has '"error":{"code":-32602,"message":"unknown tool: frob"}'
 want_out_has '"id":2,"error":{"code":-32602'
@@ -128,7 +129,7 @@ import json, random, subprocess, sys
 tool, judge = sys.argv[1:]
 rng = random.Random(1)
 def rpc(method, params): return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-seeds = [rpc("initialize", {"protocolVersion": "2025-06-18"}), rpc("ping", None), rpc("tools/list", {"cursor": ""}),
+seeds = [rpc("initialize", {"protocolVersion": "2025-11-25"}), rpc("ping", None), rpc("tools/list", {"cursor": ""}),
          rpc("tools/call", {"name": "filter_prompt", "arguments": {"text": "It rained. Who is it?"}}),
          rpc("tools/call", {"name": "filter_context", "arguments": {"question": "When?", "documents": ["No.", ""]}}),
          [rpc("ping", {}), {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}]]
