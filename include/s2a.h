@@ -199,6 +199,10 @@ S2A_API const char *s2a_preset_name(s2a_preset preset); /* "keep-original" */
 S2A_API bool s2a_mode_from_name(const char *name, s2a_mode *out);
 S2A_API bool s2a_preset_from_name(const char *name, s2a_preset *out);
 
+/* The mode of a request with these: mode itself, or what S2A_MODE_DEFAULT means with this engine;
+ * none if the preset has no step 1. The request may still be refused: s2a_attend says why. */
+S2A_API s2a_mode s2a_engine_mode(const s2a_engine *engine, s2a_preset preset, s2a_mode mode);
+
 /* Called with whole UTF-8 characters as they are generated, on the thread that runs the request.
  * step is 1 or 2. A non-zero return cancels the request. */
 typedef int (*s2a_token_fn)(void *ctx, int step, const char *text, size_t len);

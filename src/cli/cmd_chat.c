@@ -61,21 +61,16 @@ static bool run_new(talk *t, const char *argument)
 }
 
 /* The mode of step 1 for the next message. */
-static const char *step1_name(const session *s)
+static s2a_mode step1_mode(const session *s)
 {
     const settings *set = &s->o->settings;
-    if (session_is_plain(s))
-        return "none";
-    bool variant = set->preset == S2A_PRESET_SINGLE || set->preset == S2A_PRESET_KEEP_ORIGINAL ||
-                   set->preset == S2A_PRESET_NOT_INSTRUCTED;
-    return s2a_engine_selects(s->engine) && !variant && set->mode != S2A_MODE_REWRITE ? "select"
-                                                                                      : "rewrite";
+    return session_is_plain(s) ? S2A_MODE_NONE : s2a_engine_mode(s->engine, set->preset, set->mode);
 }
 
 static void print_model(const session *s)
 {
     term_puts(&s->term, TERM_HEADING, s2a_engine_model(s->engine));
-    printf(", step 1: %s\n", step1_name(s));
+    printf(", step 1: %s\n", s2a_mode_name(step1_mode(s)));
 }
 
 static bool run_model(talk *t, const char *argument)
@@ -224,7 +219,7 @@ static int run(talk *t, const chat_options *o)
     } else {
         if (in.tty) {
             signals_converse();
-            if (!strcmp(step1_name(&t->s), "rewrite"))
+            if (step1_mode(&t->s) == S2A_MODE_REWRITE)
                 session_hint(&t->s);
         }
         if (in.tty && t->s.term.tty && !o->base.quiet) {

@@ -78,37 +78,48 @@ static s2a_status documents_check(const s2a_request *request, bool can, s2a_erro
     return S2A_OK;
 }
 
-/* Without a mode in the request: select if the preset and the engine allow it, else rewrite. */
+static bool preset_selects(s2a_preset preset)
+{
+    return preset == S2A_PRESET_AUTO || preset == S2A_PRESET_OPINION ||
+           preset == S2A_PRESET_RELEVANCE;
+}
+
+s2a_mode s2a_engine_mode(const s2a_engine *engine, s2a_preset preset, s2a_mode mode)
+{
+    if (preset == S2A_PRESET_UNTRUSTED)
+        return S2A_MODE_SELECT;
+    if (recipes[preset].rewrite == PROMPT_NONE)
+        return S2A_MODE_NONE;
+    if (mode != S2A_MODE_DEFAULT)
+        return mode;
+    return s2a_engine_selects(engine) && preset_selects(preset) ? S2A_MODE_SELECT
+                                                                : S2A_MODE_REWRITE;
+}
+
 static s2a_status mode_choose(const s2a_engine *engine, const s2a_request *request, s2a_mode *out,
                               s2a_error *err)
 {
     s2a_preset preset = request->preset;
     s2a_mode mode = request->mode;
     bool can = s2a_engine_selects(engine);
-    bool selects =
-        preset == S2A_PRESET_AUTO || preset == S2A_PRESET_OPINION || preset == S2A_PRESET_RELEVANCE;
-    *out = mode;
+    *out = s2a_engine_mode(engine, preset, mode);
     if (request->form == REQUEST_DOCUMENTS) {
         *out = S2A_MODE_SELECT;
         return documents_check(request, can, err);
     }
-    if (preset == S2A_PRESET_UNTRUSTED) {
-        *out = S2A_MODE_SELECT;
+    if (preset == S2A_PRESET_UNTRUSTED)
         return untrusted_check(request, can, err);
-    }
-    if (recipes[preset].rewrite == PROMPT_NONE)
-        *out = S2A_MODE_NONE;
-    else if (mode == S2A_MODE_DEFAULT)
-        *out = can && selects ? S2A_MODE_SELECT : S2A_MODE_REWRITE;
-    else if (mode == S2A_MODE_SELECT && !selects)
+    if (recipes[preset].rewrite == PROMPT_NONE || mode == S2A_MODE_DEFAULT)
+        return S2A_OK;
+    if (mode == S2A_MODE_SELECT && !preset_selects(preset))
         return error_set(err, S2A_ARGUMENT,
                          "preset %s is a variant of mode rewrite; use --mode rewrite, or preset "
                          "auto",
                          s2a_preset_name(preset));
-    else if (mode == S2A_MODE_SELECT && !can)
+    if (mode == S2A_MODE_SELECT && !can)
         return error_set(err, S2A_UNSUPPORTED,
                          "mode select: there is no judge model; %s, or use mode rewrite", no_judge);
-    else if (mode != S2A_MODE_SELECT && mode != S2A_MODE_REWRITE)
+    if (mode != S2A_MODE_SELECT && mode != S2A_MODE_REWRITE)
         return error_set(err, S2A_ARGUMENT, "mode %d is unknown", (int)mode);
     return S2A_OK;
 }

@@ -87,11 +87,13 @@ static void count(txn *t)
     metrics_attended(&t->s->metrics, &seen);
 }
 
+/* Without an engine it is not known what the default mode is. */
 static void open_failed(txn *t, const s2a_error *err)
 {
+    s2a_mode asked = t->q.ask.mode;
     t->step1.outcome = (step1_outcome){ .fallback = s2a_fallback_name(S2A_FALLBACK_STEP1_FAILED),
                                         .status = err->status,
-                                        .mode = t->q.ask.mode,
+                                        .mode = asked == S2A_MODE_DEFAULT ? S2A_MODE_NONE : asked,
                                         .preset = t->q.ask.preset };
     snprintf(t->step1.outcome.detail, sizeof t->step1.outcome.detail, "%.*s",
              (int)utf8_cut(err->message, sizeof t->step1.outcome.detail - 1), err->message);

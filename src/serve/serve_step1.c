@@ -45,9 +45,8 @@ static s2a_status conversation_fill(s2a_request *r, const chat_request *q, s2a_e
  * rewrite the request's preset is used. */
 static bool looks_for_orders(const s2a_engine *engine, const chat_request *q, const chat_target *t)
 {
-    bool selects = q->ask.mode == S2A_MODE_SELECT ||
-                   (q->ask.mode == S2A_MODE_DEFAULT && s2a_engine_selects(engine));
-    return t->context && selects && q->ask.preset != S2A_PRESET_UNTRUSTED;
+    return t->context && s2a_engine_mode(engine, S2A_PRESET_AUTO, q->ask.mode) == S2A_MODE_SELECT &&
+           q->ask.preset != S2A_PRESET_UNTRUSTED;
 }
 
 static s2a_status request_fill(const s2a_engine *engine, s2a_request *r, const chat_request *q,
@@ -122,8 +121,9 @@ void serve_step1_run(s2a_engine *engine, const chat_request *q, const step1_sett
                      step1_outcome *out)
 {
     double start = clock_ms();
-    *out =
-        (step1_outcome){ .mode = q->ask.mode, .preset = q->ask.preset, .count = q->target_count };
+    *out = (step1_outcome){ .mode = s2a_engine_mode(engine, q->ask.preset, q->ask.mode),
+                            .preset = q->ask.preset,
+                            .count = q->target_count };
     const chat_target *last = q->target_count ? &q->targets[q->target_count - 1] : NULL;
     if (!last || last->context || ascii_blank(last->text, last->len)) {
         fail(out, "no_text", "the request has no user text");

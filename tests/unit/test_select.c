@@ -456,6 +456,7 @@ static void test_modes(void **state)
         s2a_mode want = judges ? S2A_MODE_SELECT : variant ? S2A_MODE_REWRITE : S2A_MODE_NONE;
         assert_int_equal(mode_of(can, S2A_MODE_DEFAULT, (s2a_preset)preset, &mode, &err), S2A_OK);
         assert_int_equal(mode, want);
+        assert_int_equal(s2a_engine_mode(can, (s2a_preset)preset, S2A_MODE_DEFAULT), want);
         want = judges || variant ? S2A_MODE_REWRITE : S2A_MODE_NONE;
         assert_int_equal(mode_of(cannot, S2A_MODE_DEFAULT, (s2a_preset)preset, &mode, &err),
                          S2A_OK);
