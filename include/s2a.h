@@ -200,7 +200,8 @@ S2A_API bool s2a_mode_from_name(const char *name, s2a_mode *out);
 S2A_API bool s2a_preset_from_name(const char *name, s2a_preset *out);
 
 /* The mode of a request with these: mode itself, or what S2A_MODE_DEFAULT means with this engine;
- * none if the preset has no step 1. The request may still be refused: s2a_attend says why. */
+ * none if the preset has no step 1, or is none. The request may still be refused: s2a_attend says
+ * why. */
 S2A_API s2a_mode s2a_engine_mode(const s2a_engine *engine, s2a_preset preset, s2a_mode mode);
 
 /* Called with whole UTF-8 characters as they are generated, on the thread that runs the request.

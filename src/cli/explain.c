@@ -162,11 +162,12 @@ static void units(const term *t, const s2a_result *result)
         return;
     heading(t, "Units");
     bool scored = false;
+    double threshold = s2a_result_threshold(result);
     for (size_t i = 0; i < count; i++)
         scored |= s2a_result_unit(result, i).has_score;
     for (size_t i = 0; i < count; i++) {
         s2a_unit unit = s2a_result_unit(result, i);
-        unit_line(t, input, &unit, scored, s2a_result_threshold(result));
+        unit_line(t, input, &unit, scored, threshold);
     }
 }
 

@@ -88,7 +88,8 @@ s2a_mode s2a_engine_mode(const s2a_engine *engine, s2a_preset preset, s2a_mode m
 {
     if (preset == S2A_PRESET_UNTRUSTED)
         return S2A_MODE_SELECT;
-    if (recipes[preset].rewrite == PROMPT_NONE)
+    if ((size_t)preset >= sizeof recipes / sizeof recipes[0] ||
+        recipes[preset].rewrite == PROMPT_NONE)
         return S2A_MODE_NONE;
     if (mode != S2A_MODE_DEFAULT)
         return mode;

@@ -469,6 +469,8 @@ static void test_modes(void **state)
                          S2A_ARGUMENT);
         assert_non_null(strstr(err.message, "is a variant of mode rewrite"));
     }
+    assert_int_equal(s2a_engine_mode(can, S2A_PRESET_UNTRUSTED, S2A_MODE_DEFAULT), S2A_MODE_SELECT);
+    assert_int_equal(s2a_engine_mode(can, (s2a_preset)99, S2A_MODE_DEFAULT), S2A_MODE_NONE);
     assert_int_equal(mode_of(cannot, S2A_MODE_SELECT, S2A_PRESET_AUTO, &mode, &err),
                      S2A_UNSUPPORTED);
     assert_non_null(strstr(err.message, "use mode rewrite"));

@@ -21,8 +21,7 @@ enum { TIMES = 4, TRIES = 4, BOUND = 11 };
 typedef struct body {
     const char *path, *head, *piece, *between, *tail;
     size_t count;
-    int status;      /* of the answer */
-    const char *has; /* what a body of the answer has */
+    const char *has; /* what the body of the answer, which has status 200, has */
 } body;
 
 /* malloc'ed */
@@ -59,7 +58,7 @@ static double ask(int port, const body *b, const char *text)
     double start = cpu_seconds();
     answer a = client_post(port, b->path, "", text);
     double took = cpu_seconds() - start;
-    if (a.status != b->status || !answer_has(&a, b->has))
+    if (a.status != 200 || !answer_has(&a, b->has))
         fail_msg("%s, piece %s: status %d, %.300s", b->path, b->piece, a.status,
                  a.body ? a.body : "");
     answer_free(&a);
@@ -88,14 +87,16 @@ static bool grows_too_fast(const body *b, double (*measure)(const body *, size_t
     return true;
 }
 
-static void check(int port, const body *bodies, size_t count)
+static void check(const body *bodies, size_t count, double (*measure)(const body *, size_t, int),
+                  int port)
 {
     size_t failed = 0;
     for (size_t i = 0; i < count; i++)
-        failed += grows_too_fast(&bodies[i], ask_body, port);
+        failed += grows_too_fast(&bodies[i], measure, port);
     assert_int_equal(failed, 0);
 }
-#define CHECK_ALL(port, bodies) check(port, bodies, sizeof(bodies) / sizeof *(bodies))
+#define CHECK_ALL(bodies, measure, port) \
+    check(bodies, sizeof(bodies) / sizeof *(bodies), measure, port)
 
 /* ---- bodies ------------------------------------------------------------------------------- */
 
@@ -117,76 +118,74 @@ static void test_judged(void **state)
 {
     (void)state;
     static const body bodies[] = {
-        { CHAT, ONE "\"", "I hate fog %. The mill is old. ", "", "Who built it?\"}]}", 2000, 200,
+        { CHAT, ONE "\"", "I hate fog %. The mill is old. ", "", "Who built it?\"}]}", 2000,
           "\"s2a\"" },
         { CHAT,
           "{\"s2a\":{\"marker\":true},"
           "\"model\":\"tiny\",\"messages\":["
           "{\"role\":\"user\",\"content\":\"",
-          "I hate fog %. The mill is old. ", "", "Who built it?\"}]}", 2000, 200, "\"s2a\"" },
+          "I hate fog %. The mill is old. ", "", "Who built it?\"}]}", 2000, "\"s2a\"" },
         { CHAT, ONE "[", "{\"type\":\"text\",\"text\":\"I hate fog %. It is old.\"}", ",",
-          ",{\"type\":\"text\",\"text\":\"Who built it?\"}]}]}", 2000, 200, "\"s2a\"" },
-        { CHAT, ONE "\"", "a\\n", "", "Who built it?\"}]}", 15000, 200, "\"s2a\"" },
-        { CHAT, ONE "\"", "\\u00e9\\ud83d\\ude00. ", "", "Who built it?\"}]}", 4000, 200,
-          "\"s2a\"" },
-        { CHAT, ONE "\"", "\\ud83d ", "", "Who built it?\"}]}", 10000, 200, "\"s2a\"" },
+          ",{\"type\":\"text\",\"text\":\"Who built it?\"}]}]}", 2000, "\"s2a\"" },
+        { CHAT, ONE "\"", "a\\n", "", "Who built it?\"}]}", 15000, "\"s2a\"" },
+        { CHAT, ONE "\"", "\\u00e9\\ud83d\\ude00. ", "", "Who built it?\"}]}", 4000, "\"s2a\"" },
+        { CHAT, ONE "\"", "\\ud83d ", "", "Who built it?\"}]}", 10000, "\"s2a\"" },
         { CHAT, "{\"metadata\":[", "12345678901234567890%", ",",
           "],\"model\":\"s2a-tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"Who?\"}]}",
-          20000, 200, "\"s2a\"" },
+          20000, "\"s2a\"" },
         { CHAT, "{\"metadata\":[", "1e99%", ",",
           "],\"model\":\"s2a-tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"Who?\"}]}",
-          20000, 200, "\"s2a\"" },
+          20000, "\"s2a\"" },
         { CHAT, "{\"metadata\":{", "\"k%\":1", ",",
           "},\"model\":\"s2a-tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"Who?\"}]}",
-          20000, 200, "\"s2a\"" },
+          20000, "\"s2a\"" },
         { CHAT, "{\"model\":\"s2a-tiny\",\"messages\":[",
-          "{\"role\":\"user\",\"content\":\"I hate fog %. Who?\"}", ",", "]}", 1000, 200,
-          "\"s2a\"" },
+          "{\"role\":\"user\",\"content\":\"I hate fog %. Who?\"}", ",", "]}", 1000, "\"s2a\"" },
         { CHAT, "{\"model\":\"s2a-tiny\",\"messages\":[",
           "{\"role\":\"assistant\",\"content\":\"Fog %.\"}", ",",
-          ",{\"role\":\"user\",\"content\":\"I hate fog. Who?\"}]}", 8000, 200, "\"s2a\"" },
+          ",{\"role\":\"user\",\"content\":\"I hate fog. Who?\"}]}", 8000, "\"s2a\"" },
         { RESPONSES, "{\"model\":\"s2a-tiny\",\"input\":[",
           "{\"type\":\"reasoning\",\"id\":\"r%\",\"summary\":[]}", ",",
-          ",{\"role\":\"user\",\"content\":\"I hate fog. Who?\"}]}", 8000, 200, "\"s2a\"" },
+          ",{\"role\":\"user\",\"content\":\"I hate fog. Who?\"}]}", 8000, "\"s2a\"" },
         { MESSAGES,
           "{\"model\":\"s2a-tiny\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":[",
           "{\"type\":\"text\",\"text\":\"I hate fog %. It is "
           "old.\",\"cache_control\":{\"type\":\"ephemeral\"}}",
-          ",", ",{\"type\":\"text\",\"text\":\"Who built it?\"}]}]}", 2000, 200, "\"s2a\"" },
+          ",", ",{\"type\":\"text\",\"text\":\"Who built it?\"}]}]}", 2000, "\"s2a\"" },
         { "/v1/rerank", "{\"model\":\"s2a-tiny\",\"query\":\"Who?\",\"documents\":[",
-          "\"It % is old. Ann built it.\"", ",", "]}", 250, 200, "pruned_text" },
+          "\"It % is old. Ann built it.\"", ",", "]}", 250, "pruned_text" },
         { GUARDRAIL, "{\"input_type\":\"request\",\"texts\":[", "\"I hate fog %.\"", ",",
-          ",\"Who built it?\"]}", 10000, 200, "\"action\"" },
+          ",\"Who built it?\"]}", 10000, "\"action\"" },
         { GUARDRAIL, "{\"input_type\":\"request\",\"texts\":[", "\"I hate fog.\"", ",",
-          ",\"Who built it?\"]}", 10000, 200, "\"action\"" },
+          ",\"Who built it?\"]}", 10000, "\"action\"" },
         { GUARDRAIL,
           "{\"input_type\":\"request\",\"texts\":[\"I hate fog "
           "0.\"],\"structured_messages\":[{\"role\":\"user\",\"content\":[",
-          "{\"type\":\"text\",\"text\":\"I hate fog %. It is old.\"}", ",", "]}]}", 2000, 200,
+          "{\"type\":\"text\",\"text\":\"I hate fog %. It is old.\"}", ",", "]}]}", 2000,
           "\"action\"" },
     };
     rig r = proxy_judged(judge, "@json {\"object\":\"up\"}\n", remembers);
-    CHECK_ALL(r.port, bodies);
+    CHECK_ALL(bodies, ask_body, r.port);
     rig_stop(&r);
 }
 
-/* What is passed on, or refused by what is in it. */
+/* What does not ask for S2A is passed on, JSON or not. */
 static void test_passed(void **state)
 {
     (void)state;
     static const body bodies[] = {
         { CHAT, "{\"model\":\"tiny\",\"messages\":[", "{\"role\":\"user\",\"content\":\"a %\"}",
-          ",", "]}", 20000, 200, "up" },
-        { CHAT, "{\"model\":\"tiny\",\"messages\":[\"", "\\u0061", "", "\"]}", 100000, 200, "up" },
-        { CHAT, "{\"model\":\"tiny\",", "\"model\":\"a%\"", ",", "}", 20000, 200, "up" },
-        { CHAT, "", "[", "", "", 100000, 200, "up" },
-        { CHAT, "", "1,", "", "", 100000, 200, "up" },
-        { CHAT, "", "\\", "", "", 100000, 200, "up" },
-        { CHAT, "", "\"", "", "", 100000, 200, "up" },
-        { CHAT, "", " ", "", "", 100000, 200, "up" },
+          ",", "]}", 20000, "up" },
+        { CHAT, "{\"model\":\"tiny\",\"messages\":[\"", "\\u0061", "", "\"]}", 100000, "up" },
+        { CHAT, "{\"model\":\"tiny\",", "\"model\":\"a%\"", ",", "}", 20000, "up" },
+        { CHAT, "", "[", "", "", 100000, "up" },
+        { CHAT, "", "1,", "", "", 100000, "up" },
+        { CHAT, "", "\\", "", "", 100000, "up" },
+        { CHAT, "", "\"", "", "", 100000, "up" },
+        { CHAT, "", " ", "", "", 100000, "up" },
     };
     rig r = proxy("@json {\"object\":\"up\"}\n", NULL);
-    CHECK_ALL(r.port, bodies);
+    CHECK_ALL(bodies, ask_body, r.port);
     rig_stop(&r);
 }
 
@@ -218,27 +217,24 @@ static void test_answers(void **state)
 {
     (void)state;
     static const body bodies[] = {
-        { CHAT, EVENTS, DELTA "a\"}}]}\\n\\n", "", DONE, 5000, 200, "[DONE]" },
-        { CHAT, EVENTS DELTA, "\\\\n", "", "\"}}]}" DONE, 20000, 200, "[DONE]" },
-        { CHAT, EVENTS "@split 1\n" DELTA, "a", "", "\"}}]}" DONE, 3000, 200, "[DONE]" },
-        { CHAT, EVENTS, ": comment\\n", "", DONE, 10000, 200, "[DONE]" },
-        { CHAT, EVENTS, "data: \\n", "", DONE, 10000, 200, "[DONE]" },
-        { CHAT, EVENTS, "\\r\\n", "", DONE, 10000, 200, "[DONE]" },
+        { CHAT, EVENTS, DELTA "a\"}}]}\\n\\n", "", DONE, 5000, "[DONE]" },
+        { CHAT, EVENTS DELTA, "\\\\n", "", "\"}}]}" DONE, 20000, "[DONE]" },
+        { CHAT, EVENTS "@split 1\n" DELTA, "a", "", "\"}}]}" DONE, 3000, "[DONE]" },
+        { CHAT, EVENTS, ": comment\\n", "", DONE, 10000, "[DONE]" },
+        { CHAT, EVENTS, "data: \\n", "", DONE, 10000, "[DONE]" },
+        { CHAT, EVENTS, "\\r\\n", "", DONE, 10000, "[DONE]" },
         { RESPONSES, EVENTS, EVENT("response.output_text.delta", "\"delta\":\"a\""), "",
-          EVENT("response.completed", "\"response\":{\"id\":\"r\",\"usage\":{}}"), 5000, 200,
+          EVENT("response.completed", "\"response\":{\"id\":\"r\",\"usage\":{}}"), 5000,
           "\"s2a\"" },
         { MESSAGES, EVENTS, EVENT("content_block_delta", "\"index\":0,\"delta\":{\"text\":\"a\"}"),
-          "", EVENT("message_delta", "\"usage\":{}") EVENT("message_stop", "\"x\":1"), 5000, 200,
+          "", EVENT("message_delta", "\"usage\":{}") EVENT("message_stop", "\"x\":1"), 5000,
           "\"s2a\"" },
         { CHAT, CLOSED("application/json") CHOICE "\"message\":{\"content\":\"",
-          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "", "\"}}]}", 10000, 200, "\"s2a\"" },
+          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "", "\"}}]}", 10000, "\"s2a\"" },
         { CHAT, CLOSED("application/json") "{\"choices\":[", "{\"index\":1},", "",
-          "{\"index\":0,\"message\":{\"content\":\"\"}}]}", 10000, 200, "\"s2a\"" },
+          "{\"index\":0,\"message\":{\"content\":\"\"}}]}", 10000, "\"s2a\"" },
     };
-    size_t failed = 0;
-    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)
-        failed += grows_too_fast(&bodies[i], ask_upstream, 0);
-    assert_int_equal(failed, 0);
+    CHECK_ALL(bodies, ask_upstream, 0);
 }
 
 int main(void)
