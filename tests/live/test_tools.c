@@ -89,14 +89,20 @@ static void test_bad_schema(void **state)
 
 /* ---- tools ------------------------------------------------------------------------------ */
 
-/* Required: whether a small model calls a tool of its own accord is a matter of luck. */
+/* Whether a small model calls a tool of its own accord is a matter of luck, even where a call is
+ * required: llama.cpp lets it write text first. So the token that begins a call is made likely; the
+ * grammar forbids it within the call. */
+#define QWEN_TOOL_CALL 151657
+
 static void test_tool_is_called(void **state)
 {
     (void)state;
     if (!tools)
         skip();
-    s2a_result *result = answer(asked("What is the weather in Oslo?"),
-                                "{\"tool_choice\":\"required\",\"tools\":[" WEATHER "]}");
+    s2a_error err;
+    s2a_request *r = asked("What is the weather in Oslo?");
+    assert_int_equal(s2a_request_add_bias(r, QWEN_TOOL_CALL, 100, &err), S2A_OK);
+    s2a_result *result = answer(r, "{\"tool_choice\":\"required\",\"tools\":[" WEATHER "]}");
     const char *calls = s2a_result_tool_calls(result, NULL);
     if (!calls)
         fail_msg("no call: %s", s2a_result_answer(result, NULL));
