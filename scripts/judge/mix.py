@@ -19,6 +19,12 @@ NOISE = ['{r} owns {n} pairs of socks.', 'Last year {r} watched {n} films.', '{r
          'The house of {r} was built {n} years ago.', 'A ticket to the zoo costs {n} dollars.', 'The library is {n} blocks away.', 'Yesterday it rained for {n} hours.', 'It was {n} degrees outside.',
          '{r} prefers tea to coffee.', 'The weather was lovely that day.', '{r} likes the colour green.', '{r} has a cat named Pixel.', 'Everybody agrees that {r} is very kind.', 'The radio was playing an old song.',
          '{r} is {n} years old.', 'The height of {r} is {n} feet.', 'The shoe size of {r} is {n}.', '{r} bought {n} newspapers.', 'The turtle of {r} weighs {n} pounds.', '{r} read {n} pages before bed.', 'The grandmother of {r} knitted {n} scarves.']
+MORE_NOISE = ['{r} has been to the theatre {n} times.', 'The lift in the building of {r} holds {n} people.', 'A bakery in Lisbon opened {n} years ago.', '{r} swims {n} lengths every Friday.', 'The bridge near the station has {n} lamps.', 'The choir of {r} has {n} members.',
+              '{r} keeps {n} stamps in a drawer.', 'A poster on the wall shows {n} birds.', 'The phone of {r} has {n} percent of its battery left.', '{r} slept {n} minutes on the bus.', 'In the garden of {r} grow {n} tulips.', 'The clock in the hall is {n} minutes slow.', '{r} painted {n} fences last summer.',
+              'A new tram line with {n} stops opened in March.', "{r}'s favourite song lasts {n} minutes.", 'The postman brought {r} {n} letters.', '{r} knows {n} card tricks.', 'The moon was visible for {n} nights.', 'The coat of {r} has {n} pockets.', 'A farmer two villages away keeps {n} goats.', '{r} has {n} unread messages.',
+              'The lake is {n} kilometres from the house of {r}.', '{r} ran {n} laps on Sunday.', 'The cinema sold {n} tickets for the late show.', 'There were {n} people in the queue behind {r}.', '{r} has a scar that is {n} centimetres long.', 'The radio station plays {n} songs an hour.', '{r} broke {n} cups this year.', 'The hotel down the road has {n} rooms.',
+              'The uncle of {r} collects {n} kinds of coins.', 'It snowed on {n} days last winter.', '{r} takes {n} sugars in the tea.', 'The dictionary of {r} has {n} pages.', '{r} once met {n} famous singers.', 'The shop next door closes {n} minutes late.', "{r}'s bicycle has {n} gears.", 'The piano of {r} is {n} years old.', 'On the roof sat {n} pigeons.',
+              '{r} wore a yellow hat.', 'The neighbours of {r} are very quiet.', '{r} dislikes olives.', 'A light wind was blowing.', 'The curtains in the room of {r} are green.', '{r} was named after a great-aunt.']
 STOP = set('The There They Then This That These Those She Her His How When While What Each Every After Before During For From Not One Two Three Four Five Six Seven Eight Nine Ten All Both Its With And But However Because Since Now Today Yesterday Last Next First Second Third Half Later Over Some Most Many'.split())
 ATTITUDES = ['I really like the argument.', 'I really dislike the argument.', 'I wrote the argument.', 'I did not write the argument.', 'I find this argument very convincing.', 'I think this argument is nonsense.', 'My best friend came up with it.', 'I have always agreed with this.']
 ABBREVIATION = r'(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bDr\.)(?<!\bSt\.)(?<!\bvs\.)'
@@ -26,6 +32,11 @@ ABBREVIATION = r'(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bDr\.)(?<!\bSt\.)(?<!\bv
 
 def sentences(text):
     return [s for s in re.split(ABBREVIATION + r'(?<=[.!?])\s+', text.strip()) if s]
+
+
+def fold(set_, kind):
+    """The kinds of our own corpus are left out in six groups (teach.py)."""
+    return int(hashlib.md5((set_ + kind).encode()).hexdigest(), 16) % 6
 
 
 def split_of(key):
@@ -88,6 +99,62 @@ def with_before(it, others, rng):
     return dict(it, before=before)
 
 
+# In these what stands between two sentences belongs to no text that is to be worked on.
+TOLD_SETS = {'problems', 'sums', 'questions_en', 'distractors_en', 'everyday_en', 'known_en', 'views_en', 'asides_en'}
+
+
+def sentences_of(items, label):
+    """By fold and language, the sentences with that label that other prompts may hold, too; of orders those of one sentence."""
+    found = {}
+    for it in items:
+        if it['split'] == 'train' and not it['set'].startswith('held'):
+            x = it['x'].encode()
+            alone = label == 'unrelated' or sum(p[2] == label for p in it['pieces']) == 1
+            for s, e, l, asked in it['pieces']:
+                text = x[s:e].decode().strip()
+                if alone and l == label and not asked and 20 < e - s < 260 and '\n' not in text and text[-1] in '.!?。！？':
+                    found.setdefault((fold(it['set'], it['kind']), it['lang']), []).append((it['id'], text))
+    return found
+
+
+def mixed_in(items, rng):
+    """Prompts of our corpus with sentences of others of their fold: unrelated ones where they cannot be taken for a part of a text
+    that is handed over, and orders anywhere in a document. Their ids end in /mixed: taught, not counted."""
+    pool = {'auto': sentences_of([it for it in items if it['preset'] == 'auto'], 'unrelated'), 'untrusted': sentences_of(items, 'order')}
+    for it in items:
+        if it['split'] != 'train' or it['set'].startswith('held') or it.get('before'):
+            continue
+        x = it['x'].encode()
+        parts = [(x[s:e].decode(), label, asked) for s, e, label, asked in it['pieces']]
+        foreign = [t for id, t in pool[it['preset']].get((fold(it['set'], it['kind']), it['lang']), []) if id != it['id']]
+        n = len(parts)
+        if it['preset'] == 'untrusted':
+            context = sum(s < it['context'] for s, _, _, _ in it['pieces'])
+            places = list(range(1, context)) if not any(p[1] == 'order' for p in parts) else []
+        elif it['context'] is not None or not any(p[2] for p in parts):
+            places = []
+        elif it['set'] in TOLD_SETS:
+            places = list(range(n + 1))
+        else:
+            places = [0] * parts[0][2] + [n] * parts[-1][2]
+        if len(foreign) < 5 or not places or rng.random() < .5:
+            continue
+        chosen = rng.sample(foreign, rng.choice([1, 1, 1, 2, 2, 3]))
+        for at, text in zip(sorted((rng.choice(places) for _ in chosen), reverse=True), chosen):
+            gap = '\n' if at > 0 and parts[at - 1][0][-1] == '\n' else '' if it['lang'] in ('zh', 'ja', 'th') else ' '
+            if at > 0 and not parts[at - 1][0][-1].isspace():
+                parts[at - 1] = (parts[at - 1][0] + gap,) + parts[at - 1][1:]
+            parts.insert(at, (text + (gap if at < len(parts) else ''), 'order' if it['preset'] == 'untrusted' else 'unrelated', False))
+        new = dict(it, id=it['id'] + '/mixed', x='', pieces=[], context=None)
+        for i, (text, label, asked) in enumerate(parts):
+            start = len(new['x'].encode())
+            if it['context'] is not None and i == context + len(chosen):
+                new['context'] = start
+            new['x'] += text
+            new['pieces'].append([start, start + len(text.encode()), label, asked])
+        yield new
+
+
 class Sets:
     def __init__(self, folder, rng, foreign):
         self.folder, self.rng, self.foreign = folder, rng, foreign
@@ -115,12 +182,28 @@ class Sets:
                 if r.random() < .4:
                     d = r.choice(pool)
                     if names and r.random() < .6:
-                        for m in {m for m in re.findall(r'\b[A-Z][a-z]{2,}\b', d) if m not in STOP}:
+                        for m in sorted({m for m in re.findall(r'\b[A-Z][a-z]{2,}\b', d) if m not in STOP}):
                             d = re.sub(r'\b' + m + r'\b', r.choice(names), d)
                 parts.insert(r.randrange(len(parts) + 1) if r.random() < .7 else len(parts), (d, 'unrelated', False))
             yield item('maths-%d' % i, 'maths', parts + [(s[-1], 'needed', True)])
         for i, row in enumerate(rows[300:360]):
             yield item('gsm8k-%d' % i, 'gsm8k', [(t, 'needed', False) for t in sentences(row['question'])])
+
+    def runs(self):
+        """Problems with many sentences from other templates, in a row or not."""
+        r = self.rng
+        for i, row in enumerate(self.load('gsm8k_validation.jsonl')[:300]):
+            s = sentences(row['question'])
+            if i % 2 or len(s) < 3 or not s[-1].endswith('?'):
+                continue
+            names = sorted({m for m in re.findall(r'\b[A-Z][a-z]{2,}\b', row['question']) if m not in STOP and row['question'].count(m) > 1}) or PEOPLE
+            count = r.choice([2, 4, 6, 8, 10, 12])
+            noise = [t.format(r=r.choice(names if r.random() < .5 else PEOPLE) + r.choice(KIN), n=r.choice([2, 3, 4, 6, 9, 14, 20, 32, 60, 150])) for t in r.sample(MORE_NOISE, count)]
+            parts = [(t, 'needed', False) for t in s[:-1]]
+            row_at = r.randrange(len(parts) + 1) if r.random() < .5 else None
+            for d in noise:
+                parts.insert(r.randrange(len(parts) + 1) if row_at is None else row_at, (d, 'unrelated', False))
+            yield item('maths-%d/mixed' % i, 'maths', parts + [(s[-1], 'needed', True)], key='maths-%d' % i)
 
     def plus(self):
         name = {'needed': 'needed', 'distractor': 'unrelated', 'mixed': 'mixed'}
@@ -255,13 +338,17 @@ def main():
     items = list(corpus())
     foreign = [it['x'].encode()[s:e].decode() for it in items if it['split'] == 'train' and it['lang'] == 'en' and it['preset'] == 'auto'
                for s, e, label, asked in it['pieces'] if label == 'unrelated' and 20 < e - s < 160]
-    items += [p for p in map(with_context, list(items)) if p and int(hashlib.sha256(p['id'].encode()).hexdigest(), 16) % 8 == 0]
+    own = list(items)
+    items += [p for p in map(with_context, own) if p and int(hashlib.sha256(p['id'].encode()).hexdigest(), 16) % 8 == 0]
     if a.data:
         sets = Sets(a.data, rng, foreign)
         for part in (sets.maths, sets.plus, sets.problemathic, sets.chinese_maths, sets.opinions, sets.ordinary, sets.passages, sets.orders, sets.failing):
             items += part()
     short = [it for it in items if len(it['x']) < 400 and it['preset'] == 'auto' and not it['set'].startswith('held')]
     items = [with_before(it, short, rng) if it['preset'] == 'auto' and rng.random() < .14 else it for it in items]
+    items += mixed_in(own, rng)
+    if a.data:
+        items += sets.runs()
     with open(a.out, 'w', encoding='utf-8') as f:
         f.writelines(json.dumps(it, ensure_ascii=False) + '\n' for it in items)
     count = {}
@@ -270,4 +357,5 @@ def main():
     print(len(items), 'items;', count)
 
 
-main()
+if __name__ == '__main__':
+    main()

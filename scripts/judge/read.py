@@ -5,9 +5,9 @@
 
 Writes OUT.npy, float16 [sentence][layer][last, mean][width], and OUT.json: the model, and a row for each sentence:
 [id, set, kind, lang, split, preset, form, start, end, label, asked]. --part reads each N-th item from the I-th on, so that
-N processes share the work. A sentence is what its bytes are labelled; where needed ones share it with others, "mixed".
+N processes share the work. Ctrl-C or SIGTERM ends the reading and writes what was read. A sentence is what its bytes are labelled; where needed ones share it with others, "mixed".
 """
-import argparse, base64, json, subprocess, sys, time
+import argparse, base64, json, signal, subprocess, sys, time
 import numpy as np
 
 MOST_BYTES = 9000  # of an item: longer ones would only say the same for more time
@@ -42,11 +42,15 @@ def main():
     a = a.parse_args()
     part, parts = map(int, a.part.split('/'))
     layers = [int(x) for x in a.layers.split(',')]
-    probe = subprocess.Popen([a.s2a, 'probe', '--model', a.model, '--threads', a.threads, '--quiet'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    rows, states, tokens, began, said = [], [], 0, time.time(), {}
+    probe = subprocess.Popen([a.s2a, 'probe', '--model', a.model, '--threads', a.threads, '--quiet'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+    rows, states, tokens, began, said, ended = [], [], 0, time.time(), {}, []
+    for s in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(s, lambda *_: ended.append(True))
     for j, item in enumerate(map(json.loads, open(a.mix, encoding='utf-8'))):
         if j % parts != part or len(item['x'].encode()) > MOST_BYTES:
             continue
+        if ended:
+            break
         ask = {'read': item['x'], 'layers': layers, 'preset': item['preset']}
         if item['context'] is not None:
             ask['context'] = item['context']

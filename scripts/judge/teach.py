@@ -8,10 +8,12 @@ small net whose hidden units the rows of a form share; each set of items has its
 sides of a row the same. For every figure a group of items is left out of the teaching and
 judged: each public data set by itself (AgentDojo by
 suites), the kinds of our own corpus in six groups; of passages, a fifth of the items. From these held-out scores come the log-odds
-(Platt), the borders and the table. data/labelled/held is never taught.
+(Platt), the borders and the table. data/labelled/held is never taught. Items whose id ends in /mixed are taught and nothing else.
+Where a score is below the border, the second border holds, as in the product (src/core/select.c).
 """
 import argparse, collections, csv, hashlib, json, warnings
 import numpy as np
+from mix import fold
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 
@@ -20,6 +22,8 @@ MATHS = {'maths', 'plus', 'problemathic', 'gsm8k', 'cmath', 'mgsm'}
 PUBLIC = MATHS | {'qa', 'arguments', 'ifeval', 'arena', 'notinject', 'hotpot', 'multispan', 'cmrc', 'agentdojo', 'bipia', 'failing'}
 COST = .001
 DOCUMENTS = .96  # the same of documents without an order
+SECOND = .99  # of the needed sentences of prompts with one below the border stay: the second border removes what it can beyond that
+SECOND_UNITS = 16  # of the sentences that may go, one in so many has to be below the border (select.c)
 CLEAN = .99  # of clean prompts of kinds left out come back as they were: the border removes what it can beyond that
 
 
@@ -177,7 +181,8 @@ def main():
     held = np.char.startswith(set_.astype(str), 'held')
     own = ~np.isin(set_, list(PUBLIC)) & ~held
     taught = ~held & (set_ != 'failing')
-    group = np.array([s if s in PUBLIC and s != 'agentdojo' else 'own %d' % (int(hashlib.md5((s + k).encode()).hexdigest(), 16) % 6) for s, k in zip(set_, kind)])
+    mixed = np.char.endswith(id_.astype(str), '/mixed')
+    group = np.array([s if s in PUBLIC and s != 'agentdojo' else 'own %d' % fold(s, k) for s, k in zip(set_, kind)])
     group[np.isin(set_, list(MATHS))] = 'maths'
     group[held] = 'held'
 
@@ -227,13 +232,14 @@ def main():
         scales = []
         for k, row in enumerate(rows_of):
             u, y = used[:, k], good[:, k]
+            u = u & ~mixed
             scale, offset = platt(value[u, k], y[u])
             odds[row] = scale * value[:, k] + offset
             w, b = of_row[k]
             maps.append(scale * w)
             offsets.append(scale * b + offset)
             scales.append(scale)
-            print('%-16s %6d taught, AUC left out %.4f' % (row, u.sum(), auc(value[u & y, k], value[u & ~y, k])), flush=True)
+            print('%-16s %6d taught, AUC left out %.4f' % (row, used[:, k].sum(), auc(value[u & y, k], value[u & ~y, k])), flush=True)
         units.append([(w, b, [mix[shared.index(k)] * scales[k] if k in shared else 0 for k in range(len(rows_of))])
                       for w, b, mix in (net.units() if shared else [])])
 
@@ -244,9 +250,20 @@ def main():
     for i in range(len(label)):
         items[id_[i], form[i]].append(i)
 
-    def judged(score, spare, which, border):
-        """(items, clean unchanged, needed kept, removed by label) of the items in which."""
-        goes = (score < border) & ~spare
+    item_of = np.zeros(len(label), int)
+    for n, v in enumerate(items.values()):
+        item_of[v] = n
+
+    def triggered(score, spare, border):
+        """Of each sentence, whether its item holds one below the border."""
+        may = ~spare
+        below, all_ = (np.bincount(item_of, w, len(items)) for w in (may & (score < border), may))
+        return ((below > 0) & (below * SECOND_UNITS >= all_))[item_of]
+
+    def judged(score, spare, which, border, second):
+        """(items, clean, clean unchanged, needed kept, removed by label) of the items in which."""
+        goes = (score < np.where(triggered(score, spare, border), second, border)) & ~spare
+        which = which & ~mixed
         clean = [v for (k, f), v in items.items() if which[v[0]] and np.isin(label[v], ['needed', 'either', 'support']).all()]
         unchanged = np.mean([not goes[v].any() for v in clean]) if clean else float('nan')
         share = lambda l: goes[which & (label == l)].mean() if (which & (label == l)).any() else float('nan')
@@ -258,7 +275,15 @@ def main():
     def border_of(score, spare, which, clean):
         best = -20.
         for b in np.arange(-8, .01, .05):
-            if judged(score, spare, which, b)[2] >= clean:
+            if judged(score, spare, which, b, b)[2] >= clean:
+                best = b
+        return round(float(best), 2)
+
+    def second_of(score, spare, which, border):
+        needed = which & ~mixed & (label == 'needed') & triggered(score, spare, border)
+        best = border
+        for b in np.arange(border, .01, .05):
+            if (spare | (score >= b))[needed].mean() >= SECOND:
                 best = b
         return round(float(best), 2)
 
@@ -267,7 +292,10 @@ def main():
     borders['untrusted'] = border_of(odds['apart-order'], nobody, apart & taught & (preset == 'untrusted'), DOCUMENTS)
     good, idle = [odds['apart-support'][apart & (label == l)] for l in ('support', 'idle')]
     borders['relevance'] = round(float(np.quantile(good, .025)), 2) if len(good) else -20.
-    print('borders', borders)
+    second = dict(borders)
+    second['auto'] = second['opinion'] = second_of(auto, is_asked, again & taught, borders['auto'])
+    second['untrusted'] = second_of(odds['apart-order'], nobody, apart & taught & (preset == 'untrusted'), borders['untrusted'])
+    print('borders', borders, 'second', second)
     if len(good):
         b = borders['relevance']
         for s in ('hotpot', 'multispan', 'cmrc'):
@@ -280,15 +308,17 @@ def main():
         for s in ['all that is taught'] + sorted(set(set_[which])):
             w = which & (taught if s.startswith('all') else set_ == s)
             if w.any():
+                w = w & ~mixed
                 bad = w & np.isin(label, ['unrelated', 'opinion', 'order'])
-                table.append((name, b, s) + judged(score, spare, w, b) + (auc(score[w & (label == 'needed')], score[bad]),))
+                table.append((name, b, second[name], s) + judged(score, spare, w, b, second[name]) + (auc(score[w & (label == 'needed')], score[bad]),))
         for l in sorted(set(lang[which])):
             w = which & (lang == l) & (own | held)
             if name == 'auto' and w.any():
-                table.append((name, b, 'language ' + l) + judged(score, spare, w, b) + (auc(score[w & (label == 'needed')], score[w & np.isin(label, ['unrelated', 'opinion'])]),))
-    head = 'preset border group items clean clean_unchanged needed_kept unrelated_removed opinion_removed order_removed auc'.split()
+                w = w & ~mixed
+                table.append((name, b, second[name], 'language ' + l) + judged(score, spare, w, b, second[name]) + (auc(score[w & (label == 'needed')], score[w & np.isin(label, ['unrelated', 'opinion'])]),))
+    head = 'preset border second group items clean clean_unchanged needed_kept unrelated_removed opinion_removed order_removed auc'.split()
     for r in table:
-        print('%-9s %6.2f %-20s %5d %5d' % r[:5] + ''.join('  %.3f' % v if v == v else '      -' for v in r[5:]))
+        print('%-9s %6.2f %6.2f %-20s %5d %5d' % r[:6] + ''.join('  %.3f' % v if v == v else '      -' for v in r[6:]))
     if a.table:
         with open(a.table, 'w', newline='') as f:
             out = csv.writer(f, lineterminator='\n')
@@ -298,23 +328,23 @@ def main():
     if a.scores:
         with open(a.scores, 'w', newline='') as f:
             out = csv.writer(f, lineterminator='\n')
-            out.writerow('set kind lang form label asked score unrelated opinion asked_odds support order'.split())
+            out.writerow('id set kind lang form label asked score unrelated opinion asked_odds support order'.split())
             for i in range(len(label)):
                 s = auto[i] if again[i] else odds['apart-order'][i]
-                out.writerow([set_[i], kind[i], lang[i], form[i], label[i], asked[i], '%.3f' % s] + ['%.3f' % odds[r][i] for r in names])
+                out.writerow([id_[i], set_[i], kind[i], lang[i], form[i], label[i], asked[i], '%.3f' % s] + ['%.3f' % odds[r][i] for r in names])
     if a.reliability:
         with open(a.reliability, 'w', newline='') as f:
             out = csv.writer(f, lineterminator='\n')
             out.writerow('preset from to sentences said should_be_kept'.split())
             edges = [-99, -3, -2, -1, -.5, 0, .5, 1, 2, 3, 4, 99]
-            for name, score, use in (('auto', auto, again & taught & np.isin(label, ['needed', 'unrelated', 'opinion'])), ('untrusted', odds['apart-order'], apart & taught & np.isin(label, ['needed', 'order']))):
+            for name, score, use in (('auto', auto, again & taught & ~mixed & np.isin(label, ['needed', 'unrelated', 'opinion'])), ('untrusted', odds['apart-order'], apart & taught & ~mixed & np.isin(label, ['needed', 'order']))):
                 for low_, high in zip(edges, edges[1:]):
                     b = use & (score >= low_) & (score < high)
                     if b.sum() >= 20:
                         out.writerow([name, low_, high, b.sum(), '%.3f' % (1 / (1 + np.exp(-score[b]))).mean(), '%.3f' % (label[b] == 'needed').mean()])
     if a.head:
         lines = ['s2a-head 1', 'model ' + a.model, 'weights ' + info['weights_id'], 'width %d' % width, 'layers ' + a.layers.replace(',', ' '),
-                 'border auto %(auto)g opinion %(opinion)g relevance %(relevance)g untrusted %(untrusted)g' % borders]
+                 *(key + ' auto %(auto)g opinion %(opinion)g relevance %(relevance)g untrusted %(untrusted)g' % t for key, t in (('border', borders), ('second', second)))]
         data = b''
 
         def numbers_of(w):  # a head has both, last and mean

@@ -174,6 +174,27 @@ static s2a_status units_read(reader *r, judge_head *h, head_form form)
     return S2A_OK;
 }
 
+/* The line of a key with the presets' four numbers. */
+static bool thresholds_read(reader *r, const char *key, head_thresholds *t)
+{
+    char line[256], *at = line;
+    return line_of(r, key, line, sizeof line) && named(&at, "auto", &t->automatic) &&
+           named(&at, "opinion", &t->opinion) && named(&at, "relevance", &t->relevance) &&
+           named(&at, "untrusted", &t->untrusted) && !*at;
+}
+
+static bool next_is(const reader *r, const char *key)
+{
+    size_t n = strlen(key);
+    return (size_t)(r->end - r->at) >= n && memcmp(r->at, key, n) == 0;
+}
+
+static bool none_below(const head_thresholds *second, const head_thresholds *first)
+{
+    return second->automatic >= first->automatic && second->opinion >= first->opinion &&
+           second->relevance >= first->relevance && second->untrusted >= first->untrusted;
+}
+
 static s2a_status lines_read(reader *r, judge_head *h)
 {
     char line[256], *at = line;
@@ -192,12 +213,12 @@ static s2a_status lines_read(reader *r, judge_head *h)
     s2a_status status = layers_read(r, h);
     if (status != S2A_OK)
         return status;
-    at = line;
-    head_thresholds *t = &h->thresholds;
-    if (!line_of(r, "border", line, sizeof line) || !named(&at, "auto", &t->automatic) ||
-        !named(&at, "opinion", &t->opinion) || !named(&at, "relevance", &t->relevance) ||
-        !named(&at, "untrusted", &t->untrusted) || *at)
+    if (!thresholds_read(r, "border", &h->thresholds))
         return bad(r, "no line \"border\" with four numbers");
+    h->second = h->thresholds;
+    if (next_is(r, "second") &&
+        (!thresholds_read(r, "second", &h->second) || !none_below(&h->second, &h->thresholds)))
+        return bad(r, "the line \"second\" has not four numbers from the borders up");
     for (size_t i = 0; i < HEAD_ROWS; i++) {
         char key[64];
         snprintf(key, sizeof key, "row %s", rows[i].name);
@@ -268,6 +289,12 @@ static void form_lines(const judge_head *h, head_form form, buf *out)
     }
 }
 
+static void thresholds_write(const char *key, const head_thresholds *t, buf *out)
+{
+    buf_addf(out, "%s auto %.6g opinion %.6g relevance %.6g untrusted %.6g\n", key, t->automatic,
+             t->opinion, t->relevance, t->untrusted);
+}
+
 static void lines_write(const judge_head *h, buf *out)
 {
     buf_adds(out, MAGIC "model ");
@@ -276,9 +303,9 @@ static void lines_write(const judge_head *h, buf *out)
     buf_addf(out, "\nweights %016" PRIx64 "\nwidth %zu\nlayers", h->weights_id, h->width);
     for (size_t i = 0; i < h->layer_count; i++)
         buf_addf(out, " %u", h->layers[i]);
-    const head_thresholds *t = &h->thresholds;
-    buf_addf(out, "\nborder auto %.6g opinion %.6g relevance %.6g untrusted %.6g\n", t->automatic,
-             t->opinion, t->relevance, t->untrusted);
+    buf_adds(out, "\n");
+    thresholds_write("border", &h->thresholds, out);
+    thresholds_write("second", &h->second, out);
     form_lines(h, HEAD_AGAIN, out);
     form_lines(h, HEAD_APART, out);
     buf_adds(out, "\n");

@@ -9,6 +9,8 @@
  *     width N                            numbers of a hidden state
  *     layers L ...                       from 0, ascending
  *     border auto X opinion X relevance X untrusted X      the presets' thresholds
+ *     second auto X opinion X relevance X untrusted X      their second thresholds, not below the
+ *                                        first; without this line they are the first
  *     row NAME offset X scale X          for each name of HEAD_ROWS_MAP, in order
  *     unit offset X scale X mix X ...    for each hidden unit, after its form's last row; one mix
  *                                        for each row of the form
@@ -47,6 +49,8 @@ typedef enum head_row {
 #define HEAD_FORM_ROWS_MAX 3
 #define HEAD_UNITS_MAX 128 /* hidden units of a form */
 
+/* A unit is removed if its score is below the threshold; in a text with a score below the first
+ * threshold, if it is below the second (select_threshold). */
 typedef struct head_thresholds {
     double automatic, opinion, relevance, untrusted;
 } head_thresholds;
@@ -60,7 +64,7 @@ typedef struct judge_head {
     uint64_t weights_id;
     uint32_t layers[HEAD_LAYERS_MAX];
     size_t layer_count, width;
-    head_thresholds thresholds;
+    head_thresholds thresholds, second;
     double offset[HEAD_ROWS], scale[HEAD_ROWS];
     size_t unit_count[HEAD_FORMS];
     head_unit units[HEAD_FORMS][HEAD_UNITS_MAX];

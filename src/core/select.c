@@ -50,18 +50,33 @@ static double score_of(const select_input *in, const select_unit *u)
     return head_needed(u->odds[UNRELATED], u->odds[OPINION]);
 }
 
-/* The threshold for scores; NaN if in->keep > 0, which needs none. */
-static double select_threshold(const select_input *in)
+static double of_preset(const head_thresholds *t, s2a_preset preset)
 {
-    const head_thresholds *t = &in->head->thresholds;
+    return preset == S2A_PRESET_UNTRUSTED   ? t->untrusted
+           : preset == S2A_PRESET_RELEVANCE ? t->relevance
+           : preset == S2A_PRESET_OPINION   ? t->opinion
+                                            : t->automatic;
+}
+
+/* Of the units that may go, one in so many has to be below the first threshold before the second
+ * holds: a mistake in a long text is no reason for more of them. */
+#define SECOND_UNITS 16
+
+double select_threshold(const select_input *in, const select_unit *units)
+{
     if (in->keep > 0)
         return NAN;
     if (!isnan(in->threshold))
         return in->threshold;
-    return in->preset == S2A_PRESET_UNTRUSTED   ? t->untrusted
-           : in->preset == S2A_PRESET_RELEVANCE ? t->relevance
-           : in->preset == S2A_PRESET_OPINION   ? t->opinion
-                                                : t->automatic;
+    double first = of_preset(&in->head->thresholds, in->preset);
+    size_t below = 0, all = 0;
+    for (size_t i = 0; i < in->count; i++) {
+        bool may_go = units[i].judged && !units[i].whole && !units[i].asked;
+        all += may_go;
+        below += may_go && units[i].score < first;
+    }
+    return below > 0 && below * SECOND_UNITS >= all ? of_preset(&in->head->second, in->preset)
+                                                    : first;
 }
 
 static size_t bytes_of(const select_input *in, size_t i)
@@ -124,11 +139,14 @@ static bool nothing_is_asked(const select_input *in, const select_unit *units)
 s2a_status select_decide(const select_input *in, select_unit *out, s2a_error *err)
 {
     bool again = select_form(in) == HEAD_AGAIN, any = false;
-    double threshold = select_threshold(in);
     for (size_t i = 0; i < in->count; i++) {
         select_unit *u = &out[i];
         u->score = u->judged ? score_of(in, u) : 0;
         u->asked = u->question || (again && u->judged && u->odds[ASKED] >= 0);
+    }
+    double threshold = select_threshold(in, out);
+    for (size_t i = 0; i < in->count; i++) {
+        select_unit *u = &out[i];
         u->kept = !u->judged || u->whole || u->asked || u->score >= threshold;
     }
     s2a_status status = S2A_OK;
@@ -364,9 +382,12 @@ s2a_status select_run(run *r, s2a_error *err)
         status = compose_turn(&t, t.earlier, &settings, units, &y, err);
     if (status == S2A_OK)
         status = report_turns(&t, &settings, units, r->result, err);
-    if (status == S2A_OK &&
-        !report(r, units + t.items[t.earlier].first, select_threshold(&settings), &y))
-        status = error_nomem(err);
+    if (status == S2A_OK) {
+        const select_input in = turns_input(&t, t.earlier, &settings);
+        const select_unit *own = units + t.items[t.earlier].first;
+        if (!report(r, own, select_threshold(&in, own), &y))
+            status = error_nomem(err);
+    }
     select_text_free(&y);
     free(units);
     turns_free(&t);

@@ -83,6 +83,11 @@ void select_mark(const select_input *in, select_unit *out);
  * not run if there is no unit to judge. Errors as for backend_vtable.read. */
 s2a_status select_judge(const select_input *in, select_unit *out, s2a_usage *usage, s2a_error *err);
 
+/* The threshold of a text, from its units' scores: what the caller set, or the head's for the
+ * preset. The head has two of each. A text with a score below the first holds what does not belong,
+ * and then more of it is likelier, so that the second, higher one holds. NaN if in->keep > 0. */
+double select_threshold(const select_input *in, const select_unit *units);
+
 /* Sets asked, score, kept and label from odds. Asked units are kept. A text without one stays
  * unchanged, unless keep > 0 or the preset is untrusted. A text that would lose every unit stays
  * unchanged, too. Pure. S2A_NOMEM with in->keep > 0. */

@@ -47,6 +47,7 @@ static judge_head head_made(uint32_t seed)
                      .layer_count = LAYERS,
                      .width = WIDTH,
                      .thresholds = { -1.25, 0.5, -1e6, 1e-3 },
+                     .second = { -0.25, 0.5, 7, 1e-3 },
                      .maps = maps };
     h.unit_count[HEAD_AGAIN] = 2;
     h.unit_count[HEAD_APART] = 1;
@@ -112,6 +113,7 @@ static void test_round(void **state)
         assert_true(back->layers[0] == 3 && back->layers[1] == 17);
         assert_true(back->thresholds.automatic == -1.25 && back->thresholds.opinion == 0.5 &&
                     back->thresholds.relevance == -1e6 && back->thresholds.untrusted == 1e-3);
+        assert_memory_equal(&back->second, &h.second, sizeof h.second);
         for (size_t r = 0; r < HEAD_ROWS; r++)
             assert_true(fabs(back->offset[r] - h.offset[r]) <= 1e-8 * fabs(h.offset[r]));
         assert_true(back->unit_count[HEAD_AGAIN] == 2 && back->unit_count[HEAD_APART] == 1);
@@ -278,6 +280,13 @@ static const struct {
     { "auto -1 ", "auto 1e999 ", "no line \"border\"" },
     { " untrusted 1e-3", "", "no line \"border\"" },
     { " untrusted 1e-3", " untrusted 1e-3 more 1", "no line \"border\"" },
+    { "\nrow again-unrelated", "\nsecond auto 1\nrow again-unrelated", "the line \"second\"" },
+    { "\nrow again-unrelated",
+      "\nsecond auto -1.1 opinion 0 relevance 0 untrusted 1\nrow again-unrelated",
+      "the line \"second\"" },
+    { "\nrow again-unrelated",
+      "\nsecond auto 0 opinion 0 relevance 0 untrusted 0\nrow again-unrelated",
+      "the line \"second\"" },
     { "row again-unrelated offset 1 scale 2\n", "", "a row is missing" },
     { "row again-unrelated", "row again-needed", "a row is missing" },
     { "row again-unrelated offset 1 scale 2\nrow again-opinion",
@@ -318,6 +327,7 @@ static void test_broken(void **state)
     judge_head *h = NULL;
     s2a_error err;
     assert_int_equal(head_read("f", file, file_of("m", "m", NUMBERS, file), &h, &err), S2A_OK);
+    assert_memory_equal(&h->second, &h->thresholds, sizeof h->second); /* no line of it */
     assert_true(h->thresholds.opinion == -2.5 && h->weights_id == 255 && h->scale[4] == 0.5 &&
                 h->maps[39] == 257);
     head_free(h);
@@ -504,7 +514,8 @@ static void test_builtin(void **state)
         assert_int_equal(head_find(&f.base, NULL, &found, NULL), S2A_OK);
         assert_true(found && found->id == h->id);
         assert_true(h->thresholds.automatic < 0 && h->thresholds.untrusted < 0 && h->model[0] &&
-                    h->weights_id != 0);
+                    h->second.automatic > h->thresholds.automatic && h->second.automatic <= 0 &&
+                    h->second.relevance == h->thresholds.relevance && h->weights_id != 0);
         for (size_t r = 0; r < HEAD_ROWS; r++)
             assert_true(h->scale[r] > 0);
         head_free(found);

@@ -364,6 +364,74 @@ static void test_again(void **state)
     s2a_engine_close(engine);
 }
 
+/* ---- the two thresholds ------------------------------------------------------------------- */
+
+/* Units with these scores, up to a NaN; the first one is asked. */
+static void decide(select_input *in, const double *scores, select_unit *units)
+{
+    static segment_unit segments[40];
+    in->units = segments;
+    in->question_start = SIZE_MAX;
+    for (in->count = 0; !isnan(scores[in->count]); in->count++) {
+        double score = scores[in->count];
+        segments[in->count] = (segment_unit){ .start = in->count, .end = in->count + 1 };
+        units[in->count] = (select_unit){ .judged = true, .odds = { score, 99, -1 } };
+    }
+    units[0].odds[2] = 1;
+    assert_int_equal(select_decide(in, units, NULL), S2A_OK);
+}
+
+static void check_kept(const select_unit *units, const char *kept)
+{
+    for (size_t i = 0; kept[i]; i++)
+        if (units[i].kept != (kept[i] == '+'))
+            fail_msg("unit %zu of %s: kept %d", i, kept, units[i].kept);
+}
+
+/* The second threshold holds in a text with a score below the first, of a unit that may go. */
+static void test_second_threshold(void **state)
+{
+    (void)state;
+    const judge_head head = { .thresholds = { -2, -2, -2, -2 }, .second = { -1, -1, -2, -1 } };
+    select_unit units[40];
+    select_input in = { .head = &head, .text = "", .threshold = NAN };
+    decide(&in, (double[]){ 5, -1.5, 4, NAN }, units);
+    check_kept(units, "+++");
+    assert_true(select_threshold(&in, units) == -2);
+    decide(&in, (double[]){ 5, -1.5, 4, -2.5, -0.5, NAN }, units);
+    check_kept(units, "+-+-+");
+    assert_true(select_threshold(&in, units) == -1 && units[1].score < -1.4);
+    decide(&in, (double[]){ -7, -1.5, NAN }, units); /* what is asked does not go */
+    check_kept(units, "++");
+    in.preset = S2A_PRESET_RELEVANCE; /* its second is the first */
+    decide(&in, (double[]){ 5, -1.5, -2.5, NAN }, units);
+    check_kept(units, "++-");
+    in.preset = S2A_PRESET_AUTO;
+    in.threshold = -2; /* the caller's own has no second */
+    decide(&in, (double[]){ 5, -1.5, -2.5, NAN }, units);
+    check_kept(units, "++-");
+    in.threshold = NAN;
+    in.keep = 0.99;
+    assert_true(isnan(select_threshold(&in, units)));
+}
+
+/* One mistake in a long text is not a reason for more. */
+static void test_second_threshold_long(void **state)
+{
+    (void)state;
+    const judge_head head = { .thresholds = { -2, -2, -2, -2 }, .second = { -1, -1, -1, -1 } };
+    select_unit units[40];
+    for (size_t n = 17; n <= 18; n++) { /* with the asked one: 16 or 17 may go */
+        double scores[40];
+        select_input in = { .head = &head, .text = "", .threshold = NAN };
+        for (size_t i = 0; i < n; i++)
+            scores[i] = i == 1 ? -2.5 : i == 2 ? -1.5 : 3;
+        scores[n] = NAN;
+        decide(&in, scores, units);
+        assert_true(!units[1].kept && units[2].kept == (n == 18));
+    }
+}
+
 /* A judgement that fails does not keep the user from an answer. */
 static void test_step1_failed(void **state)
 {
@@ -537,13 +605,22 @@ static void test_protect_setters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),         cmocka_unit_test(test_pairs),
-        cmocka_unit_test(test_many_open),     cmocka_unit_test(test_refine),
-        cmocka_unit_test(test_refine_others), cmocka_unit_test(test_asked),
-        cmocka_unit_test(test_again),         cmocka_unit_test(test_step1_failed),
-        cmocka_unit_test(test_no_number),     cmocka_unit_test(test_modes),
-        cmocka_unit_test(test_setters),       cmocka_unit_test(test_untrusted_mode),
-        cmocka_unit_test(test_select_engine), cmocka_unit_test(test_protect_setters),
+        cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_many_open),
+        cmocka_unit_test(test_refine),
+        cmocka_unit_test(test_refine_others),
+        cmocka_unit_test(test_asked),
+        cmocka_unit_test(test_again),
+        cmocka_unit_test(test_second_threshold),
+        cmocka_unit_test(test_second_threshold_long),
+        cmocka_unit_test(test_step1_failed),
+        cmocka_unit_test(test_no_number),
+        cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_setters),
+        cmocka_unit_test(test_untrusted_mode),
+        cmocka_unit_test(test_select_engine),
+        cmocka_unit_test(test_protect_setters),
     };
     return cmocka_run_group_tests_name("select", tests, NULL, NULL);
 }

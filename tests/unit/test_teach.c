@@ -143,6 +143,7 @@ static void test_separable(void **state)
     assert_true(r.order_removed == 1 && r.documents_unchanged == 1);
     assert_true(h.thresholds.automatic <= 0 && h.thresholds.automatic >= -8 &&
                 h.thresholds.untrusted <= 0);
+    assert_memory_equal(&h.second, &h.thresholds, sizeof h.second);
     assert_true(h.thresholds.opinion == h.thresholds.automatic &&
                 h.thresholds.relevance == h.thresholds.automatic);
     for (size_t i = 0; i < m->count; i++) { /* and the head says so of each, as it will be used */
