@@ -81,6 +81,8 @@ class Filter:
             return await asyncio.to_thread(self._attend_server, messages)
         engine = await asyncio.to_thread(self._open)
         result = await engine.aattend(messages=messages, mode=self.valves.mode, preset=self.valves.preset)
+        if result.fallback:
+            raise RuntimeError(result.fallback_detail or result.fallback)
         return result.rewritten
 
     def _open(self):
@@ -99,7 +101,10 @@ class Filter:
             "model": model.removeprefix("s2a-"), "messages": messages, "max_tokens": 1,
             "s2a": {"mode": self.valves.mode, "preset": self.valves.preset, "explain": True},
         })
-        return reply["s2a"]["rewritten"]
+        said = reply["s2a"]
+        if said["fallback"]:
+            raise RuntimeError(said.get("fallback_detail") or said["fallback"])
+        return said["rewritten"]
 
     def _request(self, path: str, body: dict | None = None) -> dict:
         fields = {"Content-Type": "application/json"}

@@ -120,6 +120,28 @@ def test_server(server):
     assert body["messages"][-1]["content"] == XPRIME and said == ["s2a: the model gets: " + XPRIME]
 
 
+def test_server_failed(server):
+    """A server says of a step 1 that failed, with status 200, that there is no x'."""
+    function = load()
+    function.valves.url, function.valves.mode = server("@error backend it broke", "The"), "rewrite"
+    body, said = inlet(function)
+    assert body["messages"][-1]["content"] == X and "it broke" in said[0]
+    function.valves.strict = True
+    with pytest.raises(RuntimeError, match="it broke"):
+        inlet(function)
+
+
+def test_fallback(scripted):
+    """What the guard refuses is a failure, too."""
+    function = with_engine(load(), scripted(REWRITE.replace("Egypt", "Egypt for 1492 miles")))
+    function.valves.mode = "rewrite"
+    body, said = inlet(function)
+    assert body["messages"][-1]["content"] == X and said[0].startswith("s2a: step 1 failed")
+    function.valves.strict = True
+    with pytest.raises(RuntimeError):
+        inlet(function)
+
+
 def test_no_server():
     function = load()
     function.valves.url = "http://127.0.0.1:9/v1"

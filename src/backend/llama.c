@@ -444,11 +444,13 @@ static s2a_status check_biases(const embedded *e, const backend_params *params, 
 /* Tokenising is quick but cannot be cancelled. So a prompt that could not fit even with the longest
  * tokens is refused by its bytes. */
 static s2a_status check_bytes(const embedded *e, const backend_message *messages, size_t count,
-                              s2a_error *err)
+                              const backend_params *params, s2a_error *err)
 {
-    size_t bytes = 0;
-    for (size_t i = 0; i < count; i++)
-        bytes += messages[i].len;
+    size_t bytes = params->chat_fields ? strlen(params->chat_fields) : 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *fields = params->message_fields ? params->message_fields[i] : NULL;
+        bytes += messages[i].len + (fields ? strlen(fields) : 0);
+    }
     size_t tokens = bytes / (e->longest_token ? e->longest_token : 1);
     if (tokens <= e->ctx_tokens)
         return S2A_OK;
@@ -462,7 +464,7 @@ static s2a_status generate_call(call *c, const chat_model *chat, const backend_m
                                 size_t count, const backend_draft *copied, s2a_error *err)
 {
     embedded *e = c->e;
-    s2a_status status = check_bytes(e, messages, count, err);
+    s2a_status status = check_bytes(e, messages, count, c->params, err);
     if (status == S2A_OK)
         status = check_biases(e, c->params, err);
     if (status == S2A_OK)
@@ -576,7 +578,7 @@ static s2a_status embedded_count_prompt(backend *self, const backend_message *me
     token_list list = { 0 };
     constrained k = { .templated = false };
     bool wanted = constrained_wanted(params);
-    s2a_status status = check_bytes(e, messages, count, err);
+    s2a_status status = check_bytes(e, messages, count, params, err);
     if (status == S2A_OK && wanted)
         status = constrained_open(&k, e, messages, count, params, false, err);
     if (status == S2A_OK)

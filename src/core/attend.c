@@ -110,6 +110,11 @@ static s2a_status mode_choose(const s2a_engine *engine, const s2a_request *reque
     }
     if (preset == S2A_PRESET_UNTRUSTED)
         return untrusted_check(request, can, err);
+    if (*out == S2A_MODE_REWRITE && request->protect_count > 0)
+        return error_set(err, S2A_UNSUPPORTED,
+                         "protect: mode rewrite cannot keep a text; use mode select with preset "
+                         "auto, opinion or relevance%s%s",
+                         can ? "" : ", and for a judge model ", can ? "" : no_judge);
     if (recipes[preset].rewrite == PROMPT_NONE || mode == S2A_MODE_DEFAULT)
         return S2A_OK;
     if (mode == S2A_MODE_SELECT && !preset_selects(preset))

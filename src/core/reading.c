@@ -97,7 +97,9 @@ static s2a_status room_find(const select_input *in, size_t *out, s2a_error *err)
            question = in->question_start < end ? end - in->question_start : 0;
     bool apart = select_form(in) == HEAD_APART;
     if (question > 0)
-        fixed += tokens_of(in, in->text + in->question_start, question);
+        fixed += limit > 0 && question / TOKEN_BYTES > limit /* too long to be tokenised, too */
+                     ? question / TOKEN_BYTES
+                     : tokens_of(in, in->text + in->question_start, question);
     for (size_t i = 0, from = said_from(in); i < in->before_count && !apart; i++)
         if (is_shown(in, i, from))
             fixed += in->before[i].len < BEFORE_BYTES ? in->before[i].len : BEFORE_BYTES;

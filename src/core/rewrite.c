@@ -129,14 +129,15 @@ static void compose(const run *r, const parse_parts *parts, composed *out)
 
 /* ---- align ------------------------------------------------------------------------------ */
 
-/* A separate question is unchanged, so only the contexts are compared. Otherwise the question is
+/* A separate question is unchanged, so only the contexts are compared; but x' that is not split may
+ * have lost it, so all is compared. Otherwise the question is
  * the first region of x', and the context, if any, the second. */
 static s2a_status align(const run *r, const composed *y, align_result *out, s2a_error *err)
 {
     const result_text *x = &r->result->input;
     const s2a_span regions[] = { y->question, y->context };
     const s2a_cancel *cancel = r->request->cancel;
-    if (r->given_question.end == 0)
+    if (r->given_question.end == 0 || !y->split)
         return align_texts(x->data, x->len, r->units, r->unit_count, y->text.data, y->text.len,
                            regions, y->split ? 2 : 1, cancel, out, err);
     return align_texts(x->data, run_context_len(r), r->units, r->unit_count, y->text.data,

@@ -98,6 +98,7 @@ s2a_status select_segment(s2a_preset preset, const char *text, size_t len, size_
 static const struct {
     const char *open, *close[2];
 } pairs[] = {
+    { "```", { "```", NULL } }, /* a fence that does not begin its line: segment.c sees no code */
     { "\"", { "\"", NULL } },
     { "\xe2\x80\x9c", { "\xe2\x80\x9d", NULL } },           /* “ ” */
     { "\xe2\x80\x9e", { "\xe2\x80\x9c", "\xe2\x80\x9d" } }, /* „ “, „ ” */
@@ -122,7 +123,7 @@ static bool may_open(const char *text, size_t i, size_t len, size_t mark_len)
 {
     char before = i > 0 ? text[i - 1] : ' ';
     return i + mark_len < len && !ascii_space(text[i + mark_len]) &&
-           (ascii_space(before) || strchr("([{:;,-", before) || (unsigned char)before >= 0x80);
+           (ascii_space(before) || strchr("([{:;,-*_>=/", before) || (unsigned char)before >= 0x80);
 }
 
 /* The length of the mark at i that opens pair *which; 0 = none. */
@@ -182,6 +183,15 @@ typedef struct nesting {
     size_t count;
 } nesting;
 
+/* Opens a mark. If too many are open, the first is left out: it is the likeliest to stay unclosed,
+ * such as <br>. */
+static void open_add(nesting *n, open_mark mark)
+{
+    if (n->count == OPEN_MAX)
+        memmove(n->open, n->open + 1, --n->count * sizeof *n->open);
+    n->open[n->count++] = mark;
+}
+
 /* Keeps a quotation over several units whole. */
 static void close_mark(nesting *n, size_t k, size_t unit)
 {
@@ -203,8 +213,8 @@ static size_t tag_take(nesting *n, size_t at, size_t end, size_t unit)
         k--;
     if (closes && k > 0)
         close_mark(n, k - 1, unit);
-    else if (!closes && n->count < OPEN_MAX)
-        n->open[n->count++] = (open_mark){ PAIRS, name, len, unit };
+    else if (!closes)
+        open_add(n, (open_mark){ PAIRS, name, len, unit });
     return 1;
 }
 
@@ -220,8 +230,8 @@ static size_t mark_take(nesting *n, size_t at, size_t end, size_t unit)
         }
     }
     size_t which = 0, len = opens_at(text, at, end, &which);
-    if (len > 0 && n->count < OPEN_MAX)
-        n->open[n->count++] = (open_mark){ .which = which, .unit = unit };
+    if (len > 0)
+        open_add(n, (open_mark){ .which = which, .unit = unit });
     return len;
 }
 
@@ -233,8 +243,9 @@ static void nesting_find(const select_input *in, select_unit *out)
     for (size_t i = 0; i < in->count; i++)
         for (size_t k = in->units[i].start; k < in->units[i].text_end;) {
             if (k % CANCEL_BYTES == 0 && cancel_fired(in->cancel))
-                return; /* reading_run reports it */
-            size_t len = tag_take(&n, k, end, i);
+                return;                                    /* reading_run reports it */
+            bool code = in->units[i].kind == SEGMENT_CODE; /* Vec<String> is no tag */
+            size_t len = code ? 0 : tag_take(&n, k, end, i);
             len = len > 0 ? len : mark_take(&n, k, end, i);
             k += len > 0 ? len : 1;
         }

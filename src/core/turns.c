@@ -1,6 +1,7 @@
 #include "core/turns.h"
 
 #include "base/ascii.h"
+#include "base/cancel.h"
 #include "base/error.h"
 #include "base/limits.h"
 
@@ -15,25 +16,37 @@ static bool is_judged(const request_message *m)
 }
 
 /* Marks the units that [start, end) touches. Searches from *unit, and moves it to the first that
- * may touch. */
-static void protect_mark(const turn *t, bool *stays, size_t start, size_t end, size_t *unit)
+ * may touch. Returns where the next unit begins that it did not mark; the end of the text if there
+ * is none. */
+static size_t protect_mark(const turn *t, bool *stays, size_t start, size_t end, size_t *unit)
 {
     while (*unit < t->count && t->units[*unit].text_end <= start)
         ++*unit;
-    for (size_t i = *unit; i < t->count && t->units[i].start < end; i++)
+    size_t i = *unit;
+    for (; i < t->count && t->units[i].start < end; i++)
         stays[i] = true;
+    return i < t->count ? t->units[i].start : t->len;
 }
 
-/* Marks every occurrence. */
-static void protect_text(const turn *t, const request_protect *p, bool *stays)
+#define CANCEL_MATCHES 256 /* between two checks of the cancel handle */
+
+/* Marks every occurrence. Leaves out those that can touch no further unit, so that there are no
+ * more matches than units. False if cancelled. */
+static bool protect_text(const turn *t, const request_protect *p, bool *stays,
+                         const s2a_cancel *cancel)
 {
-    const char *at = t->text, *end = t->text + t->len, *found;
-    size_t unit = 0;
-    while (at < end && (found = memmem(at, (size_t)(end - at), p->text, p->len)) != NULL) {
-        size_t start = (size_t)(found - t->text);
-        protect_mark(t, stays, start, start + p->len, &unit);
-        at = found + p->len;
+    size_t at = 0, unit = 0;
+    for (size_t n = 0; at < t->len; n++) {
+        const char *found = memmem(t->text + at, t->len - at, p->text, p->len);
+        if (n % CANCEL_MATCHES == 0 && cancel_fired(cancel))
+            return false;
+        if (!found)
+            return true;
+        size_t start = (size_t)(found - t->text), end = start + p->len;
+        size_t next = protect_mark(t, stays, start, end, &unit);
+        at = next > end + p->len ? next - p->len + 1 : end;
     }
+    return true;
 }
 
 /* Marks lines first to last of the text, from 1. */
@@ -52,42 +65,43 @@ static void protect_lines(const turn *t, const request_protect *p, bool *stays)
 
 /* Lines apply to the last message only. There are no more spans than units, however often a text
  * occurs. */
-static bool protect_find(turn *t, const s2a_request *request, bool last)
+static s2a_status protect_find(turn *t, const s2a_request *request, bool last, s2a_error *err)
 {
     if (request->protect_count == 0)
-        return true;
+        return S2A_OK;
     bool *stays = calloc(t->count + 1, sizeof *stays);
     t->protect = calloc(t->count + 1, sizeof *t->protect);
-    for (size_t i = 0; i < request->protect_count && stays && t->protect; i++) {
+    bool ok = stays && t->protect, cancelled = false;
+    for (size_t i = 0; i < request->protect_count && ok && !cancelled; i++) {
         const request_protect *p = &request->protect[i];
         if (p->text)
-            protect_text(t, p, stays);
+            cancelled = !protect_text(t, p, stays, request->cancel);
         else if (last)
             protect_lines(t, p, stays);
+        cancelled = cancelled || cancel_fired(request->cancel);
     }
-    bool ok = stays && t->protect;
     for (size_t i = 0; i < t->count && ok; i++)
         if (stays[i])
             t->protect[t->protect_count++] = (s2a_span){ t->units[i].start, t->units[i].text_end };
     free(stays);
-    return ok;
+    return !ok ? error_nomem(err) : cancelled ? error_set(err, S2A_CANCELLED, "cancelled") : S2A_OK;
 }
 
 /* t owns the turn from here on, also on failure. */
 static s2a_status add_turn(turns *t, turn *next, const s2a_request *request, bool last,
                            s2a_error *err)
 {
-    bool ok = array_reserve((void **)&t->items, &t->cap, t->count + 1, sizeof *t->items);
-    if (ok) {
-        next->first = t->unit_count;
-        ok = protect_find(next, request, last);
-        t->items[t->count++] = *next;
-        t->unit_count += next->count;
-        t->earlier = last ? t->earlier : t->count;
-    } else if (!last) {
-        free(next->units);
+    if (!array_reserve((void **)&t->items, &t->cap, t->count + 1, sizeof *t->items)) {
+        if (!last)
+            free(next->units);
+        return error_nomem(err);
     }
-    return ok ? S2A_OK : error_nomem(err);
+    next->first = t->unit_count;
+    s2a_status status = protect_find(next, request, last, err);
+    t->items[t->count++] = *next;
+    t->unit_count += next->count;
+    t->earlier = last ? t->earlier : t->count;
+    return status;
 }
 
 static s2a_status add_earlier(turns *t, const s2a_request *request, s2a_preset preset,

@@ -27,7 +27,8 @@ typedef struct turns {
 } turns;
 
 /* last: the prompt with its units. Takes earlier messages from the first on, up to
- * LIMIT_INPUT_BYTES together. Always call turns_free. Errors as for segment_text. */
+ * LIMIT_INPUT_BYTES together. Always call turns_free. Errors as for segment_text; S2A_CANCELLED
+ * also while protected texts are searched. */
 s2a_status turns_gather(const s2a_request *request, const turn *last, turns *out, s2a_error *err);
 void turns_free(turns *t);
 

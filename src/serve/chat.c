@@ -3,13 +3,14 @@
 #include "base/ascii.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/http_text.h"
 #include "base/limits.h"
 #include "serve/json_keep.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-s2a_status chat_shape(const char *text, size_t len, s2a_error *err)
+s2a_status chat_shape(const char *text, size_t len, size_t most, s2a_error *err)
 {
     size_t depth = 0, values = 0;
     for (size_t i = 0; i < len; i++) {
@@ -18,16 +19,25 @@ s2a_status chat_shape(const char *text, size_t len, s2a_error *err)
             for (i++; i < len && text[i] != '"'; i++)
                 i += text[i] == '\\';
         } else if (c == '{' || c == '[') {
+            values++;
             if (++depth > LIMIT_JSON_DEPTH)
                 return error_set(err, S2A_LIMIT, "the body is nested deeper than %d",
                                  LIMIT_JSON_DEPTH);
         } else if ((c == '}' || c == ']') && depth > 0) {
             depth--;
-        } else if (c == ',' && ++values > SERVE_JSON_VALUES) {
-            return error_set(err, S2A_LIMIT, "the body has more than %u values", SERVE_JSON_VALUES);
+        } else {
+            values += c == ',';
         }
+        if (values > most)
+            return error_set(err, S2A_LIMIT, "the body has more than %zu values", most);
     }
     return S2A_OK;
+}
+
+json_t *chat_answer_parse(const char *data, size_t len)
+{
+    return chat_shape(data, len, SERVE_ANSWER_VALUES, NULL) == S2A_OK ? http_parse_json(data, len)
+                                                                      : NULL;
 }
 
 /* Removes the prefix from the model's name. */
@@ -288,7 +298,7 @@ s2a_status chat_parse(const char *body, size_t len, chat_api api, const char *pr
                       chat_request *out, s2a_error *err)
 {
     *out = (chat_request){ .api = api, .ask = *defaults, .cancel = cancel };
-    s2a_status status = chat_shape(body, len, err);
+    s2a_status status = chat_shape(body, len, SERVE_JSON_VALUES, err);
     if (status != S2A_OK)
         return status;
     status = json_keep_load(body, len, cancel, &out->root, &out->kept, err);
@@ -330,6 +340,15 @@ static bool part_put(json_t *part, const char *text, size_t len)
 {
     json_t *value = json_stringn(text, len);
     return value && json_object_set_new(part, "text", value) == 0;
+}
+
+/* The same for a part that stays: APIs refuse an empty one, and would refuse the conversation from
+ * then on. */
+static bool part_fill(json_t *part, const char *text, size_t len)
+{
+    static const char nothing[] = "[removed]";
+    return ascii_blank(text, len) ? part_put(part, nothing, sizeof nothing - 1)
+                                  : part_put(part, text, len);
 }
 
 /* Empties a part that is not added to left, the kept parts. Its cache_control, the end of a cached
@@ -384,7 +403,7 @@ static bool parts_put(chat_request *q, const chat_target *t, json_t *content, co
             ok = part_drop(left, part);
             continue;
         }
-        ok = (!judged || part_put(part, text, len)) && json_array_append(left, part) == 0;
+        ok = (!judged || part_fill(part, text, len)) && json_array_append(left, part) == 0;
         done |= judged;
     }
     return parts_set(t, left, ok);
@@ -397,7 +416,7 @@ bool chat_put(chat_request *q, const chat_target *t, const char *text, size_t le
     text += mark;
     len -= mark;
     if (t->part)
-        return part_put(t->part, text, len);
+        return part_fill(t->part, text, len);
     json_t *content = chat_content(&t->message);
     if (json_is_array(content))
         return parts_put(q, t, content, text, len);
@@ -459,7 +478,7 @@ bool chat_cut(chat_request *q, const chat_target *t, const s2a_span *spans, size
         if (gone && json_array_size(left) + parts - i > 1)
             ok = part_drop(left, part);
         else
-            ok = text && (same || part_put(part, text, len)) && json_array_append(left, part) == 0;
+            ok = text && (same || part_fill(part, text, len)) && json_array_append(left, part) == 0;
         free(text);
         start += size;
     }

@@ -90,8 +90,12 @@ bool chat_cut(chat_request *q, const chat_target *t, const s2a_span *spans, size
  * cancelled. */
 char *chat_dump(const chat_request *q, size_t *len);
 
-/* Checks the size of the JSON tree before parsing: nesting of at most LIMIT_JSON_DEPTH, and at most
- * SERVE_JSON_VALUES commas outside strings. S2A_LIMIT. */
-s2a_status chat_shape(const char *text, size_t len, s2a_error *err);
+/* Checks the size of the JSON tree before parsing: nesting of at most LIMIT_JSON_DEPTH, and no more
+ * than `most` commas and opening brackets outside strings. S2A_LIMIT. */
+s2a_status chat_shape(const char *text, size_t len, size_t most, s2a_error *err);
+
+/* Upstream's response as JSON; NULL if it is none, or has more than SERVE_ANSWER_VALUES values. The
+ * caller owns the reference. */
+json_t *chat_answer_parse(const char *data, size_t len);
 
 #endif

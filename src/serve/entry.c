@@ -87,6 +87,17 @@ static const char *body_fault(const txn *t)
     return NULL;
 }
 
+/* Why a body is refused where none can be; NULL = it is not refused. libcurl cannot send HEAD with
+ * one. The paths that need no key would gather it for anybody. */
+static const char *misplaced_body(const txn *t)
+{
+    bool head = !strcmp(t->call->method, "HEAD");
+    bool open = t->route == METRICS_HEALTH || t->route == METRICS_PAGE;
+    if (!t->call->has_body || !(head || (open && !strcmp(t->call->method, "GET"))))
+        return NULL;
+    return head ? "HEAD has no body" : "GET of this path has no body";
+}
+
 bool entry_check(txn *t)
 {
     const serve *s = t->s;
@@ -107,6 +118,8 @@ bool entry_check(txn *t)
         status = 403;
     else if (s->guarded && (fault = body_fault(t)))
         status = 415;
+    else if ((fault = misplaced_body(t)))
+        status = 400;
     if (fault)
         txn_error(t, status, fault, status == 403 ? "origin_not_allowed" : NULL);
     else if (asks && t->cors && http_call_field(call, "Access-Control-Request-Method"))

@@ -125,7 +125,7 @@ static void whole_end(void *ctx, flow_result result, const char *why)
         txn_error(t, fault, why, "upstream_failed");
     } else {
         json_t *root = t->relay.status == 200
-                           ? http_parse_json(t->relay.gathered.data, t->relay.gathered.len)
+                           ? chat_answer_parse(t->relay.gathered.data, t->relay.gathered.len)
                            : NULL;
         char *text = json_is_object(root) ? augment(t, root) : NULL;
         if (text)
@@ -167,8 +167,8 @@ static bool stream_data(void *ctx, const char *data, size_t len)
 /* Upstream refused the request: sends its error as an event. */
 static void stream_refused(txn *t)
 {
-    json_t *root = http_parse_json(t->relay.gathered.data ? t->relay.gathered.data : "",
-                                   t->relay.gathered.len);
+    json_t *root = chat_answer_parse(t->relay.gathered.data ? t->relay.gathered.data : "",
+                                     t->relay.gathered.len);
     json_t *error = json_object_get(root, "error");
     const char *message = json_string_value(json_object_get(error, "message"));
     if (json_is_object(error) && t->reply.api != CHAT_API_RESPONSES) {
@@ -190,7 +190,9 @@ static void stream_end(void *ctx, flow_result result, const char *why)
     txn *t = ctx;
     buf out;
     buf_init(&out, LIMIT_NONE);
-    int fault = gather_fault(t, result, &why);
+    /* A connection that breaks after the last event takes nothing from the response. */
+    bool complete = t->relay.status == 200 && t->relay.filter.done;
+    int fault = complete ? 0 : gather_fault(t, result, &why);
     if (fault) {
         txn_fail(t, fault, why, "upstream_failed");
     } else if (t->relay.status != 200) {
@@ -239,7 +241,8 @@ static void models_end(void *ctx, flow_result result, const char *why)
         txn_error(t, fault, why, "upstream_failed");
     } else {
         const char *body = t->relay.gathered.data ? t->relay.gathered.data : "";
-        json_t *root = t->relay.status == 200 ? http_parse_json(body, t->relay.gathered.len) : NULL;
+        json_t *root =
+            t->relay.status == 200 ? chat_answer_parse(body, t->relay.gathered.len) : NULL;
         char *text = NULL;
         if (t->model_by_id && root) {
             const char *id = json_string_value(json_object_get(root, "id"));

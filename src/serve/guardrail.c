@@ -153,7 +153,7 @@ s2a_status guardrail_read(txn *t, s2a_error *err)
 {
     json_t *root = NULL;
     bool kept = false;
-    s2a_status status = chat_shape(t->call->body, t->call->body_len, err);
+    s2a_status status = chat_shape(t->call->body, t->call->body_len, SERVE_JSON_VALUES, err);
     if (status == S2A_OK)
         status =
             json_keep_load(t->call->body, t->call->body_len, t->relay.cancel, &root, &kept, err);

@@ -116,12 +116,14 @@ bool reply_models_double(json_t *list, const char *prefix)
     json_t *data = json_object_get(list, "data");
     if (!json_is_array(data))
         return false;
-    for (size_t i = 0; i < json_array_size(data); i += 2) {
-        const json_t *entry = json_array_get(data, i);
-        if (!json_is_string(json_object_get(entry, "id")))
-            return false;
-        if (json_array_insert_new(data, i + 1, with_prefix(entry, prefix)) != 0)
-            return false;
+    json_t *both = json_array();
+    bool ok = both != NULL;
+    for (size_t i = 0; ok && i < json_array_size(data); i++) {
+        json_t *entry = json_array_get(data, i);
+        ok = json_is_string(json_object_get(entry, "id")) && json_array_append(both, entry) == 0 &&
+             json_array_append_new(both, with_prefix(entry, prefix)) == 0;
     }
-    return true;
+    ok = ok && json_object_set(list, "data", both) == 0;
+    json_decref(both);
+    return ok;
 }

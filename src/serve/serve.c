@@ -41,9 +41,16 @@ void serve_options_init(serve_options *o)
 
 /* ---- routes ----------------------------------------------------------------------------- */
 
+/* Servers take their paths without /v1 and with a slash at the end, too: so a request for S2A must
+ * not pass there unread. */
 static bool path_is(const txn *t, const char *path)
 {
-    return strlen(path) == txn_path_len(t->target) && !strncmp(t->target, path, strlen(path));
+    size_t len = txn_path_len(t->target);
+    if (len > 1 && t->target[len - 1] == '/')
+        len--;
+    if (!strncmp(path, "/v1/", 4) && strncmp(t->target, "/v1/", 4) != 0)
+        path += 3;
+    return strlen(path) == len && !strncmp(t->target, path, len);
 }
 
 static const char removed_path[] = "/v1/s2a/removed/";
@@ -104,11 +111,13 @@ static bool authorized(txn *t)
     pthread_mutex_lock(&s->lock);
     bool closed = s->keys != NULL;
     bool open = reads(t) && (t->route == METRICS_HEALTH || t->route == METRICS_PAGE);
-    bool ok = !closed || open || keys_allow(s->keys, token) || keys_allow(s->keys, api_key);
+    bool by_token = closed && keys_allow(s->keys, token);
+    bool by_api_key = closed && !by_token && keys_allow(s->keys, api_key);
+    bool ok = !closed || open || by_token || by_api_key;
     pthread_mutex_unlock(&s->lock);
     /* A key of this server is not sent upstream. */
     t->own_authorization = !closed || s->o.forward_authorization;
-    t->key = token ? token : api_key;
+    t->key = token && !by_api_key ? token : api_key; /* the one that was accepted */
     t->bearer = !t->own_authorization ? NULL : t->key;
     if (s->o.upstream_key)
         t->bearer = s->o.upstream_key;

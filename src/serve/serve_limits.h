@@ -34,7 +34,8 @@
 #define SERVE_UPLOAD_HIGH ((size_t)256 << 10) /* unsent bytes that pause an uploading client */
 #define SERVE_REPLY_BYTES ((size_t)64 << 20)  /* a buffered upstream response: 502 */
 #define SERVE_ID_BYTES LIMIT_REQUEST_ID_BYTES /* X-Request-Id; longer ones are replaced */
-#define SERVE_JSON_VALUES 262144u             /* commas of a body, each about 50 bytes: 400 */
+#define SERVE_JSON_VALUES 262144u             /* of a body, each up to 130 bytes: 400 */
+#define SERVE_ANSWER_VALUES 4194304u          /* of an upstream response: it is not read as JSON */
 #define SERVE_TARGETS 64                      /* judged texts of one request */
 #define SERVE_TURNS (LIMIT_MESSAGES - 1)      /* judged earlier messages: the latest */
 #define SERVE_CHOICES 8                       /* n: answers to one request: 400 */

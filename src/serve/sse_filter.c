@@ -1,7 +1,7 @@
 #include "serve/sse_filter.h"
 
-#include "base/http_text.h"
 #include "base/limits.h"
+#include "serve/chat.h"
 #include "serve/json_keep.h"
 
 #include <stdlib.h>
@@ -235,7 +235,7 @@ s2a_status sse_filter_feed(sse_filter *f, const char *data, size_t len, buf *out
 /* Upstream's response to a request for a stream is one JSON body, mostly an error. */
 static s2a_status whole_end(sse_filter *f, buf *out)
 {
-    json_t *root = http_parse_json(f->whole.data, f->whole.len);
+    json_t *root = chat_answer_parse(f->whole.data, f->whole.len);
     const json_t *error = json_object_get(root, "error");
     f->failed = !json_is_object(root) || (error && !json_is_null(error));
     if (!json_is_object(root)) {

@@ -362,6 +362,9 @@ static bool easy_set(flow *f, const upstream_options *o, const flow_request *q)
     SET(CURLOPT_WRITEFUNCTION, on_body);
     SET(CURLOPT_WRITEDATA, f);
     SET(CURLOPT_PRIVATE, f);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    SET(CURLOPT_QUICK_EXIT, 1L); /* as in fetch.c: else cancelling waits for a name lookup */
+#endif
     ok = ok && body_set(f, q) && fields_set(f, q);
     SET(CURLOPT_CUSTOMREQUEST, q->method);
     SET(CURLOPT_HTTPHEADER, f->list);

@@ -57,6 +57,13 @@ static s2a_status as_it_is(s2a_request *request)
     return S2A_OK;
 }
 
+/* Mode rewrite refuses protected texts. */
+static s2a_status unprotected(s2a_request *request)
+{
+    s2a_request_unprotect(request);
+    return S2A_OK;
+}
+
 static s2a_status keep_half(s2a_request *request)
 {
     return s2a_request_set_keep(request, 0.5, NULL);
@@ -164,7 +171,7 @@ static void sweep(run_fn run, const char *records)
 {
     s2a_engine_options options;
     s2a_engine_options_init(&options);
-    sweep_with(run, records, options, as_it_is, 0);
+    sweep_with(run, records, options, unprotected, 0);
 }
 
 static void test_attend(void **state)

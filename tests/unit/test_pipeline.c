@@ -610,9 +610,48 @@ static void test_answer_from_messages(void **state)
     s2a_engine_close(engine);
 }
 
+/* Preset single writes all of x' anew, also with a separate question: what it left out of the
+ * context is removed, and x' without the question is a fallback. */
+static void test_single_parts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *written, *rewritten;
+        s2a_fallback fallback;
+        size_t removed;
+    } cases[] = {
+        { "The poem is from 1855. Who wrote it?", "The poem is from 1855. Who wrote it?",
+          S2A_FALLBACK_NONE, 1 },
+        { "It rained. The poem is from 1855.", NULL, S2A_FALLBACK_NO_QUESTION, 0 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        static const char context[] = "It rained. The poem is from 1855.";
+        char record[200];
+        snprintf(record, sizeof record, "Unbiased text context: %s\n", cases[i].written);
+        s2a_engine *engine = scripted_engine(record);
+        s2a_request *request = s2a_request_new();
+        s2a_result *result = NULL;
+        s2a_error err;
+        assert_int_equal(
+            s2a_request_set_parts(request, context, strlen(context), "Who wrote it?", 13, &err),
+            S2A_OK);
+        s2a_request_set_preset(request, S2A_PRESET_SINGLE);
+        if (s2a_attend(engine, request, &result, &err) != S2A_OK)
+            fail_msg("%s", err.message);
+        assert_int_equal(s2a_result_fallback(result), cases[i].fallback);
+        assert_int_equal(s2a_result_removed_count(result), cases[i].removed);
+        if (cases[i].rewritten)
+            check_text(s2a_result_rewritten, result, cases[i].rewritten);
+        s2a_result_free(result);
+        s2a_request_free(request);
+        s2a_engine_close(engine);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_single_parts),
         cmocka_unit_test(test_attend),
         cmocka_unit_test(test_presets),
         cmocka_unit_test(test_fallbacks),

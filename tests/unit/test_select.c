@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -212,7 +213,7 @@ static void test_pairs(void **state)
     }
 }
 
-/* As many marks as anybody opens: those past a number are not followed. */
+/* More than are followed: the first are given up, since they are likely to stay open. */
 static void test_many_open(void **state)
 {
     (void)state;
@@ -221,9 +222,19 @@ static void test_many_open(void **state)
         for (size_t i = 1; i < n; i++)
             strcat(x, "<A>");
         strcat(x, "So it is. <B>One is here. Two is here.</B>\n\n`Oh. Is it?`");
-        /* the 33rd is none: what is in it is judged, and nothing is asked */
-        check_labels(x, n < 33 ? "u u N N N N N" : "n n n n n n n");
+        check_labels(x, "u u N N N N N");
     }
+}
+
+/* A fence that does not begin its line, and marks after emphasis; a type's name in code is no tag.
+ */
+static void test_late_marks(void **state)
+{
+    (void)state;
+    check_labels("It rained. Fix: ```c\nint x;\n\nOne is here. Two is here.\n``` Is it?",
+                 "n N N N N"); /* the last line would open another: code to the end */
+    check_labels("It rained. Fix **\"One is here. Two is here.\"** Do it.\n\n`Oh. Is it?`",
+                 "u N N u N N");
 }
 
 /* ---- finer units -------------------------------------------------------------------------- */
@@ -585,6 +596,63 @@ static void test_select_engine(void **state)
     s2a_engine_close(judge);
 }
 
+/* What the caller protects is not given to a mode that cannot keep it. */
+static void test_protect_rewrite(void **state)
+{
+    (void)state;
+    static const char *const records[] = { "Question/Query: Who?\n", "@score 6 6\n@score 6 6 1\n" };
+    for (size_t i = 0; i < 2; i++) {
+        s2a_engine *engine = scripted_engine(records[i]);
+        s2a_request *request = scripted_request("It rained. Who wrote it?");
+        s2a_result *result = NULL;
+        s2a_error err;
+        s2a_request_set_mode(request, i == 0 ? S2A_MODE_DEFAULT : S2A_MODE_REWRITE);
+        assert_int_equal(s2a_request_protect_text(request, "rained", 6, NULL), S2A_OK);
+        assert_int_equal(s2a_attend(engine, request, &result, &err), S2A_UNSUPPORTED);
+        assert_non_null(strstr(err.message, "protect: mode rewrite cannot keep a text"));
+        assert_true(!strstr(err.message, "judge model") == (i == 1));
+        s2a_request_set_preset(request, S2A_PRESET_SINGLE);
+        s2a_request_set_mode(request, S2A_MODE_DEFAULT);
+        assert_int_equal(s2a_attend(engine, request, &result, &err), S2A_UNSUPPORTED);
+        s2a_request_free(request);
+        s2a_engine_close(engine);
+    }
+}
+
+static double protected_seconds(size_t count)
+{
+    enum { BYTES = 256 << 10 };
+    char *text = malloc(BYTES + 1);
+    assert_non_null(text);
+    for (size_t i = 0; i < BYTES; i++)
+        text[i] = "a "[i % 2];
+    text[BYTES] = '\0';
+    s2a_engine *engine = scripted_engine("@score 6 6\n");
+    s2a_request *request = scripted_request(text);
+    s2a_result *result = NULL;
+    s2a_error err;
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(s2a_request_protect_text(request, "a", 1, &err), S2A_OK);
+    clock_t start = clock();
+    if (s2a_attend(engine, request, &result, &err) != S2A_OK)
+        fail_msg("%s", err.message);
+    double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+    s2a_result_free(result);
+    s2a_request_free(request);
+    s2a_engine_close(engine);
+    free(text);
+    return seconds;
+}
+
+/* A text that occurs everywhere is not looked for again in a unit that stays. */
+static void test_protect_everywhere(void **state)
+{
+    (void)state;
+    double one = protected_seconds(1), many = protected_seconds(1024);
+    if (many > 20 * one + 0.05)
+        fail_msg("1 protected text: %.3f s, 1024: %.3f s", one, many);
+}
+
 static void test_protect_setters(void **state)
 {
     (void)state;
@@ -609,6 +677,7 @@ int main(void)
         cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_many_open),
         cmocka_unit_test(test_refine),
+        cmocka_unit_test(test_late_marks),
         cmocka_unit_test(test_refine_others),
         cmocka_unit_test(test_asked),
         cmocka_unit_test(test_again),
@@ -621,6 +690,8 @@ int main(void)
         cmocka_unit_test(test_untrusted_mode),
         cmocka_unit_test(test_select_engine),
         cmocka_unit_test(test_protect_setters),
+        cmocka_unit_test(test_protect_rewrite),
+        cmocka_unit_test(test_protect_everywhere),
     };
     return cmocka_run_group_tests_name("select", tests, NULL, NULL);
 }

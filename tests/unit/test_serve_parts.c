@@ -551,18 +551,34 @@ static void test_shape(void **state)
     char text[600] = "";
     s2a_error err;
     memset(text, '[', LIMIT_JSON_DEPTH);
-    assert_int_equal(chat_shape(text, strlen(text), &err), S2A_OK);
+    assert_int_equal(chat_shape(text, strlen(text), SERVE_JSON_VALUES, &err), S2A_OK);
     strcat(text, "{");
-    assert_int_equal(chat_shape(text, strlen(text), &err), S2A_LIMIT);
+    assert_int_equal(chat_shape(text, strlen(text), SERVE_JSON_VALUES, &err), S2A_LIMIT);
     char quoted[600] = "\"\\\"";
     memset(quoted + 3, '[', 400);
-    assert_int_equal(chat_shape(quoted, strlen(quoted), &err), S2A_OK);
-    assert_int_equal(chat_shape("\"\\", 2, &err), S2A_OK);
+    assert_int_equal(chat_shape(quoted, strlen(quoted), SERVE_JSON_VALUES, &err), S2A_OK);
+    assert_int_equal(chat_shape("\"\\", 2, 0, &err), S2A_OK);
     char *commas = malloc(SERVE_JSON_VALUES + 1);
     memset(commas, ',', SERVE_JSON_VALUES + 1);
-    assert_int_equal(chat_shape(commas, SERVE_JSON_VALUES, &err), S2A_OK);
-    assert_int_equal(chat_shape(commas, SERVE_JSON_VALUES + 1, &err), S2A_LIMIT);
+    assert_int_equal(chat_shape(commas, SERVE_JSON_VALUES, SERVE_JSON_VALUES, &err), S2A_OK);
+    assert_int_equal(chat_shape(commas, SERVE_JSON_VALUES + 1, SERVE_JSON_VALUES, &err), S2A_LIMIT);
     free(commas);
+    /* An empty array costs more than what a comma stands for. */
+    assert_int_equal(chat_shape("[[],{}]", 7, 4, &err), S2A_OK);
+    assert_int_equal(chat_shape("[[],{}]", 7, 3, &err), S2A_LIMIT);
+    json_t *answer = chat_answer_parse("[1]", 3);
+    assert_int_equal(json_array_size(answer), 1);
+    json_decref(answer);
+    size_t len = 2 * (size_t)SERVE_ANSWER_VALUES + 4; /* [1,1,...]: a value too many */
+    char *arrays = malloc(len);
+    memset(arrays, ' ', len);
+    arrays[0] = '[';
+    for (size_t i = 1; i + 2 < len; i += 2)
+        memcpy(arrays + i, i > 1 ? ",1" : " 1", 2);
+    arrays[len - 1] = ']';
+    assert_int_equal(chat_shape(arrays, len, SERVE_ANSWER_VALUES + 1, &err), S2A_OK);
+    assert_null(chat_answer_parse(arrays, len));
+    free(arrays);
 }
 
 /* ---- fields ----------------------------------------------------------------------------- */

@@ -237,12 +237,41 @@ static void test_answers(void **state)
     CHECK_ALL(bodies, ask_upstream, 0);
 }
 
+/* A list of models in which each gets a second name. */
+static double ask_models(const body *b, size_t count, int unused)
+{
+    (void)unused;
+    char transcript[400];
+    snprintf(transcript, sizeof transcript, "%s\n@repeat %zu %s\n%s\n", b->head, count, b->piece,
+             b->tail);
+    rig r = proxy_judged(judge, transcript, NULL);
+    double start = cpu_seconds();
+    answer a = client_get(r.port, b->path, "");
+    double took = cpu_seconds() - start;
+    if (a.status != 200 || !answer_has(&a, b->has))
+        fail_msg("%s: status %d", b->path, a.status);
+    answer_free(&a);
+    rig_stop(&r);
+    return took;
+}
+
+static void test_models(void **state)
+{
+    (void)state;
+    static const body bodies[] = {
+        { "/v1/models", CLOSED("application/json") "{\"data\":[", "{\"id\":\"\"},", "",
+          "{\"id\":\"z\"}]}", 80000, "\"s2a-z\"" },
+    };
+    CHECK_ALL(bodies, ask_models, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_judged),
         cmocka_unit_test(test_passed),
         cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_models),
     };
     return cmocka_run_group_tests_name("serve growth", tests, NULL, NULL);
 }

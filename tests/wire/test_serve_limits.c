@@ -8,6 +8,7 @@
  *     SERVE_REPLY_BYTES        tests/wire/test_serve_time.c
  *     SERVE_ID_BYTES           tests/wire/cases/serve-pass.txt tests/unit/test_serve_parts.c
  *     SERVE_JSON_VALUES        tests/unit/test_serve_parts.c
+ *     SERVE_ANSWER_VALUES      tests/unit/test_serve_parts.c
  *     SERVE_CHOICES            tests/wire/cases/serve-embedded.txt
  *     SERVE_TARGETS            tests/unit/test_serve_parts.c
  *     SERVE_TURNS              tests/unit/test_serve_parts.c
