@@ -319,7 +319,8 @@ static void *lane_run(void *ctx)
         }
         more = lane_write(l);
     }
-    if (!more) { /* stop the other threads' reading */
+    if (!more) { /* stop the other threads' reading; one may hold the lock while it waits */
+        signals_stop_waiting();
         pthread_mutex_lock(&l->b->reading);
         if (l->b->end == FILES_LINE)
             l->b->end = FILES_STOPPED;

@@ -9,8 +9,8 @@
 
 static s2a_cancel *handle;
 static int wake[2] = { -1, -1 };               /* readable once a signal came, also before poll() */
-static atomic_int deferred, converses, caught; /* lock-free: for a handler as well as for threads
-                                                */
+/* lock-free: for a handler as well as for threads */
+static atomic_int deferred, converses, caught, waits_no_more;
 
 static void on_signal(int number)
 {
@@ -71,14 +71,26 @@ int signals_caught(void)
     return caught;
 }
 
+void signals_stop_waiting(void)
+{
+    waits_no_more = 1;
+    ssize_t ignored = write(wake[1], "", 1);
+    (void)ignored;
+}
+
+static bool waits(void)
+{
+    return !caught && !waits_no_more;
+}
+
 bool signals_wait_readable(int fd)
 {
     struct pollfd fds[2] = { { .fd = fd, .events = POLLIN }, { .fd = wake[0], .events = POLLIN } };
-    while (!caught) {
+    while (waits()) {
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
             return true; /* read() will report the fault */
         if (fds[0].revents)
-            return !caught;
+            return waits();
     }
     return false;
 }

@@ -313,4 +313,19 @@ valid 4
 want_field id '1 null 3 4'
 want_out_has '"line":2,"error":{"status":"limit","message":"the line is longer than 33554432 bytes'
 want_out_has '{"id":4,"line":4,"error":{"status":"limit"'
+
+# ---- output that fails ends the tool while its input says nothing and stays open
+for at_once in 1 4; do
+    test="full disk, $at_once at once, silent input"
+    rm -f "$work/pipe"
+    mkfifo "$work/pipe"
+    exec 7<>"$work/pipe"
+    { line 1; line 2; } >&7
+    status=0
+    timeout 60 "$bin" ask --jsonl --preset plain --quiet --concurrency "$at_once" <"$work/pipe" 7<&- >/dev/full 2>"$work/err" || status=$?
+    exec 7<&-
+    : >"$work/out"
+    want_status 1
+    want_err "standard output: No space left on device; what was printed is not complete"
+done
 finish
