@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 static s2a_cancel *handle;
-static int wake[2] = { -1, -1 };               /* readable once a signal came, also before poll() */
+static int wake[2] = { -1, -1 }; /* readable once a signal came, also before poll() */
 /* lock-free: for a handler as well as for threads */
 static atomic_int deferred, converses, caught, waits_no_more;
 

@@ -19,7 +19,8 @@ bool signals_take_interrupt(void);
 /* The signal that came after signals_defer; 0 = none. */
 int signals_caught(void);
 
-/* Waits until fd is readable or at its end; false if a signal or signals_stop_waiting came first. */
+/* Waits until fd is readable or at its end; false if a signal, or signals_stop_waiting, came
+ * first. */
 bool signals_wait_readable(int fd);
 
 /* Ends all waiting, now and later, from any thread: what is read has nowhere to go. */
