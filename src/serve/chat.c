@@ -154,15 +154,28 @@ static s2a_status marked_add(chat_request *q, const chat_message *message, s2a_e
     s2a_status status = S2A_OK;
     for (size_t i = 0; i < json_array_size(content) && status == S2A_OK; i++) {
         json_t *part = json_array_get(content, i), *mark = json_object_get(part, "untrusted");
-        if (!mark || !chat_part_is_text(part))
+        if (!mark)
             continue;
-        bool marked = json_is_true(mark);
+        bool judged = json_is_true(mark) && q->ask.untrusted;
         json_object_del(part, "untrusted");
         q->changed = true;
-        if (marked && q->ask.untrusted)
+        if (judged && chat_part_is_text(part))
             status = target_add(q, message, part, NULL, true, err);
+        else
+            q->unjudged += judged;
     }
     return status;
+}
+
+/* Adds a tool's result as a target, and counts what is no text in it. */
+static s2a_status result_add(chat_request *q, const chat_message *message, s2a_error *err)
+{
+    json_t *content = chat_content(message);
+    const json_t *value = json_object_get(message->holder, message->key);
+    q->unjudged += !content && value && !json_is_null(value);
+    for (size_t i = 0; i < json_array_size(content); i++)
+        q->unjudged += !chat_part_is_text(json_array_get(content, i));
+    return content ? target_add(q, message, NULL, content, true, err) : S2A_OK;
 }
 
 static bool has_role(const chat_message *message, const char *role)
@@ -276,8 +289,8 @@ static s2a_status targets_read(chat_request *q, s2a_error *err)
     s2a_status status = chat_messages(q, err);
     for (size_t i = 0; i < q->message_count && status == S2A_OK; i++) {
         const chat_message *message = &q->messages[i];
-        if (has_role(message, "tool") && q->ask.untrusted && chat_content(message))
-            status = target_add(q, message, NULL, chat_content(message), true, err);
+        if (has_role(message, "tool") && q->ask.untrusted)
+            status = result_add(q, message, err);
         else if (has_role(message, "user"))
             status = marked_add(q, message, err);
     }

@@ -46,6 +46,8 @@ typedef struct chat_request {
     size_t message_count;
     chat_target *targets; /* at most SERVE_TARGETS; the last one has the question */
     size_t target_count;
+    size_t unjudged; /* parts of untrusted texts, or whole ones, that are not text: passed on as
+                        they are */
     /* Earlier messages of the system, the user and the assistant, oldest first. The user's are
      * judged, each by the messages before it. At most SERVE_TURNS, the latest. A message longer
      * than a prompt may be is omitted, with all before it. */

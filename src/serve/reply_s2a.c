@@ -77,6 +77,8 @@ json_t *reply_s2a(const step1_outcome *s, const chat_request *q, double ms2, con
     if (s->fallback)
         tree_put(&root, "fallback_detail", json_string(s->detail));
     tree_put(&root, "removed", removed_json(s, q));
+    if (q->unjudged > 0)
+        tree_put(&root, "unjudged", json_integer((json_int_t)q->unjudged));
     tree_put(&ms, "step1", ms_json(s->ms));
     tree_put(&ms, "step2", ms_json(ms2));
     tree_put(&root, "ms", ms);
