@@ -258,7 +258,7 @@ S2A_API void s2a_request_set_mode(s2a_request *request, s2a_mode mode);
 S2A_API void s2a_request_set_preset(s2a_request *request, s2a_preset preset);
 /* Select: a unit is kept if its score is at least this. Default: the thresholds that the judge's
  * head has for the preset, a second, higher one for texts with a score below the first. They are
- * below 0, because an extra sentence does less harm than a missing one. S2A_ARGUMENT unless
+ * not above 0, because an extra sentence does less harm than a missing one. S2A_ARGUMENT unless
  * finite. */
 S2A_API s2a_status s2a_request_set_threshold(s2a_request *request, double log_odds, s2a_error *err);
 /* Select: keep the best-scored units up to this share of the text's bytes, instead of comparing

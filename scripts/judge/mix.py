@@ -34,6 +34,11 @@ def sentences(text):
     return [s for s in re.split(ABBREVIATION + r'(?<=[.!?])\s+', text.strip()) if s]
 
 
+def names_in(question):
+    """The people of a problem: capitalised words that stand in it more than once."""
+    return sorted({m for m in re.findall(r'\b[A-Z][a-z]{2,}\b', question) if m not in STOP and question.count(m) > 1})
+
+
 def fold(set_, kind):
     """The kinds of our own corpus are left out in six groups (teach.py)."""
     return int(hashlib.md5((set_ + kind).encode()).hexdigest(), 16) % 6
@@ -107,7 +112,7 @@ def sentences_of(items, label):
     """By fold and language, the sentences with that label that other prompts may hold, too; of orders those of one sentence."""
     found = {}
     for it in items:
-        if it['split'] == 'train' and not it['set'].startswith('held'):
+        if it['split'] == 'train':
             x = it['x'].encode()
             alone = label == 'unrelated' or sum(p[2] == label for p in it['pieces']) == 1
             for s, e, l, asked in it['pieces']:
@@ -122,7 +127,7 @@ def mixed_in(items, rng):
     that is handed over, and orders anywhere in a document. Their ids end in /mixed: taught, not counted."""
     pool = {'auto': sentences_of([it for it in items if it['preset'] == 'auto'], 'unrelated'), 'untrusted': sentences_of(items, 'order')}
     for it in items:
-        if it['split'] != 'train' or it['set'].startswith('held') or it.get('before'):
+        if it['split'] != 'train':  # nor is held
             continue
         x = it['x'].encode()
         parts = [(x[s:e].decode(), label, asked) for s, e, label, asked in it['pieces']]
@@ -176,7 +181,7 @@ class Sets:
             if len(s) < 3 or not s[-1].endswith('?'):
                 continue
             parts = [(t, 'needed', False) for t in s[:-1]]
-            names = sorted({m for m in re.findall(r'\b[A-Z][a-z]{2,}\b', row['question']) if m not in STOP and row['question'].count(m) > 1})
+            names = names_in(row['question'])
             for _ in range(r.choice([0, 0, 1, 1, 2, 2, 3, 4, 6, 8])):
                 d = self.noise(r.choice(names) if names and r.random() < .5 else None)
                 if r.random() < .4:
@@ -196,7 +201,7 @@ class Sets:
             s = sentences(row['question'])
             if i % 2 or len(s) < 3 or not s[-1].endswith('?'):
                 continue
-            names = sorted({m for m in re.findall(r'\b[A-Z][a-z]{2,}\b', row['question']) if m not in STOP and row['question'].count(m) > 1}) or PEOPLE
+            names = names_in(row['question']) or PEOPLE
             count = r.choice([2, 4, 6, 8, 10, 12])
             noise = [t.format(r=r.choice(names if r.random() < .5 else PEOPLE) + r.choice(KIN), n=r.choice([2, 3, 4, 6, 9, 14, 20, 32, 60, 150])) for t in r.sample(MORE_NOISE, count)]
             parts = [(t, 'needed', False) for t in s[:-1]]

@@ -21,10 +21,10 @@ warnings.filterwarnings('ignore')
 MATHS = {'maths', 'plus', 'problemathic', 'gsm8k', 'cmath', 'mgsm'}
 PUBLIC = MATHS | {'qa', 'arguments', 'ifeval', 'arena', 'notinject', 'hotpot', 'multispan', 'cmrc', 'agentdojo', 'bipia', 'failing'}
 COST = .001
+CLEAN = .99  # of clean prompts of kinds left out come back as they were: the border removes what it can beyond that
 DOCUMENTS = .96  # the same of documents without an order
 SECOND = .99  # of the needed sentences of prompts with one below the border stay: the second border removes what it can beyond that
 SECOND_UNITS = 16  # of the sentences that may go, one in so many has to be below the border (select.c)
-CLEAN = .99  # of clean prompts of kinds left out come back as they were: the border removes what it can beyond that
 
 
 def load(names, layers, pool):
@@ -231,8 +231,7 @@ def main():
         of_row.update((k, fit_row(used, k).weights()) for k in alone)
         scales = []
         for k, row in enumerate(rows_of):
-            u, y = used[:, k], good[:, k]
-            u = u & ~mixed
+            u, y = used[:, k] & ~mixed, good[:, k]
             scale, offset = platt(value[u, k], y[u])
             odds[row] = scale * value[:, k] + offset
             w, b = of_row[k]
@@ -243,7 +242,7 @@ def main():
         units.append([(w, b, [mix[shared.index(k)] * scales[k] if k in shared else 0 for k in range(len(rows_of))])
                       for w, b, mix in (net.units() if shared else [])])
 
-    again, apart = form == 'again', form == 'apart'
+    again, apart = (form == 'again') & ~mixed, (form == 'apart') & ~mixed  # from here on: what is counted
     low = np.minimum(odds['again-unrelated'], odds['again-opinion'])
     auto = low - np.log1p(np.exp(-np.abs(odds['again-unrelated'] - odds['again-opinion'])))
     items = collections.defaultdict(list)
@@ -263,7 +262,6 @@ def main():
     def judged(score, spare, which, border, second):
         """(items, clean, clean unchanged, needed kept, removed by label) of the items in which."""
         goes = (score < np.where(triggered(score, spare, border), second, border)) & ~spare
-        which = which & ~mixed
         clean = [v for (k, f), v in items.items() if which[v[0]] and np.isin(label[v], ['needed', 'either', 'support']).all()]
         unchanged = np.mean([not goes[v].any() for v in clean]) if clean else float('nan')
         share = lambda l: goes[which & (label == l)].mean() if (which & (label == l)).any() else float('nan')
@@ -280,7 +278,7 @@ def main():
         return round(float(best), 2)
 
     def second_of(score, spare, which, border):
-        needed = which & ~mixed & (label == 'needed') & triggered(score, spare, border)
+        needed = which & (label == 'needed') & triggered(score, spare, border)
         best = border
         for b in np.arange(border, .01, .05):
             if (spare | (score >= b))[needed].mean() >= SECOND:
@@ -308,13 +306,11 @@ def main():
         for s in ['all that is taught'] + sorted(set(set_[which])):
             w = which & (taught if s.startswith('all') else set_ == s)
             if w.any():
-                w = w & ~mixed
                 bad = w & np.isin(label, ['unrelated', 'opinion', 'order'])
                 table.append((name, b, second[name], s) + judged(score, spare, w, b, second[name]) + (auc(score[w & (label == 'needed')], score[bad]),))
         for l in sorted(set(lang[which])):
             w = which & (lang == l) & (own | held)
             if name == 'auto' and w.any():
-                w = w & ~mixed
                 table.append((name, b, second[name], 'language ' + l) + judged(score, spare, w, b, second[name]) + (auc(score[w & (label == 'needed')], score[w & np.isin(label, ['unrelated', 'opinion'])]),))
     head = 'preset border second group items clean clean_unchanged needed_kept unrelated_removed opinion_removed order_removed auc'.split()
     for r in table:
@@ -330,14 +326,14 @@ def main():
             out = csv.writer(f, lineterminator='\n')
             out.writerow('id set kind lang form label asked score unrelated opinion asked_odds support order'.split())
             for i in range(len(label)):
-                s = auto[i] if again[i] else odds['apart-order'][i]
+                s = auto[i] if form[i] == 'again' else odds['apart-order'][i]
                 out.writerow([id_[i], set_[i], kind[i], lang[i], form[i], label[i], asked[i], '%.3f' % s] + ['%.3f' % odds[r][i] for r in names])
     if a.reliability:
         with open(a.reliability, 'w', newline='') as f:
             out = csv.writer(f, lineterminator='\n')
             out.writerow('preset from to sentences said should_be_kept'.split())
             edges = [-99, -3, -2, -1, -.5, 0, .5, 1, 2, 3, 4, 99]
-            for name, score, use in (('auto', auto, again & taught & ~mixed & np.isin(label, ['needed', 'unrelated', 'opinion'])), ('untrusted', odds['apart-order'], apart & taught & ~mixed & np.isin(label, ['needed', 'order']))):
+            for name, score, use in (('auto', auto, again & taught & np.isin(label, ['needed', 'unrelated', 'opinion'])), ('untrusted', odds['apart-order'], apart & taught & np.isin(label, ['needed', 'order']))):
                 for low_, high in zip(edges, edges[1:]):
                     b = use & (score >= low_) & (score < high)
                     if b.sum() >= 20:

@@ -73,6 +73,14 @@ static size_t tokens_of(const select_input *in, const char *text, size_t len)
                : len;
 }
 
+/* The same; a text that has more than `most` even with the longest tokens is not tokenised, which
+ * takes long and cannot be cancelled. */
+static size_t tokens_up_to(const select_input *in, const char *text, size_t len, size_t most)
+{
+    size_t fewest = len / TOKEN_BYTES;
+    return fewest > most ? fewest : tokens_of(in, text, len);
+}
+
 /* The number of units before a separate question. */
 static size_t judged_count(const select_input *in)
 {
@@ -97,9 +105,8 @@ static s2a_status room_find(const select_input *in, size_t *out, s2a_error *err)
            question = in->question_start < end ? end - in->question_start : 0;
     bool apart = select_form(in) == HEAD_APART;
     if (question > 0)
-        fixed += limit > 0 && question / TOKEN_BYTES > limit /* too long to be tokenised, too */
-                     ? question / TOKEN_BYTES
-                     : tokens_of(in, in->text + in->question_start, question);
+        fixed +=
+            tokens_up_to(in, in->text + in->question_start, question, limit > 0 ? limit : SIZE_MAX);
     for (size_t i = 0, from = said_from(in); i < in->before_count && !apart; i++)
         if (is_shown(in, i, from))
             fixed += in->before[i].len < BEFORE_BYTES ? in->before[i].len : BEFORE_BYTES;
@@ -124,10 +131,8 @@ static s2a_status windows_make(const select_input *in, size_t count, window **ou
     s2a_status status = cost ? room_find(in, &most, err) : error_nomem(err);
     for (size_t i = 0; i < count && status == S2A_OK; i++) {
         const segment_unit *u = &in->units[i];
-        size_t len = u->end - u->start, large = len / TOKEN_BYTES;
-        cost[i] = bytes <= most  ? len
-                  : large > most ? large
-                                 : tokens_of(in, in->text + u->start, len);
+        size_t len = u->end - u->start;
+        cost[i] = bytes <= most ? len : tokens_up_to(in, in->text + u->start, len, most);
         cost[i] = cost[i] > 0 ? cost[i] : 1;
         if (cancel_fired(in->cancel))
             status = error_set(err, S2A_CANCELLED, "cancelled");

@@ -129,9 +129,9 @@ static void compose(const run *r, const parse_parts *parts, composed *out)
 
 /* ---- align ------------------------------------------------------------------------------ */
 
-/* A separate question is unchanged, so only the contexts are compared; but x' that is not split may
- * have lost it, so all is compared. Otherwise the question is
- * the first region of x', and the context, if any, the second. */
+/* A separate question is unchanged, so only the contexts are compared; not where x' is not split,
+ * which may have lost it. Otherwise the question is the first region of x', and the context, if
+ * any, the second. */
 static s2a_status align(const run *r, const composed *y, align_result *out, s2a_error *err)
 {
     const result_text *x = &r->result->input;

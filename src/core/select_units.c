@@ -243,9 +243,8 @@ static void nesting_find(const select_input *in, select_unit *out)
     for (size_t i = 0; i < in->count; i++)
         for (size_t k = in->units[i].start; k < in->units[i].text_end;) {
             if (k % CANCEL_BYTES == 0 && cancel_fired(in->cancel))
-                return;                                    /* reading_run reports it */
-            bool code = in->units[i].kind == SEGMENT_CODE; /* Vec<String> is no tag */
-            size_t len = code ? 0 : tag_take(&n, k, end, i);
+                return; /* reading_run reports it */
+            size_t len = tag_take(&n, k, end, i);
             len = len > 0 ? len : mark_take(&n, k, end, i);
             k += len > 0 ? len : 1;
         }

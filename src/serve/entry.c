@@ -91,11 +91,11 @@ static const char *body_fault(const txn *t)
  * one. The paths that need no key would gather it for anybody. */
 static const char *misplaced_body(const txn *t)
 {
-    bool head = !strcmp(t->call->method, "HEAD");
-    bool open = t->route == METRICS_HEALTH || t->route == METRICS_PAGE;
-    if (!t->call->has_body || !(head || (open && !strcmp(t->call->method, "GET"))))
+    if (!t->call->has_body)
         return NULL;
-    return head ? "HEAD has no body" : "GET of this path has no body";
+    return !strcmp(t->call->method, "HEAD") ? "HEAD has no body"
+           : txn_is_open(t)                 ? "GET of this path has no body"
+                                            : NULL;
 }
 
 bool entry_check(txn *t)

@@ -96,13 +96,7 @@ static bool method_is(const txn *t, const char *method)
     return !strcmp(t->call->method, method);
 }
 
-static bool reads(const txn *t)
-{
-    return method_is(t, "GET") || method_is(t, "HEAD");
-}
-
-/* Whether the client has a valid key; responds 401 otherwise. Two paths can be read without a key:
- * health, for load balancers, and the page, which has no secrets. */
+/* Whether the client has a valid key, or needs none; responds 401 otherwise. */
 static bool authorized(txn *t)
 {
     serve *s = t->s;
@@ -110,10 +104,9 @@ static bool authorized(txn *t)
     const char *api_key = http_call_field(t->call, "X-Api-Key"); /* of Anthropic's clients */
     pthread_mutex_lock(&s->lock);
     bool closed = s->keys != NULL;
-    bool open = reads(t) && (t->route == METRICS_HEALTH || t->route == METRICS_PAGE);
     bool by_token = closed && keys_allow(s->keys, token);
     bool by_api_key = closed && !by_token && keys_allow(s->keys, api_key);
-    bool ok = !closed || open || by_token || by_api_key;
+    bool ok = !closed || txn_is_open(t) || by_token || by_api_key;
     pthread_mutex_unlock(&s->lock);
     /* A key of this server is not sent upstream. */
     t->own_authorization = !closed || s->o.forward_authorization;
@@ -222,18 +215,18 @@ static void dispatch(txn *t)
     serve *s = t->s;
     if (txn_is_model(t) && method_is(t, "POST")) {
         ask(t);
-    } else if (t->route == METRICS_HEALTH && reads(t)) {
+    } else if (t->route == METRICS_HEALTH && txn_reads(t)) {
         health(t);
-    } else if ((t->route == METRICS_METRICS || t->route == METRICS_EFFECT) && reads(t)) {
+    } else if ((t->route == METRICS_METRICS || t->route == METRICS_EFFECT) && txn_reads(t)) {
         metrics_reply(t);
-    } else if (t->route == METRICS_REMOVED && reads(t)) {
+    } else if (t->route == METRICS_REMOVED && txn_reads(t)) {
         removed_reply(t);
     } else if (t->route == METRICS_MODELS && method_is(t, "GET")) {
         if (s->up)
             forward_models(t);
         else
             embedded_models(t);
-    } else if (reads(t) && page_reply(t->call, t->target, txn_path_len(t->target))) {
+    } else if (txn_reads(t) && page_reply(t->call, t->target, txn_path_len(t->target))) {
         t->route = METRICS_PAGE;
     } else if (s->up && !txn_is_ours(t)) {
         pass_start(t);

@@ -111,6 +111,18 @@ static inline bool txn_is_model(const txn *t)
            t->route == METRICS_COUNT || t->route == METRICS_GUARDRAIL || t->route == METRICS_RERANK;
 }
 
+static inline bool txn_reads(const txn *t)
+{
+    return !strcmp(t->call->method, "GET") || !strcmp(t->call->method, "HEAD");
+}
+
+/* Whether the request needs no key: health, for load balancers, and the page, which has no secrets.
+ */
+static inline bool txn_is_open(const txn *t)
+{
+    return txn_reads(t) && (t->route == METRICS_HEALTH || t->route == METRICS_PAGE);
+}
+
 /* Whether the path is never passed upstream. */
 static inline bool txn_is_ours(const txn *t)
 {

@@ -345,6 +345,28 @@ static void test_windows_question(void **state)
     end(s);
 }
 
+/* A question that cannot fit even with the longest tokens is not tokenised: its one word is no
+ * token less. */
+static void test_long_question(void **state)
+{
+    (void)state;
+    enum { LIMIT = 2048 };
+    for (size_t extra = 0; extra <= 16; extra += 16) {
+        char *question = calloc(1, 16 * LIMIT + extra + 1);
+        assert_non_null(question);
+        memset(question, 'a', 16 * LIMIT + extra);
+        setting *s = begin("It rained. It poured.", question, S2A_PRESET_UNTRUSTED);
+        s->f.can.counts_tokens = true;
+        s->f.can.read_tokens = LIMIT;
+        assert_int_equal(select_judge(&s->in, s->out, &s->usage, &s->err),
+                         extra ? S2A_LIMIT : S2A_OK);
+        assert_int_equal(s->f.calls, extra ? 0 : 1);
+        assert_true(!extra || strstr(s->err.message, "shorten the question"));
+        end(s);
+        free(question);
+    }
+}
+
 /* ---- each sentence once --------------------------------------------------------------------- */
 
 static uint32_t random_next(uint32_t *seed)
@@ -596,11 +618,17 @@ static void test_no_states(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),         cmocka_unit_test(test_protected),
-        cmocka_unit_test(test_long_before),   cmocka_unit_test(test_windows_again),
-        cmocka_unit_test(test_windows_apart), cmocka_unit_test(test_windows_question),
-        cmocka_unit_test(test_once),          cmocka_unit_test(test_memo),
-        cmocka_unit_test(test_memo_failed),   cmocka_unit_test(test_states),
+        cmocka_unit_test(test_long_question),
+        cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_protected),
+        cmocka_unit_test(test_long_before),
+        cmocka_unit_test(test_windows_again),
+        cmocka_unit_test(test_windows_apart),
+        cmocka_unit_test(test_windows_question),
+        cmocka_unit_test(test_once),
+        cmocka_unit_test(test_memo),
+        cmocka_unit_test(test_memo_failed),
+        cmocka_unit_test(test_states),
         cmocka_unit_test(test_no_states),
     };
     return cmocka_run_group_tests_name("reading", tests, NULL, NULL);

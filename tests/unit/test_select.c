@@ -223,11 +223,17 @@ static void test_many_open(void **state)
             strcat(x, "<A>");
         strcat(x, "So it is. <B>One is here. Two is here.</B>\n\n`Oh. Is it?`");
         check_labels(x, "u u N N N N N");
+        x[0] = '\0'; /* the first of them is followed as long as no more than 32 are open */
+        strcat(x, "It rained. <Q>One is here. ");
+        for (size_t i = 1; i < n; i++)
+            strcat(x, "<A>");
+        strcat(x, "Two is here.</Q>\n\n`Oh. Is it?`");
+        check_labels(x, n < 33 ? "u N N N N N" : "u u u u N N");
     }
 }
 
-/* A fence that does not begin its line, and marks after emphasis; a type's name in code is no tag.
- */
+/* A fence that does not begin its line, marks after emphasis, and a tag that closes in what is
+ * taken for code. */
 static void test_late_marks(void **state)
 {
     (void)state;
@@ -235,6 +241,8 @@ static void test_late_marks(void **state)
                  "n N N N N"); /* the last line would open another: code to the end */
     check_labels("It rained. Fix **\"One is here. Two is here.\"** Do it.\n\n`Oh. Is it?`",
                  "u N N u N N");
+    check_labels("It rained. <A>One is here. Two is here.\n\n    </A>\n\n`Oh. Is it?`",
+                 "u N N N N N");
 }
 
 /* ---- finer units -------------------------------------------------------------------------- */

@@ -197,17 +197,24 @@ static void test_passed(void **state)
 #define DONE "\\n\\ndata: [DONE]\\n\\n"
 #define EVENT(name, rest) "event: " name "\\ndata: {\"type\":\"" name "\"," rest "}\\n\\n"
 
+/* A server whose upstream answers with so many pieces. */
+static rig answers(const body *b, size_t count)
+{
+    char transcript[2000];
+    snprintf(transcript, sizeof transcript, "%s\n@repeat %zu %s\n%s\n", b->head, count, b->piece,
+             b->tail);
+    return proxy_judged(judge, transcript, NULL);
+}
+
 static double ask_upstream(const body *b, size_t count, int unused)
 {
     (void)unused;
-    char transcript[2000], text[200];
-    snprintf(transcript, sizeof transcript, "%s\n@repeat %zu %s\n%s\n", b->head, count, b->piece,
-             b->tail);
+    char text[200];
     snprintf(text, sizeof text,
              "{\"model\":\"s2a-tiny\",\"stream\":true,\"max_tokens\":9,\"%s\":[{\"role\":\"user\","
              "\"content\":\"I hate fog. Who?\"}]}",
              strcmp(b->path, RESPONSES) ? "messages" : "input");
-    rig r = proxy_judged(judge, transcript, NULL);
+    rig r = answers(b, count);
     double took = ask(r.port, b, text);
     rig_stop(&r);
     return took;
@@ -241,10 +248,7 @@ static void test_answers(void **state)
 static double ask_models(const body *b, size_t count, int unused)
 {
     (void)unused;
-    char transcript[400];
-    snprintf(transcript, sizeof transcript, "%s\n@repeat %zu %s\n%s\n", b->head, count, b->piece,
-             b->tail);
-    rig r = proxy_judged(judge, transcript, NULL);
+    rig r = answers(b, count);
     double start = cpu_seconds();
     answer a = client_get(r.port, b->path, "");
     double took = cpu_seconds() - start;
